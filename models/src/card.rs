@@ -1,0 +1,237 @@
+//! The model card inside every `.onnx` file: all that a runtime must know, under one metadata key.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::run::check_classes;
+use crate::{DatasetNote, GoldenInput, HeadKind, Network, SampleRate, Scores, SplitNote};
+
+/// Version of the card that this crate writes, and the only one it reads.
+pub const CARD_VERSION: u32 = 1;
+
+/// What an `.onnx` file says of itself; checked, so that nobody re-checks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Card {
+    /// [`CARD_VERSION`].
+    pub version: u32,
+    /// Name of the model, as in `NAME.clip.onnx`.
+    pub name: String,
+    /// What this file's graph takes and gives.
+    pub graph: GraphKind,
+    /// `portable`, `cpu` or `cuda`: which form of the operators was chosen.
+    pub target: String,
+    /// `fp32`, later `fp16` and `int8`.
+    pub precision: String,
+    /// ONNX operator set.
+    pub opset: u32,
+    /// Rate of the samples that go in.
+    pub sample_rate: SampleRate,
+    /// Samples of one segment.
+    pub segment_samples: usize,
+    /// Samples from the start of a segment to the start of the next.
+    pub hop_samples: usize,
+    /// Segments of one window: an LSTM is run over so many, then starts anew.
+    pub window_segments: usize,
+    /// Most seconds of music to give the graph in one call; its activations grow with the length.
+    pub max_seconds_per_call: f64,
+    /// Values of the embedding, and of each LSTM state.
+    pub embedding_units: usize,
+    /// Artists, in the order of the outputs.
+    pub classes: Vec<String>,
+    /// The whole description of the network.
+    pub network: Network,
+    /// The music it learnt from.
+    pub dataset: DatasetNote,
+    /// The split it was judged by.
+    pub split: SplitNote,
+    /// Scores on that split's test part, if the run had ended.
+    #[serde(default)]
+    pub scores: Option<Scores>,
+    /// Seed of the training run.
+    pub seed: u64,
+    /// Epochs that it was trained.
+    pub epoch: usize,
+    /// Versions of what made it.
+    pub tools: BTreeMap<String, String>,
+    /// SHA-256 of the checkpoint's `weights.safetensors`, in hexadecimal.
+    pub weights_sha256: String,
+    /// An input with its answer, by which any runtime can test itself.
+    pub golden: Golden,
+}
+
+/// The four graphs of the artifact contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GraphKind {
+    /// Dense head, any length, averaged inside the graph.
+    Clip,
+    /// Dense head, one segment.
+    Segment,
+    /// LSTM head, any length, one window at a time.
+    Sequence,
+    /// LSTM head, one segment and the state before it.
+    Step,
+}
+
+/// A recipe for an input and the trainer's own answer to it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Golden {
+    /// How to make the input: a whole clip for `clip` and `sequence`, one segment for `segment` and `step`.
+    pub input: GoldenInput,
+    /// Probabilities that libtorch computed, one a class (an LSTM starts from zero states).
+    pub probabilities: Vec<f32>,
+    /// Largest difference that this file's precision allows.
+    pub tolerance: f32,
+}
+
+/// Why a card cannot be used.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum CardError {
+    /// Not JSON, or fields and types that a card does not have.
+    #[error("the card cannot be read: {0}")]
+    Syntax(String),
+    /// Written for another version of leitmotif.
+    #[error(
+        "the card is of version {found}; this leitmotif reads version {CARD_VERSION}, so update it or export the model again"
+    )]
+    Version {
+        /// Version in the file.
+        found: u64,
+    },
+    /// Fields that contradict each other.
+    #[error("the card contradicts itself: {0}")]
+    Contradiction(String),
+}
+
+impl GraphKind {
+    /// The word in the file name: `clip`, `segment`, `sequence`, `step`.
+    pub fn name(self) -> &'static str {
+        match self {
+            GraphKind::Clip => "clip",
+            GraphKind::Segment => "segment",
+            GraphKind::Sequence => "sequence",
+            GraphKind::Step => "step",
+        }
+    }
+
+    /// The head that this graph is of.
+    pub fn head(self) -> HeadKind {
+        match self {
+            GraphKind::Clip | GraphKind::Segment => HeadKind::Dense,
+            GraphKind::Sequence | GraphKind::Step => HeadKind::Lstm,
+        }
+    }
+
+    /// Whether one call takes any number of segments rather than one.
+    pub fn takes_any_length(self) -> bool {
+        matches!(self, GraphKind::Clip | GraphKind::Sequence)
+    }
+
+    /// The graphs of a head: for files, then for live audio.
+    pub fn of_head(head: HeadKind) -> [GraphKind; 2] {
+        match head {
+            HeadKind::Dense => [GraphKind::Clip, GraphKind::Segment],
+            HeadKind::Lstm => [GraphKind::Sequence, GraphKind::Step],
+        }
+    }
+}
+
+impl Card {
+    /// Metadata key of the card's JSON.
+    pub const KEY: &'static str = "leitmotif";
+
+    /// Reads and checks a card.
+    ///
+    /// # Errors
+    /// What is wrong with it; the caller knows the file.
+    pub fn from_json(text: &str) -> Result<Self, CardError> {
+        let value: serde_json::Value =
+            serde_json::from_str(text).map_err(|e| CardError::Syntax(e.to_string()))?;
+        match value.get("version").and_then(serde_json::Value::as_u64) {
+            Some(found) if found != u64::from(CARD_VERSION) => {
+                return Err(CardError::Version { found });
+            }
+            _ => {}
+        }
+        let card: Card =
+            serde_json::from_value(value).map_err(|e| CardError::Syntax(e.to_string()))?;
+        card.check()?;
+        Ok(card)
+    }
+
+    /// The card as one line of JSON.
+    ///
+    /// # Errors
+    /// `Contradiction`, if it would not be read back; `Syntax`, where a number is not finite.
+    pub fn to_json(&self) -> Result<String, CardError> {
+        self.check()?;
+        serde_json::to_string(self).map_err(|e| CardError::Syntax(e.to_string()))
+    }
+
+    /// Samples that one call may take: whole segments within [`max_seconds_per_call`](Card::max_seconds_per_call).
+    pub fn max_samples_per_call(&self) -> usize {
+        let samples = self.max_seconds_per_call * f64::from(self.sample_rate.0);
+        (samples as usize).max(self.segment_samples)
+    }
+
+    fn check(&self) -> Result<(), CardError> {
+        let no = |what: String| Err(CardError::Contradiction(what));
+        if let Err(what) = check_classes(&self.classes) {
+            return no(format!("classes: {what}"));
+        }
+        if self.sample_rate != SampleRate::NETWORK {
+            return no(format!(
+                "sample_rate is {}, but networks hear {}",
+                self.sample_rate,
+                SampleRate::NETWORK
+            ));
+        }
+        let network = &self.network;
+        if self.graph.head() != network.head.kind {
+            return no(format!("a {} graph over a {} head", self.graph.name(), network.head.kind));
+        }
+        let pairs = [
+            ("segment_samples", self.segment_samples, network.segment),
+            ("hop_samples", self.hop_samples, network.hop),
+            ("window_segments", self.window_segments, network.window),
+            ("embedding_units", self.embedding_units, network.head.units),
+        ];
+        for (key, found, expected) in pairs {
+            if found != expected {
+                return no(format!("{key} is {found}, but its network says {expected}"));
+            }
+        }
+        if !(self.max_seconds_per_call.is_finite() && self.max_seconds_per_call > 0.0) {
+            return no(format!("max_seconds_per_call is {}", self.max_seconds_per_call));
+        }
+        let golden = &self.golden;
+        let samples =
+            if self.graph.takes_any_length() { network.clip_samples() } else { network.segment };
+        if golden.input.samples != samples {
+            return no(format!(
+                "golden input of {} samples where {samples} are a call",
+                golden.input.samples
+            ));
+        }
+        if golden.probabilities.len() != self.classes.len() {
+            return no(format!(
+                "{} golden probabilities for {} classes",
+                golden.probabilities.len(),
+                self.classes.len()
+            ));
+        }
+        let sum: f64 = golden.probabilities.iter().map(|p| f64::from(*p)).sum();
+        if !((sum - 1.0).abs() < 1e-3
+            && golden.probabilities.iter().all(|p| (0.0..=1.0).contains(p)))
+        {
+            return no("golden probabilities do not sum to one".to_owned());
+        }
+        if !(golden.tolerance.is_finite() && golden.tolerance > 0.0) {
+            return no(format!("golden tolerance is {}", golden.tolerance));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,46 @@
+//! What a leitmotif network is, as plain data.
+//!
+//! A [`Network`] is a list of convolution blocks and a head, read from a few lines of TOML. From that one list
+//! everything else follows: its layers and shapes ([`Network::steps`]), the name and shape of every tensor
+//! ([`Network::params`]), what it costs ([`Network::costs`]) and how the paper prints it ([`table`]).
+//! Beside it stand the two records that travel with trained weights, [`RunRecord`] in a checkpoint and [`Card`]
+//! in an `.onnx` file, and the [`Scores`] that both carry.
+//!
+//! This crate does no I/O but text and knows no torch, no ONNX and no audio.
+//!
+//! ```
+//! use leitmotif_models::{HeadKind, Network};
+//!
+//! let network = Network::preset("model1")?.with_head(HeadKind::Lstm);
+//! assert_eq!(network.clip_samples(), 7 * 59_049);
+//! assert_eq!(network.costs(222).trainable(), 2_271_390);
+//! # Ok::<(), leitmotif_models::NetworkError>(())
+//! ```
+
+mod card;
+mod cost;
+mod golden;
+mod layer;
+mod network;
+mod params;
+mod preset;
+mod run;
+mod score;
+mod segment;
+mod shape;
+pub mod table;
+mod units;
+
+pub use card::{CARD_VERSION, Card, CardError, Golden, GraphKind};
+pub use cost::{Cost, Costs};
+pub use golden::GoldenInput;
+pub use layer::{BatchNorm, Conv, Layer};
+pub use network::{Block, Head, HeadKind, Network, NetworkError, Step};
+pub use params::{Init, Param, ParamKind};
+pub use run::{DatasetNote, RUN_VERSION, RunError, RunRecord, SplitNote};
+pub use score::{
+    ArtistScore, Estimate, Prediction, Predictions, PredictionsError, Scores, argmax, macro_f1,
+};
+pub use segment::{segment_count, segment_starts};
+pub use shape::Shape;
+pub use units::{ClassId, SampleRate};

@@ -1,0 +1,167 @@
+//! Name, shape and first value of every tensor of a network: trainer and exporter both ask here.
+
+use crate::{Layer, Network};
+
+/// One tensor of a checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Param {
+    /// Name in `weights.safetensors`, e.g. `block3.conv.weight`; torch's names within a layer.
+    pub name: String,
+    /// Shape, e.g. `[filters, in_channels, kernel]`.
+    pub shape: Vec<usize>,
+    /// Learnt by gradient or gathered as a statistic.
+    pub kind: ParamKind,
+    /// First value.
+    pub init: Init,
+}
+
+impl Param {
+    /// Number of values; saturates where a description is absurd.
+    pub fn values(&self) -> usize {
+        self.shape.iter().fold(1, |n, d| n.saturating_mul(*d))
+    }
+}
+
+/// How a tensor comes to its values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ParamKind {
+    /// Learnt by gradient descent.
+    Trainable,
+    /// Running statistic of a batch norm.
+    Statistic,
+}
+
+/// First value of a tensor, after Keras 2.1's defaults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Init {
+    /// Uniform in ±√(6 / (fan_in + fan_out)), Glorot and Bengio 2010.
+    GlorotUniform {
+        /// Inputs that one output sees.
+        fan_in: usize,
+        /// Outputs that one input reaches.
+        fan_out: usize,
+    },
+    /// Random matrix with orthonormal rows or columns, whichever are fewer (Saxe et al. 2013).
+    Orthogonal,
+    /// All zero.
+    Zeros,
+    /// All one.
+    Ones,
+    /// Zeros but ones for the forget gate (Jozefowicz et al. 2015), gates in torch's order i, f, g, o.
+    ForgetBias {
+        /// Units of the LSTM; the tensor holds four times as many.
+        units: usize,
+    },
+}
+
+impl Network {
+    /// Every tensor of this network with `classes` classes, in the order of its layers.
+    pub fn params(&self, classes: usize) -> Vec<Param> {
+        self.steps(classes).iter().flat_map(|step| layer_params(&step.name, step.layer)).collect()
+    }
+}
+
+fn layer_params(step: &str, layer: Layer) -> Vec<Param> {
+    let param = |name: &str, shape: &[usize], kind, init| Param {
+        name: format!("{step}.{name}"),
+        shape: shape.to_vec(),
+        kind,
+        init,
+    };
+    use ParamKind::{Statistic, Trainable};
+    match layer {
+        Layer::Conv(c) => {
+            let init = Init::GlorotUniform {
+                fan_in: c.kernel * c.in_channels,
+                fan_out: c.kernel * c.filters,
+            };
+            vec![param("conv.weight", &[c.filters, c.in_channels, c.kernel], Trainable, init)]
+        }
+        Layer::BatchNorm(n) => vec![
+            param("norm.weight", &[n.channels], Trainable, Init::Ones),
+            param("norm.bias", &[n.channels], Trainable, Init::Zeros),
+            param("norm.running_mean", &[n.channels], Statistic, Init::Zeros),
+            param("norm.running_var", &[n.channels], Statistic, Init::Ones),
+        ],
+        Layer::Dense { inputs, units } => {
+            let init = Init::GlorotUniform { fan_in: inputs, fan_out: units };
+            vec![param("weight", &[units, inputs], Trainable, init)]
+        }
+        Layer::Lstm { inputs, units } => {
+            let gates = 4 * units;
+            // Keras keeps one kernel for all four gates, so its fan-out counts all of them.
+            let input_init = Init::GlorotUniform { fan_in: inputs, fan_out: gates };
+            vec![
+                param("weight_ih", &[gates, inputs], Trainable, input_init),
+                param("weight_hh", &[gates, units], Trainable, Init::Orthogonal),
+                param("bias_ih", &[gates], Trainable, Init::ForgetBias { units }),
+                param("bias_hh", &[gates], Trainable, Init::Zeros),
+            ]
+        }
+        Layer::Output { inputs, classes } => {
+            let init = Init::GlorotUniform { fan_in: inputs, fan_out: classes };
+            vec![
+                param("weight", &[classes, inputs], Trainable, init),
+                param("bias", &[classes], Trainable, Init::Zeros),
+            ]
+        }
+        Layer::Relu | Layer::MaxPool { .. } | Layer::Flatten | Layer::Tanh | Layer::Softmax => {
+            Vec::new()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::HeadKind;
+
+    #[test]
+    fn names_are_unique_and_stable() {
+        let network = Network::preset("example").unwrap();
+        let dense: Vec<_> = network.params(64).into_iter().map(|p| p.name).collect();
+        assert_eq!(
+            dense[..6],
+            [
+                "block1.conv.weight",
+                "block1.norm.weight",
+                "block1.norm.bias",
+                "block1.norm.running_mean",
+                "block1.norm.running_var",
+                "block2.conv.weight"
+            ]
+        );
+        assert_eq!(
+            dense[dense.len() - 7..],
+            [
+                "dense.weight",
+                "dense.norm.weight",
+                "dense.norm.bias",
+                "dense.norm.running_mean",
+                "dense.norm.running_var",
+                "output.weight",
+                "output.bias"
+            ]
+        );
+        assert_eq!(dense.iter().collect::<BTreeSet<_>>().len(), dense.len());
+    }
+
+    #[test]
+    fn an_lstm_has_torchs_four_tensors() {
+        let network = Network::preset("example").unwrap().with_head(HeadKind::Lstm);
+        let lstm: Vec<_> =
+            network.params(64).into_iter().filter(|p| p.name.starts_with("lstm.")).collect();
+        let shapes: Vec<_> = lstm.iter().map(|p| (p.name.as_str(), p.shape.clone())).collect();
+        assert_eq!(
+            shapes,
+            [
+                ("lstm.weight_ih", vec![512, 128]),
+                ("lstm.weight_hh", vec![512, 128]),
+                ("lstm.bias_ih", vec![512]),
+                ("lstm.bias_hh", vec![512])
+            ]
+        );
+    }
+}

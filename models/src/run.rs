@@ -1,0 +1,152 @@
+//! `run.json` of a checkpoint: what resuming and exporting need to know beside the tensors.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{GoldenInput, Network, Scores};
+
+/// Version of `run.json` that this crate writes, and the only one it reads.
+pub const RUN_VERSION: u32 = 1;
+
+/// A checkpoint's own account of itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunRecord {
+    /// [`RUN_VERSION`].
+    pub version: u32,
+    /// The network that was trained.
+    pub network: Network,
+    /// Artists, in the order of the output layer.
+    pub classes: Vec<String>,
+    /// Epochs finished.
+    pub epoch: usize,
+    /// Optimizer steps taken.
+    pub step: u64,
+    /// Seed of initial weights, batches and augmentation.
+    pub seed: u64,
+    /// The music it learnt from.
+    pub dataset: DatasetNote,
+    /// The split it learnt from.
+    pub split: SplitNote,
+    /// Scores on that split's test part; absent until the run has ended.
+    #[serde(default)]
+    pub scores: Option<Scores>,
+    /// Row 0 of the probe.
+    pub golden: GoldenInput,
+    /// Versions of what made it, e.g. `leitmotif-train`, `libtorch`.
+    pub tools: BTreeMap<String, String>,
+    /// The trainer's configuration, as the trainer writes it.
+    pub config: serde_json::Value,
+}
+
+/// What a checkpoint and a card tell about the music.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatasetNote {
+    /// Name of the data set.
+    pub name: String,
+    /// Licence or licences of the music.
+    pub licence: String,
+    /// Anything a user of the model should know of it.
+    pub notes: String,
+    /// Clips in all parts.
+    pub clips: usize,
+    /// Songs in all parts.
+    pub songs: usize,
+}
+
+/// Which split was used.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SplitNote {
+    /// `clip`, `song` or `album`.
+    pub protocol: String,
+    /// Seed of the split.
+    pub seed: u64,
+    /// Share of each artist's music asked for testing.
+    pub test_share: f64,
+    /// Share of the rest asked for validation.
+    pub validation_share: f64,
+}
+
+/// Why a `run.json` cannot be used.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum RunError {
+    /// Not JSON, or fields and types that a run record does not have.
+    #[error("run.json cannot be read: {0}")]
+    Syntax(String),
+    /// Written by another version of leitmotif.
+    #[error(
+        "run.json is of version {found}; this leitmotif reads version {RUN_VERSION}, so use the one that wrote it"
+    )]
+    Version {
+        /// Version in the file.
+        found: u64,
+    },
+    /// Too few artists or the same one twice.
+    #[error("run.json lists its classes wrongly: {0}")]
+    Classes(String),
+    /// The golden input does not fit the network.
+    #[error(
+        "run.json: the golden input has {found} samples, but a clip of this network has {expected}"
+    )]
+    Golden {
+        /// Samples of a clip.
+        expected: usize,
+        /// Samples in the record.
+        found: usize,
+    },
+}
+
+impl RunRecord {
+    /// Reads and checks a record.
+    ///
+    /// # Errors
+    /// What is wrong with it; the caller knows the file.
+    pub fn from_json(text: &str) -> Result<Self, RunError> {
+        let value: serde_json::Value =
+            serde_json::from_str(text).map_err(|e| RunError::Syntax(e.to_string()))?;
+        match value.get("version").and_then(serde_json::Value::as_u64) {
+            Some(found) if found != u64::from(RUN_VERSION) => {
+                return Err(RunError::Version { found });
+            }
+            _ => {}
+        }
+        let run: RunRecord =
+            serde_json::from_value(value).map_err(|e| RunError::Syntax(e.to_string()))?;
+        check_classes(&run.classes).map_err(RunError::Classes)?;
+        let expected = run.network.clip_samples();
+        if run.golden.samples != expected {
+            return Err(RunError::Golden { expected, found: run.golden.samples });
+        }
+        Ok(run)
+    }
+
+    /// The record as readable JSON.
+    ///
+    /// # Errors
+    /// `Syntax`, where a number is not finite.
+    pub fn to_json(&self) -> Result<String, RunError> {
+        serde_json::to_string_pretty(self)
+            .map(|text| text + "\n")
+            .map_err(|e| RunError::Syntax(e.to_string()))
+    }
+}
+
+/// At least two artists, none empty, none twice.
+pub(crate) fn check_classes(classes: &[String]) -> Result<(), String> {
+    if classes.len() < 2 {
+        return Err(format!("{} of them, where at least two are needed", classes.len()));
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    for class in classes {
+        if class.is_empty() {
+            return Err("an empty name".to_owned());
+        }
+        if !seen.insert(class) {
+            return Err(format!("`{class}` twice"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,353 @@
+//! Predictions and what they are worth: accuracy by segment, clip and song, per artist, with intervals.
+//!
+//! Trainer and shipped artifact write the same predictions file, so their scores are one computation.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ClassId;
+
+mod bootstrap;
+mod file;
+
+pub use file::{Predictions, PredictionsError};
+
+/// What a network answered for one clip.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Prediction {
+    /// Identifier of the clip.
+    pub clip: String,
+    /// Song that the clip is cut from.
+    pub song: String,
+    /// The true artist.
+    pub truth: ClassId,
+    /// Segments in the clip.
+    pub segments: usize,
+    /// Segments whose own top class is the true one; an LSTM's outputs count segment by segment.
+    pub segments_right: usize,
+    /// The clip's answer, one probability a class.
+    pub probabilities: Vec<f32>,
+}
+
+/// A figure with its 95 % bootstrap interval over songs.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Estimate {
+    /// The figure itself, a share from 0 to 1.
+    pub value: f64,
+    /// 2.5th percentile of the resamples.
+    pub low: f64,
+    /// 97.5th percentile.
+    pub high: f64,
+}
+
+/// Scores of one artist.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ArtistScore {
+    /// Name.
+    pub artist: String,
+    /// Clips of this artist.
+    pub clips: usize,
+    /// Those recognised.
+    pub clips_right: usize,
+    /// Songs of this artist.
+    pub songs: usize,
+    /// Those recognised.
+    pub songs_right: usize,
+    /// Songs of others taken for this artist's.
+    pub songs_mistaken: usize,
+    /// F1 by song; 0 where the artist is never right.
+    pub song_f1: f64,
+}
+
+/// What a set of predictions is worth.
+///
+/// A song's answer is the mean of its clips' probabilities weighted by segments, which is the mean over its segments
+/// for a dense head. Ties go to the class that is listed first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scores {
+    /// Clips judged.
+    pub clips: usize,
+    /// Songs judged.
+    pub songs: usize,
+    /// Share of segments whose own answer is right.
+    pub segment_accuracy: Estimate,
+    /// Share of clips whose answer is right.
+    pub clip_accuracy: Estimate,
+    /// Share of songs whose answer is right.
+    pub song_accuracy: Estimate,
+    /// Mean over artists of F1 by song: every artist counts alike.
+    pub song_macro_f1: Estimate,
+    /// Share of clips of the artist who has most of them: what always saying that name would score.
+    pub majority_clips: f64,
+    /// The same by song.
+    pub majority_songs: f64,
+    /// Share of clips whose true artist is among the first k, for k = 1, 2, … classes.
+    pub clip_top_k: Vec<f64>,
+    /// One entry a class, in the order of classes.
+    pub artists: Vec<ArtistScore>,
+    /// Songs by true class (row) and answer (column).
+    pub song_confusion: Vec<Vec<usize>>,
+}
+
+impl Scores {
+    /// Resamples behind each interval.
+    pub const RESAMPLES: usize = 1_000;
+
+    /// Judges predictions; `None` where there are none.
+    pub fn of(predictions: &Predictions) -> Option<Scores> {
+        let classes = predictions.classes();
+        let clips = predictions.clips();
+        let songs = songs(predictions);
+        let judged = bootstrap::Judged::new(clips, &songs, classes.len());
+        let all = judged.figures(&(0..songs.len()).collect::<Vec<_>>())?;
+        let intervals = bootstrap::intervals(&judged, &all, Self::RESAMPLES);
+        let [segment_accuracy, clip_accuracy, song_accuracy, song_macro_f1] = intervals;
+
+        let mut confusion = vec![vec![0usize; classes.len()]; classes.len()];
+        for song in &songs {
+            if let Some(cell) =
+                confusion.get_mut(song.truth).and_then(|row| row.get_mut(song.answer))
+            {
+                *cell += 1;
+            }
+        }
+        let mut artists: Vec<ArtistScore> =
+            classes.iter().map(|name| ArtistScore::new(name)).collect();
+        for clip in clips {
+            if let Some(artist) = artists.get_mut(clip.truth.0) {
+                artist.clips += 1;
+                artist.clips_right += usize::from(argmax(&clip.probabilities) == clip.truth.0);
+            }
+        }
+        for (class, artist) in artists.iter_mut().enumerate() {
+            let column = |row: &Vec<usize>| row.get(class).copied().unwrap_or(0);
+            artist.songs = confusion.get(class).map_or(0, |row| row.iter().sum());
+            artist.songs_right = confusion.get(class).map_or(0, column);
+            artist.songs_mistaken =
+                confusion.iter().map(column).sum::<usize>() - artist.songs_right;
+            artist.song_f1 = f1(artist.songs_right, artist.songs, artist.songs_mistaken);
+        }
+        let most = |count: fn(&ArtistScore) -> usize, all: usize| {
+            artists.iter().map(count).max().unwrap_or(0) as f64 / all.max(1) as f64
+        };
+        Some(Scores {
+            clips: clips.len(),
+            songs: songs.len(),
+            segment_accuracy,
+            clip_accuracy,
+            song_accuracy,
+            song_macro_f1,
+            majority_clips: most(|a| a.clips, clips.len()),
+            majority_songs: most(|a| a.songs, songs.len()),
+            clip_top_k: top_k(clips, classes.len()),
+            artists,
+            song_confusion: confusion,
+        })
+    }
+}
+
+impl ArtistScore {
+    fn new(artist: &str) -> Self {
+        ArtistScore {
+            artist: artist.to_owned(),
+            clips: 0,
+            clips_right: 0,
+            songs: 0,
+            songs_right: 0,
+            songs_mistaken: 0,
+            song_f1: 0.0,
+        }
+    }
+}
+
+/// A song's true class and answer, with the indices of its clips.
+pub(crate) struct Song {
+    truth: usize,
+    answer: usize,
+    clips: Vec<usize>,
+}
+
+/// Groups clips by song, in order of first appearance.
+fn songs(predictions: &Predictions) -> Vec<Song> {
+    let mut order: Vec<Vec<usize>> = Vec::new();
+    let mut places = std::collections::HashMap::new();
+    for (i, clip) in predictions.clips().iter().enumerate() {
+        let place = *places.entry(clip.song.as_str()).or_insert_with(|| {
+            order.push(Vec::new());
+            order.len() - 1
+        });
+        if let Some(song) = order.get_mut(place) {
+            song.push(i);
+        }
+    }
+    let clips_of = |song: &[usize]| -> Vec<&Prediction> {
+        song.iter().filter_map(|i| predictions.clips().get(*i)).collect()
+    };
+    order
+        .into_iter()
+        .map(|song| {
+            let clips = clips_of(&song);
+            let mut mean = vec![0f64; predictions.classes().len()];
+            for clip in &clips {
+                for (sum, p) in mean.iter_mut().zip(&clip.probabilities) {
+                    *sum += f64::from(*p) * clip.segments as f64;
+                }
+            }
+            Song {
+                truth: clips.first().map_or(0, |c| c.truth.0),
+                answer: argmax(&mean),
+                clips: song,
+            }
+        })
+        .collect()
+}
+
+/// Index of the largest value, the first of equals; 0 for an empty slice.
+pub fn argmax<T: PartialOrd>(values: &[T]) -> usize {
+    let mut best: Option<(usize, &T)> = None;
+    for (i, value) in values.iter().enumerate() {
+        if best.is_none_or(|(_, most)| value > most) {
+            best = Some((i, value));
+        }
+    }
+    best.map_or(0, |(i, _)| i)
+}
+
+/// Mean F1 over the classes that occur in `pairs` of (truth, answer), as truth; `None` without pairs.
+pub fn macro_f1(pairs: &[(usize, usize)], classes: usize) -> Option<f64> {
+    let mut counts = vec![(0usize, 0usize, 0usize); classes];
+    for (truth, answer) in pairs {
+        if let Some(c) = counts.get_mut(*truth) {
+            c.1 += 1;
+            c.0 += usize::from(truth == answer);
+        }
+        if truth != answer
+            && let Some(c) = counts.get_mut(*answer)
+        {
+            c.2 += 1;
+        }
+    }
+    let scores: Vec<f64> = counts
+        .iter()
+        .filter(|c| c.1 > 0)
+        .map(|(right, all, mistaken)| f1(*right, *all, *mistaken))
+        .collect();
+    (!scores.is_empty()).then(|| scores.iter().sum::<f64>() / scores.len() as f64)
+}
+
+/// F1 of a class: `right` of its `all` members found, `mistaken` of others taken for it.
+fn f1(right: usize, all: usize, mistaken: usize) -> f64 {
+    let both = all + right + mistaken;
+    if right == 0 { 0.0 } else { 2.0 * right as f64 / both as f64 }
+}
+
+fn top_k(clips: &[Prediction], classes: usize) -> Vec<f64> {
+    let mut at_rank = vec![0usize; classes];
+    for clip in clips {
+        let Some(own) = clip.probabilities.get(clip.truth.0) else { continue };
+        // A class before the true one wins a tie, as in `argmax`.
+        let rank = clip
+            .probabilities
+            .iter()
+            .enumerate()
+            .filter(|(i, p)| *p > own || (*p == own && *i < clip.truth.0))
+            .count();
+        if let Some(n) = at_rank.get_mut(rank) {
+            *n += 1;
+        }
+    }
+    let mut right = 0;
+    at_rank
+        .iter()
+        .map(|n| {
+            right += n;
+            right as f64 / clips.len().max(1) as f64
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn clip(clip: &str, song: &str, truth: usize, probabilities: &[f32]) -> Prediction {
+        let segments_right = if argmax(probabilities) == truth { 2 } else { 1 };
+        Prediction {
+            clip: clip.to_owned(),
+            song: song.to_owned(),
+            truth: ClassId(truth),
+            segments: 4,
+            segments_right,
+            probabilities: probabilities.to_vec(),
+        }
+    }
+
+    fn scores(clips: Vec<Prediction>) -> Scores {
+        let classes = ["a", "b", "c"].map(str::to_owned).to_vec();
+        Scores::of(&Predictions::new(classes, clips).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_song_is_the_mean_of_its_clips() {
+        let s = scores(vec![
+            clip("1", "x", 0, &[0.9, 0.1, 0.0]),
+            clip("2", "x", 0, &[0.4, 0.6, 0.0]),
+            clip("3", "y", 1, &[0.5, 0.3, 0.2]),
+            clip("4", "z", 2, &[0.1, 0.1, 0.8]),
+        ]);
+        assert_eq!((s.clips, s.songs), (4, 3));
+        assert_eq!(s.clip_accuracy.value, 0.5);
+        assert_eq!(s.song_accuracy.value, 2.0 / 3.0);
+        assert_eq!(s.segment_accuracy.value, 6.0 / 16.0);
+        assert_eq!(s.song_confusion, [[1, 0, 0], [1, 0, 0], [0, 0, 1]]);
+        // a: right 1 of 1, one mistaken, F1 = 2/3; b: 0; c: 1.
+        assert!((s.song_macro_f1.value - (2.0 / 3.0 + 0.0 + 1.0) / 3.0).abs() < 1e-12);
+        assert_eq!(s.majority_clips, 0.5);
+        assert_eq!(s.clip_top_k, [0.5, 1.0, 1.0]);
+        assert_eq!(s.artists[0].songs_mistaken, 1);
+    }
+
+    #[test]
+    fn equal_probabilities_go_to_the_first_class() {
+        let third = 1.0 / 3.0;
+        let s = scores(vec![
+            clip("1", "x", 0, &[third, third, third]),
+            clip("2", "y", 2, &[third, third, third]),
+        ]);
+        assert_eq!(s.clip_accuracy.value, 0.5);
+        assert_eq!(s.clip_top_k, [0.5, 0.5, 1.0]);
+    }
+
+    #[test]
+    fn an_interval_holds_its_value_and_narrows_with_songs() {
+        let many = |n: usize| {
+            let clips = (0..n)
+                .map(|i| {
+                    let p = if i % 4 == 0 { [0.2, 0.8, 0.0] } else { [0.8, 0.2, 0.0] };
+                    clip(&i.to_string(), &format!("song {i}"), 0, &p)
+                })
+                .collect();
+            scores(clips).song_accuracy
+        };
+        let (few, lots) = (many(16), many(400));
+        for e in [few, lots] {
+            assert!(e.low <= e.value && e.value <= e.high, "{e:?}");
+        }
+        assert!(lots.high - lots.low < (few.high - few.low) / 2.0, "{few:?} {lots:?}");
+        // Binomial: 1.96 · √(0.75 · 0.25 / 400) = 0.042 at each side.
+        assert!((lots.high - lots.low - 0.085).abs() < 0.02, "{lots:?}");
+    }
+
+    #[test]
+    fn same_predictions_give_the_same_intervals() {
+        let make = || {
+            let clips =
+                (0..9).map(|i| clip(&i.to_string(), &i.to_string(), i % 3, &[0.5, 0.3, 0.2]));
+            scores(clips.collect())
+        };
+        assert_eq!(make(), make());
+    }
+}

@@ -1,0 +1,200 @@
+//! A network printed the way the paper prints it: layer, configuration, output size.
+
+use serde::Serialize;
+
+use crate::{HeadKind, Layer, Network, Shape};
+
+/// One row of the table: a convolution or pooling with what belongs to it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    /// `conv`, `pool`, `dense`, `lstm`, `output`.
+    pub layer: &'static str,
+    /// Filter length, stride, filters; or units; or the pool's size.
+    pub configuration: String,
+    /// Size of the output for one example, with the leading number of segments under an LSTM, e.g. `7×243×64`.
+    pub output: String,
+    /// Learnt values, scale and shift of its batch norm included.
+    pub parameters: u64,
+    /// Multiply-adds for one segment.
+    pub multiply_adds: u64,
+    /// Bytes of the output in f32 for one segment.
+    pub activation_bytes: u64,
+}
+
+/// The rows of a network with `classes` classes; batch norm and activation belong to the row before them.
+pub fn rows(network: &Network, classes: usize) -> Vec<Row> {
+    let lead = match network.head.kind {
+        HeadKind::Dense => None,
+        HeadKind::Lstm => Some(network.window),
+    };
+    let costs = network.costs(classes);
+    let mut rows: Vec<Row> = Vec::new();
+    for (step, cost) in network.steps(classes).iter().zip(&costs.layers) {
+        let (layer, configuration) = match step.layer {
+            Layer::Conv(c) => {
+                let mut text =
+                    format!("{} filters of {}, stride {}", c.filters, c.kernel, c.stride);
+                if c.padding > 0 {
+                    text += &format!(", padding {}", c.padding);
+                }
+                ("conv", text + "; batch norm, ReLU")
+            }
+            Layer::MaxPool { size } => ("pool", format!("maximum of {size}")),
+            Layer::Dense { units, .. } => ("dense", format!("{units} units; batch norm, tanh")),
+            Layer::Lstm { units, .. } => ("lstm", format!("{units} units; tanh")),
+            Layer::Output { classes, .. } => ("output", format!("{classes} classes; softmax")),
+            Layer::BatchNorm(_) => {
+                if let Some(row) = rows.last_mut() {
+                    row.parameters += cost.trainable;
+                }
+                continue;
+            }
+            Layer::Relu | Layer::Flatten | Layer::Tanh | Layer::Softmax => continue,
+        };
+        let output = match (lead, step.output) {
+            (Some(segments), shape @ Shape::Map { .. }) => format!("{segments}×{shape}"),
+            (_, shape) => shape.to_string(),
+        };
+        rows.push(Row {
+            layer,
+            configuration,
+            output,
+            parameters: cost.trainable,
+            multiply_adds: cost.multiply_adds,
+            activation_bytes: cost.activation_bytes,
+        });
+    }
+    rows
+}
+
+/// The table as text, with a line of totals.
+pub fn text(network: &Network, classes: usize) -> String {
+    let rows = rows(network, classes);
+    let mut cells = vec![
+        ["layer", "configuration", "output", "parameters", "multiply-adds", "activations (B)"]
+            .map(str::to_owned),
+        [
+            "input".to_owned(),
+            format!(
+                "{} samples, hop {}, {} segments a clip",
+                network.segment, network.hop, network.window
+            ),
+            match network.head.kind {
+                HeadKind::Dense => network.segment.to_string(),
+                HeadKind::Lstm => format!("{}×{}", network.window, network.segment),
+            },
+            String::new(),
+            String::new(),
+            thousands(4 * network.segment as u64),
+        ],
+    ];
+    cells.extend(rows.iter().map(|row| {
+        [
+            row.layer.to_owned(),
+            row.configuration.clone(),
+            row.output.clone(),
+            thousands(row.parameters),
+            thousands(row.multiply_adds),
+            thousands(row.activation_bytes),
+        ]
+    }));
+    cells.push([
+        "total".to_owned(),
+        "per segment".to_owned(),
+        String::new(),
+        thousands(rows.iter().map(|r| r.parameters).sum()),
+        thousands(rows.iter().map(|r| r.multiply_adds).sum()),
+        thousands(rows.iter().map(|r| r.activation_bytes).sum()),
+    ]);
+    let mut widths = [0; 6];
+    for line in &cells {
+        for (width, cell) in widths.iter_mut().zip(line) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut text =
+        format!("{} ({} head): {}\n", network.name, network.head.kind, network.description);
+    for line in &cells {
+        let mut out = String::new();
+        for (column, (width, cell)) in widths.iter().zip(line).enumerate() {
+            let width = *width;
+            // Words to the left, numbers to the right.
+            out +=
+                &if column < 2 { format!("{cell:<width$}  ") } else { format!("{cell:>width$}  ") };
+        }
+        text += out.trim_end();
+        text.push('\n');
+    }
+    text
+}
+
+/// `568941120` as `568,941,120`.
+pub fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outputs(kind: HeadKind) -> Vec<String> {
+        let network = Network::preset("example").unwrap().with_head(kind);
+        rows(&network, 64).into_iter().filter(|r| r.layer != "pool").map(|r| r.output).collect()
+    }
+
+    /// Output sizes of the blocks: after the pooling where there is one.
+    fn block_outputs(kind: HeadKind) -> Vec<String> {
+        let network = Network::preset("example").unwrap().with_head(kind);
+        let rows = rows(&network, 64);
+        let mut outputs = Vec::new();
+        for (i, row) in rows.iter().enumerate() {
+            if rows.get(i + 1).is_none_or(|next| next.layer != "pool") {
+                outputs.push(row.output.clone());
+            }
+        }
+        outputs
+    }
+
+    #[test]
+    fn the_worked_example_prints_table_2() {
+        assert_eq!(
+            block_outputs(HeadKind::Dense),
+            ["243×64", "81×64", "27×64", "9×128", "3×128", "1×128", "128", "64"]
+        );
+    }
+
+    #[test]
+    fn the_worked_example_prints_table_4() {
+        assert_eq!(
+            block_outputs(HeadKind::Lstm),
+            ["7×243×64", "7×81×64", "7×27×64", "7×9×128", "7×3×128", "7×1×128", "128", "64"]
+        );
+    }
+
+    #[test]
+    fn convolutions_keep_the_length_and_pools_divide_it() {
+        assert_eq!(outputs(HeadKind::Dense)[..3], ["243×64", "243×64", "81×64"]);
+    }
+
+    #[test]
+    fn numbers_are_grouped_by_thousands() {
+        let made: Vec<_> = [0, 12, 999, 1_000, 568_941_120].into_iter().map(thousands).collect();
+        assert_eq!(made, ["0", "12", "999", "1,000", "568,941,120"]);
+    }
+
+    #[test]
+    fn the_text_has_a_line_per_row_and_equal_columns() {
+        let network = Network::preset("model1").unwrap();
+        let text = text(&network, 222);
+        assert!(text.contains("568,941,120") || text.contains("569,"), "{text}");
+        assert_eq!(text.lines().count(), 1 + 1 + 1 + rows(&network, 222).len() + 1);
+    }
+}

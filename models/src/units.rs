@@ -1,0 +1,31 @@
+//! Units that would otherwise be bare numbers.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Samples per second of one channel, in hertz.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SampleRate(pub u32);
+
+impl SampleRate {
+    /// The rate every network of this project hears: 16 kHz, MagnaTagATune's own.
+    pub const NETWORK: SampleRate = SampleRate(16_000);
+
+    /// Length of `samples` samples in seconds.
+    pub fn seconds(self, samples: u64) -> f64 {
+        samples as f64 / f64::from(self.0.max(1))
+    }
+}
+
+impl fmt::Display for SampleRate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} Hz", self.0)
+    }
+}
+
+/// Index of an artist in a network's list of classes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ClassId(pub usize);

@@ -1,0 +1,123 @@
+//! The presets against the figures of the paper and those checked by hand for it.
+
+use leitmotif_models::{HeadKind, Network, NetworkError};
+
+fn preset(name: &str, head: HeadKind) -> Network {
+    Network::preset(name).unwrap().with_head(head)
+}
+
+#[test]
+fn trainable_parameters_with_222_classes_are_the_checked_ones() {
+    let expected = [
+        ("model1", 826_526, 2_271_390),
+        ("model2", 3_070_046, 8_843_358),
+        ("model3", 777_118, 2_221_982),
+        ("model4", 777_118, 2_221_982),
+    ];
+    for (name, dense, lstm) in expected {
+        assert_eq!(preset(name, HeadKind::Dense).costs(222).trainable(), dense, "{name} dense");
+        assert_eq!(preset(name, HeadKind::Lstm).costs(222).trainable(), lstm, "{name} lstm");
+    }
+}
+
+#[test]
+fn convolutions_cost_the_checked_multiply_adds() {
+    let convolutions = |name| {
+        let costs = preset(name, HeadKind::Dense).costs(222);
+        costs
+            .layers
+            .iter()
+            .filter(|c| c.step.starts_with("block"))
+            .map(|c| c.multiply_adds)
+            .sum::<u64>()
+    };
+    assert_eq!(convolutions("model1"), 568_941_120);
+    assert_eq!(convolutions("model3"), 190_187_712);
+    assert_eq!(convolutions("model4"), 190_187_712);
+}
+
+#[test]
+fn the_presets_cut_a_clip_as_the_paper_does() {
+    for (name, segments) in [("model1", 7), ("model2", 7), ("model3", 23), ("model4", 46)] {
+        let network = preset(name, HeadKind::Lstm);
+        assert_eq!(network.segments_in(465_984), segments, "{name}");
+        assert_eq!(network.window, segments, "{name}");
+        assert!(network.clip_samples() <= 465_984, "{name}");
+    }
+}
+
+#[test]
+fn every_preset_closes_and_survives_toml_and_json() {
+    for name in Network::preset_names() {
+        let network = Network::preset(name).unwrap();
+        assert_eq!(network.name, name);
+        assert_eq!(Network::from_toml(&network.to_toml().unwrap()).as_ref(), Ok(&network));
+        let json = serde_json::to_string(&network).unwrap();
+        assert_eq!(serde_json::from_str::<Network>(&json).unwrap(), network);
+    }
+}
+
+fn complaint(text: &str) -> String {
+    Network::from_toml(text).unwrap_err().to_string()
+}
+
+const GOOD: &str = r#"
+name = "mine"
+segment = 27
+window = 2
+head = { kind = "dense", units = 4 }
+blocks = [{ filters = 2, stride = 3 }, { filters = 2, pool = 3 }, { filters = 4, pool = 3 }]
+"#;
+
+#[test]
+fn arithmetic_that_does_not_close_names_the_block_and_the_length_needed() {
+    assert!(Network::from_toml(GOOD).is_ok());
+    let no = complaint(&GOOD.replace("segment = 27", "segment = 30"));
+    assert!(
+        no.contains("block 2") && no.contains("10 positions") && no.contains("exactly 27"),
+        "{no}"
+    );
+    let no = complaint(&GOOD.replace("segment = 27", "segment = 28"));
+    assert!(
+        no.contains("block 1") && no.contains("28 positions") && no.contains("exactly 27"),
+        "{no}"
+    );
+    let no = complaint(&GOOD.replace("segment = 27", "segment = 81"));
+    assert!(no.contains("leaves 3 positions") && no.contains("exactly 27"), "{no}");
+}
+
+#[test]
+fn what_is_missing_or_unknown_is_named_with_its_line() {
+    let no = complaint(&GOOD.replace("{ filters = 2, pool = 3 }", "{ pool = 3 }"));
+    assert!(no.contains("filters") && no.contains("line 6"), "{no}");
+    let no = complaint(&GOOD.replace("pool = 3 }]", "pools = 3 }]"));
+    assert!(no.contains("pools") && no.contains("line 6"), "{no}");
+    let no = complaint(&GOOD.replace("\"dense\"", "\"gru\""));
+    assert!(no.contains("gru") && no.contains("lstm"), "{no}");
+    let no = complaint(&GOOD.replace("filters = 4", "filters = -4"));
+    assert!(no.contains("-4"), "{no}");
+}
+
+#[test]
+fn numbers_out_of_range_are_named() {
+    for (from, to, place) in [
+        ("filters = 4", "filters = 0", "block 3: `filters` is 0"),
+        ("units = 4", "units = 0", "head: `units` is 0"),
+        ("window = 2", "window = 0", "network: `window` is 0"),
+        ("segment = 27", "segment = 4000000000", "`segment` is 4000000000"),
+        ("stride = 3", "stride = 0", "block 1: `stride` is 0"),
+        ("pool = 3 }]", "pool = 3, padding = 3 }]", "block 3: `padding` is 3"),
+        ("stride = 3", "kernel = 4000000000", "block 1: `kernel`"),
+    ] {
+        let no = complaint(&GOOD.replace(from, to));
+        assert!(no.contains(place), "{no}");
+    }
+    let blocks = GOOD.split("blocks").next().unwrap().to_owned() + "blocks = []";
+    assert_eq!(Network::from_toml(&blocks), Err(NetworkError::NoBlocks));
+}
+
+#[test]
+fn an_unknown_preset_lists_those_there_are() {
+    let no = Network::preset("model5").unwrap_err().to_string();
+    assert!(no.contains("model5") && no.contains("model4") && no.contains("demo"), "{no}");
+}
