@@ -1,5 +1,7 @@
 //! The presets against the figures of the paper and those checked by hand for it.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 use leitmotif_models::{HeadKind, Network, NetworkError};
 
 fn preset(name: &str, head: HeadKind) -> Network {

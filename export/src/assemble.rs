@@ -1,0 +1,209 @@
+//! Puts the outputs on a lowered network and the card beside it.
+
+use std::collections::BTreeMap;
+
+use leitmotif_models::{CARD_VERSION, Card, Golden, GoldenInput, GraphKind, Network, SampleRate};
+
+use crate::fold::FoldedStep;
+use crate::graph::Dim::{Fixed, Named};
+use crate::graph::{Attribute, Graph, Value};
+use crate::lower::{self, Lowered, Rows, State};
+use crate::proto::Model;
+use crate::{Checkpoint, ExportError};
+
+/// Largest difference between a probability of an fp32 graph and torch's: both round each of some thousand sums to
+/// 24 bits, which moves a probability by about 1e-6; ten times that is still far below what changes an answer.
+pub const FP32_TOLERANCE: f32 = 1e-5;
+
+/// Operator set of the `portable` target: the first with a softmax along one axis and with `Squeeze` by input,
+/// and old enough for every runtime of the last five years.
+const OPSET: u32 = 13;
+
+/// File format that came with that operator set.
+const IR_VERSION: i64 = 7;
+
+/// What the feature maps of one call may take. The rule of [`Card::max_seconds_per_call`]: so many segments that the
+/// two largest neighbouring maps of all of them fit in here, but at least one window of an LSTM.
+const CALL_BYTES: u64 = 512 << 20;
+
+/// The graph of `kind` over folded layers.
+///
+/// # Errors
+/// [`ExportError::TooLarge`] for a size beyond what ONNX stores.
+pub(crate) fn graph(
+    network: &Network,
+    classes: usize,
+    layers: &[FoldedStep],
+    kind: GraphKind,
+) -> Result<Graph, ExportError> {
+    let mut graph = Graph::new(&format!("leitmotif_{}", kind.name()), doc(kind));
+    let units = Fixed(network.head.units);
+    let (batch, classes) = (Named("batch"), Fixed(classes));
+    let samples = if kind.takes_any_length() { Named("samples") } else { Fixed(network.segment) };
+    let waveform_doc = "mono samples at 16 kHz in [-1, 1]";
+    let waveform = graph.input("waveform", &[batch.clone(), samples], waveform_doc);
+    let per_class = [batch.clone(), classes.clone()];
+    let per_unit = [batch.clone(), units];
+    let per_segment = [batch, Named("segments"), classes];
+
+    let state = (kind == GraphKind::Step).then(|| State {
+        h: graph.input("h", &per_unit, "hidden state before this segment, zeros at first"),
+        c: graph.input("c", &per_unit, "cell state before this segment, zeros at first"),
+    });
+    let rows = if kind.takes_any_length() { Rows::Segments } else { Rows::Single };
+    let x = lower::network(&mut graph, network, layers, rows, waveform, state)?;
+
+    match kind {
+        GraphKind::Clip => {
+            let probabilities =
+                mean_over_segments(&mut graph, "clip.probabilities", x.probabilities);
+            let embedding = mean_over_segments(&mut graph, "clip.embedding", x.embedding);
+            graph.output(probabilities, "probabilities", &per_class, "mean over the segments");
+            graph.output(x.probabilities, SEGMENTS, &per_segment, "of each segment");
+            graph.output(embedding, "embedding", &per_unit, "mean of the tanh layer");
+        }
+        GraphKind::Sequence => {
+            let minus_one = graph.integer(-1);
+            let axis = [("axis", Attribute::Int(1))];
+            let inputs = [x.probabilities, minus_one];
+            let last = graph.node("Gather", "sequence.probabilities", &inputs, &axis);
+            graph.output(last, "probabilities", &per_class, "after the last segment");
+            graph.output(x.probabilities, SEGMENTS, &per_segment, "after segments 0 to this one");
+            let h = x.state.map_or(x.embedding, |state| state.h);
+            graph.output(h, "embedding", &per_unit, "last hidden state");
+        }
+        GraphKind::Segment => segment_outputs(&mut graph, &x, &per_class, &per_unit),
+        GraphKind::Step => {
+            segment_outputs(&mut graph, &x, &per_class, &per_unit);
+            if let Some(State { h, c }) = x.state {
+                graph.output(h, "h_next", &per_unit, "hidden state after this segment");
+                graph.output(c, "c_next", &per_unit, "cell state after this segment");
+            }
+        }
+    }
+    Ok(graph)
+}
+
+const SEGMENTS: &str = "segment_probabilities";
+
+fn segment_outputs(
+    graph: &mut Graph,
+    x: &Lowered,
+    per_class: &[crate::graph::Dim],
+    per_unit: &[crate::graph::Dim],
+) {
+    graph.output(x.probabilities, "probabilities", per_class, "of this segment");
+    graph.output(x.logits, "logits", per_class, "before the softmax");
+    graph.output(x.embedding, "embedding", per_unit, "layer before the output layer");
+}
+
+/// <https://onnx.ai/onnx/operators/onnx__ReduceMean.html>, opset 13: the axes are an attribute until opset 18.
+fn mean_over_segments(graph: &mut Graph, name: &str, x: Value) -> Value {
+    let attributes = [("axes", Attribute::Ints(vec![1])), ("keepdims", Attribute::Int(0))];
+    graph.node("ReduceMean", name, &[x], &attributes)
+}
+
+fn doc(kind: GraphKind) -> &'static str {
+    match kind {
+        GraphKind::Clip => "Cuts a recording into segments, judges each and takes the mean.",
+        GraphKind::Segment => "Judges one segment.",
+        GraphKind::Sequence => "Cuts a recording into segments and runs an LSTM over them.",
+        GraphKind::Step => "Takes an LSTM one segment further.",
+    }
+}
+
+/// The card of the graph of `kind` called `name`.
+pub(crate) fn card(checkpoint: &Checkpoint, sha256: &str, kind: GraphKind, name: &str) -> Card {
+    let run = checkpoint.run();
+    let network = &run.network;
+    let mut tools = run.tools.clone();
+    tools.insert(env!("CARGO_PKG_NAME").to_owned(), env!("CARGO_PKG_VERSION").to_owned());
+    Card {
+        version: CARD_VERSION,
+        name: name.to_owned(),
+        graph: kind,
+        target: "portable".to_owned(),
+        precision: "fp32".to_owned(),
+        opset: OPSET,
+        sample_rate: SampleRate::NETWORK,
+        segment_samples: network.segment,
+        hop_samples: network.hop,
+        window_segments: network.window,
+        max_seconds_per_call: max_seconds(network, run.classes.len(), kind),
+        embedding_units: network.head.units,
+        classes: run.classes.clone(),
+        network: network.clone(),
+        dataset: run.dataset.clone(),
+        split: run.split.clone(),
+        scores: run.scores.clone(),
+        seed: run.seed,
+        epoch: run.epoch,
+        tools,
+        weights_sha256: sha256.to_owned(),
+        golden: golden(checkpoint, kind),
+    }
+}
+
+/// The graph and its card as one model.
+///
+/// # Errors
+/// [`ExportError::Card`] where the card would not be read back.
+pub(crate) fn model(graph: Graph, card: &Card) -> Result<Model, ExportError> {
+    let json = card.to_json()?;
+    let classes = serde_json::Value::from(card.classes.clone()).to_string();
+    let metadata = BTreeMap::from([
+        (Card::KEY, json),
+        ("class_outputs_key", "probabilities".to_owned()),
+        ("classes", classes),
+        ("embedding_outputs_key", "embedding".to_owned()),
+        ("sample_rate", card.sample_rate.0.to_string()),
+    ]);
+    Ok(Model {
+        graph,
+        ir_version: IR_VERSION,
+        opset: i64::from(card.opset),
+        producer_name: env!("CARGO_PKG_NAME").to_owned(),
+        producer_version: env!("CARGO_PKG_VERSION").to_owned(),
+        doc: format!(
+            "{}: recognises {} artists from mono samples at 16 kHz. The metadata key `{}` holds the card.",
+            card.name,
+            card.classes.len(),
+            Card::KEY
+        ),
+        metadata: metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
+    })
+}
+
+fn max_seconds(network: &Network, classes: usize, kind: GraphKind) -> f64 {
+    let least = match kind {
+        GraphKind::Clip => 1,
+        GraphKind::Sequence => network.window,
+        GraphKind::Segment | GraphKind::Step => {
+            return SampleRate::NETWORK.seconds(network.segment as u64);
+        }
+    };
+    let fitting = CALL_BYTES / network.costs(classes).peak_bytes().max(1);
+    let segments = fitting.max(least as u64);
+    let samples = (segments - 1).saturating_mul(network.hop as u64);
+    SampleRate::NETWORK.seconds(samples.saturating_add(network.segment as u64))
+}
+
+/// Row 0 of the probe as a recipe, with torch's answer to what one call of this graph takes of it.
+fn golden(checkpoint: &Checkpoint, kind: GraphKind) -> Golden {
+    let (run, probe) = (checkpoint.run(), checkpoint.probe());
+    let (samples, probabilities) = match kind {
+        GraphKind::Clip => (
+            run.golden.samples,
+            probe.mean_over_segments(|segment| probe.probabilities(0, segment)),
+        ),
+        GraphKind::Sequence => {
+            (run.golden.samples, probe.probabilities(0, probe.segments().saturating_sub(1)))
+        }
+        GraphKind::Segment | GraphKind::Step => (run.network.segment, probe.probabilities(0, 0)),
+    };
+    Golden {
+        input: GoldenInput { seed: run.golden.seed, samples },
+        probabilities: probabilities.into_iter().map(|p| p as f32).collect(),
+        tolerance: FP32_TOLERANCE,
+    }
+}

@@ -1,0 +1,171 @@
+//! A checkpoint folder as the exporter reads it: `run.json`, `weights.safetensors` and `probe.safetensors`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use leitmotif_models::RunRecord;
+use ndarray::{Array2, Array3};
+
+use crate::weights::{Expected, Tensors};
+use crate::{ExportError, TensorProblem};
+
+/// The record and the probe of a checkpoint; the weights are read when compiling.
+#[derive(Debug)]
+pub struct Checkpoint {
+    folder: PathBuf,
+    run: RunRecord,
+    probe: Probe,
+}
+
+/// Inputs of one clip each and what the trainer's own network answered. Row 0 is the golden input.
+#[derive(Clone, Debug)]
+pub struct Probe {
+    waveform: Vec<Vec<f32>>,
+    /// For each row and segment.
+    logits: Vec<Vec<Vec<f32>>>,
+    /// For each row and segment.
+    embedding: Vec<Vec<Vec<f32>>>,
+}
+
+impl Checkpoint {
+    /// Reads the record and the probe of the checkpoint in `folder` and checks both.
+    ///
+    /// # Errors
+    /// [`ExportError::Unreadable`], [`ExportError::Run`], [`ExportError::NotSafetensors`], [`ExportError::Tensors`] or
+    /// [`ExportError::NotGolden`], each with its file.
+    pub fn open(folder: &Path) -> Result<Self, ExportError> {
+        let path = folder.join("run.json");
+        let text = fs::read_to_string(&path)
+            .map_err(|source| ExportError::Unreadable { path: path.clone(), source })?;
+        let run =
+            RunRecord::from_json(&text).map_err(|source| ExportError::Run { path, source })?;
+        let probe = Probe::read(&folder.join("probe.safetensors"), &run)?;
+        Ok(Checkpoint { folder: folder.to_owned(), run, probe })
+    }
+
+    /// The checkpoint's account of itself.
+    pub fn run(&self) -> &RunRecord {
+        &self.run
+    }
+
+    /// What the trained network answered, to compare with.
+    pub fn probe(&self) -> &Probe {
+        &self.probe
+    }
+
+    /// Reads the weights and checks them against the network, all at once.
+    pub(crate) fn weights(&self) -> Result<Tensors, ExportError> {
+        let params = self.run.network.params(self.run.classes.len());
+        let expected: Vec<Expected> = params.into_iter().map(Expected::from).collect();
+        Tensors::read(&self.folder.join("weights.safetensors"), &expected)
+    }
+}
+
+impl Probe {
+    fn read(path: &Path, run: &RunRecord) -> Result<Self, ExportError> {
+        let network = &run.network;
+        let per_segment = |name: &str, width| Expected {
+            name: name.to_owned(),
+            shape: vec![None, Some(network.window), Some(width)],
+        };
+        let expected = [
+            Expected {
+                name: "waveform".to_owned(),
+                shape: vec![None, Some(network.clip_samples())],
+            },
+            per_segment("logits", run.classes.len()),
+            per_segment("embedding", network.head.units),
+        ];
+        let tensors = Tensors::read(path, &expected)?;
+        let waveform: Array2<f32> = tensors.get("waveform")?;
+        let rows = waveform.nrows().max(1);
+        let logits: Array3<f32> = tensors.get("logits")?;
+        let embedding: Array3<f32> = tensors.get("embedding")?;
+        let uneven = |name: &str, found: &[usize]| {
+            let mut expected = found.to_vec();
+            expected.splice(..1, [rows]);
+            (found != expected).then(|| TensorProblem::Misshapen {
+                name: name.to_owned(),
+                expected,
+                found: found.to_vec(),
+            })
+        };
+        let shapes = [
+            ("waveform", waveform.shape()),
+            ("logits", logits.shape()),
+            ("embedding", embedding.shape()),
+        ];
+        let problems: Vec<_> =
+            shapes.iter().filter_map(|(name, found)| uneven(name, found)).collect();
+        if !problems.is_empty() {
+            return Err(ExportError::Tensors { path: path.to_owned(), problems });
+        }
+        let probe = Probe {
+            waveform: waveform.rows().into_iter().map(|row| row.to_vec()).collect(),
+            logits: nested(&logits),
+            embedding: nested(&embedding),
+        };
+        let golden = run.golden.samples();
+        match probe.waveform(0).iter().zip(&golden).position(|(found, made)| found != made) {
+            Some(sample) => Err(ExportError::NotGolden { path: path.to_owned(), sample }),
+            None => Ok(probe),
+        }
+    }
+
+    /// Number of rows, at least one.
+    pub fn rows(&self) -> usize {
+        self.waveform.len()
+    }
+
+    /// Segments of each row: the network's window.
+    pub fn segments(&self) -> usize {
+        self.logits.first().map_or(0, Vec::len)
+    }
+
+    /// Samples of one clip; empty beyond the last row.
+    pub fn waveform(&self, row: usize) -> &[f32] {
+        self.waveform.get(row).map_or(&[], Vec::as_slice)
+    }
+
+    /// One value a class: a dense head's answer to this segment, an LSTM's after segments 0 to this one. Empty where
+    /// there is no such row or segment, as with the two below.
+    pub fn logits(&self, row: usize, segment: usize) -> &[f32] {
+        vector(&self.logits, row, segment)
+    }
+
+    /// One value a unit: the tanh layer of this segment, or h after segments 0 to this one.
+    pub fn embedding(&self, row: usize, segment: usize) -> &[f32] {
+        vector(&self.embedding, row, segment)
+    }
+
+    /// The softmax of [`logits`](Probe::logits), computed in f64.
+    pub fn probabilities(&self, row: usize, segment: usize) -> Vec<f64> {
+        let logits = self.logits(row, segment).iter().copied().map(f64::from);
+        let largest = logits.clone().fold(f64::NEG_INFINITY, f64::max);
+        let powers: Vec<f64> = logits.map(|logit| (logit - largest).exp()).collect();
+        let sum: f64 = powers.iter().sum();
+        powers.iter().map(|power| power / sum).collect()
+    }
+
+    /// The mean over the segments of a row of one vector per segment.
+    pub fn mean_over_segments(&self, of: impl Fn(usize) -> Vec<f64>) -> Vec<f64> {
+        let mut mean: Vec<f64> = Vec::new();
+        for segment in 0..self.segments() {
+            let values = of(segment);
+            mean.resize(values.len(), 0.0);
+            for (sum, value) in mean.iter_mut().zip(values) {
+                *sum += value / self.segments() as f64;
+            }
+        }
+        mean
+    }
+}
+
+fn nested(tensor: &Array3<f32>) -> Vec<Vec<Vec<f32>>> {
+    let rows = tensor.outer_iter();
+    rows.map(|row| row.outer_iter().map(|vector| vector.to_vec()).collect()).collect()
+}
+
+fn vector(rows: &[Vec<Vec<f32>>], row: usize, segment: usize) -> &[f32] {
+    rows.get(row).and_then(|row| row.get(segment)).map_or(&[], Vec::as_slice)
+}

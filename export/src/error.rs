@@ -1,0 +1,174 @@
+//! What can go wrong between a checkpoint and an `.onnx` file.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use leitmotif_models::{CardError, HeadKind, RunError};
+
+/// Why nothing was compiled. Each message begins with the phase or the file that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// A file of the checkpoint could not be read.
+    #[error(
+        "cannot read {path}: {source}; a checkpoint folder holds run.json, weights.safetensors and probe.safetensors"
+    )]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// `run.json` is not a run record that this version understands.
+    #[error("{path}: {source}")]
+    Run {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: RunError,
+    },
+    /// A file is no safetensors file, or a damaged one.
+    #[error("{path} is not a whole safetensors file ({reason}); copy the checkpoint again")]
+    NotSafetensors {
+        /// The file.
+        path: PathBuf,
+        /// What the reader said.
+        reason: String,
+    },
+    /// Tensors that do not fit the network of `run.json`, all of them.
+    #[error("check: {path} does not fit the network of run.json:{}", listed(problems))]
+    Tensors {
+        /// The safetensors file.
+        path: PathBuf,
+        /// Every problem found, in the order of the network's layers, surplus tensors last.
+        problems: Vec<TensorProblem>,
+    },
+    /// The golden input of `run.json` is not the first row of the probe.
+    #[error(
+        "check: row 0 of {path} is not the golden input of run.json (first difference at sample {sample}); save the checkpoint again"
+    )]
+    NotGolden {
+        /// The probe.
+        path: PathBuf,
+        /// Where they part.
+        sample: usize,
+    },
+    /// A batch norm that follows nothing into which it could be folded.
+    #[error("fold: the batch norm of {layer} follows neither a convolution nor a dense layer")]
+    Unfoldable {
+        /// The layer.
+        layer: String,
+    },
+    /// A graph that this head does not have.
+    #[error("lower: a network with a {head} head has no `{graph}` graph")]
+    WrongHead {
+        /// The graph asked for.
+        graph: String,
+        /// The head of the network.
+        head: HeadKind,
+    },
+    /// A graph of another name than the four.
+    #[error("there is no graph `{graph}`; graphs are clip, segment, sequence and step")]
+    UnknownGraph {
+        /// The name given.
+        graph: String,
+    },
+    /// A size that the file format cannot hold.
+    #[error("lower: {what} is too large for an ONNX graph")]
+    TooLarge {
+        /// The quantity.
+        what: &'static str,
+    },
+    /// The card would not be readable again.
+    #[error("assemble: {0}")]
+    Card(#[from] CardError),
+    /// Protobuf refused to write the model; it cannot hold 2 GiB or more.
+    #[error("write: the model cannot be written as protobuf: {reason}")]
+    Encode {
+        /// What protobuf said.
+        reason: String,
+    },
+    /// Not an ONNX file.
+    #[error("{path} is not an ONNX model ({reason})")]
+    NotOnnx {
+        /// The file.
+        path: PathBuf,
+        /// What protobuf said.
+        reason: String,
+    },
+    /// The output could not be written.
+    #[error("write: cannot write {path}: {source}")]
+    Unwritable {
+        /// The file that was to be.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// One tensor that is not what the network needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TensorProblem {
+    /// The network needs it and the file lacks it.
+    Missing {
+        /// Name of the tensor.
+        name: String,
+        /// Shape that the network needs.
+        shape: Vec<usize>,
+    },
+    /// The file has it and the network does not know it.
+    Surplus {
+        /// Name of the tensor.
+        name: String,
+        /// Shape in the file.
+        shape: Vec<usize>,
+    },
+    /// The shapes differ.
+    Misshapen {
+        /// Name of the tensor.
+        name: String,
+        /// Shape that the network needs.
+        expected: Vec<usize>,
+        /// Shape in the file.
+        found: Vec<usize>,
+    },
+    /// The values are not 32-bit floats.
+    NotF32 {
+        /// Name of the tensor.
+        name: String,
+        /// Type in the file.
+        found: String,
+    },
+    /// NaN or infinite values.
+    NotFinite {
+        /// Name of the tensor.
+        name: String,
+        /// How many values are not finite.
+        count: usize,
+    },
+    /// A variance below zero, which has no square root.
+    NegativeVariance {
+        /// Name of the tensor.
+        name: String,
+    },
+}
+
+impl fmt::Display for TensorProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing { name, shape } => write!(f, "`{name}` {shape:?} is missing"),
+            Self::Surplus { name, shape } => write!(f, "`{name}` {shape:?} is not of this network"),
+            Self::Misshapen { name, expected, found } => {
+                write!(f, "`{name}` has shape {found:?} instead of {expected:?}")
+            }
+            Self::NotF32 { name, found } => write!(f, "`{name}` holds {found} instead of F32"),
+            Self::NotFinite { name, count } => {
+                write!(f, "`{name}` has {count} values that are NaN or infinite")
+            }
+            Self::NegativeVariance { name } => write!(f, "`{name}` has a variance below zero"),
+        }
+    }
+}
+
+fn listed(problems: &[TensorProblem]) -> String {
+    problems.iter().map(|problem| format!("\n  {problem}")).collect()
+}

@@ -1,0 +1,189 @@
+//! Folds each batch norm into the convolution or dense layer before it.
+//!
+//! Once trained, a batch norm is `y·scale + shift` per channel, and a linear map absorbs both; the graph then has
+//! one operator where the trainer had two.
+
+use leitmotif_models::{BatchNorm, Conv, Layer, Step};
+use ndarray::{Array, Array1, Array2, Array3, Axis, RemoveAxis, Zip};
+
+use crate::ExportError;
+use crate::gates::{onnx_bias, onnx_gate_order};
+use crate::weights::Tensors;
+
+/// One layer with its weights, as the lowerings want it; no batch norm is left.
+#[derive(Debug)]
+pub(crate) struct FoldedStep {
+    pub(crate) name: String,
+    pub(crate) layer: FoldedLayer,
+}
+
+/// A closed set, matched exhaustively by `lower`.
+#[derive(Debug)]
+pub(crate) enum FoldedLayer {
+    /// `weight` is `[filters, in, kernel]`, `bias` `[filters]`.
+    Conv { conv: Conv, weight: Array3<f32>, bias: Array1<f32> },
+    /// `max(x, 0)`.
+    Relu,
+    /// Window and stride `size`.
+    MaxPool { size: usize },
+    /// Drops the time axis.
+    Flatten,
+    /// Dense and output layers alike: `weight` is `[outputs, inputs]`, `bias` `[outputs]`.
+    Linear { weight: Array2<f32>, bias: Array1<f32> },
+    /// Hyperbolic tangent.
+    Tanh,
+    /// Gates in ONNX's order: `input` `[4u, inputs]`, `recurrent` `[4u, u]`, `bias` `[8u]`.
+    Lstm { units: usize, input: Array2<f32>, recurrent: Array2<f32>, bias: Array1<f32> },
+    /// Probabilities.
+    Softmax,
+}
+
+/// The four tensors of a batch norm, per channel, and its ε.
+#[derive(Debug)]
+struct Norm {
+    weight: Array1<f32>,
+    bias: Array1<f32>,
+    mean: Array1<f32>,
+    variance: Array1<f32>,
+    epsilon: f32,
+}
+
+/// Gives each layer its weights and folds the batch norms away.
+///
+/// # Errors
+/// [`ExportError::Unfoldable`] for a batch norm that follows no linear map.
+pub(crate) fn fold(steps: &[Step], weights: &Tensors) -> Result<Vec<FoldedStep>, ExportError> {
+    let mut folded: Vec<FoldedStep> = Vec::new();
+    for step in steps {
+        let tensor = |part: &str| format!("{}.{part}", step.name);
+        let layer = match step.layer {
+            Layer::Conv(conv) => FoldedLayer::Conv {
+                conv,
+                weight: weights.get(&tensor("conv.weight"))?,
+                bias: Array1::zeros(conv.filters),
+            },
+            Layer::BatchNorm(config) => {
+                let norm = read_norm(weights, &step.name, config)?;
+                fold_into_last(folded.last_mut(), &norm, &step.name)?;
+                continue;
+            }
+            Layer::Relu => FoldedLayer::Relu,
+            Layer::MaxPool { size } => FoldedLayer::MaxPool { size },
+            Layer::Flatten => FoldedLayer::Flatten,
+            Layer::Dense { units, .. } => FoldedLayer::Linear {
+                weight: weights.get(&tensor("weight"))?,
+                bias: Array1::zeros(units),
+            },
+            Layer::Tanh => FoldedLayer::Tanh,
+            Layer::Lstm { units, .. } => FoldedLayer::Lstm {
+                units,
+                input: onnx_gate_order(&weights.get(&tensor("weight_ih"))?),
+                recurrent: onnx_gate_order(&weights.get(&tensor("weight_hh"))?),
+                bias: onnx_bias(
+                    &weights.get(&tensor("bias_ih"))?,
+                    &weights.get(&tensor("bias_hh"))?,
+                ),
+            },
+            Layer::Output { .. } => FoldedLayer::Linear {
+                weight: weights.get(&tensor("weight"))?,
+                bias: weights.get(&tensor("bias"))?,
+            },
+            Layer::Softmax => FoldedLayer::Softmax,
+        };
+        folded.push(FoldedStep { name: step.name.clone(), layer });
+    }
+    Ok(folded)
+}
+
+fn read_norm(weights: &Tensors, step: &str, config: BatchNorm) -> Result<Norm, ExportError> {
+    Ok(Norm {
+        weight: weights.get(&format!("{step}.norm.weight"))?,
+        bias: weights.get(&format!("{step}.norm.bias"))?,
+        mean: weights.get(&format!("{step}.norm.running_mean"))?,
+        variance: weights.get(&format!("{step}.norm.running_var"))?,
+        epsilon: config.epsilon,
+    })
+}
+
+fn fold_into_last(
+    last: Option<&mut FoldedStep>,
+    norm: &Norm,
+    step: &str,
+) -> Result<(), ExportError> {
+    match last.map(|step| &mut step.layer) {
+        Some(FoldedLayer::Conv { weight, bias, .. }) => fold_batch_norm(weight, bias, norm),
+        Some(FoldedLayer::Linear { weight, bias }) => fold_batch_norm(weight, bias, norm),
+        _ => return Err(ExportError::Unfoldable { layer: step.to_owned() }),
+    }
+    Ok(())
+}
+
+/// Makes `norm(weight·x + bias)` one linear map; the first axis of `weight` counts the outputs.
+///
+/// With `scale = γ / √(σ² + ε)`: `weight ← weight·scale`, `bias ← (bias − μ)·scale + β`. The arithmetic is in f64,
+/// so that each folded number carries one rounding only.
+fn fold_batch_norm<D: RemoveAxis>(weight: &mut Array<f32, D>, bias: &mut Array1<f32>, norm: &Norm) {
+    let scale: Array1<f64> = Zip::from(&norm.weight)
+        .and(&norm.variance)
+        .map_collect(|g, v| f64::from(*g) / (f64::from(*v) + f64::from(norm.epsilon)).sqrt());
+    for (mut row, s) in weight.axis_iter_mut(Axis(0)).zip(&scale) {
+        row.mapv_inplace(|w| (f64::from(w) * s) as f32);
+    }
+    Zip::from(bias).and(&scale).and(&norm.mean).and(&norm.bias).for_each(|b, s, mean, shift| {
+        *b = ((f64::from(*b) - f64::from(*mean)) * s + f64::from(*shift)) as f32;
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::*;
+
+    /// γ 3, β 5, μ 2, σ² 4 with ε 0: scale 3/2, shift 5 − 2·3/2 = 2.
+    fn norm(channels: usize) -> Norm {
+        let full = |value| Array1::from_elem(channels, value);
+        Norm {
+            weight: full(3.0),
+            bias: full(5.0),
+            mean: full(2.0),
+            variance: full(4.0),
+            epsilon: 0.0,
+        }
+    }
+
+    #[test]
+    fn four_numbers_fold_as_by_hand() {
+        let (mut weight, mut bias) = (array![[1.0, -2.0]], array![0.0]);
+        fold_batch_norm(&mut weight, &mut bias, &norm(1));
+        assert_eq!((weight, bias), (array![[1.5, -3.0]], array![2.0]));
+    }
+
+    #[test]
+    fn a_bias_before_the_norm_is_scaled_too() {
+        let (mut weight, mut bias) = (array![[1.0]], array![4.0]);
+        fold_batch_norm(&mut weight, &mut bias, &norm(1));
+        assert_eq!(bias, array![8.0]);
+    }
+
+    #[test]
+    fn each_filter_has_its_own_channel() {
+        let mut norm = norm(2);
+        norm.weight = array![1.0, 10.0];
+        norm.variance = array![1.0, 1.0];
+        let (mut weight, mut bias) = (array![[[1.0, 2.0]], [[3.0, 4.0]]], array![0.0, 0.0]);
+        fold_batch_norm(&mut weight, &mut bias, &norm);
+        assert_eq!(weight, array![[[1.0, 2.0]], [[30.0, 40.0]]]);
+        assert_eq!(bias, array![3.0, -15.0]);
+    }
+
+    #[test]
+    fn epsilon_keeps_a_dead_channel_finite() {
+        let mut norm = norm(1);
+        norm.variance = array![0.0];
+        norm.epsilon = 0.25;
+        let (mut weight, mut bias) = (array![[1.0]], array![2.0]);
+        fold_batch_norm(&mut weight, &mut bias, &norm);
+        assert_eq!((weight, bias), (array![[6.0]], array![5.0]));
+    }
+}

@@ -1,0 +1,265 @@
+//! A small ONNX graph as plain data, with a builder that names every value.
+//!
+//! Nothing here knows protobuf: the lowerings speak this, and `proto.rs` writes it down.
+
+use std::collections::BTreeMap;
+
+/// One axis of an input or output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Dim {
+    /// Known when compiling.
+    Fixed(usize),
+    /// Named and free: `batch`, `samples`, `segments`.
+    Named(&'static str),
+}
+
+/// Values of a stored tensor; the element type follows from the variant.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Data {
+    /// 32-bit floats.
+    F32(Vec<f32>),
+    /// 64-bit integers: shapes, axes, indices.
+    I64(Vec<i64>),
+}
+
+/// A tensor stored in the file.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Tensor {
+    pub(crate) shape: Vec<usize>,
+    pub(crate) data: Data,
+}
+
+/// Value of a node's attribute.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Attribute {
+    Int(i64),
+    Ints(Vec<i64>),
+    Text(&'static str),
+    Texts(Vec<&'static str>),
+}
+
+/// One operator; an empty input name is an optional input left out.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Node {
+    pub(crate) name: String,
+    pub(crate) operator: &'static str,
+    pub(crate) inputs: Vec<String>,
+    pub(crate) outputs: Vec<String>,
+    pub(crate) attributes: Vec<(&'static str, Attribute)>,
+}
+
+/// An input or output of the graph; always f32.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Port {
+    pub(crate) name: String,
+    pub(crate) dims: Vec<Dim>,
+    pub(crate) doc: &'static str,
+}
+
+/// A value that flows between nodes. It stays valid when the value is renamed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Value(usize);
+
+impl Value {
+    /// An optional input that is left out.
+    pub(crate) const NONE: Value = Value(0);
+}
+
+/// A graph under construction; nodes are kept in the order of execution.
+#[derive(Clone, Debug)]
+pub(crate) struct Graph {
+    pub(crate) name: String,
+    pub(crate) doc: String,
+    pub(crate) inputs: Vec<Port>,
+    pub(crate) outputs: Vec<Port>,
+    nodes: Vec<Building>,
+    constants: Vec<(Value, Tensor)>,
+    /// Name of each value by its number; the first is the empty name of what is left out.
+    names: Vec<String>,
+    /// Integer constants already stored, so that equal axes are stored once.
+    integers: BTreeMap<String, Value>,
+}
+
+#[derive(Clone, Debug)]
+struct Building {
+    name: String,
+    operator: &'static str,
+    inputs: Vec<Value>,
+    outputs: Vec<Value>,
+    attributes: Vec<(&'static str, Attribute)>,
+}
+
+impl Graph {
+    /// An empty graph.
+    pub(crate) fn new(name: &str, doc: &str) -> Self {
+        Graph {
+            name: name.to_owned(),
+            doc: doc.to_owned(),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            nodes: Vec::new(),
+            constants: Vec::new(),
+            names: vec![String::new()],
+            integers: BTreeMap::new(),
+        }
+    }
+
+    /// Declares an input.
+    pub(crate) fn input(&mut self, name: &str, dims: &[Dim], doc: &'static str) -> Value {
+        self.inputs.push(Port { name: name.to_owned(), dims: dims.to_vec(), doc });
+        self.value(name)
+    }
+
+    /// Stores a tensor of weights in row-major order.
+    pub(crate) fn weights(&mut self, name: &str, shape: &[usize], data: Vec<f32>) -> Value {
+        let value = self.value(name);
+        self.constants.push((value, Tensor { shape: shape.to_vec(), data: Data::F32(data) }));
+        value
+    }
+
+    /// A vector of integers; equal vectors are stored once.
+    pub(crate) fn integers(&mut self, data: &[i64]) -> Value {
+        let parts: Vec<String> = data.iter().map(|n| integer_name(*n)).collect();
+        self.integer_tensor(format!("integers_{}", parts.join("_")), &[data.len()], data)
+    }
+
+    /// One integer without axes; equal ones are stored once.
+    pub(crate) fn integer(&mut self, data: i64) -> Value {
+        self.integer_tensor(format!("integer_{}", integer_name(data)), &[], &[data])
+    }
+
+    fn integer_tensor(&mut self, name: String, shape: &[usize], data: &[i64]) -> Value {
+        if let Some(known) = self.integers.get(&name) {
+            return *known;
+        }
+        let value = self.value(&name);
+        let tensor = Tensor { shape: shape.to_vec(), data: Data::I64(data.to_vec()) };
+        self.constants.push((value, tensor));
+        self.integers.insert(name, value);
+        value
+    }
+
+    /// Adds a node with one output, which carries the node's name.
+    pub(crate) fn node(
+        &mut self,
+        operator: &'static str,
+        name: &str,
+        inputs: &[Value],
+        attributes: &[(&'static str, Attribute)],
+    ) -> Value {
+        let output = self.value(name);
+        self.add(operator, name, inputs, &[output], attributes);
+        output
+    }
+
+    /// Adds a node with the outputs `NAME.OUTPUT` for each of `outputs`.
+    pub(crate) fn node_with_outputs<const N: usize>(
+        &mut self,
+        operator: &'static str,
+        name: &str,
+        inputs: &[Value],
+        outputs: [&str; N],
+        attributes: &[(&'static str, Attribute)],
+    ) -> [Value; N] {
+        let outputs = outputs.map(|output| self.value(&format!("{name}.{output}")));
+        self.add(operator, name, inputs, &outputs, attributes);
+        outputs
+    }
+
+    /// Makes `value` an output called `name`. A value that already is one goes out a second time through `Identity`.
+    pub(crate) fn output(&mut self, value: Value, name: &str, dims: &[Dim], doc: &'static str) {
+        let taken = self.outputs.iter().any(|port| self.names.get(value.0) == Some(&port.name));
+        if taken {
+            self.node("Identity", name, &[value], &[]);
+        } else if let Some(known) = self.names.get_mut(value.0) {
+            name.clone_into(known);
+        }
+        self.outputs.push(Port { name: name.to_owned(), dims: dims.to_vec(), doc });
+    }
+
+    /// The nodes with the names of their values, in order of execution.
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = Node> + '_ {
+        let names = |values: &[Value]| values.iter().map(|v| self.name_of(*v)).collect();
+        self.nodes.iter().map(move |node| Node {
+            name: node.name.clone(),
+            operator: node.operator,
+            inputs: names(&node.inputs),
+            outputs: names(&node.outputs),
+            attributes: node.attributes.clone(),
+        })
+    }
+
+    /// The stored tensors by name, in the order in which they were stored.
+    pub(crate) fn constants(&self) -> impl Iterator<Item = (String, &Tensor)> + '_ {
+        self.constants.iter().map(|(value, tensor)| (self.name_of(*value), tensor))
+    }
+
+    fn value(&mut self, name: &str) -> Value {
+        self.names.push(name.to_owned());
+        Value(self.names.len() - 1)
+    }
+
+    fn name_of(&self, value: Value) -> String {
+        self.names.get(value.0).cloned().unwrap_or_default()
+    }
+
+    fn add(
+        &mut self,
+        operator: &'static str,
+        name: &str,
+        inputs: &[Value],
+        outputs: &[Value],
+        attributes: &[(&'static str, Attribute)],
+    ) {
+        self.nodes.push(Building {
+            name: name.to_owned(),
+            operator,
+            inputs: inputs.to_vec(),
+            outputs: outputs.to_vec(),
+            attributes: attributes.to_vec(),
+        });
+    }
+}
+
+/// A number as part of a name: without a minus sign, which some readers take for an operator.
+fn integer_name(number: i64) -> String {
+    number.to_string().replace('-', "minus")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_output_renames_its_value_everywhere() {
+        let mut graph = Graph::new("test", "");
+        let x = graph.input("x", &[Dim::Fixed(1)], "");
+        let y = graph.node("Relu", "block1.relu", &[x], &[]);
+        graph.node("Tanh", "after", &[y], &[]);
+        graph.output(y, "embedding", &[Dim::Fixed(1)], "");
+        let nodes: Vec<Node> = graph.nodes().collect();
+        assert_eq!(nodes[0].outputs, ["embedding"]);
+        assert_eq!(nodes[1].inputs, ["embedding"]);
+        assert_eq!(nodes[0].name, "block1.relu");
+    }
+
+    #[test]
+    fn a_value_that_goes_out_twice_passes_an_identity() {
+        let mut graph = Graph::new("test", "");
+        let x = graph.input("x", &[Dim::Fixed(1)], "");
+        let y = graph.node("Relu", "y", &[x], &[]);
+        graph.output(y, "h_next", &[Dim::Fixed(1)], "");
+        graph.output(y, "embedding", &[Dim::Fixed(1)], "");
+        let nodes: Vec<Node> = graph.nodes().collect();
+        assert_eq!((nodes[1].operator, &nodes[1].inputs[..]), ("Identity", &["h_next".into()][..]));
+        assert_eq!(nodes[1].outputs, ["embedding"]);
+    }
+
+    #[test]
+    fn equal_integers_are_stored_once_but_a_scalar_is_no_vector() {
+        let mut graph = Graph::new("test", "");
+        assert_eq!(graph.integers(&[1]), graph.integers(&[1]));
+        assert_ne!(graph.integers(&[1]), graph.integer(1));
+        assert_eq!(graph.constants().count(), 2);
+    }
+}

@@ -1,0 +1,17 @@
+//! Who plays when: `cargo run --example timeline MODEL.onnx SONG`.
+
+use leitmotif::Recognizer;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let (Some(model), Some(song)) = (arguments.next(), arguments.next()) else {
+        return Err("usage: timeline MODEL.onnx SONG".into());
+    };
+    let mut recognizer = Recognizer::open(model)?;
+    for moment in recognizer.recognize_file(song)?.timeline {
+        let best = leitmotif_models::argmax(&moment.probabilities);
+        let artist = recognizer.card().classes.get(best).map_or("", String::as_str);
+        println!("{:8.2} s  {artist}", moment.start_seconds);
+    }
+    Ok(())
+}

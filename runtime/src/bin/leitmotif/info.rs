@@ -1,0 +1,145 @@
+//! `leitmotif info`, `check` and `providers`: what a model says of itself, and whether it can run here.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use leitmotif::session::{Port, runtime_info};
+use leitmotif::{Device, Recognizer, SessionOptions};
+use leitmotif_models::Card;
+use serde_json::json;
+
+use crate::{Model, Running, complain, printable};
+
+#[derive(clap::Args)]
+pub(crate) struct Info {
+    #[command(flatten)]
+    model: Model,
+    /// The whole card and the graph's inputs and outputs as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Check {
+    #[command(flatten)]
+    model: Model,
+    #[command(flatten)]
+    running: Running,
+}
+
+impl Info {
+    pub(crate) fn run(&self) -> anyhow::Result<ExitCode> {
+        let options = SessionOptions { device: Device::Cpu, ..SessionOptions::default() };
+        let recognizer = Recognizer::open_with(&self.model.model, &options)?;
+        let (inputs, outputs) = (recognizer.session().inputs(), recognizer.session().outputs());
+        let mut out = io::stdout().lock();
+        if self.json {
+            let card = recognizer.card();
+            writeln!(out, "{}", json!({ "card": card, "inputs": inputs, "outputs": outputs }))?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        for (key, value) in told(recognizer.card()) {
+            writeln!(out, "{key:<10} {}", printable(&value))?;
+        }
+        for port in inputs {
+            writeln!(out, "{:<10} {}", "input", shaped(port))?;
+        }
+        for port in outputs {
+            writeln!(out, "{:<10} {}", "output", shaped(port))?;
+        }
+        for (class, artist) in recognizer.card().classes.iter().enumerate() {
+            writeln!(out, "artist {class:<3} {}", printable(artist))?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// The card, a line each.
+fn told(card: &Card) -> Vec<(&'static str, String)> {
+    let seconds = |samples: usize| card.sample_rate.seconds(samples as u64);
+    let network = &card.network;
+    let mut lines = vec![
+        ("model", card.name.clone()),
+        ("graph", format!("{} for {}, {}", card.graph.name(), card.target, card.precision)),
+        (
+            "network",
+            format!("{}, {} head: {}", network.name, network.head.kind, network.description),
+        ),
+        (
+            "hears",
+            format!(
+                "mono at {}; segments of {} samples ({:.2} s) every {:.2} s, windows of {} ({:.1} s)",
+                card.sample_rate,
+                card.segment_samples,
+                seconds(card.segment_samples),
+                seconds(card.hop_samples),
+                card.window_segments,
+                seconds(network.clip_samples()),
+            ),
+        ),
+        (
+            "learnt",
+            format!(
+                "{} ({}), {} clips of {} songs, {} epochs, seed {}",
+                card.dataset.name,
+                card.dataset.licence,
+                card.dataset.clips,
+                card.dataset.songs,
+                card.epoch,
+                card.seed,
+            ),
+        ),
+        ("split", format!("by {}, seed {}", card.split.protocol, card.split.seed)),
+    ];
+    if let Some(scores) = &card.scores {
+        let said = [
+            ("songs", scores.song_accuracy),
+            ("clips", scores.clip_accuracy),
+            ("macro-F1 by song", scores.song_macro_f1),
+        ];
+        let said = said.map(|(of, e)| {
+            format!("{of} {:.1} % ({:.1}–{:.1})", 100.0 * e.value, 100.0 * e.low, 100.0 * e.high)
+        });
+        lines.push(("scores", said.join(", ")));
+    }
+    lines.push(("artists", card.classes.len().to_string()));
+    lines
+}
+
+fn shaped(port: &Port) -> String {
+    let dims = port.dims.iter().flatten();
+    let dims: Vec<_> =
+        dims.map(|dim| dim.map_or("any".to_owned(), |dim| dim.to_string())).collect();
+    format!("{} [{}]", printable(&port.name), dims.join(", "))
+}
+
+impl Check {
+    pub(crate) fn run(&self) -> anyhow::Result<ExitCode> {
+        let mut recognizer = Recognizer::open_with(&self.model.model, &self.running.options())?;
+        complain(&format!("runs on {}", recognizer.device()));
+        let test = recognizer.self_test()?;
+        let best = if test.same_best { "the same" } else { "another" };
+        writeln!(
+            io::stdout(),
+            "{}: {best} best artist, probabilities within {:.1e} of the trainer's ({:.1e} allowed; most for {})",
+            if test.passed() { "passed" } else { "failed" },
+            test.largest_difference,
+            test.tolerance,
+            printable(&test.artist),
+        )?;
+        Ok(if test.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+pub(crate) fn providers() -> anyhow::Result<ExitCode> {
+    let info = runtime_info(None)?;
+    let mut out = io::stdout().lock();
+    writeln!(out, "library  {}", printable(&info.library.to_string_lossy()))?;
+    writeln!(out, "build    {}", printable(&info.build))?;
+    writeln!(out, "cpu      yes")?;
+    match info.cuda_obstacle {
+        Some(obstacle) => writeln!(out, "cuda     no: {}", printable(&obstacle))?,
+        None => writeln!(out, "cuda     yes, as far as can be told without a model")?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

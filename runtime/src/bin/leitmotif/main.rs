@@ -1,0 +1,107 @@
+//! The command `leitmotif`: says who plays.
+
+mod info;
+mod recognize;
+
+use std::io::{self, ErrorKind, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use leitmotif::{Device, SessionOptions};
+
+/// Says who plays in a recording, with a network in one .onnx file.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Say who plays in audio files
+    Recognize(recognize::Recognize),
+    /// Tell what a model says of itself
+    Info(info::Info),
+    /// Run the input that a model carries and compare with the answer that it carries
+    Check(info::Check),
+    /// Tell which ONNX Runtime is used and what it can run on
+    Providers,
+}
+
+/// Where and how a model runs.
+#[derive(Args)]
+struct Running {
+    /// auto, cpu, cuda or cuda:N
+    #[arg(long, default_value = "auto")]
+    device: Device,
+    /// CPU threads; 0 lets ONNX Runtime choose
+    #[arg(long, default_value_t = 0)]
+    threads: usize,
+}
+
+impl Running {
+    fn options(&self) -> SessionOptions {
+        SessionOptions { device: self.device, threads: self.threads, onnx_runtime: None }
+    }
+}
+
+/// The model's file, named on the command line or by a variable.
+#[derive(Args)]
+struct Model {
+    /// The model, a file made by leitmotif-export
+    #[arg(value_name = "MODEL.onnx", env = "LEITMOTIF_MODEL")]
+    model: PathBuf,
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Recognize(command) => command.run(),
+        Command::Info(command) => command.run(),
+        Command::Check(command) => command.run(),
+        Command::Providers => info::providers(),
+    };
+    match done {
+        Ok(code) => code,
+        // Who reads has read enough, as in `leitmotif recognize … | head -1`.
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+}
+
+/// One line on standard error.
+fn complain(what: &str) {
+    let _ = writeln!(io::stderr(), "leitmotif: {}", printable(what));
+}
+
+/// `text` as it is, but for control characters: a name in a file must not steer a terminal.
+fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn names_are_printed_as_they_are_but_for_control_characters() {
+        assert_eq!(printable("Bo, \"the\" 🎷 Ætheling"), "Bo, \"the\" 🎷 Ætheling");
+        assert_eq!(printable("red\u{1b}[31m\n"), "red\\u{1b}[31m\\n");
+    }
+}

@@ -1,0 +1,245 @@
+//! One block of segments through any of the four graphs that a head is compiled to.
+//!
+//! `clip` and `sequence` cut and average inside the graph; around `segment` and `step` the same is done here. A
+//! caller cannot tell which one it has.
+
+use leitmotif_models::{Card, GraphKind, SampleRate};
+
+use crate::average::Mean;
+use crate::error::Error;
+use crate::session::{NamedTensor, Port, Session};
+
+/// Longest stretch given to a graph in one call, whatever its card allows: a broken card must not fill the memory.
+const MOST_SECONDS: usize = 600;
+
+#[derive(Debug)]
+pub(crate) struct Graph {
+    session: Session,
+    kind: GraphKind,
+    segment: usize,
+    hop: usize,
+    classes: usize,
+    units: usize,
+    /// Segments of one stretch, for [`Graph::run`]; an LSTM's window.
+    block: usize,
+}
+
+/// What a graph says about one block of segments.
+pub(crate) struct BlockAnswer {
+    /// [segments, classes]: of each segment alone (dense), or of the block up to and with it (LSTM).
+    pub(crate) probabilities: Vec<f32>,
+    /// [units]: mean over the block's segments (dense), last state (LSTM).
+    pub(crate) embedding: Vec<f32>,
+}
+
+/// What a card promises of one dimension.
+#[derive(Clone, Copy, PartialEq)]
+enum Dim {
+    /// Rows: any number, or one.
+    Batch,
+    /// Any number.
+    Any,
+    /// This number.
+    Of(usize),
+}
+
+impl Graph {
+    /// Makes sure that the graph is what its card says.
+    pub(crate) fn new(session: Session, card: &Card) -> Result<Self, Error> {
+        let (segment, hop) = (card.segment_samples, card.hop_samples);
+        let most = card.max_samples_per_call().min(MOST_SECONDS * SampleRate::NETWORK.0 as usize);
+        let block = match card.graph {
+            GraphKind::Clip | GraphKind::Segment => {
+                leitmotif_models::segment_count(most, segment, hop).max(1)
+            }
+            // An LSTM answers after a whole window: that is its block.
+            GraphKind::Sequence | GraphKind::Step => card.window_segments,
+        };
+        let (classes, units) = (card.classes.len(), card.embedding_units);
+        let kind = card.graph;
+        let graph = Self { session, kind, segment, hop, classes, units, block };
+        let ports = graph.promised();
+        let inputs = graph.session.inputs();
+        for (name, dims) in &ports.inputs {
+            graph.check_port("input", name, dims, inputs)?;
+        }
+        if let Some(port) = inputs.iter().find(|p| !ports.inputs.iter().any(|(n, _)| *n == p.name))
+        {
+            return Err(graph.wrong(&port.name, "no input".to_owned(), "one".to_owned()));
+        }
+        for (name, dims) in &ports.outputs {
+            graph.check_port("output", name, dims, graph.session.outputs())?;
+        }
+        Ok(graph)
+    }
+
+    pub(crate) fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Segments of one stretch, for [`run`](Self::run).
+    pub(crate) fn block(&self) -> usize {
+        self.block
+    }
+
+    /// Runs `segments` segments, which `samples` holds exactly: `(segments - 1) * hop + segment` of them.
+    pub(crate) fn run(&mut self, samples: &[f32], segments: usize) -> Result<BlockAnswer, Error> {
+        match self.kind {
+            GraphKind::Clip | GraphKind::Sequence => self.whole(samples, segments),
+            GraphKind::Segment => self.rows(samples, segments),
+            GraphKind::Step => self.fold(samples, segments),
+        }
+    }
+
+    fn whole(&mut self, samples: &[f32], segments: usize) -> Result<BlockAnswer, Error> {
+        let outputs = self.session.run(&[("waveform", &[1, samples.len()], samples)])?;
+        self.take(&outputs, "probabilities", &[1, self.classes])?;
+        let shape = [1, segments, self.classes];
+        let probabilities = self.take(&outputs, "segment_probabilities", &shape)?.to_vec();
+        let embedding = self.take(&outputs, "embedding", &[1, self.units])?.to_vec();
+        Ok(BlockAnswer { probabilities, embedding })
+    }
+
+    /// Segments each for itself.
+    fn rows(&mut self, samples: &[f32], segments: usize) -> Result<BlockAnswer, Error> {
+        let mut probabilities = Vec::with_capacity(segments * self.classes);
+        let mut embedding = Mean::new(self.units);
+        for segment in self.cut(samples) {
+            let outputs = self.session.run(&[("waveform", &[1, self.segment], segment)])?;
+            let shape = [1, self.classes];
+            probabilities.extend_from_slice(self.take(&outputs, "probabilities", &shape)?);
+            embedding.add(self.take(&outputs, "embedding", &[1, self.units])?, 1.0);
+        }
+        Ok(BlockAnswer { probabilities, embedding: embedding.values() })
+    }
+
+    /// Segments one after the other, each with the state that the one before it left.
+    fn fold(&mut self, samples: &[f32], segments: usize) -> Result<BlockAnswer, Error> {
+        let state = [1, self.units];
+        let (mut h, mut c) = (vec![0.0; self.units], vec![0.0; self.units]);
+        let mut probabilities = Vec::with_capacity(segments * self.classes);
+        let mut embedding = Vec::new();
+        for segment in self.cut(samples) {
+            let waveform = [1, self.segment];
+            let inputs: [(&str, &[usize], &[f32]); 3] =
+                [("waveform", &waveform, segment), ("h", &state, &h), ("c", &state, &c)];
+            let outputs = self.session.run(&inputs)?;
+            let shape = [1, self.classes];
+            probabilities.extend_from_slice(self.take(&outputs, "probabilities", &shape)?);
+            embedding = self.take(&outputs, "embedding", &state)?.to_vec();
+            h = self.take(&outputs, "h_next", &state)?.to_vec();
+            c = self.take(&outputs, "c_next", &state)?.to_vec();
+        }
+        Ok(BlockAnswer { probabilities, embedding })
+    }
+
+    fn cut<'a>(&self, samples: &'a [f32]) -> impl Iterator<Item = &'a [f32]> + use<'a> {
+        let segment = self.segment;
+        leitmotif_models::segment_starts(samples.len(), segment, self.hop)
+            .filter_map(move |start| samples.get(start..start + segment))
+    }
+
+    /// The values of an output, after making sure of their shape and of their sense.
+    fn take<'a>(
+        &self,
+        outputs: &'a [NamedTensor],
+        name: &str,
+        shape: &[usize],
+    ) -> Result<&'a [f32], Error> {
+        let found = outputs.iter().find(|output| output.name == name);
+        let output = match found {
+            Some(output) if output.shape == shape => output,
+            Some(output) => {
+                let found = format!("{:?}", output.shape);
+                return Err(self.wrong(name, format!("{shape:?}"), found));
+            }
+            None => return Err(self.wrong(name, "an output".to_owned(), "missing".to_owned())),
+        };
+        // The graph's softmax rounds, so a probability may lie a hair above one.
+        let most = if name.ends_with("probabilities") { 1.001 } else { f32::INFINITY };
+        let least = if name.ends_with("probabilities") { 0.0 } else { f32::NEG_INFINITY };
+        let odd = output.data.iter().find(|v| !v.is_finite() || !(least..=most).contains(*v));
+        match odd {
+            Some(value) => Err(Error::BadOutput {
+                path: self.session.path().to_owned(),
+                name: name.to_owned(),
+                value: *value,
+            }),
+            None => Ok(&output.data),
+        }
+    }
+
+    fn check_port(
+        &self,
+        role: &str,
+        name: &str,
+        dims: &[Dim],
+        ports: &[Port],
+    ) -> Result<(), Error> {
+        let expected = || format!("an {role} of f32 [{}]", listed(dims.iter().copied().map(said)));
+        let Some(port) = ports.iter().find(|port| port.name == name) else {
+            return Err(self.wrong(name, expected(), "missing".to_owned()));
+        };
+        let Some(found) = &port.dims else {
+            return Err(self.wrong(name, expected(), "no tensor of f32".to_owned()));
+        };
+        let fits = |(dim, found): (&Dim, &Option<usize>)| match dim {
+            Dim::Batch => found.is_none_or(|found| found == 1),
+            Dim::Any => found.is_none(),
+            Dim::Of(size) => found.is_none_or(|found| found == *size),
+        };
+        if found.len() == dims.len() && dims.iter().zip(found).all(fits) {
+            return Ok(());
+        }
+        let found = listed(found.iter().map(|d| d.map_or("any".to_owned(), |d| d.to_string())));
+        Err(self.wrong(name, expected(), format!("[{found}]")))
+    }
+
+    fn wrong(&self, name: &str, expected: String, found: String) -> Error {
+        let path = self.session.path().to_owned();
+        Error::WrongShape { path, name: name.to_owned(), expected, found }
+    }
+
+    /// What the design's table of graphs promises.
+    fn promised(&self) -> Promised {
+        use Dim::{Any, Batch, Of};
+        let (classes, units) = (Of(self.classes), Of(self.units));
+        let state = |name| (name, vec![Batch, units]);
+        let probabilities = ("probabilities", vec![Batch, classes]);
+        let one = ("waveform", vec![Batch, Of(self.segment)]);
+        match self.kind {
+            GraphKind::Clip | GraphKind::Sequence => Promised {
+                inputs: vec![("waveform", vec![Batch, Any])],
+                outputs: vec![
+                    probabilities,
+                    ("segment_probabilities", vec![Batch, Any, classes]),
+                    state("embedding"),
+                ],
+            },
+            GraphKind::Segment => {
+                Promised { inputs: vec![one], outputs: vec![probabilities, state("embedding")] }
+            }
+            GraphKind::Step => Promised {
+                inputs: vec![one, state("h"), state("c")],
+                outputs: vec![probabilities, state("embedding"), state("h_next"), state("c_next")],
+            },
+        }
+    }
+}
+
+struct Promised {
+    inputs: Vec<(&'static str, Vec<Dim>)>,
+    outputs: Vec<(&'static str, Vec<Dim>)>,
+}
+
+fn said(dim: Dim) -> String {
+    match dim {
+        Dim::Batch => "batch".to_owned(),
+        Dim::Any => "any".to_owned(),
+        Dim::Of(size) => size.to_string(),
+    }
+}
+
+fn listed(dims: impl Iterator<Item = String>) -> String {
+    dims.collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,136 @@
+//! Where the library of ONNX Runtime lies.
+//!
+//! It is not linked but opened when the first model is, so that the program starts without it and can say
+//! what is missing. The first of these that exists is taken, and none after it is tried:
+//!
+//! 1. the path given in [`SessionOptions`](crate::session::SessionOptions);
+//! 2. the environment variable `ORT_DYLIB_PATH`;
+//! 3. a library beside the program;
+//! 4. what `make setup` unpacked: `.deps/site-packages/onnxruntime/capi` in a folder above the program, or above
+//!    the package that Cargo runs (a documentation test's program lies in the system's temporary folder);
+//! 5. what the system's loader finds.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+/// The variable that names the library, as in every program built on `ort`.
+const VARIABLE: &str = "ORT_DYLIB_PATH";
+/// Where the PyPI wheel keeps the library, from the folder of a checkout.
+const WHEEL: &str = ".deps/site-packages/onnxruntime/capi";
+
+/// A place to open the library from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// This file, named by the caller, the variable or found.
+    File(PathBuf),
+    /// No file was found in these folders: the bare name is left, which the system's loader knows or not.
+    System {
+        /// File name of the library on this system.
+        name: PathBuf,
+        /// Folders that were searched.
+        searched: Vec<PathBuf>,
+    },
+}
+
+/// The place to open the library from; see the module's order.
+pub(crate) fn find(asked: Option<&Path>) -> Place {
+    let named = asked.map(Path::to_owned).or_else(|| {
+        let named = env::var_os(VARIABLE).filter(|named| !named.is_empty());
+        named.map(PathBuf::from)
+    });
+    match named {
+        Some(named) => Place::File(named),
+        None => search(&folders()),
+    }
+}
+
+/// The folders to search, in order.
+fn folders() -> Vec<PathBuf> {
+    // A program reached through a symbolic link is at home where its file lies.
+    let program = env::current_exe().ok();
+    let program = program.map(|program| program.canonicalize().unwrap_or(program));
+    let home = program.as_deref().and_then(Path::parent);
+    let package = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let above = home.into_iter().chain(package.as_deref()).flat_map(Path::ancestors);
+    home.map(Path::to_owned).into_iter().chain(above.map(|folder| folder.join(WHEEL))).collect()
+}
+
+fn search(folders: &[PathBuf]) -> Place {
+    match folders.iter().find_map(|folder| library_in(folder)) {
+        Some(library) => Place::File(library),
+        None => Place::System { name: PathBuf::from(NAME), searched: folders.to_vec() },
+    }
+}
+
+#[cfg(target_os = "windows")]
+const NAME: &str = "onnxruntime.dll";
+#[cfg(target_vendor = "apple")]
+const NAME: &str = "libonnxruntime.dylib";
+#[cfg(not(any(target_os = "windows", target_vendor = "apple")))]
+const NAME: &str = "libonnxruntime.so";
+
+/// The library in `folder`: by its bare name, else the one of the highest version.
+fn library_in(folder: &Path) -> Option<PathBuf> {
+    let bare = folder.join(NAME);
+    if bare.is_file() {
+        return Some(bare);
+    }
+    let files = folder.read_dir().ok()?.filter_map(|entry| Some(entry.ok()?.path()));
+    let versions = files.filter_map(|file| {
+        let version = version_in(file.file_name()?.to_str()?)?;
+        file.is_file().then_some((version, file))
+    });
+    versions.max().map(|(_, file)| file)
+}
+
+/// `[1, 31, 1]` of `libonnxruntime.so.1.31.1` (Linux) or `libonnxruntime.1.31.1.dylib` (macOS).
+fn version_in(name: &str) -> Option<Vec<u32>> {
+    let version = match name.strip_prefix("libonnxruntime.so.") {
+        Some(version) => version,
+        None => name.strip_prefix("libonnxruntime.")?.strip_suffix(".dylib")?,
+    };
+    version.split('.').map(|part| part.parse().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn the_highest_version_is_taken_and_other_files_are_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let names = [
+            "libonnxruntime.so.1.9.0",
+            "libonnxruntime.so.1.31.1",
+            "libonnxruntime_providers_shared.so",
+            "libonnxruntime.so.1.31.1.bak",
+        ];
+        for name in names {
+            fs::write(folder.path().join(name), "").unwrap();
+        }
+        assert_eq!(library_in(folder.path()), Some(folder.path().join("libonnxruntime.so.1.31.1")));
+    }
+
+    #[test]
+    fn the_first_folder_that_holds_one_wins() {
+        let (empty, full) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let library = full.path().join(NAME);
+        fs::write(&library, "").unwrap();
+        let folders = [empty.path().to_owned(), full.path().to_owned()];
+        assert_eq!(search(&folders), Place::File(library));
+    }
+
+    #[test]
+    fn without_a_file_the_systems_loader_is_left() {
+        let empty = [tempfile::tempdir().unwrap().path().to_owned()];
+        assert!(matches!(search(&empty), Place::System { searched, .. } if searched == empty));
+    }
+
+    #[test]
+    fn a_path_that_was_asked_for_is_not_second_guessed() {
+        let asked = Path::new("nowhere/libonnxruntime.so");
+        assert_eq!(find(Some(asked)), Place::File(asked.to_owned()));
+    }
+}

@@ -1,0 +1,298 @@
+//! A model that says who plays: the way from a file or samples to an [`Answer`].
+
+use std::path::Path;
+
+use leitmotif_models::{CARD_VERSION, Card, CardError, HeadKind, SampleRate, segment_count};
+use serde::Serialize;
+
+use crate::answer::{Answer, Moment, ranked};
+use crate::audio::{AudioReader, Resampler, Segmenter};
+use crate::average::Mean;
+use crate::device::DeviceTaken;
+use crate::error::Error;
+use crate::graph::Graph;
+use crate::sequence;
+use crate::session::{Session, SessionOptions};
+
+/// A model of artists, opened from one `.onnx` file.
+///
+/// What the file's graph looks like shows in nothing but speed: a dense head's `clip` and `segment` graphs give one
+/// answer, and so do an LSTM's `sequence` and `step`.
+///
+/// A dense head's answer is the mean over all segments of the recording. An LSTM's is the mean over consecutive
+/// windows of the length it was trained on, the last one counted if at least half full. Samples after the last whole
+/// segment are not heard.
+///
+/// Recordings are streamed: memory does not grow with their length, but for [`Answer::timeline`] with one row of
+/// probabilities a segment.
+///
+/// Recognising takes `&mut self`, because ONNX Runtime cannot run one session from two threads. A recognizer is
+/// [`Send`]: open one for each thread, or share one behind a [`Mutex`](std::sync::Mutex).
+#[derive(Debug)]
+pub struct Recognizer {
+    card: Card,
+    graph: Graph,
+}
+
+/// How a model did on the input and answer that it carries.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SelfTest {
+    /// Largest difference between a probability here and the trainer's own.
+    pub largest_difference: f32,
+    /// The artist whose probability differs most.
+    pub artist: String,
+    /// Largest difference that the model's precision allows, says its card.
+    pub tolerance: f32,
+    /// Whether the most probable artist is the same.
+    pub same_best: bool,
+}
+
+impl SelfTest {
+    /// Whether this machine computes what the trainer computed.
+    pub fn passed(&self) -> bool {
+        self.largest_difference <= self.tolerance && self.same_best
+    }
+}
+
+impl Recognizer {
+    /// Opens a model on the best device there is; [`device`](Self::device) says which was taken.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open_with`](Self::open_with).
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
+        Self::open_with(path, &SessionOptions::default())
+    }
+
+    /// Opens a model as `options` say.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Session::open`]; [`Error::NoCard`], [`Error::CardVersion`] and [`Error::BadCard`] where the model
+    /// does not say what it is, and [`Error::WrongShape`] where it is not what it says.
+    pub fn open_with(path: impl AsRef<Path>, options: &SessionOptions) -> Result<Self, Error> {
+        Self::new(Session::open(path.as_ref(), options)?)
+    }
+
+    /// Opens a model that lies in memory: the content of an `.onnx` file.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open_with`](Self::open_with).
+    pub fn from_bytes(model: &[u8], options: &SessionOptions) -> Result<Self, Error> {
+        Self::new(Session::from_bytes(model, options)?)
+    }
+
+    fn new(session: Session) -> Result<Self, Error> {
+        let path = session.path().to_owned();
+        let card = match session.metadata(Card::KEY) {
+            None => return Err(Error::NoCard { path }),
+            Some(text) => Card::from_json(&text).map_err(|source| match source {
+                CardError::Version { found } => {
+                    Error::CardVersion { path, found, supported: CARD_VERSION }
+                }
+                source => Error::BadCard { path, source },
+            })?,
+        };
+        let graph = Graph::new(session, &card)?;
+        Ok(Self { card, graph })
+    }
+
+    /// What the model says of itself: artists, network, data, scores.
+    pub fn card(&self) -> &Card {
+        &self.card
+    }
+
+    /// The device taken, and why.
+    pub fn device(&self) -> &DeviceTaken {
+        self.graph.session().device()
+    }
+
+    /// The session underneath: the model's inputs, outputs and metadata.
+    pub fn session(&self) -> &Session {
+        self.graph.session()
+    }
+
+    /// Says who plays in an audio file of any [format the ears know](crate::audio), rate and number of channels.
+    ///
+    /// A damaged or cut-off file is answered from what can be heard of it; [`Answer::audio`] tells.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Audio`] where it cannot be heard, [`Error::TooShort`] where it is shorter than one segment,
+    /// [`Error::Run`], [`Error::WrongShape`] or [`Error::BadOutput`] where the model fails.
+    pub fn recognize_file(&mut self, path: impl AsRef<Path>) -> Result<Answer, Error> {
+        let mut reader = AudioReader::open(path.as_ref(), self.card.sample_rate)?;
+        let mut hearing = Hearing::new(&mut self.graph, &self.card);
+        let mut block = Vec::new();
+        while reader.read(&mut block)? > 0 {
+            hearing.push(&block)?;
+            block.clear();
+        }
+        let mut answer = hearing.finish()?;
+        answer.audio = Some(reader.info().clone());
+        Ok(answer)
+    }
+
+    /// Says who plays in mono samples at 16 kHz, in [-1, 1].
+    ///
+    /// # Errors
+    ///
+    /// As [`recognize_file`](Self::recognize_file), and [`Error::NotFinite`].
+    pub fn recognize_samples(&mut self, samples: &[f32]) -> Result<Answer, Error> {
+        self.recognize_samples_at(samples, SampleRate::NETWORK)
+    }
+
+    /// Says who plays in mono samples at any rate.
+    ///
+    /// # Errors
+    ///
+    /// As [`recognize_samples`](Self::recognize_samples), and [`Error::UnsupportedRate`].
+    pub fn recognize_samples_at(
+        &mut self,
+        samples: &[f32],
+        rate: SampleRate,
+    ) -> Result<Answer, Error> {
+        if let Some(index) = samples.iter().position(|sample| !sample.is_finite()) {
+            let value = samples.get(index).copied().unwrap_or(f32::NAN);
+            return Err(Error::NotFinite { index, value });
+        }
+        let mut resampler = Resampler::new(rate, self.card.sample_rate)
+            .map_err(|error| Error::UnsupportedRate { rate: error.0 })?;
+        let mut hearing = Hearing::new(&mut self.graph, &self.card);
+        let mut block = Vec::new();
+        for samples in samples.chunks(SampleRate::NETWORK.0 as usize) {
+            resampler.push(samples, &mut block);
+            hearing.push(&block)?;
+            block.clear();
+        }
+        resampler.finish(&mut block);
+        hearing.push(&block)?;
+        hearing.finish()
+    }
+
+    /// Runs the input that the card describes and compares with the answer that the card carries.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`recognize_samples`](Self::recognize_samples). A difference is no error: see [`SelfTest::passed`].
+    pub fn self_test(&mut self) -> Result<SelfTest, Error> {
+        let answer = self.recognize_samples(&self.card.golden.input.samples())?;
+        let golden = &self.card.golden;
+        let expected = ranked(&self.card.classes, &golden.probabilities);
+        let mut test = SelfTest {
+            largest_difference: 0.0,
+            artist: expected.first().map(|score| score.artist.clone()).unwrap_or_default(),
+            tolerance: golden.tolerance,
+            same_best: answer.best().map(|s| s.class) == expected.first().map(|s| s.class),
+        };
+        for score in &answer.artists {
+            let expected = golden.probabilities.get(score.class).copied().unwrap_or(f32::NAN);
+            let difference = (score.probability - expected).abs();
+            if difference > test.largest_difference {
+                test.largest_difference = difference;
+                test.artist.clone_from(&score.artist);
+            }
+        }
+        Ok(test)
+    }
+}
+
+/// One recording under way: blocks of samples in, sums kept.
+struct Hearing<'a> {
+    /// Cuts the stream into the stretches that the graph takes in one call.
+    blocks: Segmenter,
+    sums: Sums<'a>,
+}
+
+struct Sums<'a> {
+    graph: &'a mut Graph,
+    card: &'a Card,
+    probabilities: Mean,
+    embedding: Mean,
+    timeline: Vec<Moment>,
+}
+
+impl<'a> Hearing<'a> {
+    fn new(graph: &'a mut Graph, card: &'a Card) -> Self {
+        let block = graph.block();
+        let hop = card.hop_samples;
+        let length = (block - 1).saturating_mul(hop).saturating_add(card.segment_samples);
+        let sums = Sums {
+            graph,
+            card,
+            probabilities: Mean::new(card.classes.len()),
+            embedding: Mean::new(card.embedding_units),
+            timeline: Vec::new(),
+        };
+        Self { blocks: Segmenter::new(length, block.saturating_mul(hop)), sums }
+    }
+
+    fn push(&mut self, samples: &[f32]) -> Result<(), Error> {
+        let sums = &mut self.sums;
+        let segments = sums.graph.block();
+        self.blocks.push(samples, &mut |block| sums.add(block, segments))
+    }
+
+    fn finish(mut self) -> Result<Answer, Error> {
+        let card = self.sums.card;
+        let (segment, hop) = (card.segment_samples, card.hop_samples);
+        let rest = self.blocks.rest();
+        let segments = segment_count(rest.len(), segment, hop);
+        let counts = match card.graph.head() {
+            HeadKind::Dense => segments > 0,
+            HeadKind::Lstm => {
+                sequence::counts(segments, card.window_segments, self.blocks.segments() > 0)
+            }
+        };
+        if counts {
+            let length = (segments - 1) * hop + segment;
+            self.sums.add(rest.get(..length).unwrap_or(rest), segments)?;
+        }
+        let seconds = card.sample_rate.seconds(self.blocks.samples());
+        if self.sums.timeline.is_empty() {
+            let needed_seconds = card.sample_rate.seconds(segment as u64);
+            return Err(Error::TooShort { needed_seconds, found_seconds: seconds });
+        }
+        let Sums { probabilities, embedding, timeline, .. } = self.sums;
+        Ok(Answer {
+            artists: ranked(&card.classes, &probabilities.values()),
+            seconds,
+            segments: timeline.len(),
+            windows: timeline.last().map_or(0, |moment| moment.window + 1),
+            embedding: embedding.values(),
+            audio: None,
+            timeline,
+        })
+    }
+}
+
+impl Sums<'_> {
+    /// Runs one block and adds what it says.
+    fn add(&mut self, block: &[f32], segments: usize) -> Result<(), Error> {
+        let card = self.card;
+        let answer = self.graph.run(block, segments)?;
+        let rows = answer.probabilities.chunks(card.classes.len());
+        match card.graph.head() {
+            HeadKind::Dense => {
+                rows.clone().for_each(|row| self.probabilities.add(row, 1.0));
+                self.embedding.add(&answer.embedding, segments as f64);
+            }
+            HeadKind::Lstm => {
+                rows.clone().last().into_iter().for_each(|row| self.probabilities.add(row, 1.0));
+                self.embedding.add(&answer.embedding, 1.0);
+            }
+        }
+        for row in rows {
+            let segment = self.timeline.len();
+            let start = segment as u64 * card.hop_samples as u64;
+            self.timeline.push(Moment {
+                start_seconds: card.sample_rate.seconds(start),
+                end_seconds: card.sample_rate.seconds(start + card.segment_samples as u64),
+                window: segment / card.window_segments,
+                probabilities: row.to_vec(),
+            });
+        }
+        Ok(())
+    }
+}

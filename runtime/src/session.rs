@@ -1,0 +1,405 @@
+//! A network loaded into ONNX Runtime. The only file that knows `ort`, whose types stay inside it.
+//!
+//! ONNX Runtime is opened once in a process, when the first session is, and stays open; see
+//! [`SessionOptions::onnx_runtime`] for where it is looked for. Sessions may be opened on many threads at once.
+//! [`Session::run`] takes `&mut self` because ONNX Runtime's `Run` is not safe on all its devices when two
+//! threads share a session: open one session per thread, or put one in a `Mutex`.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use ort::ep::{self, ExecutionProvider};
+use ort::session::builder::{AutoDevicePolicy, SessionBuilder};
+use ort::value::{TensorElementType, TensorRef, ValueType};
+
+use crate::device::{Device, DeviceTaken};
+use crate::error::Error;
+use crate::library::{self, Place};
+
+/// How a session is opened.
+#[derive(Debug, Clone, Default)]
+pub struct SessionOptions {
+    /// The device asked for.
+    pub device: Device,
+    /// CPU threads of one run; 0 leaves the number to ONNX Runtime (one per physical core).
+    pub threads: usize,
+    /// ONNX Runtime's library. `None` takes the first that exists of: the variable `ORT_DYLIB_PATH`; beside the
+    /// program; `.deps/site-packages/onnxruntime/capi` in a folder above the program or above the package that
+    /// Cargo runs; the system's own.
+    pub onnx_runtime: Option<PathBuf>,
+}
+
+/// A network ready to run.
+#[derive(Debug)]
+pub struct Session {
+    session: ort::session::Session,
+    device: DeviceTaken,
+    /// The model's file, for errors.
+    path: PathBuf,
+    inputs: Vec<Port>,
+    outputs: Vec<Port>,
+}
+
+/// An input or output as the graph declares it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Port {
+    /// Its name.
+    pub name: String,
+    /// Its dimensions, `None` where any size will do; `None` as a whole where it is no tensor of `f32`.
+    pub dims: Option<Vec<Option<usize>>>,
+}
+
+/// An output of one run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NamedTensor {
+    /// Name of the output.
+    pub name: String,
+    /// Its dimensions.
+    pub shape: Vec<usize>,
+    /// Its values, the last dimension next to each other.
+    pub data: Vec<f32>,
+}
+
+/// What ONNX Runtime this process uses and what it could run on.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct RuntimeInfo {
+    /// The library's file; a bare name where the system's loader found it.
+    pub library: PathBuf,
+    /// How it was built, in its own words.
+    pub build: String,
+    /// What keeps CUDA from running, as far as can be told without a model; `None` where nothing is known to.
+    pub cuda_obstacle: Option<String>,
+}
+
+impl Session {
+    /// Loads the model in `path`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ModelUnreadable`], and those of [`Session::from_bytes`].
+    pub fn open(path: &Path, options: &SessionOptions) -> Result<Self, Error> {
+        let unreadable = |source| Error::ModelUnreadable { path: path.to_owned(), source };
+        let model = std::fs::read(path).map_err(unreadable)?;
+        Self::load(&model, path, options)
+    }
+
+    /// Loads the model that `model` holds: the content of an `.onnx` file. Errors call it "(in memory)".
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ModelRefused`] for a truncated file or another kind of file, [`Error::CudaUnavailable`] where
+    /// CUDA was asked for and cannot run, [`Error::OnnxRuntimeMissing`], [`Error::OnnxRuntimeUnusable`] or
+    /// [`Error::OnnxRuntimeOpen`].
+    pub fn from_bytes(model: &[u8], options: &SessionOptions) -> Result<Self, Error> {
+        Self::load(model, Path::new("(in memory)"), options)
+    }
+
+    fn load(model: &[u8], path: &Path, options: &SessionOptions) -> Result<Self, Error> {
+        let runtime = Runtime::open(options.onnx_runtime.as_deref())?;
+        let refused = |reason| Error::ModelRefused { path: path.to_owned(), reason };
+        if model.is_empty() {
+            return Err(refused("the file is empty".to_owned()));
+        }
+        let on = |cuda| runtime.load(model, cuda, options.threads);
+        let on_cpu = |why: &str| -> Result<_, Error> {
+            let taken = DeviceTaken { device: Device::Cpu, why: why.to_owned() };
+            Ok((on(None).map_err(refused)?, taken))
+        };
+        let (session, device) = match options.device {
+            Device::Cpu => on_cpu("asked for")?,
+            Device::Cuda(number) => match on(Some(number)) {
+                Ok(session) => {
+                    (session, DeviceTaken { device: options.device, why: "asked for".to_owned() })
+                }
+                Err(reason) => {
+                    // A model that the CPU refuses too is the model's fault, not CUDA's.
+                    on_cpu("")?;
+                    return Err(Error::CudaUnavailable { reason: runtime.explain(reason) });
+                }
+            },
+            Device::Auto => match runtime.cuda_obstacle() {
+                Some(obstacle) => on_cpu(&format!("no CUDA: {obstacle}"))?,
+                None => match on(Some(0)) {
+                    Ok(session) => {
+                        let why = "CUDA can run here".to_owned();
+                        (session, DeviceTaken { device: Device::Cuda(0), why })
+                    }
+                    Err(reason) => on_cpu(&format!("CUDA cannot run: {reason}"))?,
+                },
+            },
+        };
+        let inputs = session.inputs().iter().map(port).collect();
+        let outputs = session.outputs().iter().map(port).collect();
+        Ok(Self { session, device, path: path.to_owned(), inputs, outputs })
+    }
+
+    /// The value under `key` in the model's `metadata_props`; `None` where there is none.
+    pub fn metadata(&self, key: &str) -> Option<String> {
+        self.session.metadata().ok()?.custom(key)
+    }
+
+    /// What the graph takes, in its order.
+    pub fn inputs(&self) -> &[Port] {
+        &self.inputs
+    }
+
+    /// What the graph gives, in its order.
+    pub fn outputs(&self) -> &[Port] {
+        &self.outputs
+    }
+
+    /// The device taken, and why.
+    pub fn device(&self) -> &DeviceTaken {
+        &self.device
+    }
+
+    /// The model's file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Runs the network: each input is its name, its dimensions and its values, all outputs come back in the
+    /// graph's order.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Run`] where ONNX Runtime fails: an unknown or missing input, dimensions that do not fit the graph
+    /// or the number of values, an output that is no tensor of `f32`, no memory left.
+    pub fn run(&mut self, inputs: &[(&str, &[usize], &[f32])]) -> Result<Vec<NamedTensor>, Error> {
+        let outputs = run(&mut self.session, inputs);
+        outputs.map_err(|source| Error::Run {
+            path: self.path.clone(),
+            device: self.device.device.to_string(),
+            reason: one_line(&source),
+        })
+    }
+}
+
+/// What ONNX Runtime would be used; opens it. `asked` as in [`SessionOptions::onnx_runtime`].
+///
+/// # Errors
+///
+/// [`Error::OnnxRuntimeMissing`], [`Error::OnnxRuntimeUnusable`] or [`Error::OnnxRuntimeOpen`].
+pub fn runtime_info(asked: Option<&Path>) -> Result<RuntimeInfo, Error> {
+    let runtime = Runtime::open(asked)?;
+    let mut cuda_obstacle = runtime.cuda_obstacle();
+    if cuda_obstacle.is_none() {
+        cuda_obstacle = runtime.builder(Some(0), 0).err();
+    }
+    Ok(RuntimeInfo {
+        library: runtime.library.clone(),
+        build: ort::info().to_owned(),
+        cuda_obstacle,
+    })
+}
+
+fn run(
+    session: &mut ort::session::Session,
+    inputs: &[(&str, &[usize], &[f32])],
+) -> ort::Result<Vec<NamedTensor>> {
+    let tensors: ort::Result<Vec<_>> = inputs
+        .iter()
+        .map(|(name, shape, data)| {
+            Ok((*name, TensorRef::from_array_view((shape.to_vec(), *data))?))
+        })
+        .collect();
+    let outputs = session.run(tensors?)?;
+    outputs
+        .iter()
+        .map(|(name, value)| {
+            let (shape, data) = value.try_extract_tensor::<f32>()?;
+            let shape = shape.iter().map(|dim| usize::try_from(*dim).unwrap_or(0)).collect();
+            Ok(NamedTensor { name: name.to_owned(), shape, data: data.to_vec() })
+        })
+        .collect()
+}
+
+fn port(outlet: &ort::value::Outlet) -> Port {
+    let dims = match outlet.dtype() {
+        ValueType::Tensor { ty: TensorElementType::Float32, shape, .. } => {
+            Some(shape.iter().map(|dim| usize::try_from(*dim).ok()).collect())
+        }
+        _ => None,
+    };
+    Port { name: outlet.name().to_owned(), dims }
+}
+
+/// ONNX Runtime, open for the rest of the process.
+#[derive(Clone)]
+struct Runtime {
+    environment: ort::environment::Environment,
+    library: PathBuf,
+}
+
+/// `ort` allows one environment in a process, and drops ONNX Runtime's with the last handle to it.
+static OPEN: Mutex<Option<Runtime>> = Mutex::new(None);
+
+impl Runtime {
+    fn open(asked: Option<&Path>) -> Result<Self, Error> {
+        let mut open: MutexGuard<'_, _> = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(runtime) = &*open {
+            return match asked {
+                Some(asked) if !same_file(asked, &runtime.library) => {
+                    Err(Error::OnnxRuntimeOpen { open: runtime.library.clone() })
+                }
+                _ => Ok(runtime.clone()),
+            };
+        }
+        let runtime = Self::start(library::find(asked))?;
+        Ok(open.insert(runtime).clone())
+    }
+
+    fn start(place: Place) -> Result<Self, Error> {
+        let library = probe(place)?;
+        let unusable = |reason| Error::OnnxRuntimeUnusable { path: library.clone(), reason };
+        let environment = without_panic(|| {
+            let builder = ort::init_from(&library).map_err(|e| one_line(&e))?;
+            let builder = builder.with_name("leitmotif").with_telemetry(false);
+            builder.build().map_err(|e| one_line(&e))
+        });
+        let environment = environment.map_err(unusable)?;
+        if std::env::var_os("ORT_LOG").is_none() {
+            // Errors come back as errors; a library has no business on its host's standard error.
+            environment.set_log_level(ort::logging::LogLevel::Fatal);
+        }
+        Ok(Self { environment, library })
+    }
+
+    fn load(
+        &self,
+        model: &[u8],
+        cuda: Option<usize>,
+        threads: usize,
+    ) -> Result<ort::session::Session, String> {
+        // `ort` panics on graph inputs of types that the ONNX standard has and it has not (sequences in sequences).
+        without_panic(|| {
+            let mut builder = self.builder(cuda, threads)?;
+            builder.commit_from_memory(model).map_err(|e| one_line(&e))
+        })
+    }
+
+    fn builder(&self, cuda: Option<usize>, threads: usize) -> Result<SessionBuilder, String> {
+        let mut builder = SessionBuilder::new(&self.environment).map_err(|e| one_line(&e))?;
+        // `ort` would let ONNX Runtime choose a device of its own liking.
+        builder =
+            builder.with_auto_device(AutoDevicePolicy::PreferCPU).map_err(|e| one_line(&e))?;
+        if threads > 0 {
+            builder = builder.with_intra_threads(threads).map_err(|e| one_line(&e))?;
+        }
+        if let Some(number) = cuda {
+            self.preload_cuda();
+            let number = i32::try_from(number).map_err(|_| format!("no device {number}"))?;
+            // TF32 would move answers by 1e-3; the exhaustive search for algorithms stalls on each new length.
+            let cuda = ep::CUDA::default()
+                .with_device_id(number)
+                .with_tf32(false)
+                .with_conv_algorithm_search(ep::cuda::ConvAlgorithmSearch::Heuristic);
+            let providers = [cuda.build().error_on_failure()];
+            builder = builder.with_execution_providers(providers).map_err(|e| one_line(&e))?;
+        }
+        Ok(builder)
+    }
+
+    /// What certainly keeps CUDA from running.
+    fn cuda_obstacle(&self) -> Option<String> {
+        if !ep::CUDA::is_available().unwrap_or(false) {
+            Some("this build of ONNX Runtime has no CUDA, `onnxruntime-gpu` has".to_owned())
+        } else if !nvidia_driver() {
+            Some("no NVIDIA driver is loaded".to_owned())
+        } else {
+            None
+        }
+    }
+
+    /// ONNX Runtime's reason and, where it is known, what is behind it.
+    fn explain(&self, reason: String) -> String {
+        match self.cuda_obstacle() {
+            Some(obstacle) => format!("{reason}; {obstacle}"),
+            None => reason,
+        }
+    }
+
+    /// Opens CUDA and cuDNN where Python's wheels keep them, so that nobody need set `LD_LIBRARY_PATH`.
+    ///
+    /// What is not there is left to the system's loader, and ONNX Runtime names what is missing in the end.
+    fn preload_cuda(&self) {
+        let Some(packages) = self.library.ancestors().nth(3) else { return };
+        let folders = ["cu13/lib", "cudnn/lib"].map(|folder| packages.join("nvidia").join(folder));
+        for name in ep::cuda::CUDA_DYLIBS.iter().chain(ep::cuda::CUDNN_DYLIBS) {
+            let files = folders.iter().map(|folder| folder.join(name));
+            for file in files.filter(|file| file.is_file()) {
+                let _ = ort::util::preload_dylib(file);
+            }
+        }
+    }
+}
+
+/// The library at `place`, after making sure that it is an ONNX Runtime of a version that serves.
+///
+/// This must come before `ort::init_from`, which counts as done even where it failed: the call after that would
+/// use a library that was never opened.
+fn probe(place: Place) -> Result<PathBuf, Error> {
+    let library = match &place {
+        Place::File(file) => {
+            let file = std::path::absolute(file).unwrap_or_else(|_| file.clone());
+            if !file.is_file() {
+                let reason = format!("there is no file {file:?}");
+                return Err(Error::OnnxRuntimeMissing { reason });
+            }
+            file
+        }
+        Place::System { name, .. } => name.clone(),
+    };
+    if let Err(source) = ort::util::preload_dylib(&library) {
+        return Err(match place {
+            Place::File(path) => Error::OnnxRuntimeUnusable { path, reason: one_line(&source) },
+            Place::System { searched, .. } => Error::OnnxRuntimeMissing {
+                reason: format!(
+                    "{}; neither is it beside the program, in {:?}",
+                    one_line(&source),
+                    searched.first().cloned().unwrap_or_default()
+                ),
+            },
+        });
+    }
+    let unusable = |reason: String| Error::OnnxRuntimeUnusable { path: library.clone(), reason };
+    match without_panic(|| Ok(ort::util::probe(&library))).map_err(unusable)? {
+        None => Err(unusable("it is no ONNX Runtime".to_owned())),
+        Some(minor) if minor < ort::MINOR_VERSION => {
+            Err(unusable(format!("it is version 1.{minor}")))
+        }
+        Some(_) => Ok(library),
+    }
+}
+
+/// Whether an NVIDIA driver is loaded: natively or under Windows' Linux.
+fn nvidia_driver() -> bool {
+    let signs = ["/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/dxg"];
+    let windows = "C:\\Windows\\System32\\nvcuda.dll";
+    signs.iter().chain([&windows]).any(|sign| Path::new(sign).exists())
+}
+
+fn same_file(a: &Path, b: &Path) -> bool {
+    match (a.canonicalize(), b.canonicalize()) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => a == b,
+    }
+}
+
+/// What `work` gives, with a panic inside `ort` as one more reason.
+fn without_panic<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let words = panic.downcast_ref::<String>().map(String::as_str);
+        let words = words.or_else(|| panic.downcast_ref::<&str>().copied());
+        Err(words.unwrap_or("it panicked").to_owned())
+    })
+}
+
+/// An error with its causes in one line, for ONNX Runtime's messages run over several.
+fn one_line(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let text = causes.map(ToString::to_string).collect::<Vec<_>>().join(": ");
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    text.trim_end_matches('.').to_owned()
+}

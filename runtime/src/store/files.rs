@@ -1,0 +1,81 @@
+//! Where things lie in the folder, and files that are whole or not there.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+use super::StoreError;
+
+pub(super) const INFO: &str = "dataset.toml";
+pub(super) const CLIPS: &str = "clips.csv";
+pub(super) const JOURNAL: &str = "journal.csv";
+pub(super) const LOCK: &str = "dataset.lock";
+pub(super) const SPLITS: &str = "splits";
+pub(super) const SHARDS: &str = "shards";
+/// Bytes of a sample.
+pub(super) const SAMPLE: u64 = 2;
+
+/// The path of a shard.
+pub(super) fn shard(folder: &Path, number: u32) -> PathBuf {
+    folder.join(SHARDS).join(format!("{number:05}.pcm"))
+}
+
+/// Writes a whole file under a temporary name and renames it, so that it is old or new and never half.
+pub(super) fn replace(path: &Path, contents: &[u8]) -> Result<(), StoreError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".part");
+    let part = PathBuf::from(name);
+    let write = || -> io::Result<()> {
+        let mut file = File::create(&part)?;
+        file.write_all(contents)?;
+        file.sync_all()?;
+        fs::rename(&part, path)
+    };
+    write().map_err(|source| unwritable(path, source))?;
+    if let Some(folder) = path.parent() {
+        settle(folder);
+    }
+    Ok(())
+}
+
+/// Makes new names in a folder survive a power cut, where the system can.
+pub(super) fn settle(folder: &Path) {
+    // Not every system lets a folder be opened; the names then settle in their own time.
+    if let Ok(folder) = File::open(folder) {
+        let _ = folder.sync_all();
+    }
+}
+
+pub(super) fn unwritable(path: &Path, source: io::Error) -> StoreError {
+    StoreError::Unwritable { path: path.to_path_buf(), source }
+}
+
+pub(super) fn unreadable(path: &Path, source: io::Error) -> StoreError {
+    StoreError::Unreadable { path: path.to_path_buf(), source }
+}
+
+/// A CSV error with its line.
+pub(super) fn malformed(path: &Path, error: csv::Error) -> StoreError {
+    let line = error.position().map(csv::Position::line);
+    match error.into_kind() {
+        csv::ErrorKind::Io(source) => unreadable(path, source),
+        csv::ErrorKind::Utf8 { err, .. } => StoreError::Malformed {
+            path: path.to_path_buf(),
+            line,
+            reason: format!("not UTF-8: {err}"),
+        },
+        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => StoreError::Malformed {
+            path: path.to_path_buf(),
+            line,
+            reason: format!("{len} columns instead of {expected_len}"),
+        },
+        csv::ErrorKind::Deserialize { err, .. } => {
+            StoreError::Malformed { path: path.to_path_buf(), line, reason: err.to_string() }
+        }
+        kind => {
+            StoreError::Malformed { path: path.to_path_buf(), line, reason: format!("{kind:?}") }
+        }
+    }
+}

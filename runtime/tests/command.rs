@@ -1,0 +1,250 @@
+//! The command `leitmotif`, as a person meets it: another folder, no variables set.
+#![cfg(feature = "cli")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops at the first surprise"
+)]
+
+mod support;
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+use support::{SEGMENT, data, edited, noise, tiny, wav, with_wrong_golden};
+
+/// The command without this process's environment: the library is found from where the program lies.
+fn leitmotif() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_leitmotif"));
+    command.env_clear().current_dir(std::env::temp_dir());
+    // A target folder outside the checkout has no `.deps` above it.
+    let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    if !Path::new(env!("CARGO_BIN_EXE_leitmotif")).starts_with(checkout) {
+        command.env("CARGO_MANIFEST_DIR", env!("CARGO_MANIFEST_DIR"));
+    }
+    command
+}
+
+fn recognize(arguments: &[&Path]) -> Output {
+    let mut command = leitmotif();
+    command.arg("recognize").args(arguments).arg("--model").arg(tiny("clip"));
+    command.output().unwrap()
+}
+
+/// Who plays in `mtat.mp3`, says the library.
+fn best() -> String {
+    let mut recognizer = leitmotif::Recognizer::open(tiny("clip")).unwrap();
+    let answer = recognizer.recognize_file(data("audio/mtat.mp3")).unwrap();
+    answer.best().unwrap().artist.clone()
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn a_song_is_named_from_any_folder_without_a_variable() {
+    let output = recognize(&[&data("audio/mtat.mp3"), "--top=2".as_ref()]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let lines: Vec<_> = out(&output).lines().map(str::to_owned).collect();
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    assert!(
+        lines[1].starts_with("   1.") && lines[1].ends_with(&format!("%  {}", best())),
+        "{lines:?}"
+    );
+    assert!(err(&output).starts_with("leitmotif: runs on cpu ("), "{}", err(&output));
+}
+
+#[test]
+fn the_model_may_come_from_a_variable() {
+    let mut command = leitmotif();
+    command.arg("recognize").arg(data("audio/mtat.mp3")).env("LEITMOTIF_MODEL", tiny("step"));
+    assert_eq!(command.output().unwrap().status.code(), Some(0));
+}
+
+#[test]
+fn json_is_one_object_a_line_with_the_timeline_on_demand() {
+    let (song, other) = (data("audio/mtat.mp3"), data("audio/s16.flac"));
+    let output = recognize(&[&song, &other, "--json".as_ref()]);
+    let rows: Vec<Value> =
+        out(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(rows.len(), 2);
+    assert_eq!(rows[0]["file"], song.to_str().unwrap());
+    assert_eq!(rows[0]["artists"][0]["artist"], best());
+    assert!(out(&output).contains("Bo, \\\"the\\\" 🎷"));
+    assert_eq!(rows[0]["artists"].as_array().unwrap().len(), 3);
+    assert_eq!(rows[1]["audio"]["codec"], "flac");
+    assert_eq!(rows[0]["timeline"], Value::Null);
+
+    let output = recognize(&[&song, "--json".as_ref(), "--timeline".as_ref()]);
+    let row: Value = serde_json::from_str(&out(&output)).unwrap();
+    assert_eq!(row["timeline"].as_array().unwrap().len() as u64, row["segments"].as_u64().unwrap());
+}
+
+#[test]
+fn the_timeline_is_a_line_a_window() {
+    let output = recognize(&[&data("audio/mtat.mp3"), "--timeline".as_ref()]);
+    assert_eq!(out(&output).lines().filter(|line| line.contains(" – ")).count(), 7);
+}
+
+#[test]
+fn a_batch_goes_on_past_broken_files_with_a_line_for_each() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, content: &[u8]| fs::write(folder.path().join(name), content).unwrap();
+    wav(&folder.path().join("b-fine.wav"), 16_000, &noise(1, 9 * SEGMENT));
+    wav(&folder.path().join("d-short.wav"), 16_000, &noise(1, 100));
+    write("a-empty.mp3", b"");
+    write("c-text.mp3", "words ".repeat(2_000).as_bytes());
+    write("notes.txt", b"not audio by its name, so not heard");
+    fs::create_dir(folder.path().join("album")).unwrap();
+    wav(&folder.path().join("album/song.WAV"), 44_100, &noise(2, 44_100));
+
+    let missing = folder.path().join("missing.ogg");
+    let output = recognize(&[folder.path(), &missing]);
+    assert_eq!(output.status.code(), Some(1));
+    let answered: Vec<_> =
+        out(&output).lines().filter(|line| line.ends_with(" s)")).map(str::to_owned).collect();
+    assert_eq!(answered.len(), 2, "{answered:?}");
+    assert!(answered[0].contains("album/song.WAV") && answered[1].contains("b-fine.wav"));
+    let complaints: Vec<_> = err(&output).lines().skip(1).map(str::to_owned).collect();
+    assert_eq!(complaints.len(), 5, "{complaints:?}");
+    for (complaint, name) in complaints.iter().zip(["a-empty", "c-text", "d-short", "missing"]) {
+        assert!(complaint.starts_with("leitmotif: ") && complaint.contains(name), "{complaint}");
+    }
+    assert_eq!(complaints[4], "leitmotif: 4 of 6 files gave no answer");
+}
+
+#[test]
+fn an_empty_folder_is_a_failure_that_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = recognize(&[folder.path()]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(err(&output).contains("there is no audio file in it"), "{}", err(&output));
+}
+
+#[test]
+fn wrong_usage_is_exit_code_two() {
+    for arguments in [
+        &["recognize"][..],
+        &["recognize", "song.mp3"],
+        &["recognize", "song.mp3", "--model", "m.onnx", "--device", "gpu"],
+        &["recognize", "song.mp3", "--model", "m.onnx", "--top", "0"],
+        &["dance"],
+    ] {
+        let output = leitmotif().args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+    }
+}
+
+#[test]
+fn control_characters_in_names_do_not_reach_the_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("m.onnx");
+    fs::write(&model, edited("clip", &[("[\"Ada\",", "[\"a\\t\",")])).unwrap();
+    let song = folder.path().join("so\u{1b}ng.wav");
+    wav(&song, 16_000, &noise(1, 9 * SEGMENT));
+    let output =
+        leitmotif().arg("recognize").arg(&song).arg("--model").arg(&model).output().unwrap();
+    let shown = out(&output);
+    assert!(shown.contains("%  a\\t\n") && shown.contains("so\\u{1b}ng.wav"), "{shown}");
+    assert!(!shown.contains('\t') && !shown.contains('\u{1b}'));
+}
+
+#[test]
+fn cuda_asked_for_where_it_cannot_run_is_an_error_that_says_why() {
+    if out(&leitmotif().arg("providers").output().unwrap()).contains("cuda     yes") {
+        println!("skipped: CUDA runs on this machine");
+        return;
+    }
+    let output = recognize(&[&data("audio/mtat.mp3"), "--device=cuda:1".as_ref()]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(err(&output).starts_with("leitmotif: CUDA cannot run here ("), "{}", err(&output));
+    assert_eq!(out(&output), "");
+}
+
+#[test]
+fn a_library_that_is_missing_or_another_is_an_error_and_no_panic() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = folder.path().join("libonnxruntime.so");
+    fs::write(&text, "no library").unwrap();
+    // A shared library that is no ONNX Runtime: this test's own C library.
+    let libc = fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    let libc = libc.lines().filter_map(|line| line.split_whitespace().nth(5));
+    let libc = libc.filter(|path| path.contains("libc.so")).map(str::to_owned).next();
+    let mut cases = vec![
+        ("/nonexistent".to_owned(), "ONNX Runtime's library was not found"),
+        (text.to_str().unwrap().to_owned(), "cannot serve as ONNX Runtime"),
+    ];
+    cases.extend(libc.map(|libc| (libc, "it is no ONNX Runtime")));
+    for (library, complaint) in cases {
+        for command in [&["providers"][..], &["check", tiny("clip").to_str().unwrap()]] {
+            let output =
+                leitmotif().args(command).env("ORT_DYLIB_PATH", &library).output().unwrap();
+            assert_eq!(output.status.code(), Some(1), "{library}");
+            let said = err(&output);
+            assert!(said.contains(complaint) && said.contains("ORT_DYLIB_PATH"), "{said}");
+            assert!(!said.contains("panicked") && said.lines().count() == 1, "{said}");
+        }
+    }
+}
+
+#[test]
+fn info_tells_what_the_model_says_of_itself() {
+    let output = leitmotif().arg("info").arg(tiny("sequence")).output().unwrap();
+    let shown = out(&output);
+    for part in ["model      tiny", "lstm head", "by song, seed 1", "waveform [any, any]"] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    assert!(shown.contains("artist 1   Bo, \"the\" 🎷\n"), "{shown}");
+    let output = leitmotif().arg("info").arg(tiny("step")).arg("--json").output().unwrap();
+    let told: Value = serde_json::from_str(&out(&output)).unwrap();
+    assert_eq!(told["card"]["graph"], "step");
+    assert_eq!(told["inputs"][1]["name"], "h");
+}
+
+#[test]
+fn check_passes_a_sound_model_and_fails_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let moved = folder.path().join("moved.onnx");
+    fs::write(&moved, with_wrong_golden("clip")).unwrap();
+    for (model, code, said) in [(tiny("clip"), 0, "passed: "), (moved, 1, "failed: ")] {
+        let output = leitmotif().arg("check").arg(model).output().unwrap();
+        assert_eq!(output.status.code(), Some(code));
+        assert!(out(&output).starts_with(said), "{}", out(&output));
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn ctrl_c_ends_after_the_file_under_way_and_keeps_what_is_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let songs = 400;
+    let samples = noise(1, 20 * 16_000);
+    for song in 0..songs {
+        wav(&folder.path().join(format!("{song:03}.wav")), 48_000, &samples);
+    }
+    let mut command = leitmotif();
+    command.arg("recognize").arg(folder.path()).arg("--json").arg("--model").arg(tiny("clip"));
+    let mut running = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(running.stdout.take().unwrap()).lines();
+    let first = lines.next().unwrap().unwrap();
+    let id = running.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    let rest: Vec<String> = lines.map(Result::unwrap).collect();
+    let output = running.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    assert!(rest.len() < songs - 1, "it did not stop");
+    for line in [first].iter().chain(&rest) {
+        serde_json::from_str::<Value>(line).unwrap();
+    }
+    let said = err(&output);
+    assert!(said.contains(&format!("stopped after {} of {songs} files", rest.len() + 1)), "{said}");
+}

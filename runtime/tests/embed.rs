@@ -1,0 +1,61 @@
+//! The project `examples/embed` is what a stranger writes: outside the workspace, the crate by path and nothing else.
+#![cfg(feature = "onnx")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops at the first surprise"
+)]
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn checkout() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+/// Cargo on the project, with the workspace's versions and profiles so that what is built already serves again.
+fn cargo(arguments: &[&str]) -> Output {
+    let project = checkout().join("examples/embed");
+    fs::copy(checkout().join("Cargo.lock"), project.join("Cargo.lock")).unwrap();
+    let mut command = Command::new(env!("CARGO"));
+    command.args(arguments).arg("--offline").arg("--manifest-path").arg(project.join("Cargo.toml"));
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+/// The target folder of this very test.
+fn target() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().to_owned()
+}
+
+#[test]
+fn a_strangers_project_recognises_a_song_without_libtorch_or_python() {
+    let tree = cargo(&["tree", "--edges", "normal,build", "--prefix", "none"]);
+    let tree = String::from_utf8(tree.stdout).unwrap();
+    assert!(tree.lines().any(|line| line.starts_with("ort v")), "{tree}");
+    for absent in ["tch ", "torch-sys ", "pyo3", "clap ", "protobuf "] {
+        assert!(!tree.lines().any(|line| line.starts_with(absent)), "{absent}: {tree}");
+    }
+
+    let folder = tempfile::tempdir().unwrap();
+    let manifest = fs::read_to_string(checkout().join("Cargo.toml")).unwrap();
+    let profiles = folder.path().join("profiles.toml");
+    fs::write(&profiles, manifest.get(manifest.find("[profile.").unwrap()..).unwrap()).unwrap();
+    let target = target();
+    let (profiles, target_dir) = (profiles.to_str().unwrap(), target.to_str().unwrap());
+    cargo(&["build", "--config", profiles, "--target-dir", target_dir]);
+
+    let program = target.join("debug").join(format!("embed{}", std::env::consts::EXE_SUFFIX));
+    let model = support::tiny("clip");
+    let song = support::data("audio/mtat.mp3");
+    let output = Command::new(program).arg(model).arg(song).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(said.lines().count(), 3);
+    assert!(said.lines().any(|line| line.ends_with(" Bo, \"the\" 🎷")), "{said}");
+}

@@ -1,0 +1,155 @@
+//! The resampler, measured: pass-band, stop-band, lengths, pieces.
+
+use std::f64::consts::TAU;
+
+use leitmotif::audio::{Resampler, UnsupportedRate};
+use leitmotif_models::SampleRate;
+
+const TO: SampleRate = SampleRate::NETWORK;
+const RATES: [u32; 8] = [44_100, 48_000, 32_000, 22_050, 11_025, 8_000, 96_000, 44_056];
+
+fn resample(samples: &[f32], from: u32) -> Vec<f32> {
+    let mut resampler = Resampler::new(SampleRate(from), TO).unwrap();
+    let mut out = Vec::new();
+    resampler.push(samples, &mut out);
+    resampler.finish(&mut out);
+    out
+}
+
+fn tone(rate: u32, hertz: f64, length: usize) -> Vec<f32> {
+    let step = TAU * hertz / f64::from(rate);
+    (0..length).map(|n| (step * n as f64 + 0.3).sin() as f32).collect()
+}
+
+/// Root mean square without the first and last tenth, where a tone that begins abruptly sounds of everything.
+fn level(samples: &[f32]) -> f64 {
+    let edge = samples.len() / 10;
+    let middle = &samples[edge..samples.len() - edge];
+    let power: f64 = middle.iter().map(|&sample| f64::from(sample).powi(2)).sum();
+    (power / middle.len() as f64).sqrt()
+}
+
+fn decibels(ratio: f64) -> f64 {
+    20.0 * ratio.max(1e-12).log10()
+}
+
+#[test]
+fn the_pass_band_is_flat_within_a_tenth_of_a_decibel_to_seven_kilohertz() {
+    for rate in RATES {
+        // Below 16 kHz, the band ends with the source's own.
+        let top = 7_000.0f64.min(0.4375 * f64::from(rate));
+        let mut worst = 0.0f64;
+        for step in 1..=35 {
+            let hertz = top * f64::from(step) / 35.0;
+            let heard = resample(&tone(rate, hertz, rate as usize), rate);
+            let expected = tone(16_000, hertz, heard.len());
+            worst = worst.max(decibels(level(&heard) / level(&expected)).abs());
+            // Not only as loud, but the same tone at the same time.
+            let difference: Vec<f32> = heard.iter().zip(&expected).map(|(a, b)| a - b).collect();
+            let error = decibels(level(&difference) / level(&expected));
+            assert!(error < -38.0, "{rate} Hz, {hertz:.0} Hz: {error:.1} dB");
+        }
+        println!("{rate} Hz: ripple {worst:.4} dB");
+        assert!(worst < 0.1, "{rate} Hz: {worst:.3} dB");
+    }
+}
+
+#[test]
+fn what_lies_above_eight_and_a_half_kilohertz_does_not_come_back() {
+    for rate in RATES.into_iter().filter(|&rate| rate > 17_000) {
+        let mut worst = f64::MIN;
+        let mut hertz = 8_500.0;
+        while hertz < 0.499 * f64::from(rate) {
+            let source = tone(rate, hertz, rate as usize / 2);
+            worst = worst.max(decibels(level(&resample(&source, rate)) / level(&source)));
+            hertz += 173.0;
+        }
+        println!("{rate} Hz: stop-band {worst:.1} dB");
+        assert!(worst < -60.0, "{rate} Hz: {worst:.1} dB");
+    }
+}
+
+#[test]
+fn nothing_appears_above_the_band_of_a_slow_source() {
+    for rate in [8_000, 11_025] {
+        // A tone near the source's upper end would have an image above it.
+        let hertz = 0.42 * f64::from(rate);
+        let heard = resample(&tone(rate, hertz, rate as usize), rate);
+        let expected = tone(16_000, hertz, heard.len());
+        let difference: Vec<f32> = heard.iter().zip(&expected).map(|(a, b)| a - b).collect();
+        let error = decibels(level(&difference) / level(&expected));
+        assert!(error < -60.0, "{rate} Hz: {error:.1} dB");
+    }
+}
+
+#[test]
+fn any_pieces_give_the_same_samples_bit_for_bit() {
+    let mut state = 3u32;
+    let mut random = move || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state >> 8
+    };
+    for rate in [44_100, 48_000, 8_000, 16_000, 44_056] {
+        let samples: Vec<f32> =
+            (0..50_000).map(|_| random() as f32 / (1 << 23) as f32 - 1.0).collect();
+        let at_once = resample(&samples, rate);
+        for largest in [1, 7, 441, 1152, 5000, 40_000] {
+            let mut resampler = Resampler::new(SampleRate(rate), TO).unwrap();
+            // A second stream through the same resampler knows nothing of the first.
+            for _ in 0..2 {
+                let (mut out, mut rest) = (Vec::new(), &samples[..]);
+                while !rest.is_empty() {
+                    let (piece, tail) =
+                        rest.split_at((random() as usize % largest + 1).min(rest.len()));
+                    resampler.push(piece, &mut out);
+                    rest = tail;
+                }
+                resampler.finish(&mut out);
+                assert!(out == at_once, "{rate} Hz in pieces of up to {largest}");
+            }
+        }
+    }
+}
+
+#[test]
+fn lengths_are_rounded_half_up() {
+    for rate in RATES.into_iter().chain([16_000, 1_000, 768_000]) {
+        for length in [0, 1, 2, 3, 10, 100, 440, 441, 442, 12_345, 88_200] {
+            let exact = length as f64 * 16_000.0 / f64::from(rate);
+            assert_eq!(
+                resample(&vec![0.5; length], rate).len(),
+                (exact + 0.5).floor() as usize,
+                "{length} samples at {rate} Hz"
+            );
+        }
+    }
+}
+
+#[test]
+fn ten_minutes_do_not_drift() {
+    let (rate, hertz) = (44_100, 997.0);
+    let heard = resample(&tone(rate, hertz, 600 * rate as usize), rate);
+    assert_eq!(heard.len(), 600 * 16_000);
+    let expected = tone(16_000, hertz, heard.len());
+    let last = heard.len() - 20_000..heard.len() - 1_000;
+    let worst = heard[last.clone()].iter().zip(&expected[last]).map(|(a, b)| (a - b).abs());
+    assert!(worst.fold(0.0, f32::max) < 1e-4);
+}
+
+#[test]
+fn a_click_stays_where_it_is() {
+    let mut samples = vec![0.0; 44_100];
+    samples[22_050] = 1.0;
+    let heard = resample(&samples, 44_100);
+    let loudest = (0..heard.len()).max_by(|&a, &b| heard[a].total_cmp(&heard[b])).unwrap();
+    assert_eq!(loudest, 8_000);
+    assert!((heard[7_999] - heard[8_001]).abs() < 1e-5, "symmetric: no delay of a fraction");
+}
+
+#[test]
+fn rates_out_of_range_are_refused() {
+    for rate in [0, 999, 768_001, u32::MAX] {
+        assert_eq!(Resampler::new(SampleRate(rate), TO).err(), Some(UnsupportedRate(rate)));
+        assert_eq!(Resampler::new(TO, SampleRate(rate)).err(), Some(UnsupportedRate(rate)));
+    }
+}

@@ -1,0 +1,148 @@
+//! Small changes to what is heard that leave the artist recognisable.
+
+use serde::{Deserialize, Serialize};
+
+use crate::random::Random;
+
+/// Which changes, and how strong; the default makes none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Augmentation {
+    /// Loudness changes by up to so many decibels either way, per clip.
+    pub gain: f64,
+    /// Speed and pitch change together by up to so many semitones either way, per segment; applied where segments are cut.
+    pub speed: f64,
+    /// Tone colour changes: two one-tap filters, of lags 1 and 2, with taps up to so much either way, per segment.
+    pub colour: f64,
+    /// Half of the clips are turned upside down.
+    pub polarity: bool,
+    /// Alpha of mixup's Beta distribution (Zhang et al. 2017); 0 mixes nothing.
+    pub mixup: f64,
+    /// Share of the clips that mixup mixes.
+    pub mixup_share: f64,
+}
+
+impl Augmentation {
+    /// Changes `clips` clips in place, all but their speed.
+    ///
+    /// `segments` is `[clips, any, segment]` with `segment` samples in each, and `targets` `[clips, classes]`, both row-major. Clip `i` is mixed with
+    /// clip `i + 1`, which is a random other one, and its targets likewise.
+    pub fn apply(
+        &self,
+        (segments, segment): (&mut [f32], usize),
+        targets: &mut [f32],
+        clips: usize,
+        seed: u64,
+        place: &[u64],
+    ) {
+        if clips == 0 || *self == Self::default() {
+            return;
+        }
+        let row = segments.len() / clips;
+        let mut random = Random::derive(seed, "augmentation", place);
+        if self.colour > 0.0 {
+            for heard in segments.chunks_exact_mut(segment.max(1)) {
+                for lag in [1, 2] {
+                    add_echo(heard, lag, random.uniform(-self.colour, self.colour) as f32);
+                }
+            }
+        }
+        for clip in segments.chunks_exact_mut(row.max(1)) {
+            let decibels = random.uniform(-self.gain, self.gain);
+            let sign = if self.polarity && random.unit() < 0.5 { -1.0 } else { 1.0 };
+            let factor = (sign * 10f64.powf(decibels / 20.0)) as f32;
+            clip.iter_mut().for_each(|x| *x *= factor);
+        }
+        if self.mixup > 0.0 && clips > 1 {
+            let shares: Vec<f32> = (0..clips)
+                .map(|_| {
+                    let share = random.beta(self.mixup);
+                    let mixes = random.unit() < self.mixup_share;
+                    // The larger share stays with the clip's own place.
+                    if mixes { share.max(1.0 - share) as f32 } else { 1.0 }
+                })
+                .collect();
+            mix_with_next(segments, row, &shares);
+            mix_with_next(targets, targets.len() / clips, &shares);
+        }
+    }
+}
+
+/// `x[t] + tap · x[t − lag]`; the first `lag` samples stay.
+fn add_echo(samples: &mut [f32], lag: usize, tap: f32) {
+    // From the end, so that what is added is still unchanged.
+    for t in (lag..samples.len()).rev() {
+        let before = samples.get(t - lag).copied().unwrap_or(0.0);
+        if let Some(sample) = samples.get_mut(t) {
+            *sample += tap * before;
+        }
+    }
+}
+
+/// Row `i` becomes `shares[i] · row i + (1 − shares[i]) · row i + 1`, the last with the first.
+fn mix_with_next(values: &mut [f32], row: usize, shares: &[f32]) {
+    let Some(first) = values.get(..row).map(<[f32]>::to_vec) else { return };
+    let mut rest = values;
+    for share in shares {
+        let Some((own, after)) = rest.split_at_mut_checked(row) else { return };
+        let next = if after.is_empty() { first.as_slice() } else { &*after };
+        for (x, y) in own.iter_mut().zip(next) {
+            *x = share * *x + (1.0 - share) * y;
+        }
+        rest = after;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_mixed_with_the_next_and_the_last_with_the_first() {
+        let mut values = [1.0, 2.0, 10.0, 20.0, 100.0, 200.0];
+        mix_with_next(&mut values, 2, &[0.75, 1.0, 0.5]);
+        assert_eq!(values, [3.25, 6.5, 10.0, 20.0, 50.5, 101.0]);
+    }
+
+    #[test]
+    fn an_echo_adds_what_was_there_before() {
+        let mut samples = [1.0, 2.0, 3.0, 4.0];
+        add_echo(&mut samples, 1, 0.5);
+        assert_eq!(samples, [1.0, 2.5, 4.0, 5.5]);
+        add_echo(&mut samples, 2, -1.0);
+        assert_eq!(samples, [1.0, 2.5, 3.0, 3.0]);
+        add_echo(&mut samples[..1], 2, 9.0);
+        assert_eq!(samples[0], 1.0);
+    }
+
+    #[test]
+    fn gain_stays_within_its_range_and_polarity_flips_some() {
+        let augmentation = Augmentation { gain: 6.0, polarity: true, ..Default::default() };
+        let mut segments = vec![1.0; 200];
+        augmentation.apply((&mut segments, 1), &mut [0.0; 200], 200, 1, &[0, 0]);
+        assert!(segments.iter().all(|x| (0.501..=1.996).contains(&x.abs())), "{segments:?}");
+        let flipped = segments.iter().filter(|x| **x < 0.0).count();
+        assert!((60..140).contains(&flipped), "{flipped}");
+    }
+
+    #[test]
+    fn mixup_keeps_targets_probabilities() {
+        let augmentation = Augmentation { mixup: 0.4, mixup_share: 1.0, ..Default::default() };
+        let mut targets = vec![1.0, 0.0, 0.0, 1.0, 0.0, 1.0];
+        let mut segments = vec![1.0, 2.0, 3.0];
+        augmentation.apply((&mut segments, 1), &mut targets, 3, 1, &[0, 0]);
+        assert_ne!(segments, [1.0, 2.0, 3.0]);
+        for row in targets.chunks(2) {
+            assert!((row[0] + row[1] - 1.0).abs() < 1e-6, "{targets:?}");
+        }
+        // The own class keeps the larger share.
+        assert!(targets[0] >= 0.5 && targets[3] >= 0.5);
+    }
+
+    #[test]
+    fn the_default_changes_nothing() {
+        let mut segments = vec![0.5, -0.25];
+        Augmentation::default().apply((&mut segments, 2), &mut [1.0, 0.0], 1, 1, &[0, 0]);
+        assert_eq!(segments, [0.5, -0.25]);
+    }
+}

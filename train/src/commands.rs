@@ -1,0 +1,74 @@
+//! The subcommands of `leitmotif-train`, one file each.
+
+pub mod evaluate;
+pub mod fit;
+pub mod inspect;
+pub mod prepare;
+pub mod split;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Context;
+use leitmotif_models::{Network, Scores};
+
+/// A flag that Ctrl-C sets; the second Ctrl-C ends the program at once.
+pub(crate) fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let heard = Arc::clone(&stop);
+    ctrlc::set_handler(move || {
+        if heard.swap(true, Ordering::SeqCst) {
+            std::process::exit(130);
+        }
+    })
+    .context("cannot listen for Ctrl-C")?;
+    Ok(stop)
+}
+
+/// The number of threads asked for, or one a core.
+pub(crate) fn cores(asked: Option<usize>) -> usize {
+    asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get()))
+}
+
+/// Sets libtorch's threads, where no run's settings do.
+pub(crate) fn set_threads(asked: Option<usize>) {
+    tch::set_num_threads(i32::try_from(cores(asked)).unwrap_or(1).max(1));
+}
+
+/// A preset by its name, or a description in a TOML file.
+pub(crate) fn network(name_or_file: &str) -> anyhow::Result<Network> {
+    let path = Path::new(name_or_file);
+    if path.extension().is_some_and(|e| e == "toml") || path.exists() {
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("cannot read {name_or_file}"))?;
+        return Network::from_toml(&text).with_context(|| name_or_file.to_owned());
+    }
+    Ok(Network::preset(name_or_file)?)
+}
+
+/// Scores as a few lines for people.
+pub(crate) fn print_scores(scores: &Scores) {
+    for (what, count, estimate) in [
+        ("clips", scores.clips, scores.clip_accuracy),
+        ("songs", scores.songs, scores.song_accuracy),
+        ("macro-F1 by song", scores.songs, scores.song_macro_f1),
+    ] {
+        println!(
+            "{what:>16}: {:5.1} %  (95 % interval {:.1} to {:.1}; {count})",
+            100.0 * estimate.value,
+            100.0 * estimate.low,
+            100.0 * estimate.high
+        );
+    }
+    println!("{:>16}: {:5.1} %", "segments", 100.0 * scores.segment_accuracy.value);
+    println!(
+        "{:>16}: {:5.1} % of clips, {:.1} % of songs",
+        "largest class",
+        100.0 * scores.majority_clips,
+        100.0 * scores.majority_songs
+    );
+    for artist in &scores.artists {
+        println!("{:>4} of {:>3} songs right  {}", artist.songs_right, artist.songs, artist.artist);
+    }
+}

@@ -1,0 +1,108 @@
+//! One binary for machines with and without CUDA: libtorch's CUDA half is opened at run time.
+//!
+//! Linked to it, a program does not start where NVIDIA's libraries are missing; linked without it,
+//! libtorch believes that CUDA is absent. Opening it before the first torch call lets its
+//! initialisers register with the CPU half, on exactly those machines that can load it.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::OnceLock;
+
+use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
+
+/// What became of `libtorch_cuda.so` in this process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CudaLibrary {
+    /// It is open; whether a GPU is there is another question, see [`device`].
+    Loaded,
+    /// It, or a library that it needs, is not on this machine.
+    Unavailable {
+        /// What the system loader said.
+        reason: String,
+    },
+}
+
+impl fmt::Display for CudaLibrary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Loaded => write!(f, "libtorch's CUDA half is loaded"),
+            Self::Unavailable { reason } => {
+                write!(f, "libtorch's CUDA half is not loaded: {reason}")
+            }
+        }
+    }
+}
+
+/// Why no CUDA device can be used although one was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CudaError {
+    /// The CUDA half of libtorch could not be opened.
+    #[error(
+        "libtorch's CUDA half cannot be loaded ({reason}); \
+         `make setup` on a machine with an NVIDIA driver fetches what it needs"
+    )]
+    NoLibrary {
+        /// What the system loader said.
+        reason: String,
+    },
+    /// The CUDA half is there, but finds no usable GPU.
+    #[error(
+        "libtorch finds no usable GPU: is the NVIDIA driver running (`nvidia-smi`) and new enough for CUDA 13?"
+    )]
+    NoDevice,
+    /// There are GPUs, but fewer than the number asked for implies.
+    #[error("there is no GPU {asked}: this machine has {count}, counted from 0")]
+    NoSuchDevice {
+        /// The number asked for, from 0.
+        asked: usize,
+        /// How many GPUs libtorch sees.
+        count: usize,
+    },
+}
+
+/// Opens libtorch's CUDA half if this machine can; call it before anything else of torch.
+///
+/// Later calls return the first answer.
+pub fn load() -> &'static CudaLibrary {
+    static LOADED: OnceLock<CudaLibrary> = OnceLock::new();
+    LOADED.get_or_init(open)
+}
+
+/// The CUDA device of that number, counted from 0.
+///
+/// # Errors
+///
+/// Says what is missing: the library, a GPU, or that many GPUs.
+pub fn device(asked: usize) -> Result<tch::Device, CudaError> {
+    if let CudaLibrary::Unavailable { reason } = load() {
+        return Err(CudaError::NoLibrary { reason: reason.clone() });
+    }
+    if !tch::Cuda::is_available() {
+        return Err(CudaError::NoDevice);
+    }
+    let count = usize::try_from(tch::Cuda::device_count()).unwrap_or(0);
+    if asked >= count {
+        return Err(CudaError::NoSuchDevice { asked, count });
+    }
+    Ok(tch::Device::Cuda(asked))
+}
+
+#[expect(
+    unsafe_code,
+    reason = "opening a library runs its initialisers; this one is part of the linked libtorch"
+)]
+fn open() -> CudaLibrary {
+    // The bare name is looked up along the program's run path (build.rs), then where the system
+    // looks. GLOBAL, because libraries that libtorch opens later look for its symbols.
+    match unsafe { Library::open(Some("libtorch_cuda.so"), RTLD_NOW | RTLD_GLOBAL) } {
+        Ok(library) => {
+            // libtorch keeps pointers into it until the process ends.
+            std::mem::forget(library);
+            CudaLibrary::Loaded
+        }
+        Err(error) => {
+            let reason = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+            CudaLibrary::Unavailable { reason }
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! The command `leitmotif-train`.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use leitmotif_train::commands::{evaluate, fit, inspect, prepare, split};
+use leitmotif_train::cuda;
+use leitmotif_train::error::TrainError;
+
+/// Prepares music, trains networks to recognise artists, and scores them
+#[derive(Debug, Parser)]
+#[command(name = "leitmotif-train", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Turn music into a data set
+    Prepare(prepare::PrepareArgs),
+    /// Divide a data set into training, validation and test parts
+    Split(split::SplitArgs),
+    /// Train a network
+    Fit(Box<fit::FitArgs>),
+    /// Judge a checkpoint on a part of a split
+    Evaluate(evaluate::EvaluateArgs),
+    /// Print a network as the paper prints it
+    Inspect(inspect::InspectArgs),
+}
+
+/// As shells report a program that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // Before the first torch call, so that libtorch's CUDA half can register.
+    cuda::load();
+    let done = match cli.command {
+        Command::Prepare(args) => prepare::run(args),
+        Command::Split(args) => split::run(args),
+        Command::Fit(args) => fit::run(*args),
+        Command::Evaluate(args) => evaluate::run(args),
+        Command::Inspect(args) => inspect::run(args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if matches!(error.downcast_ref(), Some(TrainError::Interrupted)) => {
+            ExitCode::from(INTERRUPTED)
+        }
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,336 @@
+//! Music to data set: decode every song once, cut it into clips, leave out what teaches wrongly, and say why.
+//!
+//! Songs are decoded on many threads and stored in the order of artist and name, so the same music makes the same bytes. A song becomes
+//! back-to-back clips from its start; what remains after the last whole clip is dropped. Rules that need the sound are applied here, in this
+//! order: unreadable, too long, samples that are not numbers, shorter than one clip, silence, duplicate audio, artist is full, artist with
+//! too few songs.
+
+mod decode;
+mod journal;
+mod order;
+mod reasons;
+mod report;
+mod sieve;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use leitmotif::store::{DATASET_VERSION, DatasetInfo, DatasetWriter, StoreError};
+use leitmotif_models::SampleRate;
+use sha2::{Digest, Sha256};
+
+pub use reasons::{LeftOut, Reason};
+pub use report::{ArtistCount, Report};
+
+use crate::sources::{Found, Track};
+use journal::Journal;
+use sieve::{Sieve, Sifted};
+
+/// Samples of a clip where the user does not say otherwise: MagnaTagATune's 29 seconds.
+pub const CLIP_SAMPLES: usize = 465_984;
+
+/// Fewest songs of an artist where the user does not say otherwise: a split by song needs one for each of three parts, and one to spare.
+pub const MIN_SONGS: usize = 4;
+
+/// How to prepare.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// Samples of a clip at 16 kHz.
+    pub clip_samples: usize,
+    /// Artists with fewer songs are left out; variants of one song count once.
+    pub min_songs: usize,
+    /// At most so many minutes of clips of each artist. Songs are then taken in an order that mixes the albums.
+    pub max_minutes_per_artist: Option<f64>,
+    /// Threads that decode.
+    pub threads: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        Options {
+            clip_samples: CLIP_SAMPLES,
+            min_songs: MIN_SONGS,
+            max_minutes_per_artist: None,
+            threads,
+        }
+    }
+}
+
+/// What preparing tells while it works, after each song.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Progress {
+    /// Songs looked at.
+    pub done: usize,
+    /// Songs in all.
+    pub songs: usize,
+    /// Clips in the data set so far.
+    pub clips: usize,
+    /// Seconds of music decoded in this run.
+    pub seconds: f64,
+}
+
+/// What stops a preparation as a whole.
+#[derive(Debug, thiserror::Error)]
+pub enum PrepareError {
+    /// The output folder cannot be written.
+    #[error("cannot write {}: {source}; choose another folder with --out", path.display())]
+    Unwritable {
+        /// File or folder.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The folder holds a data set made from other music or with other settings.
+    #[error("{} holds a data set of other music or other settings; choose another folder with --out, or delete this one", path.display())]
+    OtherSettings {
+        /// The output folder.
+        path: PathBuf,
+    },
+    /// The journal of decisions cannot be written.
+    #[error("cannot write prepare.journal: {0}; check the disk that --out lies on")]
+    Journal(std::io::Error),
+    /// Recognising needs at least two artists.
+    #[error(
+        "fewer than two artists with {min_songs} songs or more{}: nothing can be told apart; the files left out and why are listed in {}",
+        found(artists), left_out.display()
+    )]
+    TooFewArtists {
+        /// Those there are.
+        artists: Vec<String>,
+        /// Songs an artist needs.
+        min_songs: usize,
+        /// The list of what was left out.
+        left_out: PathBuf,
+    },
+    /// An option that makes no sense.
+    #[error("{option} must be {must}")]
+    BadOption {
+        /// The option.
+        option: &'static str,
+        /// What it must be.
+        must: String,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+fn found(artists: &[String]) -> String {
+    if artists.is_empty() { " (none)".to_owned() } else { format!(" ({})", artists.join(", ")) }
+}
+
+/// Music that is ready to be decoded: what [`plan`] leaves of what a source found.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    tracks: Vec<Track>,
+    left_out: Vec<LeftOut>,
+    found: Found,
+    options: Options,
+}
+
+impl Plan {
+    /// Songs to decode.
+    pub fn songs(&self) -> usize {
+        self.tracks.len()
+    }
+
+    /// Artists of those songs.
+    pub fn artists(&self) -> usize {
+        self.tracks.iter().map(|track| &track.artist).collect::<BTreeSet<_>>().len()
+    }
+
+    /// Hours of music, and the number of songs whose length nothing tells.
+    pub fn hours(&self) -> (f64, usize) {
+        let known: f64 = self.tracks.iter().filter_map(|track| track.seconds).sum();
+        (known / 3600.0, self.tracks.iter().filter(|track| track.seconds.is_none()).count())
+    }
+
+    /// About how many bytes the data set will take, songs of unknown length left aside.
+    pub fn bytes(&self) -> u64 {
+        (self.hours().0 * 3600.0 * f64::from(SampleRate::NETWORK.0)) as u64 * 2
+    }
+}
+
+/// Applies the rules that need no sound: artists with too few songs go, and two artists must remain.
+///
+/// # Errors
+/// Options without sense; fewer than two artists, after `left-out.csv` is written to `out`.
+pub fn plan(mut found: Found, out: &Path, options: &Options) -> Result<Plan, PrepareError> {
+    let bad = |option, must: &str| Err(PrepareError::BadOption { option, must: must.to_owned() });
+    if options.clip_samples == 0 {
+        return bad("--clip-samples", "at least 1");
+    }
+    if options.max_minutes_per_artist.is_some() && options.cap().is_none_or(|clips| clips == 0) {
+        return bad("--max-minutes-per-artist", "a number of minutes that holds at least one clip");
+    }
+    let mut groups: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for track in &found.tracks {
+        groups.entry(&track.artist).or_default().insert(&track.song_group);
+    }
+    let few: BTreeMap<String, usize> = groups
+        .into_iter()
+        .filter(|(_, songs)| songs.len() < options.min_songs)
+        .map(|(artist, songs)| (artist.to_owned(), songs.len()))
+        .collect();
+    let mut left_out = std::mem::take(&mut found.left_out);
+    let mut tracks = Vec::new();
+    for track in std::mem::take(&mut found.tracks) {
+        match few.get(&track.artist) {
+            Some(songs) => {
+                let reason = Reason::FewSongs {
+                    artist: track.artist,
+                    songs: *songs,
+                    needed: options.min_songs,
+                };
+                left_out.push(LeftOut { path: track.id, reason });
+            }
+            None => tracks.push(track),
+        }
+    }
+    let mixed =
+        |track: &Track| options.max_minutes_per_artist.map(|_| Sha256::digest(&track.id).to_vec());
+    tracks.sort_by_cached_key(|track| (track.artist.clone(), mixed(track), track.id.clone()));
+    let plan = Plan { tracks, left_out, found, options: options.clone() };
+    if plan.artists() < 2 {
+        let artists: BTreeSet<String> =
+            plan.tracks.iter().map(|track| track.artist.clone()).collect();
+        return Err(too_few(artists.into_iter().collect(), out, options, &plan.left_out)?);
+    }
+    Ok(plan)
+}
+
+/// The error, once the list it points to is written.
+fn too_few(
+    artists: Vec<String>,
+    out: &Path,
+    options: &Options,
+    left_out: &[LeftOut],
+) -> Result<PrepareError, PrepareError> {
+    write_left_out(out, left_out)?;
+    Ok(PrepareError::TooFewArtists {
+        artists,
+        min_songs: options.min_songs,
+        left_out: out.join("left-out.csv"),
+    })
+}
+
+/// Decodes, cuts and stores the planned songs in the folder `out`; goes on where an earlier run of the same plan stopped.
+///
+/// `progress` hears of every song. When `stopped` turns true, what is done is kept and the report says that it is not finished.
+pub fn prepare(
+    plan: &Plan,
+    out: &Path,
+    progress: &mut dyn FnMut(Progress),
+    stopped: &(dyn Fn() -> bool + Sync),
+) -> Result<Report, PrepareError> {
+    let options = &plan.options;
+    let unwritable = |path: &Path| {
+        let path = path.to_owned();
+        move |source| PrepareError::Unwritable { path, source }
+    };
+    std::fs::create_dir_all(out).map_err(unwritable(out))?;
+    let journal_path = out.join("prepare.journal");
+    let settings = plan.fingerprint();
+    let is_ours = Journal::is_of(&journal_path, &settings).map_err(unwritable(&journal_path))?;
+    // A data set without our journal was made by other means, and what it holds is not known.
+    let is_strange = !journal_path.exists() && out.join("dataset.toml").exists();
+    if !is_ours || is_strange {
+        return Err(PrepareError::OtherSettings { path: out.to_owned() });
+    }
+    let writer = DatasetWriter::create_or_resume(out, plan.info())?;
+    let journal = Journal::open(&journal_path, &settings).map_err(unwritable(&journal_path))?;
+    let mut sieve = Sieve::new(options, writer, journal);
+    let mut decided = 0;
+    let mut seconds = 0.0;
+    // What is decided is not decoded again, but takes its turn, because later decisions depend on it.
+    let undecided: Vec<bool> = plan.tracks.iter().map(|track| !sieve.is_decided(track)).collect();
+    let resumed = undecided.iter().filter(|undecided| !**undecided).count();
+    let items: Vec<(&Track, bool)> = plan.tracks.iter().zip(undecided).collect();
+    let begun = std::time::Instant::now();
+    let work = |(track, undecided): &(&Track, bool)| {
+        undecided.then(|| decode::song(track, options.clip_samples, stopped))
+    };
+    order::in_order(&items, options.threads, work, stopped, |(track, _), decoded| {
+        match decoded {
+            None => sieve.recall(track),
+            Some(Ok(None)) => return Ok(()),
+            Some(Ok(Some(song))) => {
+                seconds += SampleRate::NETWORK.seconds(song.samples as u64);
+                sieve.song(track, song)?;
+            }
+            Some(Err(reason)) => sieve.leave_out(track, reason)?,
+        }
+        decided += 1;
+        progress(Progress {
+            done: decided,
+            songs: plan.tracks.len(),
+            clips: sieve.clips(),
+            seconds,
+        });
+        Ok::<_, PrepareError>(())
+    })?;
+    let finished = decided == plan.tracks.len();
+    let Sifted { kept, left_out, writer } = sieve.end(finished);
+    let mut report = Report::new(plan, kept, left_out, finished);
+    report.resumed = resumed;
+    report.decoded_seconds = seconds;
+    report.wall_seconds = begun.elapsed().as_secs_f64();
+    write_left_out(out, &report.left_out)?;
+    if finished {
+        if report.artists.len() < 2 {
+            let artists = report.artists.iter().map(|artist| artist.artist.clone()).collect();
+            return Err(too_few(artists, out, options, &report.left_out)?);
+        }
+        writer.finish()?;
+    }
+    Ok(report)
+}
+
+fn write_left_out(out: &Path, left_out: &[LeftOut]) -> Result<(), PrepareError> {
+    let unwritable = |source| PrepareError::Unwritable { path: out.to_owned(), source };
+    std::fs::create_dir_all(out).map_err(unwritable)?;
+    reasons::write(out, left_out).map_err(unwritable)
+}
+
+impl Options {
+    /// Most clips of an artist.
+    fn cap(&self) -> Option<usize> {
+        let clip_seconds = SampleRate::NETWORK.seconds(self.clip_samples as u64);
+        self.max_minutes_per_artist.map(|minutes| (minutes * 60.0 / clip_seconds) as usize)
+    }
+}
+
+impl Plan {
+    fn info(&self) -> DatasetInfo {
+        DatasetInfo {
+            version: DATASET_VERSION,
+            name: self.found.name.clone(),
+            licence: self.found.licence.clone(),
+            notes: self.found.notes.clone(),
+            sample_rate: SampleRate::NETWORK.0,
+            clip_samples: self.options.clip_samples,
+            source: self.found.source.clone(),
+        }
+    }
+
+    /// Everything that decides what the data set will hold: a run with another fingerprint is another data set.
+    fn fingerprint(&self) -> String {
+        let mut hasher = Sha256::new();
+        let mut add = |text: &str| {
+            hasher.update((text.len() as u64).to_le_bytes());
+            hasher.update(text);
+        };
+        let Options { clip_samples, min_songs, max_minutes_per_artist, threads: _ } = &self.options;
+        add(&format!("{clip_samples} {min_songs} {max_minutes_per_artist:?}"));
+        for track in &self.tracks {
+            // A track's id tells the file and the excerpt.
+            let Track { id, artist, album, title, song_group, genres, .. } = track;
+            [id, artist, album, title, song_group]
+                .into_iter()
+                .chain(genres)
+                .for_each(|text| add(text));
+        }
+        hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}

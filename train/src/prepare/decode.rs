@@ -1,0 +1,102 @@
+//! One file to the whole clips of one song.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use leitmotif::audio::{AudioError, AudioReader};
+use leitmotif::store::quantize;
+use leitmotif_models::SampleRate;
+use sha2::{Digest, Sha256};
+
+use super::Reason;
+use crate::sources::Track;
+
+/// Longer files are mixes or audiobooks, and would fill the memory.
+const MAX_HOURS: f64 = 2.0;
+
+/// A decoded song.
+pub(super) struct Song {
+    /// Its whole clips, end to end: mono, 16 kHz.
+    pub(super) clips: Vec<f32>,
+    /// Samples decoded, those after the last whole clip among them.
+    pub(super) samples: usize,
+    /// Hash of all samples as 16-bit numbers.
+    pub(super) hash: String,
+    /// Whether packets were damaged or the file ends early; what could be heard is here.
+    pub(super) damaged: bool,
+}
+
+/// Decodes `track`; `Ok(None)` when `stopped` says so.
+pub(super) fn song(
+    track: &Track,
+    clip_samples: usize,
+    stopped: &dyn Fn() -> bool,
+) -> Result<Option<Song>, Reason> {
+    // Decoders meet arbitrary bytes; a panic over one file must not end the preparation of all the others.
+    catch_unwind(AssertUnwindSafe(|| decode(track, clip_samples, stopped)))
+        .unwrap_or_else(|_| Err(Reason::Unreadable { why: "the decoder gave up on it".to_owned() }))
+}
+
+fn decode(
+    track: &Track,
+    clip_samples: usize,
+    stopped: &dyn Fn() -> bool,
+) -> Result<Option<Song>, Reason> {
+    let rate = SampleRate::NETWORK;
+    let mut reader = AudioReader::open(&track.path, rate).map_err(reason)?;
+    let limit = (MAX_HOURS * 3600.0 * f64::from(rate.0)) as usize;
+    let mut samples = Vec::new();
+    let mut hasher = Sha256::new();
+    let mut loud = false;
+    let mut bytes = Vec::new();
+    let wanted = track.excerpt.samples(rate);
+    let mut position = 0;
+    while position < wanted.end {
+        if stopped() {
+            return Ok(None);
+        }
+        let before = samples.len();
+        let read = reader.read(&mut samples).map_err(reason)?;
+        if read == 0 {
+            break;
+        }
+        // Of this block only what lies in the excerpt stays.
+        let late = (position + read as u64).saturating_sub(wanted.end) as usize;
+        let early = wanted.start.saturating_sub(position).min((read - late) as u64) as usize;
+        samples.truncate(before + read - late);
+        samples.drain(before..before + early);
+        position += read as u64;
+        let block = samples.get(before..).unwrap_or_default();
+        if samples.len() > limit {
+            return Err(Reason::TooLong { hours: MAX_HOURS });
+        }
+        bytes.clear();
+        bytes.extend(
+            block
+                .iter()
+                .map(|sample| quantize(*sample))
+                .inspect(|sample| loud |= *sample != 0)
+                .flat_map(i16::to_le_bytes),
+        );
+        hasher.update(&bytes);
+    }
+    if samples.len() < clip_samples {
+        let needed = rate.seconds(clip_samples as u64);
+        return Err(Reason::TooShort { seconds: rate.seconds(samples.len() as u64), needed });
+    }
+    if !loud {
+        return Err(Reason::Silent);
+    }
+    let decoded = samples.len();
+    samples.truncate(decoded / clip_samples * clip_samples);
+    let damaged = reader.info().truncated || reader.info().skipped_packets > 0;
+    // Half a SHA-256 tells any two songs apart.
+    let hash = hasher.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    Ok(Some(Song { clips: samples, samples: decoded, hash, damaged }))
+}
+
+fn reason(error: AudioError) -> Reason {
+    match error {
+        AudioError::NotFinite { seconds, .. } => Reason::NotNumbers { seconds },
+        error => Reason::Unreadable { why: error.to_string() },
+    }
+}

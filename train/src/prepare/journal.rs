@@ -1,0 +1,147 @@
+//! What was decided about each song, so that an interrupted preparation goes on where it stopped.
+//!
+//! One JSON object a line in `prepare.journal`; the first names the settings. A line that was cut off by a crash is dropped, and its song decided
+//! again. The store has a journal of its own, and it alone says what audio is there.
+
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::Reason;
+
+/// What became of a song.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Decision {
+    /// Its clips are in the store.
+    Kept(Kept),
+    /// It is left out.
+    LeftOut(Reason),
+}
+
+/// Facts about a song in the store.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Kept {
+    /// Hash of the whole decoded song.
+    pub(super) hash: String,
+    /// Clips.
+    pub(super) clips: usize,
+    /// Samples after the last whole clip.
+    pub(super) dropped: usize,
+    /// Whether packets were damaged or the file ends early.
+    pub(super) damaged: bool,
+}
+
+const VERSION: u32 = 1;
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    version: u32,
+    settings: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Line {
+    song: String,
+    decision: Decision,
+}
+
+/// The journal of one data set folder.
+#[derive(Debug)]
+pub(super) struct Journal {
+    file: File,
+    decided: HashMap<String, Decision>,
+}
+
+impl Journal {
+    /// Whether the journal at `path` was begun with these settings, or is not there yet. Changes nothing.
+    pub(super) fn is_of(path: &Path, settings: &str) -> io::Result<bool> {
+        let header = match std::fs::read(path) {
+            Ok(bytes) => whole_lines(&bytes).lines().next().map(str::to_owned),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        Ok(header.is_none_or(|header| {
+            serde_json::from_str::<Header>(&header)
+                .is_ok_and(|header| header.version == VERSION && header.settings == settings)
+        }))
+    }
+
+    /// Opens or begins the journal at `path`, which [`is_of`](Self::is_of) these settings.
+    pub(super) fn open(path: &Path, settings: &str) -> io::Result<Journal> {
+        let mut file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        let bytes = std::fs::read(path)?;
+        let mut lines = whole_lines(&bytes).lines();
+        let mut decided = HashMap::new();
+        let mut good = lines.next().map_or(0, |header| header.len() + 1);
+        for line in lines {
+            let Ok(Line { song, decision }) = serde_json::from_str(line) else { break };
+            decided.insert(song, decision);
+            good += line.len() + 1;
+        }
+        file.set_len(good as u64)?;
+        file.seek(SeekFrom::End(0))?;
+        let mut journal = Journal { file, decided };
+        if good == 0 {
+            journal.line(&Header { version: VERSION, settings: settings.to_owned() })?;
+        }
+        Ok(journal)
+    }
+
+    /// What was decided about `song`.
+    pub(super) fn decided(&self, song: &str) -> Option<&Decision> {
+        self.decided.get(song)
+    }
+
+    /// Notes a decision.
+    pub(super) fn note(&mut self, song: &str, decision: Decision) -> io::Result<()> {
+        let line = Line { song: song.to_owned(), decision };
+        self.line(&line)?;
+        self.decided.insert(line.song, line.decision);
+        Ok(())
+    }
+
+    fn line(&mut self, line: &impl Serialize) -> io::Result<()> {
+        let mut text = serde_json::to_string(line)?;
+        text.push('\n');
+        self.file.write_all(text.as_bytes())
+    }
+}
+
+/// Text up to the last line that was written to its end.
+fn whole_lines(bytes: &[u8]) -> &str {
+    let text = bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+    text.rfind('\n').and_then(|end| text.get(..=end)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_cut_off_by_a_crash_is_dropped_and_the_rest_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("prepare.journal");
+        let kept = Decision::Kept(Kept { hash: "ab".into(), clips: 3, dropped: 7, damaged: false });
+        let mut journal = Journal::open(&path, "s").unwrap();
+        journal.note("a \"quoted\", 🎸\n.ogg", kept.clone()).unwrap();
+        journal.note("b.ogg", Decision::LeftOut(Reason::Silent)).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        for cut in 0..whole.len() {
+            std::fs::write(&path, &whole[..cut]).unwrap();
+            let mut journal = Journal::open(&path, "s").unwrap();
+            assert!(journal.decided("b.ogg").is_none(), "cut at {cut}");
+            if journal.decided("a \"quoted\", 🎸\n.ogg").is_none() {
+                journal.note("a \"quoted\", 🎸\n.ogg", kept.clone()).unwrap();
+            }
+            journal.note("b.ogg", Decision::LeftOut(Reason::Silent)).unwrap();
+            assert_eq!(std::fs::read(&path).unwrap(), whole, "cut at {cut}");
+        }
+        assert!(Journal::is_of(&path, "s").unwrap());
+        assert!(!Journal::is_of(&path, "other settings").unwrap());
+    }
+}

@@ -1,0 +1,205 @@
+//! The rules that need what came before: duplicates, full artists, artists with too few songs.
+//!
+//! Songs arrive artist by artist. The first songs of an artist are held back until there are enough of them, so that the store never holds an
+//! artist that must leave it again.
+
+use std::collections::{HashMap, HashSet};
+
+use leitmotif::store::{ClipRow, DatasetWriter};
+
+use super::decode::Song;
+use super::journal::{Decision, Journal, Kept};
+use super::{LeftOut, Options, PrepareError, Reason};
+use crate::sources::Track;
+
+/// Decides about songs and stores those that stay.
+pub(super) struct Sieve<'a> {
+    options: &'a Options,
+    writer: DatasetWriter,
+    journal: Journal,
+    /// Songs that stay, by the hash of their sound.
+    by_sound: HashMap<String, &'a str>,
+    artist: Artist<'a>,
+    kept: Vec<(&'a Track, Kept)>,
+    left_out: Vec<LeftOut>,
+    clips: usize,
+}
+
+/// The artist whose songs arrive.
+#[derive(Default)]
+struct Artist<'a> {
+    name: &'a str,
+    groups: HashSet<&'a str>,
+    clips: usize,
+    held_back: Vec<(&'a Track, Song)>,
+}
+
+/// What a sieve leaves.
+pub(super) struct Sifted<'a> {
+    /// Songs in the store, with their facts.
+    pub(super) kept: Vec<(&'a Track, Kept)>,
+    /// Songs that are not.
+    pub(super) left_out: Vec<LeftOut>,
+    /// The store, not yet finished.
+    pub(super) writer: DatasetWriter,
+}
+
+impl<'a> Sieve<'a> {
+    pub(super) fn new(options: &'a Options, writer: DatasetWriter, journal: Journal) -> Self {
+        Sieve {
+            options,
+            writer,
+            journal,
+            by_sound: HashMap::new(),
+            artist: Artist::default(),
+            kept: Vec::new(),
+            left_out: Vec::new(),
+            clips: 0,
+        }
+    }
+
+    /// Clips that stay so far.
+    pub(super) fn clips(&self) -> usize {
+        self.clips
+    }
+
+    /// Whether an earlier run decided about `track` for good: what it kept must lie in the store too.
+    pub(super) fn is_decided(&self, track: &Track) -> bool {
+        match self.journal.decided(&track.id) {
+            Some(Decision::Kept(_)) => self.writer.has(&track.id),
+            Some(Decision::LeftOut(_)) => true,
+            None => false,
+        }
+    }
+
+    /// Takes over what an earlier run decided about `track`.
+    pub(super) fn recall(&mut self, track: &'a Track) {
+        self.turn_to(track);
+        match self.journal.decided(&track.id).cloned() {
+            Some(Decision::Kept(kept)) => {
+                self.count(track, &kept.hash, kept.clips);
+                self.kept.push((track, kept));
+            }
+            Some(Decision::LeftOut(reason)) => {
+                self.left_out.push(LeftOut { path: track.id.clone(), reason })
+            }
+            None => {}
+        }
+    }
+
+    /// Leaves `track` out.
+    pub(super) fn leave_out(
+        &mut self,
+        track: &'a Track,
+        reason: Reason,
+    ) -> Result<(), PrepareError> {
+        self.turn_to(track);
+        self.note(track, Decision::LeftOut(reason.clone()))?;
+        self.left_out.push(LeftOut { path: track.id.clone(), reason });
+        Ok(())
+    }
+
+    /// Decides about a decoded song.
+    pub(super) fn song(&mut self, track: &'a Track, song: Song) -> Result<(), PrepareError> {
+        self.turn_to(track);
+        if let Some(of) = self.by_sound.get(&song.hash) {
+            let of = (*of).to_owned();
+            return self.leave_out(track, Reason::Duplicate { of });
+        }
+        let clips = song.clips.len() / self.options.clip_samples;
+        if let (Some(cap), Some(minutes)) =
+            (self.options.cap(), self.options.max_minutes_per_artist)
+            && self.artist.clips + clips > cap
+        {
+            return self
+                .leave_out(track, Reason::ArtistIsFull { artist: track.artist.clone(), minutes });
+        }
+        self.count(track, &song.hash, clips);
+        self.artist.held_back.push((track, song));
+        if self.artist.groups.len() >= self.options.min_songs {
+            for (track, song) in std::mem::take(&mut self.artist.held_back) {
+                self.store(track, song)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the last artist if all songs were seen, and gives back what stays.
+    pub(super) fn end(mut self, finished: bool) -> Sifted<'a> {
+        if finished {
+            self.end_artist();
+        }
+        Sifted { kept: self.kept, left_out: self.left_out, writer: self.writer }
+    }
+
+    /// Makes `track`'s artist the current one.
+    fn turn_to(&mut self, track: &'a Track) {
+        if self.artist.name != track.artist {
+            self.end_artist();
+            self.artist = Artist { name: &track.artist, ..Artist::default() };
+        }
+    }
+
+    /// Songs still held back belong to an artist with too few. This is not noted in the journal: it follows from the other decisions.
+    fn end_artist(&mut self) {
+        let songs = self.artist.groups.len();
+        for (track, song) in std::mem::take(&mut self.artist.held_back) {
+            self.by_sound.remove(&song.hash);
+            self.clips -= song.clips.len() / self.options.clip_samples;
+            let reason = Reason::FewSongs {
+                artist: track.artist.clone(),
+                songs,
+                needed: self.options.min_songs,
+            };
+            self.left_out.push(LeftOut { path: track.id.clone(), reason });
+        }
+    }
+
+    fn count(&mut self, track: &'a Track, hash: &str, clips: usize) {
+        self.by_sound.insert(hash.to_owned(), &track.id);
+        self.artist.groups.insert(&track.song_group);
+        self.artist.clips += clips;
+        self.clips += clips;
+    }
+
+    fn store(&mut self, track: &'a Track, song: Song) -> Result<(), PrepareError> {
+        let length = self.options.clip_samples;
+        let clips = song.clips.len() / length;
+        // A run that was killed between storing and noting has stored it already.
+        if !self.writer.has(&track.id) {
+            let rows: Vec<ClipRow> = (0..clips).map(|clip| row(track, clip, length)).collect();
+            self.writer.append_song(&rows, &song.clips)?;
+        }
+        let kept = Kept {
+            hash: song.hash,
+            clips,
+            dropped: song.samples - song.clips.len(),
+            damaged: song.damaged,
+        };
+        self.note(track, Decision::Kept(kept.clone()))?;
+        self.kept.push((track, kept));
+        Ok(())
+    }
+
+    fn note(&mut self, track: &Track, decision: Decision) -> Result<(), PrepareError> {
+        self.journal.note(&track.id, decision).map_err(PrepareError::Journal)
+    }
+}
+
+/// The row of a song's clip, from 0; where it lies in the store is the store's to say.
+fn row(track: &Track, clip: usize, length: usize) -> ClipRow {
+    ClipRow {
+        clip: format!("{}#{clip}", track.id),
+        song: track.id.clone(),
+        artist: track.artist.clone(),
+        album: track.album.clone(),
+        title: track.title.clone(),
+        song_group: track.song_group.clone(),
+        genre: track.genres.join(";"),
+        start: (clip * length) as u64,
+        samples: length as u64,
+        shard: 0,
+        offset: 0,
+        source: track.id.clone(),
+    }
+}

@@ -1,0 +1,54 @@
+//! The learning rate as a function of progress.
+
+use serde::{Deserialize, Serialize};
+
+/// How the learning rate changes over a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Schedule {
+    /// The same rate throughout, as in the paper's framework.
+    Constant,
+    /// Half a cosine from the full rate down to zero (Loshchilov and Hutter 2016).
+    Cosine,
+}
+
+impl Schedule {
+    /// Factor on the base rate at `step` (from 0) of `steps`, rising linearly over the first `warm_up` share of them.
+    pub fn factor(self, step: u64, steps: u64, warm_up: f64) -> f64 {
+        let warm = warm_up * steps as f64;
+        let done = step as f64;
+        if done < warm {
+            return (done + 1.0) / warm.max(1.0);
+        }
+        match self {
+            Schedule::Constant => 1.0,
+            Schedule::Cosine => {
+                let share = (done - warm) / (steps as f64 - warm).max(1.0);
+                0.5 * (1.0 + (std::f64::consts::PI * share.clamp(0.0, 1.0)).cos())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cosine_rises_then_falls_to_almost_nothing() {
+        let rates: Vec<f64> = (0..100).map(|s| Schedule::Cosine.factor(s, 100, 0.1)).collect();
+        assert_eq!(rates[0], 0.1);
+        assert_eq!(rates[9], 1.0);
+        assert_eq!(rates[10], 1.0);
+        assert!((rates[55] - 0.5).abs() < 1e-12);
+        assert!(rates[99] < 1e-3);
+        assert!(rates[10..].windows(2).all(|w| w[1] < w[0]));
+    }
+
+    #[test]
+    fn constant_stays_after_its_warm_up() {
+        assert_eq!(Schedule::Constant.factor(0, 10, 0.0), 1.0);
+        assert_eq!(Schedule::Constant.factor(0, 10, 0.2), 0.5);
+        assert_eq!(Schedule::Constant.factor(99, 10, 0.2), 1.0);
+    }
+}

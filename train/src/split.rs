@@ -1,0 +1,317 @@
+//! Which clips teach, which guide, which judge: splits by clip, by song and by album.
+//!
+//! A split is stratified: of every artist about the asked share of clips is tested, and at least one group of clips on each side. What is a group
+//! is the protocol's to say, and a group never lies on two sides. Validation is cut from what testing leaves, under the same rule. The groups
+//! of an artist are shuffled by (seed, protocol, artist) alone, so an artist that comes or goes changes nothing for the others.
+
+mod leaks;
+mod subset;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+use std::str::FromStr;
+
+use leitmotif::store::{ClipRow, Part};
+use serde::{Deserialize, Serialize};
+
+pub use leaks::{LeakReport, SideLeaks};
+
+use crate::random::Random;
+
+/// What must not lie on two sides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// A clip: songs lie on both sides, as in the first of the paper's splits. Its scores flatter.
+    Clip,
+    /// A song with all its variants.
+    Song,
+    /// An album. Only artists with two or more take part.
+    Album,
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Protocol::Clip => "clip",
+            Protocol::Song => "song",
+            Protocol::Album => "album",
+        })
+    }
+}
+
+impl FromStr for Protocol {
+    type Err = SplitError;
+
+    fn from_str(name: &str) -> Result<Self, SplitError> {
+        match name {
+            "clip" => Ok(Protocol::Clip),
+            "song" => Ok(Protocol::Song),
+            "album" => Ok(Protocol::Album),
+            _ => Err(SplitError::UnknownProtocol { name: name.to_owned() }),
+        }
+    }
+}
+
+/// A split to make.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SplitRequest {
+    /// What must not lie on two sides.
+    pub protocol: Protocol,
+    /// Seed of the choice.
+    pub seed: u64,
+    /// Share of each artist's clips to test on, between 0 and 1.
+    pub test: f64,
+    /// Share to validate on of the clips that testing leaves, from 0 to below 1.
+    pub validation: f64,
+}
+
+impl SplitRequest {
+    /// Name of the split's file, without its ending.
+    pub fn name(&self) -> String {
+        format!("{}-seed{}", self.protocol, self.seed)
+    }
+}
+
+/// A split made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Split {
+    /// Part of each clip, in the data set's order; nothing for clips that take no part.
+    pub parts: Vec<Option<Part>>,
+    /// Artists that take no part, and why.
+    pub without: Vec<String>,
+    /// Artists that have no validation clips, because they have only two groups.
+    pub without_validation: Vec<String>,
+}
+
+impl Split {
+    /// Clips of a part.
+    pub fn count(&self, part: Part) -> usize {
+        self.parts.iter().filter(|of| **of == Some(part)).count()
+    }
+}
+
+/// Why a split cannot be made.
+#[derive(Debug, PartialEq, thiserror::Error)]
+pub enum SplitError {
+    /// No such protocol.
+    #[error("`{name}` is no way to split; there are clip, song and album")]
+    UnknownProtocol {
+        /// What was asked for.
+        name: String,
+    },
+    /// A share that leaves a part empty or is none.
+    #[error("the {part} share {share} must lie {range}")]
+    BadShare {
+        /// `test` or `validation`.
+        part: &'static str,
+        /// What was asked for.
+        share: f64,
+        /// What can be had.
+        range: &'static str,
+    },
+    /// Artists that cannot be on every side.
+    #[error(
+        "a split by {protocol} with these parts needs {needed} {protocol}s of each artist: {}; prepare with --min-songs {needed} or more, or split without validation",
+        list(artists)
+    )]
+    TooFewGroups {
+        /// The protocol.
+        protocol: Protocol,
+        /// Groups needed.
+        needed: usize,
+        /// Artists with fewer, and how many they have.
+        artists: Vec<(String, usize)>,
+    },
+    /// Fewer than two artists take part.
+    #[error("a split by {protocol} leaves fewer than two artists: {}", without.join("; "))]
+    TooFewArtists {
+        /// The protocol.
+        protocol: Protocol,
+        /// Artists that take no part, and why.
+        without: Vec<String>,
+    },
+    /// No artist has enough groups for validation.
+    #[error(
+        "no artist has three {protocol}s, so there is nothing to validate on; split with --validation 0"
+    )]
+    NoValidation {
+        /// The protocol.
+        protocol: Protocol,
+    },
+    /// Groups that several artists share leave an artist nothing on one side.
+    #[error(
+        "`{artist}` shares so many song groups with other artists that it has none left for {part}; try another seed"
+    )]
+    SharedGroups {
+        /// The artist.
+        artist: String,
+        /// The side.
+        part: &'static str,
+    },
+}
+
+fn list(artists: &[(String, usize)]) -> String {
+    artists
+        .iter()
+        .map(|(artist, groups)| format!("`{artist}` has {groups}"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// What is kept together: a clip, a song group or an artist's album.
+type Group<'a> = (&'a str, &'a str);
+
+/// Splits `clips`.
+pub fn split(clips: &[ClipRow], request: &SplitRequest) -> Result<Split, SplitError> {
+    check(request)?;
+    let protocol = request.protocol;
+    let mut without = Vec::new();
+    let mut without_validation = Vec::new();
+    let mut artists: BTreeMap<&str, BTreeMap<Group<'_>, usize>> = BTreeMap::new();
+    for clip in clips {
+        let groups = artists.entry(&clip.artist).or_default();
+        if let Some(group) = group(clip, protocol) {
+            *groups.entry(group).or_default() += 1;
+        }
+    }
+    let needed = if request.validation > 0.0 { 3 } else { 2 };
+    if protocol == Protocol::Album {
+        artists.retain(|artist, albums| {
+            if albums.len() < 2 {
+                let known = if albums.is_empty() { "no album that is named" } else { "one album" };
+                without.push(format!("`{artist}` has {known}"));
+            } else if albums.len() < needed {
+                without_validation.push((*artist).to_owned());
+            }
+            albums.len() >= 2
+        });
+    } else {
+        let few: Vec<_> = artists
+            .iter()
+            .filter(|(_, groups)| groups.len() < needed)
+            .map(|(artist, groups)| ((*artist).to_owned(), groups.len()))
+            .collect();
+        if !few.is_empty() {
+            return Err(SplitError::TooFewGroups { protocol, needed, artists: few });
+        }
+    }
+    if artists.len() < 2 {
+        return Err(SplitError::TooFewArtists { protocol, without });
+    }
+    if request.validation > 0.0 && without_validation.len() == artists.len() {
+        return Err(SplitError::NoValidation { protocol });
+    }
+    let assigned = assign(&artists, request)?;
+    let takes_part = |clip: &&ClipRow| artists.contains_key(clip.artist.as_str());
+    let part = |clip: &ClipRow| {
+        Some(clip)
+            .filter(takes_part)
+            .and_then(|clip| group(clip, protocol))
+            .and_then(|group| assigned.get(&group).copied())
+    };
+    Ok(Split { parts: clips.iter().map(part).collect(), without, without_validation })
+}
+
+fn check(request: &SplitRequest) -> Result<(), SplitError> {
+    if !(request.test > 0.0 && request.test < 1.0) {
+        return Err(SplitError::BadShare {
+            part: "test",
+            share: request.test,
+            range: "between 0 and 1",
+        });
+    }
+    if !(request.validation >= 0.0 && request.validation < 1.0) {
+        return Err(SplitError::BadShare {
+            part: "validation",
+            share: request.validation,
+            range: "from 0 to below 1",
+        });
+    }
+    Ok(())
+}
+
+/// The group of a clip. An album is one artist's: "Greatest Hits" of two artists are two albums, and a song without one is in none.
+fn group(clip: &ClipRow, protocol: Protocol) -> Option<Group<'_>> {
+    match protocol {
+        Protocol::Clip => Some(("", &clip.clip)),
+        Protocol::Song => Some(("", &clip.song_group)),
+        Protocol::Album => (!clip.album.is_empty()).then_some((&clip.artist, &clip.album)),
+    }
+}
+
+/// Gives every group its part.
+fn assign<'a>(
+    artists: &BTreeMap<&'a str, BTreeMap<Group<'a>, usize>>,
+    request: &SplitRequest,
+) -> Result<HashMap<Group<'a>, Part>, SplitError> {
+    let mut assigned: HashMap<Group<'a>, Part> = HashMap::new();
+    // Artists with few groups first: where artists share a group, those with many have room to make up for it.
+    let order: BTreeSet<(usize, &str)> =
+        artists.iter().map(|(artist, groups)| (groups.len(), *artist)).collect();
+    for (_, artist) in order {
+        let Some(groups) = artists.get(artist) else { continue };
+        let validates = request.validation > 0.0 && groups.len() >= 3;
+        let clips: usize = groups.values().sum();
+        let fixed = |part: Part, assigned: &HashMap<Group<'_>, Part>| -> usize {
+            groups
+                .iter()
+                .filter(|(group, _)| assigned.get(*group) == Some(&part))
+                .map(|(_, clips)| clips)
+                .sum()
+        };
+        let mut free: Vec<(Group<'a>, usize)> = groups
+            .iter()
+            .filter(|(group, _)| !assigned.contains_key(*group))
+            .map(|(group, clips)| (*group, *clips))
+            .collect();
+        let purpose = format!("split/{}/{artist}", request.protocol);
+        Random::derive(request.seed, &purpose, &[]).shuffle(&mut free);
+
+        let test_target = request.test * clips as f64;
+        let test = fixed(Part::Test, &assigned);
+        let spare = usize::from(fixed(Part::Train, &assigned) == 0)
+            + usize::from(validates && fixed(Part::Validation, &assigned) == 0);
+        choose(&mut free, test_target, test, spare, Part::Test, artist, &mut assigned)?;
+        if validates {
+            let target = request.validation * (clips - fixed(Part::Test, &assigned)) as f64;
+            let there = fixed(Part::Validation, &assigned);
+            let spare = usize::from(fixed(Part::Train, &assigned) == 0);
+            choose(&mut free, target, there, spare, Part::Validation, artist, &mut assigned)?;
+        }
+        assigned.extend(free.into_iter().map(|(group, _)| (group, Part::Train)));
+        if fixed(Part::Train, &assigned) == 0 {
+            return Err(SplitError::SharedGroups { artist: artist.to_owned(), part: "training" });
+        }
+    }
+    Ok(assigned)
+}
+
+/// Moves groups from `free` to `part` until their clips, with the `there` that lie in it already, are as near to `target` as can be;
+/// leaves at least `spare` groups.
+fn choose<'a>(
+    free: &mut Vec<(Group<'a>, usize)>,
+    target: f64,
+    there: usize,
+    spare: usize,
+    part: Part,
+    artist: &str,
+    assigned: &mut HashMap<Group<'a>, Part>,
+) -> Result<(), SplitError> {
+    let sizes: Vec<usize> = free.iter().map(|(_, clips)| *clips).collect();
+    let most = sizes.len().saturating_sub(spare);
+    let least = usize::from(there == 0);
+    let Some(chosen) = subset::nearest(&sizes, target - there as f64, least, most) else {
+        let part = if part == Part::Test { "testing" } else { "validation" };
+        return Err(SplitError::SharedGroups { artist: artist.to_owned(), part });
+    };
+    let mut chosen = chosen.into_iter();
+    free.retain(|(group, _)| {
+        let taken = chosen.next().unwrap_or(false);
+        if taken {
+            assigned.insert(*group, part);
+        }
+        !taken
+    });
+    Ok(())
+}

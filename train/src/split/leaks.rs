@@ -1,0 +1,105 @@
+//! What lies on both sides of a split.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+
+use leitmotif::store::{ClipRow, Part};
+use serde::Serialize;
+
+use crate::sources::song_group;
+
+/// What testing and validation share with training.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct LeakReport {
+    /// Between test and training.
+    pub test: SideLeaks,
+    /// Between validation and training.
+    pub validation: SideLeaks,
+}
+
+/// What one side shares with training.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct SideLeaks {
+    /// Clips of the side.
+    pub clips: usize,
+    /// Its song groups, and how many of them training has too.
+    pub song_groups: (usize, usize),
+    /// Its titles (with their artist, variants alike), and how many of them training has too.
+    pub titles: (usize, usize),
+    /// Its albums that have a name (with their artist), and how many of them training has too.
+    pub albums: (usize, usize),
+    /// Share of its clips whose neighbour in time, just before or after in the same recording, is in training.
+    pub neighbours: f64,
+}
+
+impl LeakReport {
+    /// Compares the parts of `clips`, which `parts` holds in the same order.
+    pub fn new(clips: &[ClipRow], parts: &[Option<Part>]) -> Self {
+        let side = |part| SideLeaks::new(clips, parts, part);
+        LeakReport { test: side(Part::Test), validation: side(Part::Validation) }
+    }
+}
+
+impl SideLeaks {
+    fn new(clips: &[ClipRow], parts: &[Option<Part>], side: Part) -> Self {
+        let of = |part: Part| {
+            clips.iter().zip(parts).filter(move |(_, of)| **of == Some(part)).map(|(clip, _)| clip)
+        };
+        let shared = |key: &dyn Fn(&ClipRow) -> Option<String>| {
+            let training: BTreeSet<String> = of(Part::Train).filter_map(key).collect();
+            let here: BTreeSet<String> = of(side).filter_map(key).collect();
+            (here.len(), here.intersection(&training).count())
+        };
+        // A neighbour begins where the other ends; of each recording training's clips by where they begin and end.
+        let mut edges: HashMap<&str, BTreeSet<u64>> = HashMap::new();
+        for clip in of(Part::Train) {
+            edges
+                .entry(&clip.song)
+                .or_default()
+                .extend([clip.start, clip.start.saturating_add(clip.samples)]);
+        }
+        let has_neighbour = |clip: &&ClipRow| {
+            let ends = [clip.start, clip.start.saturating_add(clip.samples)];
+            edges
+                .get(clip.song.as_str())
+                .is_some_and(|edges| ends.iter().any(|end| edges.contains(end)))
+        };
+        let count = of(side).count();
+        SideLeaks {
+            clips: count,
+            song_groups: shared(&|clip| Some(clip.song_group.clone())),
+            titles: shared(&|clip| {
+                (!clip.title.is_empty()).then(|| song_group(&clip.artist, &clip.title))
+            }),
+            albums: shared(&|clip| {
+                (!clip.album.is_empty()).then(|| format!("{}\n{}", clip.artist, clip.album))
+            }),
+            neighbours: if count == 0 {
+                0.0
+            } else {
+                of(side).filter(has_neighbour).count() as f64 / count as f64
+            },
+        }
+    }
+}
+
+impl fmt::Display for LeakReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, side) in [("test", &self.test), ("validation", &self.validation)] {
+            if side.clips > 0 {
+                writeln!(
+                    f,
+                    "{name} shares with training: {} of {} song groups, {} of {} titles, {} of {} albums; {:.1} % of its clips have a neighbour in time there",
+                    side.song_groups.1,
+                    side.song_groups.0,
+                    side.titles.1,
+                    side.titles.0,
+                    side.albums.1,
+                    side.albums.0,
+                    100.0 * side.neighbours
+                )?;
+            }
+        }
+        Ok(())
+    }
+}

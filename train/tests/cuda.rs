@@ -1,0 +1,34 @@
+//! The CUDA half of libtorch registers itself when it is opened before the first torch call, even
+//! where there is no GPU.
+//!
+//! A program of its own without a test harness: it must call torch first, and say aloud when it
+//! proves nothing.
+
+use std::path::Path;
+
+use leitmotif_train::cuda::{self, CudaError, CudaLibrary};
+
+fn main() {
+    let full_set = std::env::var("LIBTORCH")
+        .is_ok_and(|torch| Path::new(&torch).join("../nvidia/cudnn/lib/libcudnn.so.9").exists());
+    let library = cuda::load();
+    if !full_set {
+        // Only the reduced set, or a libtorch of the user's own: asking for CUDA fails with words.
+        if let CudaLibrary::Unavailable { reason } = library {
+            assert_eq!(cuda::device(0), Err(CudaError::NoLibrary { reason: reason.clone() }));
+            assert!(!tch::utils::has_cudart(), "nothing was opened, yet the CUDA runtime is there");
+        }
+        println!(
+            "cuda_runtime_is_seen_without_a_gpu ... skipped: full CUDA wheels not installed ({library})"
+        );
+        return;
+    }
+    assert_eq!(*library, CudaLibrary::Loaded);
+    assert!(tch::utils::has_cudart(), "the CUDA half is open, but was not registered");
+    if tch::Cuda::is_available() {
+        assert_eq!(cuda::device(0), Ok(tch::Device::Cuda(0)));
+    } else {
+        assert_eq!(cuda::device(0), Err(CudaError::NoDevice));
+    }
+    println!("cuda_runtime_is_seen_without_a_gpu ... ok (GPU: {})", tch::Cuda::is_available());
+}

@@ -1,0 +1,225 @@
+//! The forward pass against loops that anyone can check, and the batch norm's two modes.
+
+mod tones;
+
+use leitmotif_models::{HeadKind, Layer, Network};
+use leitmotif_train::network::Model;
+use leitmotif_train::random::Random;
+use leitmotif_train::tensors::Tensors;
+use tch::{Device, Kind, Tensor};
+use tones::network;
+
+/// Every tensor drawn at random, so that none can be left out without a difference; variances stay positive.
+fn random_weights(network: &Network, classes: usize) -> Tensors {
+    let mut weights =
+        Model::new(network.clone(), classes, 3, Device::Cpu).unwrap().values().unwrap();
+    let mut random = Random::derive(1, "weights", &[]);
+    for (name, values) in &mut weights {
+        let low = if name.ends_with("running_var") { 0.3 } else { -1.0 };
+        values.data.iter_mut().for_each(|v| *v = random.uniform(low, 1.0) as f32);
+    }
+    weights
+}
+
+/// One segment's features as `[channels][positions]`, then `[units][1]`, by the definitions of the layers.
+fn blocks_by_hand(network: &Network, w: &Tensors, segment: &[f32]) -> Vec<f64> {
+    let mut x = vec![segment.iter().map(|v| f64::from(*v)).collect::<Vec<f64>>()];
+    for step in network.steps(3) {
+        let at = |name: &str, i: usize| f64::from(w[&format!("{}.{name}", step.name)].data[i]);
+        x = match step.layer {
+            Layer::Conv(c) => (0..c.filters)
+                .map(|f| {
+                    let padded = |channel: &[f64], t: usize| {
+                        t.checked_sub(c.padding)
+                            .and_then(|t| channel.get(t))
+                            .copied()
+                            .unwrap_or(0.0)
+                    };
+                    let length = (x[0].len() + 2 * c.padding - c.kernel) / c.stride + 1;
+                    (0..length)
+                        .map(|t| {
+                            let mut sum = 0.0;
+                            for (i, channel) in x.iter().enumerate() {
+                                for k in 0..c.kernel {
+                                    let weight =
+                                        at("conv.weight", (f * c.in_channels + i) * c.kernel + k);
+                                    sum += weight * padded(channel, t * c.stride + k);
+                                }
+                            }
+                            sum
+                        })
+                        .collect()
+                })
+                .collect(),
+            Layer::BatchNorm(n) => x
+                .iter()
+                .enumerate()
+                .map(|(c, channel)| {
+                    let root = (at("norm.running_var", c) + f64::from(n.epsilon)).sqrt();
+                    let scale = |v: &f64| (v - at("norm.running_mean", c)) / root;
+                    channel
+                        .iter()
+                        .map(|v| at("norm.weight", c) * scale(v) + at("norm.bias", c))
+                        .collect()
+                })
+                .collect(),
+            Layer::Relu => x.iter().map(|c| c.iter().map(|v| v.max(0.0)).collect()).collect(),
+            Layer::Tanh => x.iter().map(|c| c.iter().map(|v| v.tanh()).collect()).collect(),
+            Layer::MaxPool { size } => x
+                .iter()
+                .map(|c| {
+                    c.chunks_exact(size)
+                        .map(|p| p.iter().copied().fold(f64::MIN, f64::max))
+                        .collect()
+                })
+                .collect(),
+            Layer::Dense { inputs, units } => (0..units)
+                .map(|u| vec![(0..inputs).map(|i| at("weight", u * inputs + i) * x[i][0]).sum()])
+                .collect(),
+            Layer::Flatten => x,
+            Layer::Lstm { .. } | Layer::Output { .. } | Layer::Softmax => break,
+        };
+    }
+    x.into_iter().map(|c| c[0]).collect()
+}
+
+/// Gates i, f, g, o as torch stacks them.
+fn lstm_by_hand(w: &Tensors, features: &[Vec<f64>], units: usize) -> Vec<Vec<f64>> {
+    let sigmoid = |v: f64| 1.0 / (1.0 + (-v).exp());
+    let (mut h, mut c) = (vec![0.0; units], vec![0.0; units]);
+    let at = |name: &str, i: usize| f64::from(w[&format!("lstm.{name}")].data[i]);
+    let mut all = Vec::new();
+    for x in features {
+        let gate = |g: usize, u: usize, h: &[f64]| {
+            let row = g * units + u;
+            let from_x: f64 =
+                x.iter().enumerate().map(|(i, v)| at("weight_ih", row * x.len() + i) * v).sum();
+            let from_h: f64 =
+                h.iter().enumerate().map(|(i, v)| at("weight_hh", row * units + i) * v).sum();
+            from_x + from_h + at("bias_ih", row) + at("bias_hh", row)
+        };
+        let before = h.clone();
+        for u in 0..units {
+            c[u] = sigmoid(gate(1, u, &before)) * c[u]
+                + sigmoid(gate(0, u, &before)) * gate(2, u, &before).tanh();
+            h[u] = sigmoid(gate(3, u, &before)) * c[u].tanh();
+        }
+        all.push(h.clone());
+    }
+    all
+}
+
+#[test]
+fn the_forward_pass_equals_the_definitions_of_the_layers() {
+    for (head, hop) in [(HeadKind::Dense, 243), (HeadKind::Lstm, 243), (HeadKind::Dense, 100)] {
+        let mut network = network(head);
+        network.hop = hop;
+        let weights = random_weights(&network, 3);
+        let model = Model::from_values(network.clone(), 3, &weights, Device::Cpu).unwrap();
+        let mut random = Random::derive(2, "waveform", &[]);
+        let samples = 2 * hop + 243 + 5;
+        let waveforms: Vec<f32> =
+            (0..2 * samples).map(|_| random.uniform(-1.0, 1.0) as f32).collect();
+        let input = Tensor::from_slice(&waveforms).reshape([2, samples as i64]);
+        let output = tch::no_grad(|| model.forward(&input, false)).unwrap();
+        assert_eq!(output.logits.size(), [2, 3, 3]);
+        for (clip, waveform) in waveforms.chunks(samples).enumerate() {
+            let features: Vec<Vec<f64>> = (0..3)
+                .map(|s| blocks_by_hand(&network, &weights, &waveform[s * hop..s * hop + 243]))
+                .collect();
+            let units = network.head.units;
+            let embedding = match head {
+                HeadKind::Dense => features,
+                HeadKind::Lstm => lstm_by_hand(&weights, &features, units),
+            };
+            for (segment, embedding) in embedding.iter().enumerate() {
+                let logits: Vec<f64> = (0..3)
+                    .map(|class| {
+                        let weight =
+                            |i: usize| f64::from(weights["output.weight"].data[class * units + i]);
+                        let sum: f64 =
+                            embedding.iter().enumerate().map(|(i, v)| weight(i) * v).sum();
+                        sum + f64::from(weights["output.bias"].data[class])
+                    })
+                    .collect();
+                for (expected, found) in [(embedding, &output.embedding), (&logits, &output.logits)]
+                {
+                    let found = found.get(clip as i64).get(segment as i64);
+                    for (a, b) in expected.iter().zip(Vec::<f32>::try_from(found).unwrap()) {
+                        assert!(
+                            (a - f64::from(b)).abs() < 1e-5,
+                            "{head} hop {hop}: {a} is not {b}"
+                        );
+                    }
+                }
+            }
+        }
+        // Segments handed over ready cut are the same.
+        let cut = input.unfold(1, 243, hop as i64);
+        let again = tch::no_grad(|| model.forward(&cut, false)).unwrap().logits;
+        assert!(again.allclose(&output.logits, 0.0, 0.0, false));
+    }
+}
+
+#[test]
+fn weights_come_back_as_they_were_given() {
+    for head in [HeadKind::Dense, HeadKind::Lstm] {
+        let weights = random_weights(&network(head), 3);
+        let model = Model::from_values(network(head), 3, &weights, Device::Cpu).unwrap();
+        assert_eq!(model.values().unwrap(), weights);
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_weights() {
+    let weights =
+        |seed| Model::new(network(HeadKind::Lstm), 3, seed, Device::Cpu).unwrap().values().unwrap();
+    assert_eq!(weights(1), weights(1));
+    assert_ne!(weights(1), weights(2));
+}
+
+#[test]
+fn keras_momentum_is_the_share_of_the_old_statistics() {
+    let network = network(HeadKind::Dense);
+    let statistics = |momentum| {
+        let model =
+            Model::new(network.clone(), 3, 1, Device::Cpu).unwrap().with_norm_momentum(momentum);
+        let mut random = Random::derive(3, "waveform", &[]);
+        let waveform: Vec<f32> = (0..4 * 243).map(|_| random.normal() as f32).collect();
+        let input = Tensor::from_slice(&waveform).reshape([1, -1]);
+        model.forward(&input, true).unwrap();
+        let values = model.values().unwrap();
+        // The first convolution's output, by libtorch itself.
+        let weight = &values["block1.conv.weight"];
+        let weight = Tensor::from_slice(&weight.data).reshape([8, 1, 3]);
+        let segments = input.reshape([4, 1, 243]);
+        let mapped = segments.conv1d(&weight, None::<Tensor>, 3, 0, 1, 1);
+        let mean = mapped.mean_dim([0i64, 2].as_slice(), false, Kind::Float);
+        let mean = Vec::<f32>::try_from(mean).unwrap();
+        (
+            values["block1.norm.running_mean"].data.clone(),
+            values["block1.norm.running_var"].data.clone(),
+            mean,
+        )
+    };
+    // Running means start at 0: after one step they are the new share of the batch's own.
+    let (running, variances, mean) = statistics(Some(0.75));
+    for (running, mean) in running.iter().zip(&mean) {
+        assert!((running - 0.25 * mean).abs() < 1e-5, "{running} is not a quarter of {mean}");
+    }
+    assert!(variances.iter().all(|v| *v > 0.75), "{variances:?}");
+    let (running, _, mean) = statistics(None);
+    for (running, mean) in running.iter().zip(&mean) {
+        assert!((running - 0.01 * mean).abs() < 1e-6, "{running} is not a hundredth of {mean}");
+    }
+}
+
+#[test]
+fn an_input_of_another_shape_is_an_error() {
+    let model = Model::new(network(HeadKind::Dense), 3, 1, Device::Cpu).unwrap();
+    for shape in [&[2i64, 242][..], &[243], &[1, 2, 244], &[1, 0, 243], &[1, 1, 1, 243]] {
+        let input = Tensor::zeros(shape, (Kind::Float, Device::Cpu));
+        let message = model.forward(&input, false).unwrap_err().to_string();
+        assert!(message.contains("243"), "{message}");
+    }
+}

@@ -1,0 +1,98 @@
+//! Three artists who play one note each, in noise, and a network small enough to learn them in a second.
+
+#![allow(dead_code, reason = "each test program uses its own part")]
+
+use std::path::Path;
+
+use leitmotif::store::{ClipRow, Dataset, DatasetInfo, DatasetWriter, Part, write_split};
+use leitmotif_models::{HeadKind, Network};
+use leitmotif_train::config::FitConfig;
+use leitmotif_train::random::Random;
+use leitmotif_train::task::Task;
+
+/// Name of the split that [`dataset`] writes.
+pub const SPLIT: &str = "song-seed1";
+/// Samples of a clip: four segments of the network, and a rest that scoring drops.
+pub const CLIP: usize = 4 * 243 + 28;
+
+/// Writes a data set of `artists` artists with six songs of two clips each: three songs to learn from, one to validate
+/// (if asked for), the others to test.
+pub fn dataset(folder: &Path, artists: usize, validation: bool) {
+    let info = DatasetInfo { name: "tones".into(), clip_samples: CLIP, ..DatasetInfo::default() };
+    let mut writer = DatasetWriter::create_or_resume(folder, info).unwrap();
+    for (artist, hertz) in [700.0, 1900.0, 4100.0].into_iter().enumerate().take(artists) {
+        for song in 0..6 {
+            let mut random = Random::derive(9, "tone", &[artist as u64, song]);
+            let phase = random.uniform(0.0, 6.0);
+            let samples: Vec<f32> = (0..2 * CLIP)
+                .map(|t| {
+                    let tone = (std::f64::consts::TAU * hertz * t as f64 / 16_000.0 + phase).sin();
+                    (0.3 * tone + 0.1 * random.normal()) as f32
+                })
+                .collect();
+            let rows: Vec<ClipRow> = (0..2)
+                .map(|clip| ClipRow {
+                    clip: format!("{artist}/{song}#{clip}"),
+                    song: format!("{artist}/{song}"),
+                    song_group: format!("{artist}/{song}"),
+                    artist: format!("Artist, \"{artist}\" 🎷"),
+                    start: clip * CLIP as u64,
+                    samples: CLIP as u64,
+                    ..ClipRow::default()
+                })
+                .collect();
+            writer.append_song(&rows, &samples).unwrap();
+        }
+    }
+    writer.finish().unwrap();
+    let dataset = Dataset::open(folder).unwrap();
+    let part_of = |row: &ClipRow| match row.song.split_once('/').unwrap().1 {
+        "0" | "1" | "2" => Part::Train,
+        "3" if validation => Part::Validation,
+        "3" => Part::Train,
+        _ => Part::Test,
+    };
+    let parts: Vec<Option<Part>> = dataset.clips().iter().map(|row| Some(part_of(row))).collect();
+    write_split(folder, SPLIT, dataset.clips(), &parts).unwrap();
+}
+
+/// The data set of [`dataset`] with three artists, opened.
+pub fn task(folder: &Path, validation: bool) -> Task {
+    dataset(folder, 3, validation);
+    Task::open(folder, SPLIT).unwrap()
+}
+
+/// The description of [`network`].
+pub const TOML: &str = r#"
+name = "tiny"
+description = "five blocks of eight filters"
+segment = 243
+window = 4
+head = { kind = "dense", units = 16 }
+blocks = [
+  { filters = 8, stride = 3 },
+  { filters = 8, pool = 3 },
+  { filters = 8, pool = 3 },
+  { filters = 8, pool = 3 },
+  { filters = 8, pool = 3 },
+]
+"#;
+
+/// 243 samples down to one position, four segments a clip.
+pub fn network(head: HeadKind) -> Network {
+    Network::from_toml(TOML).unwrap().with_head(head)
+}
+
+/// Settings under which the tones are learnt in a few epochs.
+pub fn config() -> FitConfig {
+    FitConfig {
+        epochs: 4,
+        batch: 6,
+        steps_per_epoch: Some(10),
+        rate: 0.01,
+        norm_momentum: Some(0.8),
+        seed: 5,
+        threads: 1,
+        ..FitConfig::default()
+    }
+}
