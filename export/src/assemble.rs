@@ -22,9 +22,12 @@ const OPSET: u32 = 13;
 /// File format that came with that operator set.
 const IR_VERSION: i64 = 7;
 
-/// What the feature maps of one call may take. The rule of [`Card::max_seconds_per_call`]: so many segments that the
-/// two largest neighbouring maps of all of them fit in here, but at least one window of an LSTM.
+/// What one call may take. The rule of [`Card::max_seconds_per_call`]: so many segments that the cut samples with their
+/// indices and the two largest neighbouring feature maps fit in here, but at least one window of an LSTM.
 const CALL_BYTES: u64 = 512 << 20;
+
+/// A cut sample is four bytes, its index eight.
+const BYTES_PER_CUT_SAMPLE: u64 = 12;
 
 /// The graph of `kind` over folded layers.
 ///
@@ -182,8 +185,8 @@ fn max_seconds(network: &Network, classes: usize, kind: GraphKind) -> f64 {
             return SampleRate::NETWORK.seconds(network.segment as u64);
         }
     };
-    let fitting = CALL_BYTES / network.costs(classes).peak_bytes().max(1);
-    let segments = fitting.max(least as u64);
+    let cut = BYTES_PER_CUT_SAMPLE * network.segment as u64;
+    let segments = (CALL_BYTES / (cut + network.costs(classes).peak_bytes())).max(least as u64);
     let samples = (segments - 1).saturating_mul(network.hop as u64);
     SampleRate::NETWORK.seconds(samples.saturating_add(network.segment as u64))
 }

@@ -1,5 +1,12 @@
 //! Checkpoints that must be refused, each with one error that tells all.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests stop at a surprise"
+)]
+
 mod support;
 
 use std::fs;

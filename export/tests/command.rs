@@ -1,5 +1,12 @@
 //! The command `leitmotif-export` from outside.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests stop at a surprise"
+)]
+
 mod support;
 
 use std::fs;

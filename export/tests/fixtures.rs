@@ -3,6 +3,13 @@
 //! `UPDATE_FIXTURES=1 cargo test -p leitmotif-export --test fixtures` writes both anew; review the diff. The weights are
 //! seeded random numbers (`support/mod.rs`), the probe is the answer of `support/reference.rs`.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests stop at a surprise"
+)]
+
 mod support;
 
 use std::fs;

@@ -1,5 +1,12 @@
 //! What a stranger sees: Python's onnx and onnxruntime, given nothing but the file.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests stop at a surprise"
+)]
+
 mod support;
 
 use std::process::Command;

@@ -92,12 +92,13 @@ impl Graph {
     }
 
     fn whole(&mut self, samples: &[f32], segments: usize) -> Result<BlockAnswer, Error> {
-        let outputs = self.session.run(&[("waveform", &[1, samples.len()], samples)])?;
-        self.take(&outputs, "probabilities", &[1, self.classes])?;
-        let shape = [1, segments, self.classes];
-        let probabilities = self.take(&outputs, "segment_probabilities", &shape)?.to_vec();
-        let embedding = self.take(&outputs, "embedding", &[1, self.units])?.to_vec();
-        Ok(BlockAnswer { probabilities, embedding })
+        let rows = [1, segments, self.classes];
+        let outputs = self.call(
+            &[("waveform", &[1, samples.len()], samples)],
+            &[("segment_probabilities", &rows), ("embedding", &[1, self.units])],
+        )?;
+        let probabilities = self.take(&outputs, "segment_probabilities")?.to_vec();
+        Ok(BlockAnswer { probabilities, embedding: self.take(&outputs, "embedding")?.to_vec() })
     }
 
     /// Segments each for itself.
@@ -105,32 +106,59 @@ impl Graph {
         let mut probabilities = Vec::with_capacity(segments * self.classes);
         let mut embedding = Mean::new(self.units);
         for segment in self.cut(samples) {
-            let outputs = self.session.run(&[("waveform", &[1, self.segment], segment)])?;
-            let shape = [1, self.classes];
-            probabilities.extend_from_slice(self.take(&outputs, "probabilities", &shape)?);
-            embedding.add(self.take(&outputs, "embedding", &[1, self.units])?, 1.0);
+            let outputs = self.call(
+                &[("waveform", &[1, self.segment], segment)],
+                &[("probabilities", &[1, self.classes]), ("embedding", &[1, self.units])],
+            )?;
+            probabilities.extend_from_slice(self.take(&outputs, "probabilities")?);
+            embedding.add(self.take(&outputs, "embedding")?, 1.0);
         }
         Ok(BlockAnswer { probabilities, embedding: embedding.values() })
     }
 
     /// Segments one after the other, each with the state that the one before it left.
     fn fold(&mut self, samples: &[f32], segments: usize) -> Result<BlockAnswer, Error> {
-        let state = [1, self.units];
+        let state: &[usize] = &[1, self.units];
         let (mut h, mut c) = (vec![0.0; self.units], vec![0.0; self.units]);
         let mut probabilities = Vec::with_capacity(segments * self.classes);
         let mut embedding = Vec::new();
         for segment in self.cut(samples) {
-            let waveform = [1, self.segment];
-            let inputs: [(&str, &[usize], &[f32]); 3] =
-                [("waveform", &waveform, segment), ("h", &state, &h), ("c", &state, &c)];
-            let outputs = self.session.run(&inputs)?;
-            let shape = [1, self.classes];
-            probabilities.extend_from_slice(self.take(&outputs, "probabilities", &shape)?);
-            embedding = self.take(&outputs, "embedding", &state)?.to_vec();
-            h = self.take(&outputs, "h_next", &state)?.to_vec();
-            c = self.take(&outputs, "c_next", &state)?.to_vec();
+            let outputs = self.call(
+                &[("waveform", &[1, self.segment], segment), ("h", state, &h), ("c", state, &c)],
+                &[
+                    ("probabilities", &[1, self.classes]),
+                    ("embedding", state),
+                    ("h_next", state),
+                    ("c_next", state),
+                ],
+            )?;
+            probabilities.extend_from_slice(self.take(&outputs, "probabilities")?);
+            embedding = self.take(&outputs, "embedding")?.to_vec();
+            h = self.take(&outputs, "h_next")?.to_vec();
+            c = self.take(&outputs, "c_next")?.to_vec();
         }
         Ok(BlockAnswer { probabilities, embedding })
+    }
+
+    /// Runs the graph for these outputs, and finds out which one is to blame where their shapes are not the card's.
+    fn call(
+        &mut self,
+        inputs: &[(&str, &[usize], &[f32])],
+        outputs: &[(&str, &[usize])],
+    ) -> Result<Vec<NamedTensor>, Error> {
+        let error = match self.session.run_shaped(inputs, outputs) {
+            Ok(outputs) => return Ok(outputs),
+            Err(error) => error,
+        };
+        for found in self.session.run(inputs)? {
+            let promised = outputs.iter().find(|(name, _)| *name == found.name);
+            if let Some((name, shape)) = promised
+                && *shape != found.shape
+            {
+                return Err(self.wrong(name, format!("{shape:?}"), format!("{:?}", found.shape)));
+            }
+        }
+        Err(error)
     }
 
     fn cut<'a>(&self, samples: &'a [f32]) -> impl Iterator<Item = &'a [f32]> + use<'a> {
@@ -139,27 +167,17 @@ impl Graph {
             .filter_map(move |start| samples.get(start..start + segment))
     }
 
-    /// The values of an output, after making sure of their shape and of their sense.
-    fn take<'a>(
-        &self,
-        outputs: &'a [NamedTensor],
-        name: &str,
-        shape: &[usize],
-    ) -> Result<&'a [f32], Error> {
-        let found = outputs.iter().find(|output| output.name == name);
-        let output = match found {
-            Some(output) if output.shape == shape => output,
-            Some(output) => {
-                let found = format!("{:?}", output.shape);
-                return Err(self.wrong(name, format!("{shape:?}"), found));
-            }
-            None => return Err(self.wrong(name, "an output".to_owned(), "missing".to_owned())),
+    /// The values of an output, after making sure that they make sense.
+    fn take<'a>(&self, outputs: &'a [NamedTensor], name: &str) -> Result<&'a [f32], Error> {
+        let Some(output) = outputs.iter().find(|output| output.name == name) else {
+            return Err(self.wrong(name, "an output".to_owned(), "missing".to_owned()));
         };
         // The graph's softmax rounds, so a probability may lie a hair above one.
-        let most = if name.ends_with("probabilities") { 1.001 } else { f32::INFINITY };
-        let least = if name.ends_with("probabilities") { 0.0 } else { f32::NEG_INFINITY };
-        let odd = output.data.iter().find(|v| !v.is_finite() || !(least..=most).contains(*v));
-        match odd {
+        let sense = match name {
+            "probabilities" | "segment_probabilities" => 0.0..=1.001,
+            _ => f32::MIN..=f32::MAX,
+        };
+        match output.data.iter().find(|value| !sense.contains(*value)) {
             Some(value) => Err(Error::BadOutput {
                 path: self.session.path().to_owned(),
                 name: name.to_owned(),

@@ -10,8 +10,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ort::ep::{self, ExecutionProvider};
+use ort::memory::Allocator;
 use ort::session::builder::{AutoDevicePolicy, SessionBuilder};
-use ort::value::{TensorElementType, TensorRef, ValueType};
+use ort::session::{OutputSelector, RunOptions, SessionOutputs};
+use ort::value::{Tensor, TensorElementType, TensorRef, ValueType};
 
 use crate::device::{Device, DeviceTaken};
 use crate::error::Error;
@@ -168,11 +170,32 @@ impl Session {
     /// or the number of values, an output that is no tensor of `f32`, no memory left.
     pub fn run(&mut self, inputs: &[(&str, &[usize], &[f32])]) -> Result<Vec<NamedTensor>, Error> {
         let outputs = run(&mut self.session, inputs);
-        outputs.map_err(|source| Error::Run {
+        outputs.map_err(|source| self.failed(&source))
+    }
+
+    /// Runs the network for the outputs named, each with the dimensions it will have, which come back in that order.
+    ///
+    /// For programs that run for long: `ort` rc.14 forgets to free the description of every output whose dimensions it
+    /// learns from ONNX Runtime, some 300 bytes each, and never learns those that are given.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Run`] as for [`run`](Self::run), and where an output has other dimensions or is none of the graph's.
+    pub fn run_shaped(
+        &mut self,
+        inputs: &[(&str, &[usize], &[f32])],
+        outputs: &[(&str, &[usize])],
+    ) -> Result<Vec<NamedTensor>, Error> {
+        let outputs = run_shaped(&mut self.session, inputs, outputs);
+        outputs.map_err(|source| self.failed(&source))
+    }
+
+    fn failed(&self, source: &ort::Error) -> Error {
+        Error::Run {
             path: self.path.clone(),
             device: self.device.device.to_string(),
-            reason: one_line(&source),
-        })
+            reason: one_line(source),
+        }
     }
 }
 
@@ -194,17 +217,39 @@ pub fn runtime_info(asked: Option<&Path>) -> Result<RuntimeInfo, Error> {
     })
 }
 
-fn run(
-    session: &mut ort::session::Session,
-    inputs: &[(&str, &[usize], &[f32])],
-) -> ort::Result<Vec<NamedTensor>> {
-    let tensors: ort::Result<Vec<_>> = inputs
+type Tensors<'a> = Vec<(&'a str, TensorRef<'a, f32>)>;
+
+fn tensors<'a>(inputs: &[(&'a str, &[usize], &'a [f32])]) -> ort::Result<Tensors<'a>> {
+    inputs
         .iter()
         .map(|(name, shape, data)| {
             Ok((*name, TensorRef::from_array_view((shape.to_vec(), *data))?))
         })
-        .collect();
-    let outputs = session.run(tensors?)?;
+        .collect()
+}
+
+fn run(
+    session: &mut ort::session::Session,
+    inputs: &[(&str, &[usize], &[f32])],
+) -> ort::Result<Vec<NamedTensor>> {
+    named(&session.run(tensors(inputs)?)?)
+}
+
+fn run_shaped(
+    session: &mut ort::session::Session,
+    inputs: &[(&str, &[usize], &[f32])],
+    outputs: &[(&str, &[usize])],
+) -> ort::Result<Vec<NamedTensor>> {
+    let mut selector = OutputSelector::no_default();
+    for (name, shape) in outputs {
+        let tensor = Tensor::<f32>::new(&Allocator::default(), shape.to_vec())?;
+        selector = selector.with(*name).preallocate(*name, tensor);
+    }
+    let options = RunOptions::new()?.with_outputs(selector);
+    named(&session.run_with_options(tensors(inputs)?, &options)?)
+}
+
+fn named(outputs: &SessionOutputs<'_>) -> ort::Result<Vec<NamedTensor>> {
     outputs
         .iter()
         .map(|(name, value)| {

@@ -71,6 +71,23 @@ fn a_graph_of_another_shape_than_its_card_is_refused_with_both() {
 }
 
 #[test]
+fn a_graph_that_cuts_otherwise_than_its_card_is_found_out_when_it_runs() {
+    let edits = [
+        ("\"hop_samples\":729", "\"hop_samples\":365"),
+        ("\"hop\":729", "\"hop\":365"),
+        ("\"samples\":5103", "\"samples\":2919"),
+    ];
+    let mut recognizer = Recognizer::from_bytes(&edited("clip", &edits), &on(Device::Cpu)).unwrap();
+    match recognizer.recognize_samples(&noise(1, 5 * 365 + SEGMENT)) {
+        Err(Error::WrongShape { name, expected, found, .. }) => {
+            assert_eq!(name, "segment_probabilities");
+            assert_eq!((expected.as_str(), found.as_str()), ("[1, 6, 3]", "[1, 3, 3]"));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn a_graph_without_a_promised_output_is_refused() {
     match refusal(&edited("segment", &[("embedding", "embeddong"), ("embeddong_u", "embedding_u")]))
     {

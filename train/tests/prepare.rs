@@ -1,5 +1,7 @@
 //! From music to a data set folder, with the music that people really have.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 mod music;
 
 use std::collections::BTreeMap;

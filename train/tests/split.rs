@@ -1,5 +1,7 @@
 //! Properties of splits, on data sets of many shapes.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use leitmotif::store::{ClipRow, Part};

@@ -45,7 +45,7 @@ impl Reference<'_> {
         let (embedding, cell) = match self.network.head.kind {
             HeadKind::Dense => {
                 let y = self.linear("dense.weight", None, &features);
-                let y = y.iter().enumerate().map(|(unit, y)| self.norm("dense", unit, *y));
+                let y = y.iter().enumerate().map(|(unit, y)| self.norm("dense", unit)(*y));
                 (y.map(f64::tanh).collect(), Vec::new())
             }
             HeadKind::Lstm => self.lstm(&features, h, c),
@@ -71,6 +71,7 @@ impl Reference<'_> {
         let positions = (length + 2 * block.padding - taps) / block.stride + 1;
         (0..shape[0])
             .map(|filter| {
+                let norm = self.norm(name, filter);
                 let convolved: Vec<f64> = (0..positions)
                     .map(|position| {
                         let mut sum = 0.0;
@@ -83,7 +84,7 @@ impl Reference<'_> {
                                 }
                             }
                         }
-                        self.norm(name, filter, sum).max(0.0)
+                        norm(sum).max(0.0)
                     })
                     .collect();
                 convolved
@@ -94,10 +95,11 @@ impl Reference<'_> {
             .collect()
     }
 
-    fn norm(&self, name: &str, channel: usize, x: f64) -> f64 {
+    fn norm(&self, name: &str, channel: usize) -> impl Fn(f64) -> f64 {
         let part = |part: &str| f64::from(self.weights[&format!("{name}.norm.{part}")].1[channel]);
+        let (scale, shift, mean) = (part("weight"), part("bias"), part("running_mean"));
         let deviation = (part("running_var") + f64::from(BatchNorm::EPSILON)).sqrt();
-        (x - part("running_mean")) / deviation * part("weight") + part("bias")
+        move |x| (x - mean) / deviation * scale + shift
     }
 
     fn linear(&self, weight: &str, bias: Option<&str>, x: &[f64]) -> Vec<f64> {

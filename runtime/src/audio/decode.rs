@@ -88,7 +88,7 @@ impl Decoder {
             path: path.to_path_buf(),
             track: track.id,
             float_pcm: is_float_pcm(parameters),
-            promised: track.num_frames,
+            promised: left.or(track.num_frames),
             heard: 0,
             skip,
             left,
@@ -124,7 +124,7 @@ impl Decoder {
             if mono.is_empty() {
                 continue;
             }
-            if let Some(bad) = mono.iter().position(|sample| !(sample.abs() <= ABSURD)) {
+            if let Some(bad) = mono.iter().position(|sample| !(-ABSURD..=ABSURD).contains(sample)) {
                 if self.float_pcm {
                     let seconds = rate.seconds(self.heard + bad as u64);
                     return Err(AudioError::NotFinite { path: self.path.clone(), seconds });
@@ -256,11 +256,15 @@ fn probe_error(path: &Path, error: SymphoniaError) -> AudioError {
     match error {
         SymphoniaError::IoError(error) if is_end(&error) => AudioError::Truncated { path },
         SymphoniaError::IoError(source) => AudioError::Unreadable { path, source },
-        // The probe and the formats it finds share one error; only its text tells them apart.
+        // What is not known, not supported and not there share one error; only its text tells them apart.
         SymphoniaError::Unsupported(what) if what.starts_with("core (probe)") => {
             AudioError::UnknownFormat { path }
         }
-        SymphoniaError::Unsupported(what) => unsupported(path, what.to_owned()),
+        SymphoniaError::Unsupported(what)
+            if !["missing", "not marked"].iter().any(|lack| what.contains(lack)) =>
+        {
+            unsupported(path, what.to_owned())
+        }
         error => AudioError::Damaged { path, reason: error.to_string() },
     }
 }
@@ -284,7 +288,7 @@ fn audio_parameters<'t>(
 enum Codec {
     Symphonia(Box<dyn AudioDecoder>),
     #[cfg(feature = "opus")]
-    Opus(Opus),
+    Opus(Box<Opus>),
 }
 
 /// Why a packet gave no samples.
@@ -351,7 +355,9 @@ fn make_decoder(path: &Path, parameters: &AudioCodecParameters) -> Result<Codec,
 #[cfg(feature = "opus")]
 fn make_opus(path: PathBuf, parameters: &AudioCodecParameters) -> Result<Codec, AudioError> {
     let head = parameters.extra_data.as_deref().unwrap_or_default();
-    Opus::new(head).map(Codec::Opus).map_err(|reason| unsupported(path, format!("Opus ({reason})")))
+    Opus::new(head)
+        .map(|opus| Codec::Opus(Box::new(opus)))
+        .map_err(|reason| unsupported(path, format!("Opus ({reason})")))
 }
 
 #[cfg(not(feature = "opus"))]

@@ -96,11 +96,8 @@ impl Filter {
     fn new(from: u32, to: u32) -> Result<Self, UnsupportedRate> {
         let divisor = gcd(from, to);
         let (unit_in, unit_out) = ((from / divisor) as usize, (to / divisor) as usize);
-        // An even block of output makes the delay, half of it, a whole number.
-        let mut units = FILTER.div_ceil(unit_in.min(unit_out));
-        if unit_out * units % 2 == 1 {
-            units += 1;
-        }
+        // Even blocks on both sides make the delay, half of a block, a whole number of samples on both.
+        let units = FILTER.div_ceil(unit_in.min(unit_out)).next_multiple_of(2);
         let block_in = unit_in * units;
         let fft = Fft::new_custom(
             from as usize,

@@ -121,7 +121,11 @@ mod tests {
         let (begun, mut seen) = (AtomicUsize::new(0), Vec::new());
         let slow_when_even = |item: &usize| {
             begun.fetch_add(1, Ordering::SeqCst);
-            std::thread::sleep(Duration::from_micros(if item % 2 == 0 { 300 } else { 10 }));
+            std::thread::sleep(Duration::from_micros(if item.is_multiple_of(2) {
+                300
+            } else {
+                10
+            }));
             item * item
         };
         let take = |item: &usize, square: usize| {
@@ -141,7 +145,13 @@ mod tests {
     #[should_panic(expected = "taken badly")]
     fn a_panic_ends_the_work() {
         let items: Vec<usize> = (0..1000).collect();
-        let _ = in_order(&items, 3, |item| *item, || false, |_, _| -> Result<(), ()> { panic!("taken badly") });
+        let _ = in_order(
+            &items,
+            3,
+            |item| *item,
+            || false,
+            |_, _| -> Result<(), ()> { panic!("taken badly") },
+        );
     }
 
     #[test]

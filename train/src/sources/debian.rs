@@ -58,7 +58,11 @@ impl Debian {
         let cache = cache
             .canonicalize()
             .map_err(|source| SourceError::Unwritable { path: cache.to_owned(), source })?;
-        Ok(Debian { apt_get, dpkg_deb, apt_folder: cache.join("apt"), lists: Lists::System })
+        let apt_folder = cache.join("apt");
+        let partial = apt_folder.join("archives/partial");
+        std::fs::create_dir_all(&partial)
+            .map_err(|source| SourceError::Unwritable { path: partial, source })?;
+        Ok(Debian { apt_get, dpkg_deb, apt_folder, lists: Lists::System })
     }
 
     /// Downloads `package` into `folder` and returns the file; on failure, the last thing apt said.
@@ -86,10 +90,8 @@ impl Debian {
 
     fn update(&mut self) -> Result<(), String> {
         self.lists = Lists::Private;
-        for folder in ["lists/partial", "archives/partial"] {
-            std::fs::create_dir_all(self.apt_folder.join(folder))
-                .map_err(|error| error.to_string())?;
-        }
+        let partial = self.apt_folder.join("lists/partial");
+        std::fs::create_dir_all(partial).map_err(|error| error.to_string())?;
         run(self.apt().arg("update"))
     }
 
@@ -103,6 +105,10 @@ impl Debian {
         let mut command = Command::new(&self.apt_get);
         command.env("LC_ALL", "C").arg("-qq").args(["-o", "APT::Sandbox::User=root"]);
         command.arg("-o").arg(option("Dir::Cache", &self.apt_folder));
+        // Without these files, which container images switch off, apt reads all its lists again for each package.
+        for name in ["pkgcache", "srcpkgcache"] {
+            command.arg("-o").arg(format!("Dir::Cache::{name}={name}.bin"));
+        }
         if self.lists == Lists::Private {
             command.arg("-o").arg(option("Dir::State::Lists", &self.apt_folder.join("lists")));
         }
@@ -112,6 +118,13 @@ impl Debian {
     /// Unpacks `package` below `folder`.
     pub fn unpack(&self, package: &Path, folder: &Path) -> Result<(), String> {
         run(Command::new(&self.dpkg_deb).arg("-x").arg(package).arg(folder))
+    }
+}
+
+impl Drop for Debian {
+    fn drop(&mut self) {
+        // Larger than some packages, and stale tomorrow.
+        let _ = std::fs::remove_dir_all(&self.apt_folder);
     }
 }
 

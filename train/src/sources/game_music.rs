@@ -19,6 +19,10 @@ use crate::prepare::{LeftOut, Reason};
 /// The list that the project carries; the tests of fetching use shorter ones.
 pub const LIST: &str = include_str!("../../data/open-game-music.csv");
 
+/// What whoever learns from it should know; it goes into the data set.
+const NOTES: &str = "most artists have one album; split by song group; labels of Kenta Cho, Roberto Lorenz and Jordan Trudgett \
+                     come from blanket copyright statements";
+
 /// What lies before the name of a file inside a ZIP archive.
 const INSIDE: char = '!';
 
@@ -120,13 +124,14 @@ pub fn find(
     create(cache)?;
     let _lock = Lock::take(cache)?;
     let mut tools = None;
+    let licences: BTreeSet<&str> = entries.iter().map(|entry| entry.license.as_str()).collect();
     let mut found = Found {
         tracks: Vec::new(),
         left_out: Vec::new(),
         other_files: 0,
         name: format!("open game music ({})", if set == Set::Small { "small" } else { "full" }),
-        licence: entries.iter().map(|entry| entry.license.as_str()).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join("; "),
-        notes: "most artists have one album; split by song group; Kenta Cho's, Roberto Lorenz' and Jordan Trudgett's labels come from blanket copyright statements".to_owned(),
+        licence: licences.into_iter().collect::<Vec<_>>().join("; "),
+        notes: NOTES.to_owned(),
         source: "Debian packages listed in train/data/open-game-music.csv".to_owned(),
     };
     let mut failures = Vec::new();
@@ -135,7 +140,8 @@ pub fn find(
             return Err(SourceError::Stopped);
         }
         let folder = cache.join(package);
-        let cached = is_complete(&folder, entries);
+        let mut checks = check_all(&folder, entries);
+        let cached = is_complete(&folder, &checks);
         if !cached {
             progress(Fetching::Package { package, number: number + 1, of: packages.len() });
             if tools.is_none() {
@@ -158,10 +164,11 @@ pub fn find(
                 failures.push(reason);
                 continue;
             }
+            checks = check_all(&folder, entries);
         }
         let before = found.tracks.len();
-        for entry in entries {
-            match check(&folder, entry) {
+        for (entry, reason) in checks {
+            match reason {
                 None => found.tracks.push(track(&folder, entry)),
                 Some(reason) => found.left_out.push(LeftOut { path: id(entry), reason }),
             }
@@ -225,12 +232,17 @@ fn track(folder: &Path, entry: &Entry) -> Track {
 const DIFFERING: &str = "differing.txt";
 
 /// Whether a package was fetched and is as it was then.
-fn is_complete(folder: &Path, entries: &[&Entry]) -> bool {
+fn is_complete(folder: &Path, checks: &[(&Entry, Option<Reason>)]) -> bool {
     let Ok(differing) = std::fs::read_to_string(folder.join(DIFFERING)) else { return false };
     let differing: BTreeSet<&str> = differing.lines().collect();
-    entries.iter().all(|entry| {
-        differing.contains(entry.path_in_package.as_str()) || check(folder, entry).is_none()
+    checks.iter().all(|(entry, reason)| {
+        reason.is_none() || differing.contains(entry.path_in_package.as_str())
     })
+}
+
+/// Each listed file with why it cannot be used, if so.
+fn check_all<'a>(folder: &Path, entries: &[&'a Entry]) -> Vec<(&'a Entry, Option<Reason>)> {
+    entries.iter().map(|entry| (*entry, check(folder, entry))).collect()
 }
 
 /// Why a listed file cannot be used, if so.
@@ -300,8 +312,10 @@ fn keep(unpacked: &Path, kept: &Path, entries: &[&Entry]) -> io::Result<()> {
             }
             None => Ok(()),
         };
+        // A file that is not there, or an archive that is none, is another version's: named, not an error.
+        let other_version = [io::ErrorKind::NotFound, io::ErrorKind::InvalidData];
         match moved {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Err(error) if !other_version.contains(&error.kind()) => return Err(error),
             _ if check(kept, entry).is_some() => {
                 differing.push_str(&format!("{}\n", entry.path_in_package))
             }

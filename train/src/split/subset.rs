@@ -33,10 +33,10 @@ pub(super) fn nearest(
         let mut row = vec![false; limit + 1];
         for sum in (*size..=limit).rev() {
             let with = fewest.get(sum - size).copied().unwrap_or(UNREACHED).saturating_add(1);
-            if let (Some(now), Some(cell)) = (fewest.get_mut(sum), row.get_mut(sum)) {
-                if with < *now {
-                    (*now, *cell) = (with, true);
-                }
+            if let (Some(now), Some(cell)) = (fewest.get_mut(sum), row.get_mut(sum))
+                && with < *now
+            {
+                (*now, *cell) = (with, true);
             }
         }
         *taken = row;
