@@ -1,4 +1,10 @@
 //! The ears against a signal whose samples are known at every rate; the recipe of its files is `data/audio/make.py`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops at the first surprise"
+)]
 
 use std::{
     f64::consts::TAU,

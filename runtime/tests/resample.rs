@@ -1,4 +1,10 @@
 //! The resampler, measured: pass-band, stop-band, lengths, pieces.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops at the first surprise"
+)]
 
 use std::f64::consts::TAU;
 

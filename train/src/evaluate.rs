@@ -5,6 +5,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use leitmotif::average::Mean;
+use leitmotif::sequence;
 use leitmotif_models::{ClassId, HeadKind, Network, Prediction, Predictions, argmax};
 use tch::{Device, Kind, Tensor};
 
@@ -73,16 +75,11 @@ pub fn predict(
 fn windows_of(network: &Network, example: usize, segments: usize) -> Vec<Window> {
     let length = match network.head.kind {
         HeadKind::Dense => segments,
-        HeadKind::Lstm => network.window.max(1),
+        HeadKind::Lstm => network.window,
     };
-    (0..segments)
-        .step_by(length)
-        .map(|first| Window {
-            example,
-            first_segment: first,
-            segments: length.min(segments - first),
-        })
-        .filter(|w| w.first_segment == 0 || 2 * w.segments >= length)
+    sequence::windows(segments, length)
+        .into_iter()
+        .map(|range| Window { example, first_segment: range.start, segments: range.len() })
         .collect()
 }
 
@@ -135,8 +132,8 @@ fn forward(
         answer.segments += rows.len();
         answer.segments_right += rows.iter().filter(|row| argmax(row) == example.class).count();
         match network.head.kind {
-            HeadKind::Dense => rows.iter().for_each(|row| answer.add(row)),
-            HeadKind::Lstm => rows.last().into_iter().for_each(|row| answer.add(row)),
+            HeadKind::Dense => rows.iter().for_each(|row| answer.mean.add(row, 1.0)),
+            HeadKind::Lstm => rows.last().into_iter().for_each(|row| answer.mean.add(row, 1.0)),
         }
     }
     Ok(())
@@ -148,33 +145,24 @@ fn clip_name(task: &Task, example: &Example) -> String {
 
 /// What has been heard of one clip.
 struct Answer {
-    sum: Vec<f64>,
-    rows: usize,
+    mean: Mean,
     segments: usize,
     segments_right: usize,
 }
 
 impl Answer {
     fn new(classes: usize) -> Self {
-        Answer { sum: vec![0.0; classes], rows: 0, segments: 0, segments_right: 0 }
-    }
-
-    fn add(&mut self, probabilities: &[f32]) {
-        self.rows += 1;
-        for (sum, p) in self.sum.iter_mut().zip(probabilities) {
-            *sum += f64::from(*p);
-        }
+        Answer { mean: Mean::new(classes), segments: 0, segments_right: 0 }
     }
 
     fn prediction(self, clip: String, song: String, class: usize) -> Prediction {
-        let rows = self.rows.max(1) as f64;
         Prediction {
             clip,
             song,
             truth: ClassId(class),
             segments: self.segments,
             segments_right: self.segments_right,
-            probabilities: self.sum.iter().map(|sum| (sum / rows) as f32).collect(),
+            probabilities: self.mean.values(),
         }
     }
 }

@@ -1,5 +1,10 @@
 //! The command `leitmotif-train` from outside: exit codes, messages, Ctrl-C.
-
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops at the first surprise"
+)]
 #![cfg(unix)]
 
 mod tones;

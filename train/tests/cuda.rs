@@ -3,6 +3,12 @@
 //!
 //! A program of its own without a test harness: it must call torch first, and say aloud when it
 //! proves nothing.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops at the first surprise"
+)]
 
 use std::path::Path;
 

@@ -1,4 +1,10 @@
 //! The forward pass against loops that anyone can check, and the batch norm's two modes.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops at the first surprise"
+)]
 
 mod tones;
 

@@ -1,4 +1,10 @@
 //! Learning on a data set of tones: that it learns, that it resumes exactly, that it stops in order.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops at the first surprise"
+)]
 
 mod tones;
 

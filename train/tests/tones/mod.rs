@@ -11,13 +11,13 @@ use leitmotif_train::random::Random;
 use leitmotif_train::task::Task;
 
 /// Name of the split that [`dataset`] writes.
-pub const SPLIT: &str = "song-seed1";
+pub(crate) const SPLIT: &str = "song-seed1";
 /// Samples of a clip: four segments of the network, and a rest that scoring drops.
-pub const CLIP: usize = 4 * 243 + 28;
+pub(crate) const CLIP: usize = 4 * 243 + 28;
 
 /// Writes a data set of `artists` artists with six songs of two clips each: three songs to learn from, one to validate
 /// (if asked for), the others to test.
-pub fn dataset(folder: &Path, artists: usize, validation: bool) {
+pub(crate) fn dataset(folder: &Path, artists: usize, validation: bool) {
     let info = DatasetInfo { name: "tones".into(), clip_samples: CLIP, ..DatasetInfo::default() };
     let mut writer = DatasetWriter::create_or_resume(folder, info).unwrap();
     for (artist, hertz) in [700.0, 1900.0, 4100.0].into_iter().enumerate().take(artists) {
@@ -57,13 +57,13 @@ pub fn dataset(folder: &Path, artists: usize, validation: bool) {
 }
 
 /// The data set of [`dataset`] with three artists, opened.
-pub fn task(folder: &Path, validation: bool) -> Task {
+pub(crate) fn task(folder: &Path, validation: bool) -> Task {
     dataset(folder, 3, validation);
     Task::open(folder, SPLIT).unwrap()
 }
 
 /// The description of [`network`].
-pub const TOML: &str = r#"
+pub(crate) const TOML: &str = r#"
 name = "tiny"
 description = "five blocks of eight filters"
 segment = 243
@@ -79,12 +79,12 @@ blocks = [
 "#;
 
 /// 243 samples down to one position, four segments a clip.
-pub fn network(head: HeadKind) -> Network {
+pub(crate) fn network(head: HeadKind) -> Network {
     Network::from_toml(TOML).unwrap().with_head(head)
 }
 
 /// Settings under which the tones are learnt in a few epochs.
-pub fn config() -> FitConfig {
+pub(crate) fn config() -> FitConfig {
     FitConfig {
         epochs: 4,
         batch: 6,
