@@ -22,7 +22,8 @@ pub(crate) fn inspect(
 ) -> Result<()> {
     let path = Path::new(what);
     let is = |extension: &str| path.extension().is_some_and(|found| found == extension);
-    if path.is_dir() {
+    // A preset's name wins over a folder that is called the same.
+    if path.is_dir() && Network::preset_names().all(|preset| preset != what) {
         let checkpoint = Checkpoint::open(path)?;
         let run = checkpoint.run();
         return print_network(&run.network, run.classes.len(), json);

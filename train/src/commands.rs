@@ -36,10 +36,10 @@ pub(crate) fn set_threads(asked: Option<usize>) {
     tch::set_num_threads(i32::try_from(cores(asked)).unwrap_or(1).max(1));
 }
 
-/// A preset by its name, or a description in a TOML file.
+/// A preset by its name, or a description in a TOML file; a preset's name wins over a folder that is called the same.
 pub(crate) fn network(name_or_file: &str) -> anyhow::Result<Network> {
     let path = Path::new(name_or_file);
-    if path.extension().is_some_and(|e| e == "toml") || path.exists() {
+    if path.extension().is_some_and(|e| e == "toml") || path.is_file() {
         let text =
             std::fs::read_to_string(path).with_context(|| format!("cannot read {name_or_file}"))?;
         return Network::from_toml(&text).with_context(|| name_or_file.to_owned());
