@@ -5,6 +5,7 @@ mod verify;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand};
@@ -64,8 +65,27 @@ enum Command {
     },
 }
 
-fn main() -> Result<()> {
-    match Cli::parse().command {
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {}", in_one_line(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// An error with its causes, each said once: many of ours already hold their cause's words.
+fn in_one_line(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |text, cause| match text {
+        text if text.contains(&cause) => text,
+        text if text.is_empty() => cause,
+        text => format!("{text}: {cause}"),
+    })
+}
+
+fn run(command: Command) -> Result<()> {
+    match command {
         Command::Compile { checkpoint, out, name, json } => {
             run_compile(&checkpoint, &out, name, json)
         }

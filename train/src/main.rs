@@ -49,8 +49,17 @@ fn main() -> ExitCode {
             ExitCode::from(INTERRUPTED)
         }
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", in_one_line(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// An error with its causes, each said once: many of ours already hold their cause's words.
+fn in_one_line(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |text, cause| match text {
+        text if text.contains(&cause) => text,
+        text if text.is_empty() => cause,
+        text => format!("{text}: {cause}"),
+    })
 }
