@@ -9,8 +9,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let mut recognizer = Recognizer::open(model)?;
     for moment in recognizer.recognize_file(song)?.timeline {
-        let best = leitmotif_models::argmax(&moment.probabilities);
-        let artist = recognizer.card().classes.get(best).map_or("", String::as_str);
+        let artist = recognizer.card().classes.get(moment.best()).map_or("", String::as_str);
         println!("{:8.2} s  {artist}", moment.start_seconds);
     }
     Ok(())

@@ -6,6 +6,7 @@ use crate::audio::AudioInfo;
 
 /// What a network says about one recording.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Answer {
     /// Every artist the network knows, most probable first; equals stay in the network's order.
     pub artists: Vec<ArtistScore>,
@@ -27,6 +28,7 @@ pub struct Answer {
 
 /// One artist's share of an answer.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct ArtistScore {
     /// The artist's number in the network's list.
     pub class: usize,
@@ -38,6 +40,7 @@ pub struct ArtistScore {
 
 /// One segment of the recording.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Moment {
     /// Where the segment begins, in seconds from the start.
     pub start_seconds: f64,
@@ -48,6 +51,13 @@ pub struct Moment {
     /// One probability for each artist, in the network's order: of this segment alone for a dense head, of the
     /// window up to and with this segment for an LSTM.
     pub probabilities: Vec<f32>,
+}
+
+impl Moment {
+    /// The most probable artist's number in the network's list; the first of equals.
+    pub fn best(&self) -> usize {
+        leitmotif_models::argmax(&self.probabilities)
+    }
 }
 
 impl Answer {

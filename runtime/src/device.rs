@@ -7,6 +7,7 @@ use serde::Serialize;
 
 /// The device asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+#[non_exhaustive]
 pub enum Device {
     /// CUDA where it can run, else the CPU; [`DeviceTaken`] says which and why.
     #[default]
@@ -19,6 +20,7 @@ pub enum Device {
 
 /// The device taken, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct DeviceTaken {
     /// [`Device::Cpu`] or [`Device::Cuda`], never [`Device::Auto`].
     pub device: Device,

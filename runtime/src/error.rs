@@ -1,13 +1,13 @@
 //! What can go wrong between a model, a recording and an answer, told by what the caller can do about it.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use leitmotif_models::CardError;
 
 use crate::audio::AudioError;
 
-/// Why there is no answer. Variants of a model name its file; [`Error::Audio`] names the recording.
+/// Why there is no answer. Variants of a model name its file, [`Error::Audio`] and [`Error::TooShort`] the recording's.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -17,9 +17,12 @@ pub enum Error {
 
     /// The recording is shorter than one segment of the network.
     #[error(
-        "the recording is {found_seconds:.2} seconds long and the network needs {needed_seconds:.2}: give it more of the music"
+        "{} {found_seconds:.2} seconds long and the network needs {needed_seconds:.2}: give it more of the music",
+        path.as_ref().map_or("the recording is".to_owned(), |path| format!("{} is", path.display()))
     )]
     TooShort {
+        /// The recording; `None` where samples were given.
+        path: Option<PathBuf>,
         /// Length of one segment in seconds.
         needed_seconds: f64,
         /// Length of the recording in seconds.
@@ -171,4 +174,14 @@ pub enum Error {
         /// Why not, in ONNX Runtime's words where it has some.
         reason: String,
     },
+}
+
+impl Error {
+    /// Names the recording where the error does not yet.
+    pub(crate) fn in_file(mut self, file: &Path) -> Self {
+        if let Error::TooShort { path, .. } = &mut self {
+            path.get_or_insert_with(|| file.to_owned());
+        }
+        self
+    }
 }

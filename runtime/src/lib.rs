@@ -18,6 +18,9 @@ pub mod store;
 pub mod average;
 pub mod sequence;
 
+/// Types of the card and of units, which this crate's functions take and give.
+pub use leitmotif_models::{Card, CardError, SampleRate};
+
 // Recognising.
 #[cfg(feature = "onnx")]
 mod answer;

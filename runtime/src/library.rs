@@ -6,17 +6,18 @@
 //! 1. the path given in [`SessionOptions`](crate::session::SessionOptions);
 //! 2. the environment variable `ORT_DYLIB_PATH`;
 //! 3. a library beside the program;
-//! 4. what `make setup` unpacked: `.deps/site-packages/onnxruntime/capi` in a folder above the program, or above
-//!    the package that Cargo runs (a documentation test's program lies in the system's temporary folder);
+//! 4. what `make setup` unpacked in the checkout that this crate was compiled in;
 //! 5. what the system's loader finds.
+//!
+//! No other folder is searched: what lies above a program, such as the system's temporary folder, may be writable by others.
 
 use std::env;
 use std::path::{Path, PathBuf};
 
 /// The variable that names the library, as in every program built on `ort`.
 const VARIABLE: &str = "ORT_DYLIB_PATH";
-/// Where the PyPI wheel keeps the library, from the folder of a checkout.
-const WHEEL: &str = ".deps/site-packages/onnxruntime/capi";
+/// Where `make setup` puts the library of the PyPI wheel, beside this crate's own folder.
+const WHEEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../.deps/site-packages/onnxruntime/capi");
 
 /// A place to open the library from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,10 +50,8 @@ fn folders() -> Vec<PathBuf> {
     // A program reached through a symbolic link is at home where its file lies.
     let program = env::current_exe().ok();
     let program = program.map(|program| program.canonicalize().unwrap_or(program));
-    let home = program.as_deref().and_then(Path::parent);
-    let package = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
-    let above = home.into_iter().chain(package.as_deref()).flat_map(Path::ancestors);
-    home.map(Path::to_owned).into_iter().chain(above.map(|folder| folder.join(WHEEL))).collect()
+    let home = program.as_deref().and_then(Path::parent).map(Path::to_owned);
+    home.into_iter().chain([PathBuf::from(WHEEL)]).collect()
 }
 
 fn search(folders: &[PathBuf]) -> Place {

@@ -36,6 +36,7 @@ pub struct Recognizer {
 
 /// How a model did on the input and answer that it carries.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct SelfTest {
     /// Largest difference between a probability here and the trainer's own.
     pub largest_difference: f32,
@@ -129,7 +130,7 @@ impl Recognizer {
             hearing.push(&block)?;
             block.clear();
         }
-        let mut answer = hearing.finish()?;
+        let mut answer = hearing.finish().map_err(|error| error.in_file(path.as_ref()))?;
         answer.audio = Some(reader.info().clone());
         Ok(answer)
     }
@@ -252,7 +253,7 @@ impl<'a> Hearing<'a> {
         let seconds = card.sample_rate.seconds(self.blocks.samples());
         if self.sums.timeline.is_empty() {
             let needed_seconds = card.sample_rate.seconds(segment as u64);
-            return Err(Error::TooShort { needed_seconds, found_seconds: seconds });
+            return Err(Error::TooShort { path: None, needed_seconds, found_seconds: seconds });
         }
         let Sums { probabilities, embedding, timeline, .. } = self.sums;
         Ok(Answer {

@@ -5,6 +5,7 @@
 //! [`Session::run`] takes `&mut self` because ONNX Runtime's `Run` is not safe on all its devices when two
 //! threads share a session: open one session per thread, or put one in a `Mutex`.
 
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -27,8 +28,7 @@ pub struct SessionOptions {
     /// CPU threads of one run; 0 leaves the number to ONNX Runtime (one per physical core).
     pub threads: usize,
     /// ONNX Runtime's library. `None` takes the first that exists of: the variable `ORT_DYLIB_PATH`; beside the
-    /// program; `.deps/site-packages/onnxruntime/capi` in a folder above the program or above the package that
-    /// Cargo runs; the system's own.
+    /// program; what `make setup` unpacked in the checkout that this crate was compiled in; the system's own.
     pub onnx_runtime: Option<PathBuf>,
 }
 
@@ -45,6 +45,7 @@ pub struct Session {
 
 /// An input or output as the graph declares it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
 pub struct Port {
     /// Its name.
     pub name: String,
@@ -65,6 +66,7 @@ pub struct NamedTensor {
 
 /// What ONNX Runtime this process uses and what it could run on.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
 pub struct RuntimeInfo {
     /// The library's file; a bare name where the system's loader found it.
     pub library: PathBuf,
@@ -82,6 +84,10 @@ impl Session {
     /// [`Error::ModelUnreadable`], and those of [`Session::from_bytes`].
     pub fn open(path: &Path, options: &SessionOptions) -> Result<Self, Error> {
         let unreadable = |source| Error::ModelUnreadable { path: path.to_owned(), source };
+        // Looked at before reading: a pipe would be waited for, a device would never end.
+        if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
+            return Err(unreadable(io::Error::other("it is not a regular file")));
+        }
         let model = std::fs::read(path).map_err(unreadable)?;
         Self::load(&model, path, options)
     }
@@ -181,7 +187,7 @@ impl Session {
     /// # Errors
     ///
     /// [`Error::Run`] as for [`run`](Self::run), and where an output has other dimensions or is none of the graph's.
-    pub fn run_shaped(
+    pub(crate) fn run_shaped(
         &mut self,
         inputs: &[(&str, &[usize], &[f32])],
         outputs: &[(&str, &[usize])],

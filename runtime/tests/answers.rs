@@ -145,7 +145,9 @@ fn a_file_and_its_samples_have_one_answer() {
         let of_file = recognizer.recognize_file(&song).unwrap();
         assert_eq!(of_file.audio, Some(info.clone()));
         let of_samples = recognizer.recognize_samples(&samples).unwrap();
-        assert_eq!(Answer { audio: None, ..of_file }, of_samples);
+        let mut of_file = of_file;
+        of_file.audio = None;
+        assert_eq!(of_file, of_samples);
     }
 }
 
@@ -166,7 +168,7 @@ fn a_window_counts_from_half_full() {
 fn less_than_a_segment_is_too_short_and_says_by_how_much() {
     for graph in GRAPHS {
         match open(graph).recognize_samples(&noise(1, SEGMENT - 1)) {
-            Err(Error::TooShort { needed_seconds, found_seconds }) => {
+            Err(Error::TooShort { path: None, needed_seconds, found_seconds }) => {
                 assert_eq!(needed_seconds, 729.0 / 16_000.0);
                 assert_eq!(found_seconds, 728.0 / 16_000.0);
             }
@@ -181,7 +183,9 @@ fn a_short_file_is_too_short() {
     let folder = tempfile::tempdir().unwrap();
     let song = folder.path().join("short.wav");
     wav(&song, 16_000, &noise(1, 700));
-    assert!(matches!(open("clip").recognize_file(&song), Err(Error::TooShort { .. })));
+    let error = open("clip").recognize_file(&song).unwrap_err();
+    assert!(matches!(&error, Error::TooShort { path: Some(path), .. } if *path == song));
+    assert!(error.to_string().starts_with(&format!("{} is ", song.display())), "{error}");
 }
 
 #[test]

@@ -21,11 +21,6 @@ use support::{SEGMENT, data, edited, noise, tiny, wav, with_wrong_golden};
 fn leitmotif() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_leitmotif"));
     command.env_clear().current_dir(std::env::temp_dir());
-    // A target folder outside the checkout has no `.deps` above it.
-    let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    if !Path::new(env!("CARGO_BIN_EXE_leitmotif")).starts_with(checkout) {
-        command.env("CARGO_MANIFEST_DIR", env!("CARGO_MANIFEST_DIR"));
-    }
     command
 }
 
@@ -120,6 +115,61 @@ fn a_batch_goes_on_past_broken_files_with_a_line_for_each() {
         assert!(complaint.starts_with("leitmotif: ") && complaint.contains(name), "{complaint}");
     }
     assert_eq!(complaints[4], "leitmotif: 4 of 6 files gave no answer");
+
+    let output = recognize(&[folder.path(), "--json".as_ref()]);
+    let rows: Vec<Value> =
+        out(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let failed: Vec<_> = rows.iter().filter(|row| row["error"].is_string()).collect();
+    assert_eq!((rows.len(), failed.len()), (5, 3));
+    assert!(failed[0]["error"].as_str().unwrap().contains("is empty"), "{failed:?}");
+    assert!(rows.iter().all(|row| row["error"].is_string() || row["artists"].is_array()));
+}
+
+#[test]
+#[cfg(unix)]
+fn a_thousand_files_good_and_broken_are_all_accounted_for() {
+    use std::os::unix::ffi::OsStringExt;
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: String| folder.path().join(name);
+    let song = fs::read(data("audio/mtat.mp3")).unwrap();
+    wav(&at("good.wav".to_owned()), 16_000, &noise(1, 9 * SEGMENT));
+    let sound = fs::read(at("good.wav".to_owned())).unwrap();
+    let mut good = 1;
+    for n in 0..999 {
+        // Each kind of file 111 times; the first four of nine can be heard.
+        let (name, content): (_, &[u8]) = match n % 9 {
+            0 => ("fine.wav", &sound),
+            1 => ("wrong-ending.flac", &sound),
+            2 => ("fine.mp3", &song),
+            3 => ("cut.mp3", &song[..song.len() / 2]),
+            4 => ("empty.ogg", &[]),
+            5 => ("one-byte.wav", b"R"),
+            6 => ("text.mp3", b"words and nothing but words, a poem in place of a song"),
+            7 => ("short.wav", &sound[..100]),
+            _ => ("zip.m4a", b"PK\x03\x04 a box of another kind, and what is in it is no music"),
+        };
+        good += usize::from(n % 9 < 4);
+        fs::write(at(format!("{n:03}-{name}")), content).unwrap();
+    }
+    // A name that is no UTF-8 is heard too; a loop and a link to nowhere end nothing.
+    let odd = std::ffi::OsString::from_vec(b"\xff\xfe.wav".to_vec());
+    fs::write(folder.path().join(odd), &sound).unwrap();
+    good += 1;
+    std::os::unix::fs::symlink(folder.path(), at("loop".to_owned())).unwrap();
+    std::os::unix::fs::symlink("nowhere", at("gone.mp3".to_owned())).unwrap();
+
+    let output = recognize(&[folder.path(), "--json".as_ref()]);
+    assert_eq!(output.status.code(), Some(1));
+    let rows: Vec<Value> =
+        out(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let answered = rows.iter().filter(|row| row["artists"].is_array()).count();
+    assert_eq!((rows.len(), answered), (1_002, good));
+    for row in rows.iter().filter(|row| !row["artists"].is_array()) {
+        let (file, why) = (row["file"].as_str().unwrap(), row["error"].as_str().unwrap());
+        assert!(why.contains(file), "{why}");
+    }
+    let last = err(&output).lines().last().unwrap().to_owned();
+    assert_eq!(last, format!("leitmotif: {} of 1001 files gave no answer", 1_001 - good));
 }
 
 #[test]
@@ -128,6 +178,38 @@ fn an_empty_folder_is_a_failure_that_is_told() {
     let output = recognize(&[folder.path()]);
     assert_eq!(output.status.code(), Some(1));
     assert!(err(&output).contains("there is no audio file in it"), "{}", err(&output));
+}
+
+#[test]
+#[cfg(unix)]
+fn a_folder_that_cannot_be_read_does_not_hide_its_neighbours() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["a", "b", "c"] {
+        fs::create_dir(folder.path().join(name)).unwrap();
+        wav(&folder.path().join(name).join("song.wav"), 16_000, &noise(1, 9 * SEGMENT));
+    }
+    let locked = folder.path().join("b");
+    fs::set_permissions(&locked, fs::Permissions::from_mode(0o000)).unwrap();
+    let readable = locked.read_dir().is_ok();
+    let output = recognize(&[folder.path()]);
+    fs::set_permissions(&locked, fs::Permissions::from_mode(0o755)).unwrap();
+    if readable {
+        println!("skipped: this user may read everything (root)");
+        return;
+    }
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(out(&output).lines().filter(|line| line.ends_with(" s)")).count(), 2);
+    assert!(err(&output).contains("b: cannot be read"), "{}", err(&output));
+}
+
+#[test]
+fn a_model_that_is_no_regular_file_is_refused_at_once() {
+    for model in ["/dev/null", "/"] {
+        let output = leitmotif().args(["info", model]).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(err(&output).contains("not a regular file"), "{}", err(&output));
+    }
 }
 
 #[test]

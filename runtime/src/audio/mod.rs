@@ -25,6 +25,7 @@
 
 mod decode;
 mod error;
+mod files;
 mod mp4;
 #[cfg(feature = "opus")]
 mod opus;
@@ -33,6 +34,7 @@ mod resample;
 mod segments;
 
 pub use error::AudioError;
+pub use files::MusicFiles;
 pub use reader::{AudioInfo, AudioReader, read_all};
 pub use resample::{Resampler, UnsupportedRate};
 pub use segments::Segmenter;

@@ -51,6 +51,10 @@ impl Dataset {
         let wrong = |reason| StoreError::Malformed { path: clips_path.clone(), line: None, reason };
         let found = Counts::of(&clips);
         if found != promised {
+            // Killed between the two files while it was being added to: the journal has everything.
+            if folder.join(files::JOURNAL).is_file() {
+                return Err(StoreError::Unfinished { path: folder.to_path_buf() });
+            }
             return Err(wrong(format!(
                 "{} clips, {} songs, {} artists; {} says {}, {}, {}",
                 found.clips,

@@ -23,9 +23,11 @@ pub(super) fn shard(folder: &Path, number: u32) -> PathBuf {
 }
 
 /// Writes a whole file under a temporary name and renames it, so that it is old or new and never half.
+///
+/// The name is this process's own: two that write one split at once each write all of it, and the later one counts.
 pub(super) fn replace(path: &Path, contents: &[u8]) -> Result<(), StoreError> {
     let mut name = path.as_os_str().to_owned();
-    name.push(".part");
+    name.push(format!(".{}.part", std::process::id()));
     let part = PathBuf::from(name);
     let write = || -> io::Result<()> {
         let mut file = File::create(&part)?;
@@ -33,7 +35,11 @@ pub(super) fn replace(path: &Path, contents: &[u8]) -> Result<(), StoreError> {
         file.sync_all()?;
         fs::rename(&part, path)
     };
-    write().map_err(|source| unwritable(path, source))?;
+    write().map_err(|source| {
+        // On a full disk even half a file is in the way.
+        let _ = fs::remove_file(&part);
+        unwritable(path, source)
+    })?;
     if let Some(folder) = path.parent() {
         settle(folder);
     }

@@ -13,8 +13,6 @@ pub const DATASET_VERSION: u32 = 1;
 /// What a data set is: `dataset.toml`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DatasetInfo {
-    /// Version of the folder's layout, [`DATASET_VERSION`].
-    pub version: u32,
     /// Its name, for people.
     pub name: String,
     /// The terms of the recordings, for people.
@@ -33,7 +31,6 @@ impl Default for DatasetInfo {
     /// An unnamed set of clips of MagnaTagATune's length (465,984 samples) at 16 kHz.
     fn default() -> Self {
         Self {
-            version: DATASET_VERSION,
             name: String::new(),
             licence: String::new(),
             notes: String::new(),
@@ -55,9 +52,6 @@ impl DatasetInfo {
                 wanted: wanted.to_string(),
             })
         };
-        if self.version != other.version {
-            return differs("version", &self.version, &other.version);
-        }
         if self.sample_rate != other.sample_rate {
             return differs("sample_rate", &self.sample_rate, &other.sample_rate);
         }
@@ -149,7 +143,7 @@ impl Counts {
 
 pub(super) fn render_info(info: &DatasetInfo, counts: Counts) -> String {
     let file = InfoFile {
-        version: info.version,
+        version: DATASET_VERSION,
         name: info.name.clone(),
         licence: info.licence.clone(),
         notes: info.notes.clone(),
@@ -183,11 +177,7 @@ pub(super) fn parse_info(path: &Path, text: &str) -> Result<(DatasetInfo, Counts
         });
     }
     let file: InfoFile = toml::from_str(text).map_err(|error| malformed(error.to_string()))?;
-    if file.sample_rate == 0 || file.clip_samples == 0 {
-        return Err(malformed("sample_rate and clip_samples must be above 0".to_owned()));
-    }
     let info = DatasetInfo {
-        version: file.version,
         name: file.name,
         licence: file.licence,
         notes: file.notes,
@@ -195,7 +185,16 @@ pub(super) fn parse_info(path: &Path, text: &str) -> Result<(DatasetInfo, Counts
         clip_samples: file.clip_samples,
         source: file.source,
     };
+    check_info(&info).map_err(malformed)?;
     Ok((info, Counts { clips: file.clips, songs: file.songs, artists: file.artists }))
+}
+
+/// What a description must be to be written and read.
+pub(super) fn check_info(info: &DatasetInfo) -> Result<(), String> {
+    if info.sample_rate == 0 || info.clip_samples == 0 {
+        return Err("sample_rate and clip_samples must be above 0".to_owned());
+    }
+    Ok(())
 }
 
 pub(super) fn render_clips(path: &Path, clips: &[ClipRow]) -> Result<Vec<u8>, StoreError> {
@@ -214,10 +213,12 @@ pub(super) fn read_clips(path: &Path, info: &DatasetInfo) -> Result<Vec<ClipRow>
     let mut names = HashSet::new();
     let mut songs = HashSet::new();
     let mut song = String::new();
-    for row in reader.deserialize() {
-        let row: ClipRow = row.map_err(|error| files::malformed(path, error))?;
-        // The header is line 1.
-        let line = Some(clips.len() as u64 + 2);
+    let header = reader.headers().map_err(|error| files::malformed(path, error))?.clone();
+    for record in reader.records() {
+        let record = record.map_err(|error| files::malformed(path, error))?;
+        let line = record.position().map(csv::Position::line);
+        let row: ClipRow =
+            record.deserialize(Some(&header)).map_err(|error| files::malformed(path, error))?;
         let wrong =
             |reason: String| StoreError::Malformed { path: path.to_path_buf(), line, reason };
         check_row(&row, info).map_err(wrong)?;

@@ -185,6 +185,30 @@ fn a_finished_data_set_can_grow() {
 }
 
 #[test]
+fn growing_killed_between_its_two_last_files_is_unfinished_and_resumes() {
+    let (folder, grown) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let whole = uninterrupted(grown.path(), 3);
+    uninterrupted(folder.path(), 2);
+    let mut writer = open(folder.path()).unwrap();
+    append(&mut writer, 2);
+    drop(writer);
+    // `finish` had replaced the one and not the other.
+    fs::copy(grown.path().join("clips.csv"), folder.path().join("clips.csv")).unwrap();
+    assert!(matches!(Dataset::open(folder.path()), Err(StoreError::Unfinished { .. })));
+    open(folder.path()).unwrap().finish().unwrap();
+    assert_eq!(bytes(folder.path()), whole);
+}
+
+#[test]
+fn settings_that_could_not_be_read_are_not_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused =
+        DatasetWriter::create_or_resume(folder.path(), DatasetInfo { clip_samples: 0, ..info() });
+    assert!(matches!(refused, Err(StoreError::Malformed { .. })));
+    assert!(bytes(folder.path()).is_empty());
+}
+
+#[test]
 fn other_settings_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     append(&mut open(folder.path()).unwrap(), 0);

@@ -35,7 +35,7 @@ pub struct DatasetWriter {
     length: u64,
     file: Option<File>,
     /// Held as long as the writer lives.
-    _lock: File,
+    _lock: Lock,
 }
 
 impl DatasetWriter {
@@ -57,10 +57,14 @@ impl DatasetWriter {
         folder: &Path,
         info: DatasetInfo,
     ) -> Result<Self, StoreError> {
+        let info_path = folder.join(files::INFO);
+        rows::check_info(&info).map_err(|reason| {
+            let path = info_path.clone();
+            StoreError::Malformed { path, line: None, reason }
+        })?;
         let shards = folder.join(files::SHARDS);
         fs::create_dir_all(&shards).map_err(|source| files::unwritable(&shards, source))?;
-        let lock = lock(folder)?;
-        let info_path = folder.join(files::INFO);
+        let lock = Lock::of(folder)?;
         let journal_path = folder.join(files::JOURNAL);
         let mut known = Vec::new();
         if info_path.is_file() && !journal_path.is_file() {
@@ -258,18 +262,31 @@ impl DatasetWriter {
     }
 }
 
-fn lock(folder: &Path) -> Result<File, StoreError> {
-    let path = folder.join(files::LOCK);
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&path)
-        .map_err(|source| files::unwritable(&path, source))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::Locked { path: folder.to_path_buf() }),
-        Err(TryLockError::Error(source)) => Err(files::unwritable(&path, source)),
+/// Keeps other writers out of a folder, in other processes too.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Lock {
+    fn of(folder: &Path) -> Result<Self, StoreError> {
+        let path = folder.join(files::LOCK);
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(|source| files::unwritable(&path, source))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Lock(file)),
+            Err(TryLockError::WouldBlock) => Err(StoreError::Locked { path: folder.to_path_buf() }),
+            Err(TryLockError::Error(source)) => Err(files::unwritable(&path, source)),
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing alone would leave it locked as long as a child process, forked meanwhile, holds the file too.
+        let _ = self.0.unlock();
     }
 }
 

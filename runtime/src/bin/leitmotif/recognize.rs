@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use leitmotif::audio::MusicFiles;
 use leitmotif::average::Mean;
 use leitmotif::{Answer, Error, Recognizer};
 use leitmotif_models::HeadKind;
@@ -26,7 +27,7 @@ pub(crate) struct Recognize {
     /// How many artists to name
     #[arg(long, default_value = "5", value_name = "K")]
     top: NonZeroUsize,
-    /// One JSON object a line for each file
+    /// One JSON object a line for each file, `{"file", "error"}` where there is no answer
     #[arg(long)]
     json: bool,
     /// Also tell who plays when
@@ -39,9 +40,17 @@ pub(crate) struct Recognize {
 /// The line of `--json` for one file.
 #[derive(Serialize)]
 struct Row<'a> {
+    /// With U+FFFD in place of what is not UTF-8.
     file: &'a str,
     #[serde(flatten)]
-    answer: &'a Answer,
+    told: Told<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Told<'a> {
+    Answer(&'a Answer),
+    Error { error: &'a str },
 }
 
 /// Set by Ctrl-C: no further file is begun.
@@ -57,9 +66,9 @@ impl Recognize {
             }
             complain("stops after this file; Ctrl-C again stops at once");
         })?;
-        let (files, mut failed) = self.files();
+        let (files, unread) = self.files()?;
         let bar = progress(files.len());
-        let mut done = 0;
+        let (mut done, mut failed) = (0, 0);
         for file in &files {
             if STOP.load(Ordering::SeqCst) {
                 break;
@@ -69,7 +78,7 @@ impl Recognize {
                 Ok(answer) => bar.suspend(|| self.print(file, answer, &recognizer))?,
                 Err(error) => {
                     failed += 1;
-                    bar.suspend(|| complain(&told(file, &error)));
+                    bar.suspend(|| self.fail(file, &told(file, &error)))?;
                 }
             }
             done += 1;
@@ -80,45 +89,68 @@ impl Recognize {
             complain(&format!("stopped after {done} of {} files", files.len()));
             return Ok(ExitCode::from(130));
         }
-        if files.len() + failed > 1 && failed > 0 {
-            complain(&format!("{failed} of {} files gave no answer", files.len().max(failed)));
+        if failed > 0 && files.len() > 1 {
+            complain(&format!("{failed} of {} files gave no answer", files.len()));
         }
-        Ok(if failed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+        Ok(if failed + unread > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 
-    /// The files to hear, and how many paths gave none.
-    fn files(&self) -> (Vec<PathBuf>, usize) {
-        let (mut files, mut failed) = (Vec::new(), 0);
+    /// The files to hear, and how many folders and links could not be read or held none.
+    fn files(&self) -> io::Result<(Vec<PathBuf>, usize)> {
+        let (mut files, mut unread) = (Vec::new(), 0);
         for path in &self.paths {
             if !path.is_dir() {
                 files.push(path.clone());
                 continue;
             }
-            let before = files.len();
-            let problem = match collect(path, &mut files) {
-                Ok(()) if files.len() > before => continue,
-                Ok(()) => "there is no audio file in it: name the files".to_owned(),
-                Err(error) => format!("cannot be read ({error}): check its permissions"),
-            };
-            complain(&format!("{}: {problem}", path.display()));
-            failed += 1;
+            let unreadable =
+                |error: &io::Error| format!("cannot be read ({error}): check its permissions");
+            let mut problems = Vec::new();
+            match MusicFiles::below(path) {
+                Ok(found) => {
+                    let empty = found.music.is_empty() && found.unreadable.is_empty();
+                    files.extend(found.music);
+                    problems.extend(
+                        found.unreadable.iter().map(|(path, e)| (path.clone(), unreadable(e))),
+                    );
+                    if empty {
+                        let none = "there is no audio file in it: name the files".to_owned();
+                        problems.push((path.clone(), none));
+                    }
+                }
+                Err(error) => problems.push((path.clone(), unreadable(&error))),
+            }
+            unread += problems.len();
+            for (path, problem) in problems {
+                self.fail(&path, &format!("{}: {problem}", path.display()))?;
+            }
         }
-        (files, failed)
+        Ok((files, unread))
+    }
+
+    /// Says why a path has no answer, to people and, with `--json`, to programs.
+    fn fail(&self, path: &Path, why: &str) -> io::Result<()> {
+        complain(why);
+        if self.json { self.row(path, Told::Error { error: why }) } else { Ok(()) }
+    }
+
+    fn row(&self, path: &Path, told: Told<'_>) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        serde_json::to_writer(&mut out, &Row { file: &path.to_string_lossy(), told })?;
+        writeln!(out)?;
+        out.flush()
     }
 
     fn print(&self, file: &Path, mut answer: Answer, recognizer: &Recognizer) -> io::Result<()> {
         answer.artists.truncate(self.top.get());
-        let file = file.to_string_lossy();
-        let mut out = io::stdout().lock();
         if self.json {
             if !self.timeline {
                 answer.timeline.clear();
             }
-            serde_json::to_writer(&mut out, &Row { file: &file, answer: &answer })?;
-            writeln!(out)?;
-            return out.flush();
+            return self.row(file, Told::Answer(&answer));
         }
-        writeln!(out, "{} ({:.1} s)", printable(&file), answer.seconds)?;
+        let mut out = io::stdout().lock();
+        writeln!(out, "{} ({:.1} s)", printable(&file.to_string_lossy()), answer.seconds)?;
         if let Some(audio) = &answer.audio
             && (audio.truncated || audio.skipped_packets > 0)
         {
@@ -163,10 +195,10 @@ fn clock(seconds: f64) -> String {
     format!("{:>3}:{:04.1}", (seconds / 60.0) as u64, seconds % 60.0)
 }
 
-/// The error with the file it belongs to, which errors of the ears name themselves.
+/// The error with the file it belongs to, which errors of the recording name themselves.
 fn told(file: &Path, error: &Error) -> String {
     match error {
-        Error::Audio(error) => error.to_string(),
+        Error::Audio(_) | Error::TooShort { .. } => error.to_string(),
         error => format!("{}: {error}", file.display()),
     }
 }
@@ -181,26 +213,4 @@ fn progress(files: usize) -> ProgressBar {
     }
     bar.enable_steady_tick(Duration::from_millis(200));
     bar
-}
-
-/// What the ears may know by its name; a file that is named itself is heard whatever its name.
-const AUDIO: [&str; 14] = [
-    "aac", "aif", "aiff", "ape", "flac", "m4a", "m4b", "mp2", "mp3", "mp4", "oga", "ogg", "opus",
-    "wav",
-];
-
-/// Audio files in `folder` and below, by name. Links to folders are not followed: they may lead in circles.
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
-    let mut entries = folder.read_dir()?.collect::<io::Result<Vec<_>>>()?;
-    entries.sort_by_key(std::fs::DirEntry::file_name);
-    for entry in entries {
-        let path = entry.path();
-        let extension = path.extension().and_then(|e| e.to_str()).map(str::to_lowercase);
-        if entry.file_type()?.is_dir() {
-            collect(&path, files)?;
-        } else if extension.is_some_and(|e| AUDIO.contains(&e.as_str())) {
-            files.push(path);
-        }
-    }
-    Ok(())
 }
