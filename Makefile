@@ -1,6 +1,6 @@
 # Every target that a person types; `make` alone lists them. The work is in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check-all setup peers doctor clean
+.PHONY: help demo test check-all bench bench-peers setup peers doctor clean
 # MUSIC=FOLDER: the demo uses your own tagged music.
 export MUSIC
 
@@ -17,6 +17,14 @@ test: ## set-up, then every core check: format, lints, tests, documentation, lic
 
 check-all: test ## also what is slow: every script of scripts/check-all.d
 	scripts/check-all
+
+bench: setup ## our own speed: every criterion bench
+	cargo bench -p leitmotif-benches
+
+bench-peers: ## our speed as ratios to ffmpeg and Python, alternating; writes benches/results
+	scripts/setup bench
+	cargo build --release -p leitmotif-benches
+	benches/peers/ears
 
 setup: ## fetch libtorch and ONNX Runtime into .deps (pinned, hashes checked); a second run does nothing
 	scripts/setup

@@ -86,8 +86,36 @@ pub enum AudioError {
         /// Where the first such sample lies.
         seconds: f64,
     },
+    /// A tag, a table or a packet so large that it would not fit into the memory set aside for it.
+    #[error(
+        "{} holds a header or a packet of more than {mebibytes} MiB; remove its pictures, or convert it to FLAC, WAV, \
+         MP3, Vorbis or AAC-LC",
+        path.display()
+    )]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// What may be read for one, in units of 2²⁰ bytes.
+        mebibytes: u64,
+    },
+    /// The file was given up after its [`TimeLimit`](super::TimeLimit).
+    #[error(
+        "{} was given up after {seconds:.1} seconds; if its disk is not just slow, convert it to FLAC, WAV, MP3, Vorbis \
+         or AAC-LC",
+        path.display()
+    )]
+    TookTooLong {
+        /// The file.
+        path: PathBuf,
+        /// How long it was worked on.
+        seconds: f64,
+    },
     /// A sample rate that no recording has.
-    #[error("{} claims a rate of {rate} Hz; rates from 1,000 to 768,000 Hz are supported", path.display())]
+    #[error(
+        "{} claims a rate of {rate} Hz; rates from 1,000 to 192,000 Hz are supported, and round ones up to 768,000 Hz; \
+         export it again at another rate",
+        path.display()
+    )]
     UnsupportedRate {
         /// The file.
         path: PathBuf,

@@ -1,13 +1,10 @@
-//! What an MP4 file's edit list says of its sound: where it begins after the encoder's delay and how long it lasts.
+//! What an MP4 file says beside its sound: its edit lists, and where its tags lie.
 //!
 //! symphonia reads MP4 but does not act on edit lists, and an AAC encoder's delay (1,024 to 2,112 samples) would be heard
 //! as silence. Only the common list of one stretch of sound is acted on; whatever is unusual is left alone.
 //! ISO/IEC 14496-12, 8.6.6.
 
-use std::{
-    fs::File,
-    io::{Read, Seek, SeekFrom},
-};
+use std::io::{Read, Seek, SeekFrom};
 
 /// Boxes looked at before a file is given up; a movie has dozens.
 const PATIENCE: usize = 4096;
@@ -21,117 +18,141 @@ pub(super) struct Edit {
     pub(super) length: f64,
 }
 
-/// The edit of the sound track with the given track number; `None` where the file is no MP4 or has none.
-pub(super) fn edit(file: &mut File, track: u32) -> Option<Edit> {
-    let end = file.seek(SeekFrom::End(0)).ok()?;
-    let mut patience = PATIENCE;
-    let (kind, ..) = boxes(file, 0, end, &mut patience)?.into_iter().next()?;
-    if kind != *b"ftyp" {
-        return None;
+/// What is known of a file before it is demuxed.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Outline {
+    /// The edit of each track that has one, by track number.
+    pub(super) edits: Vec<(u32, Edit)>,
+    /// Where the names of the boxes lie that hold tags and pictures.
+    pub(super) tags: Vec<u64>,
+}
+
+/// A box: its kind, and where its content lies.
+#[derive(Clone, Copy)]
+struct Found {
+    kind: [u8; 4],
+    name: u64,
+    start: u64,
+    end: u64,
+}
+
+/// The outline of the file between two positions of a stream; `None` where it is no MP4 or has no movie.
+pub(super) fn outline(
+    stream: &mut (impl Read + Seek + ?Sized),
+    start: u64,
+    end: u64,
+) -> Option<Outline> {
+    let mut reader = Reader { stream, patience: PATIENCE };
+    // What follows the movie is sound; a fragmented file has a box for every second of it.
+    let top = reader.boxes(start, end, Some(b"moov"));
+    let movie = top.iter().find(|found| found.kind == *b"moov")?;
+    let mut outline = Outline::default();
+    outline.note_tags(&top);
+    let inside = reader.boxes(movie.start, movie.end, None);
+    outline.note_tags(&inside);
+    let header = inside.iter().find(|found| found.kind == *b"mvhd")?;
+    let movie_scale = reader.time_scale(header.start)?;
+    for track in inside.iter().filter(|found| found.kind == *b"trak") {
+        let parts = reader.boxes(track.start, track.end, None);
+        outline.note_tags(&parts);
+        outline.edits.extend(reader.edit(&parts, movie_scale));
     }
-    let (movie, movie_end) = child(file, 0, end, b"moov", &mut patience)?;
-    let (header, _) = child(file, movie, movie_end, b"mvhd", &mut patience)?;
-    let movie_scale = time_scale(file, header)?;
-    for (kind, start, end) in boxes(file, movie, movie_end, &mut patience)? {
-        if kind != *b"trak" {
-            continue;
-        }
-        let (header, _) = child(file, start, end, b"tkhd", &mut patience)?;
+    Some(outline)
+}
+
+impl Outline {
+    fn note_tags(&mut self, boxes: &[Found]) {
+        let tags = boxes.iter().filter(|found| [*b"udta", *b"meta"].contains(&found.kind));
+        self.tags.extend(tags.map(|found| found.name));
+    }
+}
+
+struct Reader<'s, S: Read + Seek + ?Sized> {
+    stream: &'s mut S,
+    patience: usize,
+}
+
+impl<S: Read + Seek + ?Sized> Reader<'_, S> {
+    /// The number and the edit of a track of these boxes.
+    fn edit(&mut self, track: &[Found], movie_scale: f64) -> Option<(u32, Edit)> {
+        let child = |kind: &[u8; 4]| track.iter().find(|found| found.kind == *kind).copied();
+        let header = child(b"tkhd")?.start;
         // Version 1 has 64-bit times before the number.
-        let number = if version(file, header)? == 1 { header + 20 } else { header + 12 };
-        if u32_at(file, number)? != track {
-            continue;
-        }
-        let (media, media_end) = child(file, start, end, b"mdia", &mut patience)?;
-        let (header, _) = child(file, media, media_end, b"mdhd", &mut patience)?;
-        let media_scale = time_scale(file, header)?;
-        let (edits, edits_end) = child(file, start, end, b"edts", &mut patience)?;
-        let (list, _) = child(file, edits, edits_end, b"elst", &mut patience)?;
-        return one_entry(file, list, movie_scale, media_scale);
-    }
-    None
-}
-
-/// The edit of a list of one entry.
-fn one_entry(file: &mut File, list: u64, movie_scale: f64, media_scale: f64) -> Option<Edit> {
-    if u32_at(file, list + 4)? != 1 {
-        return None;
-    }
-    let (length, start) = if version(file, list)? == 1 {
-        (u64_at(file, list + 8)?, i64::from_be_bytes(bytes(file, list + 16)?))
-    } else {
-        let start = i32::from_be_bytes(bytes(file, list + 12)?);
-        (u64::from(u32_at(file, list + 8)?), i64::from(start))
-    };
-    // −1 marks silence instead of sound.
-    (start >= 0)
-        .then(|| Edit { start: start as f64 / media_scale, length: length as f64 / movie_scale })
-}
-
-/// Ticks per second of a `mvhd` or `mdhd`.
-fn time_scale(file: &mut File, header: u64) -> Option<f64> {
-    let at = if version(file, header)? == 1 { header + 20 } else { header + 12 };
-    match u32_at(file, at)? {
-        0 => None,
-        scale => Some(f64::from(scale)),
-    }
-}
-
-/// The content of the first box of a kind among those between two positions.
-fn child(
-    file: &mut File,
-    start: u64,
-    end: u64,
-    kind: &[u8; 4],
-    patience: &mut usize,
-) -> Option<(u64, u64)> {
-    let found = boxes(file, start, end, patience)?.into_iter().find(|(of, ..)| of == kind)?;
-    Some((found.1, found.2))
-}
-
-/// Kind, start and end of the content of each box between two positions.
-fn boxes(
-    file: &mut File,
-    start: u64,
-    end: u64,
-    patience: &mut usize,
-) -> Option<Vec<([u8; 4], u64, u64)>> {
-    let mut found = Vec::new();
-    let mut at = start;
-    while at + 8 <= end {
-        *patience = patience.checked_sub(1)?;
-        let size = u32_at(file, at)?;
-        let kind = bytes(file, at + 4)?;
-        let (header, size) = match size {
-            0 => (8, end - at),
-            1 => (16, u64_at(file, at + 8)?),
-            size => (8, u64::from(size)),
-        };
-        let next = at.checked_add(size)?;
-        if size < header || next > end {
+        let number = if self.version(header)? == 1 { header + 20 } else { header + 12 };
+        let number = self.u32_at(number)?;
+        let (media, edits) = (child(b"mdia")?, child(b"edts")?);
+        let header = self.child(media, b"mdhd")?;
+        let media_scale = self.time_scale(header.start)?;
+        let list = self.child(edits, b"elst")?.start;
+        // A list of one entry.
+        if self.u32_at(list + 4)? != 1 {
             return None;
         }
-        found.push((kind, at + header, next));
-        at = next;
+        let (length, start) = if self.version(list)? == 1 {
+            (self.u64_at(list + 8)?, i64::from_be_bytes(self.bytes(list + 16)?))
+        } else {
+            let start = i32::from_be_bytes(self.bytes(list + 12)?);
+            (u64::from(self.u32_at(list + 8)?), i64::from(start))
+        };
+        // −1 marks silence instead of sound.
+        let edit = Edit { start: start as f64 / media_scale, length: length as f64 / movie_scale };
+        (start >= 0).then_some((number, edit))
     }
-    Some(found)
-}
 
-fn version(file: &mut File, header: u64) -> Option<u8> {
-    bytes::<1>(file, header).map(|[version]| version)
-}
+    /// Ticks per second of a `mvhd` or `mdhd`.
+    fn time_scale(&mut self, header: u64) -> Option<f64> {
+        let at = if self.version(header)? == 1 { header + 20 } else { header + 12 };
+        match self.u32_at(at)? {
+            0 => None,
+            scale => Some(f64::from(scale)),
+        }
+    }
 
-fn u32_at(file: &mut File, at: u64) -> Option<u32> {
-    bytes(file, at).map(u32::from_be_bytes)
-}
+    /// The first box of a kind inside of another.
+    fn child(&mut self, parent: Found, kind: &[u8; 4]) -> Option<Found> {
+        self.boxes(parent.start, parent.end, None).into_iter().find(|found| found.kind == *kind)
+    }
 
-fn u64_at(file: &mut File, at: u64) -> Option<u64> {
-    bytes(file, at).map(u64::from_be_bytes)
-}
+    /// The boxes between two positions, as far as they lie there whole, up to the first of the kind `last`.
+    fn boxes(&mut self, start: u64, end: u64, last: Option<&[u8; 4]>) -> Vec<Found> {
+        let mut found = Vec::new();
+        let mut at = start;
+        while at + 8 <= end && !found.last().is_some_and(|f: &Found| Some(&f.kind) == last) {
+            // A file may be cut off in its last box; the others are still good.
+            let Some(next) = self.box_at(at, end) else { break };
+            at = next.end;
+            found.push(next);
+        }
+        found
+    }
 
-fn bytes<const N: usize>(file: &mut File, at: u64) -> Option<[u8; N]> {
-    let mut bytes = [0; N];
-    file.seek(SeekFrom::Start(at)).ok()?;
-    file.read_exact(&mut bytes).ok()?;
-    Some(bytes)
+    fn box_at(&mut self, at: u64, end: u64) -> Option<Found> {
+        self.patience = self.patience.checked_sub(1)?;
+        let (header, size) = match self.u32_at(at)? {
+            0 => (8, end - at),
+            1 => (16, self.u64_at(at + 8)?),
+            size => (8, u64::from(size)),
+        };
+        let next = at.checked_add(size).filter(|&next| size >= header && next <= end)?;
+        Some(Found { kind: self.bytes(at + 4)?, name: at + 4, start: at + header, end: next })
+    }
+
+    fn version(&mut self, header: u64) -> Option<u8> {
+        self.bytes::<1>(header).map(|[version]| version)
+    }
+
+    fn u32_at(&mut self, at: u64) -> Option<u32> {
+        self.bytes(at).map(u32::from_be_bytes)
+    }
+
+    fn u64_at(&mut self, at: u64) -> Option<u64> {
+        self.bytes(at).map(u64::from_be_bytes)
+    }
+
+    fn bytes<const N: usize>(&mut self, at: u64) -> Option<[u8; N]> {
+        let mut bytes = [0; N];
+        self.stream.seek(SeekFrom::Start(at)).ok()?;
+        self.stream.read_exact(&mut bytes).ok()?;
+        Some(bytes)
+    }
 }

@@ -87,6 +87,25 @@ impl Opus {
         })
     }
 
+    /// A decoder for the stream that an MP4 file describes: the same header in big-endian numbers ("Encapsulation of
+    /// Opus in ISO Base Media File Format", 4.3.2), here behind the eight letters that symphonia puts before it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Opus::new`].
+    pub(super) fn in_mp4(box_: &[u8]) -> Result<Self, String> {
+        let mut head = box_.to_vec();
+        for (from, to) in [(10, 12), (12, 16), (16, 18)] {
+            head.get_mut(from..to).unwrap_or_default().reverse();
+        }
+        Self::new(&head)
+    }
+
+    /// Drops nothing at the start: the file's edit list does.
+    pub(super) fn keep_start(&mut self) {
+        self.skip = 0;
+    }
+
     /// The number of channels of the stream.
     pub(super) fn channels(&self) -> usize {
         self.channels
@@ -140,6 +159,16 @@ mod tests {
         // −6 dB halve the samples.
         assert!((opus.scale * 65_536.0 - 0.5012).abs() < 1e-4, "{}", opus.scale);
         assert_eq!(Opus::new(&head(6, 1, &[4, 2, 0, 4, 1, 2, 3, 5])).unwrap().channels, 6);
+    }
+
+    #[test]
+    fn headers_in_mp4_are_big_endian() {
+        let mut head = b"OpusHead\0".to_vec();
+        head.extend([2, 1, 0x38, 0, 0, 0xbb, 0x80, 0xfa, 0, 0]);
+        let opus = Opus::in_mp4(&head).unwrap();
+        assert_eq!((opus.channels, opus.skip), (2, 312));
+        assert!((opus.scale * 65_536.0 - 0.5012).abs() < 1e-4, "{}", opus.scale);
+        assert!(Opus::in_mp4(&head[..15]).is_err());
     }
 
     #[test]

@@ -1,11 +1,16 @@
 //! A file as a stream of mono samples at the rate that is asked for.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fmt,
+    fs::File,
+    io::{self, Read, Seek},
+    path::{Path, PathBuf},
+};
 
 use leitmotif_models::SampleRate;
 use serde::Serialize;
 
-use super::{AudioError, Resampler, decode::Decoder};
+use super::{AudioError, Resampler, TimeLimit, decode::Decoder, source::Stream};
 
 /// What is known of a file; final once it has been read to its end.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -16,11 +21,13 @@ pub struct AudioInfo {
     pub sample_rate: SampleRate,
     /// The file's own number of channels, before mixing.
     pub channels: usize,
-    /// Length in seconds as the file states it, if it does.
+    /// Length in seconds as the file states it. MP3 without a Xing or VBRI tag and ADTS do not.
     pub duration_seconds: Option<f64>,
     /// Damaged packets passed over so far.
     pub skipped_packets: usize,
-    /// Whether the file ended before its own structure says it should.
+    /// Whether less was heard, damaged packets included, than the file's own structure says there is: it was cut
+    /// off, or so damaged that whole stretches were lost. A file that does not state its length (see
+    /// `duration_seconds`) is never said to be.
     pub truncated: bool,
 }
 
@@ -51,6 +58,17 @@ pub struct AudioReader {
     ended: bool,
 }
 
+impl fmt::Debug for AudioReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AudioReader")
+            .field("path", &self.path)
+            .field("rate", &self.rate)
+            .field("info", self.info())
+            .field("ended", &self.ended)
+            .finish_non_exhaustive()
+    }
+}
+
 impl AudioReader {
     /// Opens a file to hear it at `rate`.
     ///
@@ -60,11 +78,30 @@ impl AudioReader {
     ///
     /// Any [`AudioError`]; each names the file, what is wrong with it and what to do.
     pub fn open(path: &Path, rate: SampleRate) -> Result<Self, AudioError> {
-        let mut decoder = Decoder::open(path)?;
+        Self::new(Box::new(open_file(path)?), path, rate)
+    }
+
+    /// Hears what `reader` holds, from its first byte to its last, at `rate`; errors name it `name`.
+    ///
+    /// # Errors
+    ///
+    /// As [`AudioReader::open`].
+    pub fn from_reader(
+        reader: impl Read + Seek + Send + Sync + 'static,
+        name: &Path,
+        rate: SampleRate,
+    ) -> Result<Self, AudioError> {
+        Self::new(Box::new(reader), name, rate)
+    }
+
+    fn new(stream: Box<dyn Stream>, path: &Path, rate: SampleRate) -> Result<Self, AudioError> {
+        let mut decoder = Decoder::open(stream, path, TimeLimit::default())?;
         let mut mono = Vec::new();
+        decoder.work();
         let Some(native) = decoder.next_block(&mut mono)? else {
             return Err(AudioError::NoAudio { path: path.to_path_buf() });
         };
+        decoder.rest();
         let resampler = resampler(path, native, rate)?;
         Ok(Self {
             path: path.to_path_buf(),
@@ -78,6 +115,11 @@ impl AudioReader {
         })
     }
 
+    /// Sets how long the file may keep its listener busy, the time since opening included; before, the default holds.
+    pub fn set_time_limit(&mut self, limit: TimeLimit) {
+        self.decoder.set_time_limit(limit);
+    }
+
     /// Appends the next block of mono samples to `out` and returns how many they are; 0 once, and for good, at the end.
     ///
     /// Full scale is 1; lossy codecs overshoot it a little. A file of `n` samples at its own rate gives
@@ -87,8 +129,17 @@ impl AudioReader {
     ///
     /// [`AudioError::Unreadable`] where the system fails to read on, [`AudioError::NotFinite`] at a sample that is no
     /// number, [`AudioError::UnsupportedCodec`] or [`AudioError::UnsupportedRate`] where a second recording in the file
-    /// cannot be heard.
+    /// cannot be heard, [`AudioError::TookTooLong`] or [`AudioError::TooLarge`] where the rest would cost too much, and
+    /// [`AudioError::Damaged`] where its decoder gives up. After an error, the file has ended.
     pub fn read(&mut self, out: &mut Vec<f32>) -> Result<usize, AudioError> {
+        self.decoder.work();
+        let read = self.try_read(out);
+        self.decoder.rest();
+        self.ended |= read.is_err();
+        read
+    }
+
+    fn try_read(&mut self, out: &mut Vec<f32>) -> Result<usize, AudioError> {
         let before = out.len();
         while !self.ended && out.len() == before {
             if self.waiting {
@@ -131,6 +182,19 @@ pub fn read_all(path: &Path, rate: SampleRate) -> Result<(Vec<f32>, AudioInfo), 
     let mut samples = Vec::new();
     while reader.read(&mut samples)? > 0 {}
     Ok((samples, reader.info().clone()))
+}
+
+fn open_file(path: &Path) -> Result<File, AudioError> {
+    let fail = |source: io::Error| match source.kind() {
+        io::ErrorKind::NotFound => AudioError::NotFound { path: path.to_path_buf() },
+        _ => AudioError::Unreadable { path: path.to_path_buf(), source },
+    };
+    // Looked at before opening: opening a pipe would wait for its other end.
+    let metadata = std::fs::metadata(path).map_err(fail)?;
+    if !metadata.is_file() {
+        return Err(AudioError::NotAFile { path: path.to_path_buf() });
+    }
+    File::open(path).map_err(fail)
 }
 
 fn resampler(path: &Path, from: SampleRate, to: SampleRate) -> Result<Resampler, AudioError> {

@@ -4,6 +4,8 @@
 //! frequencies by a windowed-sinc filter as long as a block. Its block is chosen so that, towards 16 kHz, the
 //! response is flat within 0.1 dB to 7 kHz and the stop-band from 8.5 kHz lies below −60 dB (measured: the tests below).
 
+use std::fmt;
+
 use rubato::{
     Fft, FixedSync, Resampler as _, WindowFunction, audioadapter_buffers::direct::SequentialSlice,
 };
@@ -12,12 +14,17 @@ use leitmotif_models::SampleRate;
 
 /// Filter length in samples of the slower of the two rates, at least: the transition band's width.
 const FILTER: usize = 640;
-/// Rates outside this range belong to broken headers, and their FFT blocks could be large.
+/// Rates outside this range belong to broken headers.
 const RATES: std::ops::RangeInclusive<u32> = 1_000..=768_000;
+/// Samples of the longest block, so that no pair of rates costs more than 32 MiB: rates without a common divisor are
+/// resampled in blocks of two seconds. Whole up to 192,000 Hz.
+const BLOCK: usize = 2 * 192_000;
 
-/// A rate outside 1,000 to 768,000 Hz.
+/// A rate outside 1,000 to 768,000 Hz, or one above 192,000 Hz that is not in a simple ratio to the other rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a rate of {0} Hz is not supported; it must lie between 1,000 and 768,000 Hz")]
+#[error(
+    "a rate of {0} Hz is not supported; it must lie between 1,000 and 192,000 Hz, or be a round number up to 768,000 Hz"
+)]
 pub struct UnsupportedRate(pub u32);
 
 /// Resamples a mono stream from one rate to another, piece by piece, with flat memory.
@@ -45,12 +52,20 @@ struct Filter {
     delay: usize,
 }
 
+impl fmt::Debug for Resampler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { from, to, taken, given, filter: _ } = self;
+        write!(f, "Resampler({from} Hz to {to} Hz, {taken} samples taken, {given} given)")
+    }
+}
+
 impl Resampler {
     /// A resampler between two rates.
     ///
     /// # Errors
     ///
-    /// [`UnsupportedRate`] with the first rate outside 1,000 to 768,000 Hz.
+    /// [`UnsupportedRate`] with the first rate outside 1,000 to 768,000 Hz, else with the higher one if it lies above
+    /// 192,000 Hz and the ratio of the two would need more than 32 MiB.
     pub fn new(from: SampleRate, to: SampleRate) -> Result<Self, UnsupportedRate> {
         for rate in [from.0, to.0] {
             if !RATES.contains(&rate) {
@@ -99,6 +114,9 @@ impl Filter {
         // Even blocks on both sides make the delay, half of a block, a whole number of samples on both.
         let units = FILTER.div_ceil(unit_in.min(unit_out)).next_multiple_of(2);
         let block_in = unit_in * units;
+        if block_in.max(unit_out * units) > BLOCK {
+            return Err(UnsupportedRate(from.max(to)));
+        }
         let fft = Fft::new_custom(
             from as usize,
             to as usize,

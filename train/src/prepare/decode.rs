@@ -1,7 +1,5 @@
 //! One file to the whole clips of one song.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use leitmotif::audio::{AudioError, AudioReader};
 use leitmotif::store::quantize;
 use leitmotif_models::SampleRate;
@@ -27,16 +25,6 @@ pub(super) struct Song {
 
 /// Decodes `track`; `Ok(None)` when `stopped` says so.
 pub(super) fn song(
-    track: &Track,
-    clip_samples: usize,
-    stopped: &dyn Fn() -> bool,
-) -> Result<Option<Song>, Reason> {
-    // Decoders meet arbitrary bytes; a panic over one file must not end the preparation of all the others.
-    catch_unwind(AssertUnwindSafe(|| decode(track, clip_samples, stopped)))
-        .unwrap_or_else(|_| Err(Reason::Unreadable { why: "the decoder gave up on it".to_owned() }))
-}
-
-fn decode(
     track: &Track,
     clip_samples: usize,
     stopped: &dyn Fn() -> bool,

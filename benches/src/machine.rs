@@ -1,0 +1,46 @@
+//! What a result was measured on.
+
+use std::fs;
+use std::process::Command;
+
+use serde::Serialize;
+
+/// The facts that belong beside every number.
+#[derive(Debug, Clone, Serialize)]
+pub struct Machine {
+    /// The processor, as the system names it.
+    pub processor: String,
+    /// Processors that may be used.
+    pub cores: usize,
+    /// Commit that was measured, with `+` where files differed from it.
+    pub commit: String,
+    /// Day of the measurement, `YYYY-MM-DD`.
+    pub date: String,
+}
+
+impl Machine {
+    /// Asks the system; what it does not tell is `unknown`.
+    pub fn here() -> Self {
+        let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let processor = cpu
+            .lines()
+            .find_map(|line| line.strip_prefix("model name"))
+            .and_then(|rest| rest.split_once(':'))
+            .map_or("unknown".to_owned(), |(_, name)| name.trim().to_owned());
+        let changed = said("git", &["status", "--porcelain", "--untracked-files=no"]);
+        let mark = if changed.is_some_and(|changes| !changes.is_empty()) { "+" } else { "" };
+        let commit = said("git", &["rev-parse", "--short", "HEAD"]);
+        Machine {
+            processor,
+            cores: std::thread::available_parallelism().map_or(0, usize::from),
+            commit: commit.map_or("unknown".to_owned(), |commit| commit + mark),
+            date: said("date", &["-u", "+%F"]).unwrap_or_else(|| "unknown".to_owned()),
+        }
+    }
+}
+
+fn said(program: &str, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(arguments).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| text.trim().to_owned())
+}

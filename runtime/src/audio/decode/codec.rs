@@ -1,0 +1,189 @@
+//! Packets to the mean of their channels, by symphonia's decoders and by Opus'.
+
+use std::{io, path::Path};
+
+use leitmotif_models::SampleRate;
+use symphonia::core::{
+    audio::{Audio, AudioBuffer, GenericAudioBufferRef, conv::IntoSample, sample::Sample},
+    codecs::audio::{
+        AudioCodecId, AudioCodecParameters, AudioDecoder, AudioDecoderOptions,
+        well_known::{self, CODEC_ID_AAC, CODEC_ID_OPUS},
+    },
+    errors::Error as SymphoniaError,
+    packet::Packet,
+};
+
+#[cfg(feature = "opus")]
+use crate::audio::opus::{self, Opus};
+use crate::audio::{AudioError, aac};
+
+/// Frames a decoder may make room for before the first packet; one grows its buffers where a packet holds more.
+const ROOM: u64 = 65_536;
+
+/// A decoder of packets.
+pub(super) enum Codec {
+    Symphonia(Box<dyn AudioDecoder>),
+    #[cfg(feature = "opus")]
+    Opus(Box<Opus>),
+}
+
+/// Why a packet gave no samples.
+pub(super) enum Failure {
+    /// The packet is damaged; the next may not be.
+    Packet(String),
+    /// The system failed.
+    System(io::Error),
+}
+
+impl Codec {
+    /// A decoder of what `parameters` describe.
+    pub(super) fn new(
+        path: &Path,
+        parameters: &AudioCodecParameters,
+        in_mp4: bool,
+    ) -> Result<Self, AudioError> {
+        if parameters.codec == CODEC_ID_OPUS {
+            return opus(path, parameters, in_mp4);
+        }
+        let name = name(parameters);
+        if parameters.codec == CODEC_ID_AAC
+            && let Some(kind) = parameters.extra_data.as_deref().and_then(aac::beyond_lc)
+        {
+            return Err(unsupported(path, kind));
+        }
+        let mut parameters = parameters.clone();
+        parameters.max_frames_per_packet =
+            parameters.max_frames_per_packet.map(|frames| frames.min(ROOM));
+        // Delay and padding are cut by the decoders, as far as the container tells them; of MP3 we know more.
+        let options = AudioDecoderOptions::default().gapless(!is_mpeg(parameters.codec));
+        let decoder = symphonia::default::get_codecs().make_audio_decoder(&parameters, &options);
+        decoder.map(Codec::Symphonia).map_err(|error| match error {
+            SymphoniaError::Unsupported(what) => unsupported(path, format!("{name} ({what})")),
+            error => AudioError::Damaged { path: path.to_path_buf(), reason: error.to_string() },
+        })
+    }
+
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Codec::Symphonia(decoder) => decoder.codec_info().short_name,
+            #[cfg(feature = "opus")]
+            Codec::Opus(_) => "opus",
+        }
+    }
+
+    /// Drops nothing at the start that the codec's own header asks to drop: the container does.
+    pub(super) fn keep_start(&mut self) {
+        match self {
+            Codec::Symphonia(_) => {}
+            #[cfg(feature = "opus")]
+            Codec::Opus(decoder) => decoder.keep_start(),
+        }
+    }
+
+    /// Decodes a packet, appends the mean of its channels to `mono`, and says its rate and number of channels.
+    pub(super) fn decode(
+        &mut self,
+        packet: &Packet,
+        mono: &mut Vec<f32>,
+    ) -> Result<(SampleRate, usize), Failure> {
+        match self {
+            Codec::Symphonia(decoder) => {
+                let block = decoder.decode(packet).map_err(|error| match error {
+                    SymphoniaError::IoError(error) if !super::is_end(&error) => {
+                        Failure::System(error)
+                    }
+                    error => Failure::Packet(error.to_string()),
+                })?;
+                mix(&block, mono);
+                Ok((SampleRate(block.spec().rate()), block.num_planes()))
+            }
+            #[cfg(feature = "opus")]
+            Codec::Opus(decoder) => {
+                let trim = packet.trim_end.get();
+                decoder.decode(&packet.data, trim, mono).map_err(Failure::Packet)?;
+                Ok((opus::RATE, decoder.channels()))
+            }
+        }
+    }
+}
+
+#[cfg(feature = "opus")]
+fn opus(path: &Path, parameters: &AudioCodecParameters, in_mp4: bool) -> Result<Codec, AudioError> {
+    let head = parameters.extra_data.as_deref().unwrap_or_default();
+    let opus = if in_mp4 { Opus::in_mp4(head) } else { Opus::new(head) };
+    opus.map(|opus| Codec::Opus(Box::new(opus)))
+        .map_err(|reason| unsupported(path, format!("Opus ({reason})")))
+}
+
+#[cfg(not(feature = "opus"))]
+fn opus(path: &Path, _: &AudioCodecParameters, _: bool) -> Result<Codec, AudioError> {
+    let advice = "build with the feature `opus`, or convert it to FLAC, WAV, MP3, Vorbis or AAC-LC";
+    let path = path.to_path_buf();
+    Err(AudioError::UnsupportedCodec { path, codec: "Opus".to_owned(), advice: advice.to_owned() })
+}
+
+/// A name for the codecs that people meet and that are not decoded.
+fn name(parameters: &AudioCodecParameters) -> String {
+    match parameters.codec {
+        CODEC_ID_AAC => "AAC".to_owned(),
+        well_known::CODEC_ID_AC3 => "AC-3".to_owned(),
+        well_known::CODEC_ID_EAC3 => "E-AC-3".to_owned(),
+        well_known::CODEC_ID_SPEEX => "Speex".to_owned(),
+        other => format!("codec {other}"),
+    }
+}
+
+pub(super) fn unsupported(path: &Path, codec: String) -> AudioError {
+    let advice = "convert it to FLAC, WAV, MP3, Vorbis or AAC-LC".to_owned();
+    AudioError::UnsupportedCodec { path: path.to_path_buf(), codec, advice }
+}
+
+fn is_mpeg(codec: AudioCodecId) -> bool {
+    use well_known::{CODEC_ID_MP1, CODEC_ID_MP2, CODEC_ID_MP3};
+    [CODEC_ID_MP1, CODEC_ID_MP2, CODEC_ID_MP3].contains(&codec)
+}
+
+pub(super) fn is_float_pcm(parameters: &AudioCodecParameters) -> bool {
+    use well_known::{
+        CODEC_ID_PCM_F32BE, CODEC_ID_PCM_F32LE, CODEC_ID_PCM_F64BE, CODEC_ID_PCM_F64LE,
+    };
+    [CODEC_ID_PCM_F32BE, CODEC_ID_PCM_F32LE, CODEC_ID_PCM_F64BE, CODEC_ID_PCM_F64LE]
+        .contains(&parameters.codec)
+}
+
+/// The mean of a block's channels, appended to `mono`.
+fn mix(block: &GenericAudioBufferRef<'_>, mono: &mut Vec<f32>) {
+    match block {
+        GenericAudioBufferRef::U8(buffer) => mean(buffer, mono),
+        GenericAudioBufferRef::U16(buffer) => mean(buffer, mono),
+        GenericAudioBufferRef::U24(buffer) => mean(buffer, mono),
+        GenericAudioBufferRef::U32(buffer) => mean(buffer, mono),
+        GenericAudioBufferRef::S8(buffer) => mean(buffer, mono),
+        GenericAudioBufferRef::S16(buffer) => mean(buffer, mono),
+        GenericAudioBufferRef::S24(buffer) => mean(buffer, mono),
+        GenericAudioBufferRef::S32(buffer) => mean(buffer, mono),
+        GenericAudioBufferRef::F32(buffer) => mean(buffer, mono),
+        GenericAudioBufferRef::F64(buffer) => mean(buffer, mono),
+    }
+}
+
+fn mean<S: Sample + IntoSample<f32>>(buffer: &AudioBuffer<S>, mono: &mut Vec<f32>) {
+    let mut planes = buffer.iter_planes();
+    let Some(first) = planes.next() else { return };
+    let start = mono.len();
+    mono.extend(first.iter().map(|&sample| IntoSample::<f32>::into_sample(sample)));
+    let channels = buffer.num_planes();
+    if channels == 1 {
+        return;
+    }
+    let sums = mono.get_mut(start..).unwrap_or_default();
+    for plane in planes {
+        for (sum, &sample) in sums.iter_mut().zip(plane) {
+            *sum += IntoSample::<f32>::into_sample(sample);
+        }
+    }
+    let share = 1.0 / channels as f32;
+    for sum in sums {
+        *sum *= share;
+    }
+}

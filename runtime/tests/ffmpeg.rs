@@ -1,0 +1,311 @@
+//! The ears against ffmpeg on a minute of music (`data/music/README.md`): decoding, channels, covers, resampling.
+//!
+//! ffmpeg encodes the minute with every codec, then both decode it, and the difference is measured at the file's own
+//! rate. What is measured is printed: `cargo test --all-features --test ffmpeg -- --nocapture`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops at the first surprise"
+)]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::LazyLock,
+};
+
+use leitmotif::audio::{AudioError, AudioReader, Resampler, read_all};
+use leitmotif_models::SampleRate;
+use tempfile::TempDir;
+
+/// Runs ffmpeg and returns what it writes to its standard output.
+fn ffmpeg(arguments: &[&str]) -> Vec<u8> {
+    let output = Command::new("ffmpeg")
+        .args(["-hide_banner", "-nostdin", "-loglevel", "error", "-y"])
+        .args(arguments)
+        .output()
+        .unwrap_or_else(|error| {
+            panic!("ffmpeg does not run ({error}); `make doctor` says what brings it, on Debian: apt-get install ffmpeg")
+        });
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "ffmpeg {}: {complaint}", arguments.join(" "));
+    output.stdout
+}
+
+struct Material {
+    folder: TempDir,
+    /// A minute of stereo at 44,100 Hz in 24 bits.
+    music: PathBuf,
+}
+
+static MATERIAL: LazyLock<Material> = LazyLock::new(|| {
+    let folder = tempfile::tempdir().unwrap();
+    let music = folder.path().join("music.wav");
+    let origin = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/music/snodom.ogg");
+    ffmpeg(&["-i", text(&origin), "-c:a", "pcm_s24le", text(&music)]);
+    Material { folder, music }
+});
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// Encodes the minute, or what ffmpeg's filter makes of it.
+fn encode(name: &str, options: &[&str]) -> PathBuf {
+    let path = MATERIAL.folder.path().join(name);
+    ffmpeg(&[&["-i", text(&MATERIAL.music)], options, &[text(&path)]].concat());
+    path
+}
+
+/// What ffmpeg hears: all samples of all channels in turn, then their plain mean.
+fn ffmpeg_hears(path: &Path, channels: usize) -> Vec<f32> {
+    let bytes = ffmpeg(&["-i", text(path), "-map", "0:a:0", "-f", "f32le", "-"]);
+    let samples: Vec<f32> =
+        bytes.chunks_exact(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap())).collect();
+    let mean = |frame: &[f32]| frame.iter().sum::<f32>() / channels as f32;
+    samples.chunks_exact(channels).map(mean).collect()
+}
+
+/// Signal-to-difference of the common part in decibels, where `other` is late by `late` samples.
+fn fidelity(signal: &[f32], other: &[f32], late: isize) -> f64 {
+    let signal = &signal[(-late).max(0) as usize..];
+    let other = &other[late.max(0) as usize..];
+    let (mut power, mut difference) = (0.0, 0.0);
+    for (&a, &b) in signal.iter().zip(other) {
+        power += f64::from(a).powi(2);
+        difference += (f64::from(a) - f64::from(b)).powi(2);
+    }
+    10.0 * (power / difference.max(power * 1e-20)).log10()
+}
+
+/// The lag of at most 2,500 samples at which two recordings agree best, judged by five seconds of them.
+fn lag(signal: &[f32], other: &[f32]) -> isize {
+    let part = |samples: &[f32]| {
+        samples[200_000.min(samples.len() / 2)..]
+            .iter()
+            .take(220_000)
+            .step_by(7)
+            .copied()
+            .collect::<Vec<_>>()
+    };
+    let reference = &signal[200_000.min(signal.len() / 2)..];
+    let _ = part;
+    (-2_500..=2_500)
+        .max_by(|&a, &b| {
+            let score = |late: isize| -> f64 {
+                let start = 200_000.min(other.len() / 2) as isize + late;
+                let other = &other[start as usize..];
+                reference.iter().zip(other).take(40_000).map(|(&a, &b)| f64::from(a * b)).sum()
+            };
+            score(a).total_cmp(&score(b))
+        })
+        .unwrap()
+}
+
+/// One way of encoding, and what is expected of it.
+struct Case {
+    name: &'static str,
+    options: &'static [&'static str],
+    codec: &'static str,
+    rate: u32,
+    channels: usize,
+    /// Samples that we hear more than ffmpeg, at the start and in all.
+    late: isize,
+    longer: isize,
+    /// Least signal-to-difference in decibels.
+    floor: f64,
+}
+
+const STEREO: Case = Case {
+    name: "",
+    options: &[],
+    codec: "",
+    rate: 44_100,
+    channels: 2,
+    late: 0,
+    longer: 0,
+    floor: 0.0,
+};
+
+/// Encodes, decodes both ways, compares.
+fn check(case: &Case) {
+    let path = encode(case.name, case.options);
+    let (ours, info) = read_all(&path, SampleRate(case.rate)).unwrap();
+    let theirs = ffmpeg_hears(&path, case.channels);
+    let late = lag(&theirs, &ours);
+    let found = fidelity(&theirs, &ours, late);
+    let longer = ours.len() as isize - theirs.len() as isize;
+    println!(
+        "{:28} {:10} {:7} samples, {longer:+5}, {late:+5} late, {found:6.1} dB",
+        case.name,
+        info.codec,
+        ours.len()
+    );
+    let Case { name, codec, rate, channels, .. } = *case;
+    assert_eq!(info.codec, codec, "{name}");
+    assert_eq!((info.sample_rate.0, info.channels), (rate, channels), "{name}");
+    assert_eq!((info.skipped_packets, info.truncated), (0, false), "{name}");
+    assert_eq!((longer, late), (case.longer, case.late), "{name}: longer and late by");
+    assert!(found >= case.floor, "{name}: {found:.1} dB");
+}
+
+#[test]
+fn lossless_codecs_are_heard_as_ffmpeg_hears_them() {
+    let case = |name, options, codec| Case { name, options, codec, floor: 120.0, ..STEREO };
+    check(&case("s16.flac", &["-c:a", "flac", "-sample_fmt", "s16"], "flac"));
+    check(&case("s24.flac", &["-c:a", "flac", "-sample_fmt", "s32"], "flac"));
+    check(&case("s16.ogg", &["-c:a", "flac", "-sample_fmt", "s16"], "flac"));
+    check(&case("u8.wav", &["-c:a", "pcm_u8"], "pcm_u8"));
+    check(&case("s16.wav", &["-c:a", "pcm_s16le"], "pcm_s16le"));
+    check(&case("s24.wav", &["-c:a", "pcm_s24le"], "pcm_s24le"));
+    check(&case("s32.wav", &["-c:a", "pcm_s32le"], "pcm_s32le"));
+    check(&case("f32.wav", &["-c:a", "pcm_f32le"], "pcm_f32le"));
+    check(&case("f64.wav", &["-c:a", "pcm_f64le"], "pcm_f64le"));
+    check(&case("s16.aiff", &["-c:a", "pcm_s16be"], "pcm_s16be"));
+    check(&case("alac.m4a", &["-c:a", "alac"], "alac"));
+}
+
+#[test]
+fn mp3_is_heard_as_ffmpeg_hears_it() {
+    const LAME: &str = "libmp3lame";
+    let case = |name, options| Case { name, options, codec: "mp3", floor: 80.0, ..STEREO };
+    check(&case("cbr.mp3", &["-c:a", LAME, "-b:a", "128k"]));
+    check(&case("vbr.mp3", &["-c:a", LAME, "-q:a", "2"]));
+    check(&case(
+        "cbr-no-tag.mp3",
+        &["-c:a", LAME, "-b:a", "128k", "-write_xing", "0", "-id3v2_version", "0"],
+    ));
+    check(&case("vbr-no-tag.mp3", &["-c:a", LAME, "-q:a", "2", "-write_xing", "0"]));
+    let slow = Case {
+        rate: 22_050,
+        channels: 1,
+        ..case("mpeg2.mp3", &["-c:a", LAME, "-ar", "22050", "-ac", "1"])
+    };
+    check(&slow);
+    check(&Case { codec: "mp2", ..case("layer2.mp2", &["-c:a", "mp2", "-b:a", "192k"]) });
+}
+
+#[test]
+fn vorbis_is_heard_as_ffmpeg_hears_it() {
+    check(&Case {
+        name: "vorbis.ogg",
+        options: &["-c:a", "libvorbis"],
+        codec: "vorbis",
+        floor: 80.0,
+        ..STEREO
+    });
+}
+
+#[test]
+fn aac_is_heard_as_ffmpeg_hears_it() {
+    // Without noise substitution, which every decoder draws for itself.
+    const LC: [&str; 4] = ["-c:a", "aac", "-aac_pns", "0"];
+    let case = |name, options| Case { name, options, codec: "aac", floor: 80.0, ..STEREO };
+    check(&case("lc.m4a", &["-c:a", "aac", "-aac_pns", "0"]));
+    check(&case("fast-start.m4a", &["-c:a", "aac", "-aac_pns", "0", "-movflags", "+faststart"]));
+    check(&case("lc.aac", &["-c:a", "aac", "-aac_pns", "0"]));
+    let path = encode("surround.m4a", &[&LC[..], &["-ac", "6"]].concat());
+    let error = read_all(&path, SampleRate::NETWORK).unwrap_err();
+    assert!(matches!(error, AudioError::UnsupportedCodec { .. }), "{error}");
+    assert!(error.to_string().contains("AAC-LC with 6 channels"), "{error}");
+}
+
+#[cfg(feature = "opus")]
+#[test]
+fn opus_is_heard_as_ffmpeg_hears_it() {
+    let case =
+        |name, options| Case { name, options, codec: "opus", rate: 48_000, floor: 60.0, ..STEREO };
+    check(&case("opus.opus", &["-c:a", "libopus", "-b:a", "96k"]));
+    check(&case("opus.mp4", &["-c:a", "libopus", "-b:a", "96k"]));
+    check(&Case {
+        channels: 1,
+        ..case(
+            "speech.opus",
+            &["-c:a", "libopus", "-b:a", "16k", "-application", "voip", "-ac", "1"],
+        )
+    });
+}
+
+/// Eight channels that differ: the music's two, louder and softer.
+const EIGHT: &str = "pan=7.1|c0=c0|c1=c1|c2=0.5*c0+0.2*c1|c3=0.1*c0|c4=0.7*c1|c5=-0.4*c0|c6=0.3*c1|c7=0.6*c0-0.6*c1";
+
+#[test]
+fn eight_channels_are_heard_as_their_mean() {
+    let case =
+        |name, options, codec, floor| Case { name, options, codec, floor, channels: 8, ..STEREO };
+    check(&case("eight.wav", &["-af", EIGHT, "-c:a", "pcm_s16le"], "pcm_s16le", 120.0));
+    check(&case(
+        "eight.flac",
+        &["-af", EIGHT, "-c:a", "flac", "-sample_fmt", "s16"],
+        "flac",
+        120.0,
+    ));
+    check(&case("eight.ogg", &["-af", EIGHT, "-c:a", "libvorbis"], "vorbis", 80.0));
+    #[cfg(feature = "opus")]
+    check(&Case {
+        rate: 48_000,
+        ..case(
+            "eight.opus",
+            &["-af", EIGHT, "-c:a", "libopus", "-mapping_family", "1"],
+            "opus",
+            60.0,
+        )
+    });
+}
+
+#[test]
+fn covers_are_passed_over() {
+    let cover = MATERIAL.folder.path().join("cover.png");
+    ffmpeg(&["-f", "lavfi", "-i", "testsrc=size=1200x1200", "-frames:v", "1", text(&cover)]);
+    for (name, codec) in
+        [("covered.flac", "flac"), ("covered.m4a", "aac"), ("covered.mp3", "libmp3lame")]
+    {
+        let bare = encode(&format!("bare-{name}"), &["-t", "5", "-c:a", codec]);
+        let covered = MATERIAL.folder.path().join(name);
+        ffmpeg(&[
+            "-i",
+            text(&bare),
+            "-i",
+            text(&cover),
+            "-map",
+            "0:a",
+            "-map",
+            "1:v",
+            "-c",
+            "copy",
+            "-disposition:v",
+            "attached_pic",
+            text(&covered),
+        ]);
+        let larger = fs::metadata(&covered).unwrap().len() - fs::metadata(&bare).unwrap().len();
+        assert!(larger > 10_000, "{name} has a cover");
+        let heard = |path: &Path| read_all(path, SampleRate(44_100)).unwrap().0;
+        assert!(heard(&covered) == heard(&bare), "{name}");
+    }
+}
+
+#[test]
+fn resampling_agrees_with_ffmpegs() {
+    // soxr at 28 bits, where ffmpeg has it; else its own resampler with a filter as long as ours.
+    let has_soxr = String::from_utf8(ffmpeg(&["-buildconf"])).unwrap().contains("enable-libsoxr");
+    let filter = if has_soxr {
+        "aresample=16000:resampler=soxr:precision=28"
+    } else {
+        "aresample=16000:resampler=swr:filter_size=256:phase_shift=12:cutoff=0.93"
+    };
+    println!("against {filter}");
+    for rate in ["44100", "48000", "32000", "22050", "11025", "8000", "96000"] {
+        let path = encode(&format!("{rate}.wav"), &["-ac", "1", "-ar", rate, "-c:a", "pcm_f32le"]);
+        let (ours, _) = read_all(&path, SampleRate::NETWORK).unwrap();
+        let resampled = MATERIAL.folder.path().join(format!("{rate}-16000.wav"));
+        ffmpeg(&["-i", text(&path), "-af", filter, "-c:a", "pcm_f32le", text(&resampled)]);
+        let theirs = ffmpeg_hears(&resampled, 1);
+        let found = fidelity(&theirs, &ours, 0);
+        let longer = ours.len() as isize - theirs.len() as isize;
+        println!("{rate:>6} Hz: {} samples, {longer:+}, {found:.1} dB", ours.len());
+        assert!(longer.abs() <= 1, "{rate} Hz: {longer}");
+        assert!(found >= 40.0, "{rate} Hz: {found:.1} dB");
+    }
+}
