@@ -35,11 +35,8 @@
 mod aac;
 mod decode;
 mod error;
-<<<<<<< HEAD
 mod files;
-=======
 mod limit;
->>>>>>> ears
 mod mp4;
 #[cfg(feature = "opus")]
 mod opus;
@@ -49,11 +46,8 @@ mod segments;
 mod source;
 
 pub use error::AudioError;
-<<<<<<< HEAD
 pub use files::MusicFiles;
-=======
 pub use limit::TimeLimit;
->>>>>>> ears
 pub use reader::{AudioInfo, AudioReader, read_all};
 pub use resample::{Resampler, UnsupportedRate};
 pub use segments::Segmenter;
