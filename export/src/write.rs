@@ -221,6 +221,10 @@ mod tests {
         fs::write(&path, "other").unwrap();
         assert!(matches!(staged.publish(), Err(ExportError::Exists { .. })));
         assert_eq!(fs::read(&path).unwrap(), b"other");
+        // Nor one that comes after the last look.
+        let temporary = write_beside(&path, b"new").unwrap();
+        assert!(matches!(put(&path, temporary, false), Err(ExportError::Exists { .. })));
+        assert_eq!(fs::read(&path).unwrap(), b"other");
     }
 
     /// Stages `a` and `b` over an old `a` where `replace`, lets the rename of one of them fail, and expects the state before.

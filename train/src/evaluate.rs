@@ -199,6 +199,16 @@ mod tests {
     }
 
     #[test]
+    fn a_clip_weighs_as_many_as_its_mean_is_of() {
+        let mut answer = Answer::new(2);
+        answer.segments = 12;
+        answer.add(&[1.0, 0.0]);
+        answer.add(&[0.0, 1.0]);
+        let made = answer.prediction("clip".to_owned(), "song".to_owned(), 0);
+        assert_eq!((made.weight, made.segments, made.probabilities), (2, 12, vec![0.5, 0.5]));
+    }
+
+    #[test]
     fn batches_hold_windows_of_one_length_within_the_limit() {
         let network = Network::preset("example").unwrap();
         let windows: Vec<Window> = [2, 2, 2, 1, 2]
