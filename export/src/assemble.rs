@@ -23,7 +23,8 @@ const OPSET: u32 = 13;
 const IR_VERSION: i64 = 7;
 
 /// What one call may take. The rule of [`Card::max_seconds_per_call`]: so many segments that the cut samples with their
-/// indices and the two largest neighbouring feature maps fit in here, but at least one window of an LSTM.
+/// indices and the two largest neighbouring feature maps fit in here, but at least one window of an LSTM, and no more
+/// than a card may say.
 const CALL_BYTES: u64 = 512 << 20;
 
 /// A cut sample is four bytes, its index eight.
@@ -72,13 +73,17 @@ pub(crate) fn graph(
             let last = graph.node("Gather", "sequence.probabilities", &inputs, &axis);
             graph.output(last, "probabilities", &per_class, "after the last segment");
             graph.output(x.probabilities, SEGMENTS, &per_segment, "after segments 0 to this one");
-            let h = x.state.map_or(x.embedding, |state| state.h);
-            graph.output(h, "embedding", &per_unit, "last hidden state");
+            graph.output(
+                x.last_h.unwrap_or(x.embedding),
+                "embedding",
+                &per_unit,
+                "last hidden state",
+            );
         }
         GraphKind::Segment => segment_outputs(&mut graph, &x, &per_class, &per_unit),
         GraphKind::Step => {
             segment_outputs(&mut graph, &x, &per_class, &per_unit);
-            if let Some(State { h, c }) = x.state {
+            if let (Some(h), Some(c)) = (x.last_h, x.last_c) {
                 graph.output(h, "h_next", &per_unit, "hidden state after this segment");
                 graph.output(c, "c_next", &per_unit, "cell state after this segment");
             }
@@ -116,7 +121,7 @@ fn doc(kind: GraphKind) -> &'static str {
 }
 
 /// The card of the graph of `kind` called `name`.
-pub(crate) fn card(checkpoint: &Checkpoint, sha256: &str, kind: GraphKind, name: &str) -> Card {
+pub(crate) fn card(checkpoint: &Checkpoint, kind: GraphKind, name: &str) -> Card {
     let run = checkpoint.run();
     let network = &run.network;
     let mut tools = run.tools.clone();
@@ -142,7 +147,7 @@ pub(crate) fn card(checkpoint: &Checkpoint, sha256: &str, kind: GraphKind, name:
         seed: run.seed,
         epoch: run.epoch,
         tools,
-        weights_sha256: sha256.to_owned(),
+        weights_sha256: checkpoint.weights().sha256().to_owned(),
         golden: golden(checkpoint, kind),
     }
 }
@@ -186,7 +191,9 @@ fn max_seconds(network: &Network, classes: usize, kind: GraphKind) -> f64 {
         }
     };
     let cut = BYTES_PER_CUT_SAMPLE * network.segment as u64;
-    let segments = (CALL_BYTES / (cut + network.costs(classes).peak_bytes())).max(least as u64);
+    let bytes = cut.saturating_add(network.costs(classes).peak_bytes());
+    let most = network.segments_in(Network::MOST_CLIP_SAMPLES) as u64;
+    let segments = (CALL_BYTES / bytes).min(most).max(least as u64);
     let samples = (segments - 1).saturating_mul(network.hop as u64);
     SampleRate::NETWORK.seconds(samples.saturating_add(network.segment as u64))
 }
@@ -208,5 +215,55 @@ fn golden(checkpoint: &Checkpoint, kind: GraphKind) -> Golden {
         input: GoldenInput { seed: run.golden.seed, samples },
         probabilities: probabilities.into_iter().map(|p| p as f32).collect(),
         tolerance: FP32_TOLERANCE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::*;
+    use crate::fold::fold;
+    use crate::graph::Node;
+
+    fn check(kind: GraphKind) {
+        let folder = format!("tests/data/tiny-{}", kind.head());
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+        let checkpoint = Checkpoint::open(&folder).unwrap();
+        let (network, classes) = (&checkpoint.run().network, checkpoint.run().classes.len());
+        let layers = fold(&network.steps(classes), checkpoint.weights()).unwrap();
+        let graph = graph(network, classes, &layers, kind).unwrap();
+        let nodes: Vec<Node> = graph.nodes().collect();
+        let mut used: BTreeSet<String> = nodes.iter().flat_map(|n| n.inputs.clone()).collect();
+        used.extend(graph.outputs.iter().map(|port| port.name.clone()));
+        let constants = graph.constants().map(|(name, _)| name);
+        let made = nodes.iter().flat_map(|n| n.outputs.clone()).chain(constants);
+        for value in made.filter(|name| !name.is_empty()) {
+            assert!(used.contains(&value), "{}: nothing uses {value}", kind.name());
+        }
+        for (i, node) in nodes.iter().enumerate() {
+            let same = |other: &Node| {
+                (other.operator, &other.inputs, &other.attributes)
+                    == (node.operator, &node.inputs, &node.attributes)
+            };
+            assert!(!nodes[..i].iter().any(same), "{}: {node:?} stands twice", kind.name());
+        }
+    }
+
+    #[test]
+    fn no_graph_computes_anything_twice_or_in_vain() {
+        for kind in [GraphKind::Clip, GraphKind::Segment, GraphKind::Sequence, GraphKind::Step] {
+            check(kind);
+        }
+    }
+
+    #[test]
+    fn one_call_takes_no_more_than_a_card_may_say() {
+        let network = "name = \"sparse\"\nsegment = 3\nhop = 16777216\nwindow = 2\n\
+            blocks = [{ filters = 1, stride = 3 }]\nhead = { kind = \"dense\", units = 1 }";
+        let network = Network::from_toml(network).unwrap();
+        let seconds = max_seconds(&network, 2, GraphKind::Clip);
+        assert_eq!(seconds, SampleRate::NETWORK.seconds(3 * (1 << 24) + 3));
     }
 }

@@ -1,19 +1,19 @@
 //! A checkpoint folder as the exporter reads it: `run.json`, `weights.safetensors` and `probe.safetensors`.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use leitmotif_models::RunRecord;
 use ndarray::{Array2, Array3};
 
-use crate::weights::{Expected, Tensors};
+use crate::weights::{Expected, Tensors, misfit};
 use crate::{ExportError, TensorProblem};
 
-/// The record and the probe of a checkpoint; the weights are read when compiling.
+/// The record, the weights and the probe of a checkpoint, checked.
 #[derive(Debug)]
 pub struct Checkpoint {
-    folder: PathBuf,
     run: RunRecord,
+    weights: Tensors,
     probe: Probe,
 }
 
@@ -28,19 +28,37 @@ pub struct Probe {
 }
 
 impl Checkpoint {
-    /// Reads the record and the probe of the checkpoint in `folder` and checks both.
+    /// Reads the checkpoint in `folder` and checks it.
     ///
     /// # Errors
     /// [`ExportError::Unreadable`], [`ExportError::Run`], [`ExportError::NotSafetensors`], [`ExportError::Tensors`] or
-    /// [`ExportError::NotGolden`], each with its file.
+    /// [`ExportError::NotGolden`], each with its file. Tensors that do not fit are named all at once, those of the weights
+    /// before those of the probe: a network with NaN weights also answers NaN.
     pub fn open(folder: &Path) -> Result<Self, ExportError> {
+        let run = Self::read_run(folder)?;
+        let params = run.network.params(run.classes.len());
+        let expected: Vec<Expected> = params.into_iter().map(Expected::from).collect();
+        let weights = Tensors::read(&folder.join("weights.safetensors"), &expected);
+        let probe = Probe::read(&folder.join("probe.safetensors"), &run);
+        match (weights, probe) {
+            (Ok(weights), Ok(probe)) => Ok(Checkpoint { run, weights, probe }),
+            (Err(ExportError::Tensors { files: mut all }), Err(ExportError::Tensors { files })) => {
+                all.extend(files);
+                Err(ExportError::Tensors { files: all })
+            }
+            (Err(error), _) | (Ok(_), Err(error)) => Err(error),
+        }
+    }
+
+    /// Reads only the record of the checkpoint in `folder`.
+    ///
+    /// # Errors
+    /// [`ExportError::Unreadable`] or [`ExportError::Run`].
+    pub fn read_run(folder: &Path) -> Result<RunRecord, ExportError> {
         let path = folder.join("run.json");
         let text = fs::read_to_string(&path)
             .map_err(|source| ExportError::Unreadable { path: path.clone(), source })?;
-        let run =
-            RunRecord::from_json(&text).map_err(|source| ExportError::Run { path, source })?;
-        let probe = Probe::read(&folder.join("probe.safetensors"), &run)?;
-        Ok(Checkpoint { folder: folder.to_owned(), run, probe })
+        RunRecord::from_json(&text).map_err(|source| ExportError::Run { path, source })
     }
 
     /// The checkpoint's account of itself.
@@ -53,11 +71,9 @@ impl Checkpoint {
         &self.probe
     }
 
-    /// Reads the weights and checks them against the network, all at once.
-    pub(crate) fn weights(&self) -> Result<Tensors, ExportError> {
-        let params = self.run.network.params(self.run.classes.len());
-        let expected: Vec<Expected> = params.into_iter().map(Expected::from).collect();
-        Tensors::read(&self.folder.join("weights.safetensors"), &expected)
+    /// The trained weights, each of the shape that the network needs.
+    pub(crate) fn weights(&self) -> &Tensors {
+        &self.weights
     }
 }
 
@@ -86,7 +102,7 @@ impl Probe {
             expected.splice(..1, [rows]);
             (found != expected).then(|| TensorProblem::Misshapen {
                 name: name.to_owned(),
-                expected,
+                expected: expected.into_iter().map(Some).collect(),
                 found: found.to_vec(),
             })
         };
@@ -98,7 +114,7 @@ impl Probe {
         let problems: Vec<_> =
             shapes.iter().filter_map(|(name, found)| uneven(name, found)).collect();
         if !problems.is_empty() {
-            return Err(ExportError::Tensors { path: path.to_owned(), problems });
+            return Err(misfit(path, problems));
         }
         let probe = Probe {
             waveform: waveform.rows().into_iter().map(|row| row.to_vec()).collect(),

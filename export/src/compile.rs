@@ -1,17 +1,18 @@
 //! From a checkpoint to the bytes of an `.onnx` file, phase by phase.
 
-use std::path::Path;
+use std::collections::BTreeMap;
 
 use leitmotif_models::{Card, GraphKind};
 
 use crate::fold::fold;
 use crate::proto::encode;
-use crate::{Checkpoint, ExportError, assemble, write};
+use crate::{Checkpoint, ExportError, assemble};
 
 /// A compiled graph, complete but not yet in a file.
 #[derive(Clone, Debug)]
 pub struct Artifact {
     card: Card,
+    metadata: BTreeMap<String, String>,
     bytes: Vec<u8>,
 }
 
@@ -32,18 +33,23 @@ pub fn compile(
     if kind.head() != head {
         return Err(ExportError::WrongHead { graph: kind.name().to_owned(), head });
     }
-    let weights = checkpoint.weights()?;
-    let layers = fold(&network.steps(classes), &weights)?;
+    let layers = fold(&network.steps(classes), checkpoint.weights())?;
     let graph = assemble::graph(network, classes, &layers, kind)?;
-    let card = assemble::card(checkpoint, weights.sha256(), kind, name);
-    let bytes = encode(&assemble::model(graph, &card)?)?;
-    Ok(Artifact { card, bytes })
+    let card = assemble::card(checkpoint, kind, name);
+    let model = assemble::model(graph, &card)?;
+    let bytes = encode(&model)?;
+    Ok(Artifact { card, metadata: model.metadata, bytes })
 }
 
 impl Artifact {
     /// The card inside.
     pub fn card(&self) -> &Card {
         &self.card
+    }
+
+    /// The keys and values of `metadata_props`, the card's among them.
+    pub fn metadata(&self) -> &BTreeMap<String, String> {
+        &self.metadata
     }
 
     /// The content of the `.onnx` file.
@@ -54,17 +60,5 @@ impl Artifact {
     /// `NAME.GRAPH.onnx`.
     pub fn file_name(&self) -> String {
         format!("{}.{}.onnx", self.card.name, self.card.graph.name())
-    }
-
-    /// Writes the file to `path` once `accept` has judged it under a temporary name.
-    ///
-    /// # Errors
-    /// Those of [`write_accepted`](crate::write_accepted).
-    pub fn write<E: From<ExportError>>(
-        &self,
-        path: &Path,
-        accept: impl FnOnce(&Path) -> Result<(), E>,
-    ) -> Result<(), E> {
-        write::write_accepted(path, &self.bytes, accept)
     }
 }

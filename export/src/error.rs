@@ -35,12 +35,10 @@ pub enum ExportError {
         reason: String,
     },
     /// Tensors that do not fit the network of `run.json`, all of them.
-    #[error("check: {path} does not fit the network of run.json:{}", listed(problems))]
+    #[error("check: {}", listed(files))]
     Tensors {
-        /// The safetensors file.
-        path: PathBuf,
-        /// Every problem found, in the order of the network's layers, surplus tensors last.
-        problems: Vec<TensorProblem>,
+        /// Each file that does not fit, the weights before the probe.
+        files: Vec<Misfit>,
     },
     /// The golden input of `run.json` is not the first row of the probe.
     #[error(
@@ -58,6 +56,14 @@ pub enum ExportError {
         /// The layer.
         layer: String,
     },
+    /// Weights that were finite and no longer are, with the batch norm in them.
+    #[error(
+        "fold: the weights of {layer} overflow f32 once their batch norm is folded in; its scale is huge or its variance tiny, so take an earlier checkpoint or train with a lower rate"
+    )]
+    Overflow {
+        /// The layer.
+        layer: String,
+    },
     /// A graph that this head does not have.
     #[error("lower: a network with a {head} head has no `{graph}` graph")]
     WrongHead {
@@ -66,14 +72,10 @@ pub enum ExportError {
         /// The head of the network.
         head: HeadKind,
     },
-    /// A graph of another name than the four.
-    #[error("there is no graph `{graph}`; graphs are clip, segment, sequence and step")]
-    UnknownGraph {
-        /// The name given.
-        graph: String,
-    },
     /// A size that the file format cannot hold.
-    #[error("lower: {what} is too large for an ONNX graph")]
+    #[error(
+        "{what} is too large for an ONNX file, which holds less than 2 GiB; describe a smaller network"
+    )]
     TooLarge {
         /// The quantity.
         what: &'static str,
@@ -81,7 +83,7 @@ pub enum ExportError {
     /// The card would not be readable again.
     #[error("assemble: {0}")]
     Card(#[from] CardError),
-    /// Protobuf refused to write the model; it cannot hold 2 GiB or more.
+    /// Protobuf refused to write the model.
     #[error("write: the model cannot be written as protobuf: {reason}")]
     Encode {
         /// What protobuf said.
@@ -95,6 +97,32 @@ pub enum ExportError {
         /// What protobuf said.
         reason: String,
     },
+    /// A file of that name is there, and replacing it was not asked for.
+    #[error(
+        "write: {path} is there already; choose another name or folder, or replace it with --force"
+    )]
+    Exists {
+        /// The file that was to be.
+        path: PathBuf,
+    },
+    /// A folder of that name is there.
+    #[error("write: {path} is a folder; move it away, or choose another name")]
+    InTheWay {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A file that had its name already could not be taken back when a later one failed.
+    #[error(
+        "{failed}; and {path}, which came before it, could not be taken back ({source}): do not use it"
+    )]
+    NotUndone {
+        /// The file that stayed.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+        /// The failure that came first.
+        failed: Box<ExportError>,
+    },
     /// The output could not be written.
     #[error("write: cannot write {path}: {source}")]
     Unwritable {
@@ -105,6 +133,15 @@ pub enum ExportError {
     },
 }
 
+/// A file with the tensors that do not fit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Misfit {
+    /// The safetensors file.
+    pub path: PathBuf,
+    /// Every problem found, in the order of the network's layers, surplus tensors last.
+    pub problems: Vec<TensorProblem>,
+}
+
 /// One tensor that is not what the network needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TensorProblem {
@@ -112,8 +149,8 @@ pub enum TensorProblem {
     Missing {
         /// Name of the tensor.
         name: String,
-        /// Shape that the network needs.
-        shape: Vec<usize>,
+        /// Shape that the network needs; `None` is an axis of any length.
+        shape: Vec<Option<usize>>,
     },
     /// The file has it and the network does not know it.
     Surplus {
@@ -126,8 +163,8 @@ pub enum TensorProblem {
     Misshapen {
         /// Name of the tensor.
         name: String,
-        /// Shape that the network needs.
-        expected: Vec<usize>,
+        /// Shape that the network needs; `None` is an axis of any length.
+        expected: Vec<Option<usize>>,
         /// Shape in the file.
         found: Vec<usize>,
     },
@@ -155,10 +192,10 @@ pub enum TensorProblem {
 impl fmt::Display for TensorProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Missing { name, shape } => write!(f, "`{name}` {shape:?} is missing"),
+            Self::Missing { name, shape } => write!(f, "`{name}` {} is missing", axes(shape)),
             Self::Surplus { name, shape } => write!(f, "`{name}` {shape:?} is not of this network"),
             Self::Misshapen { name, expected, found } => {
-                write!(f, "`{name}` has shape {found:?} instead of {expected:?}")
+                write!(f, "`{name}` has shape {found:?} instead of {}", axes(expected))
             }
             Self::NotF32 { name, found } => write!(f, "`{name}` holds {found} instead of F32"),
             Self::NotFinite { name, count } => {
@@ -169,6 +206,19 @@ impl fmt::Display for TensorProblem {
     }
 }
 
-fn listed(problems: &[TensorProblem]) -> String {
-    problems.iter().map(|problem| format!("\n  {problem}")).collect()
+impl fmt::Display for Misfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} does not fit the network of run.json:", self.path.display())?;
+        self.problems.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
+    }
+}
+
+fn listed(files: &[Misfit]) -> String {
+    files.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// `[any, 4]`.
+fn axes(shape: &[Option<usize>]) -> String {
+    let axis = |axis: &Option<usize>| axis.map_or("any".to_owned(), |size| size.to_string());
+    format!("[{}]", shape.iter().map(axis).collect::<Vec<_>>().join(", "))
 }

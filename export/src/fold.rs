@@ -51,7 +51,8 @@ struct Norm {
 /// Gives each layer its weights and folds the batch norms away.
 ///
 /// # Errors
-/// [`ExportError::Unfoldable`] for a batch norm that follows no linear map.
+/// [`ExportError::Unfoldable`] for a batch norm that follows no linear map, [`ExportError::Overflow`] where folding made a
+/// weight infinite.
 pub(crate) fn fold(steps: &[Step], weights: &Tensors) -> Result<Vec<FoldedStep>, ExportError> {
     let mut folded: Vec<FoldedStep> = Vec::new();
     for step in steps {
@@ -110,28 +111,35 @@ fn fold_into_last(
     norm: &Norm,
     step: &str,
 ) -> Result<(), ExportError> {
-    match last.map(|step| &mut step.layer) {
+    let finite = match last.map(|step| &mut step.layer) {
         Some(FoldedLayer::Conv { weight, bias, .. }) => fold_batch_norm(weight, bias, norm),
         Some(FoldedLayer::Linear { weight, bias }) => fold_batch_norm(weight, bias, norm),
         _ => return Err(ExportError::Unfoldable { layer: step.to_owned() }),
-    }
-    Ok(())
+    };
+    if finite { Ok(()) } else { Err(ExportError::Overflow { layer: step.to_owned() }) }
 }
 
 /// Makes `norm(weight·x + bias)` one linear map; the first axis of `weight` counts the outputs.
 ///
 /// With `scale = γ / √(σ² + ε)`: `weight ← weight·scale`, `bias ← (bias − μ)·scale + β`. The arithmetic is in f64,
-/// so that each folded number carries one rounding only.
-fn fold_batch_norm<D: RemoveAxis>(weight: &mut Array<f32, D>, bias: &mut Array1<f32>, norm: &Norm) {
+/// so that each folded number carries one rounding only. Tells whether all of them are finite in f32.
+fn fold_batch_norm<D: RemoveAxis>(
+    weight: &mut Array<f32, D>,
+    bias: &mut Array1<f32>,
+    norm: &Norm,
+) -> bool {
     let scale: Array1<f64> = Zip::from(&norm.weight)
         .and(&norm.variance)
         .map_collect(|g, v| f64::from(*g) / (f64::from(*v) + f64::from(norm.epsilon)).sqrt());
     for (mut row, s) in weight.axis_iter_mut(Axis(0)).zip(&scale) {
         row.mapv_inplace(|w| (f64::from(w) * s) as f32);
     }
-    Zip::from(bias).and(&scale).and(&norm.mean).and(&norm.bias).for_each(|b, s, mean, shift| {
-        *b = ((f64::from(*b) - f64::from(*mean)) * s + f64::from(*shift)) as f32;
-    });
+    Zip::from(&mut *bias).and(&scale).and(&norm.mean).and(&norm.bias).for_each(
+        |b, s, mean, shift| {
+            *b = ((f64::from(*b) - f64::from(*mean)) * s + f64::from(*shift)) as f32;
+        },
+    );
+    weight.iter().chain(bias.iter()).all(|value| value.is_finite())
 }
 
 #[cfg(test)]
@@ -164,6 +172,16 @@ mod tests {
         let (mut weight, mut bias) = (array![[1.0]], array![4.0]);
         fold_batch_norm(&mut weight, &mut bias, &norm(1));
         assert_eq!(bias, array![8.0]);
+    }
+
+    #[test]
+    fn what_overflows_is_told() {
+        let mut norm = norm(1);
+        norm.weight = array![1e38];
+        let fold = |w: f32, b: f32| fold_batch_norm(&mut array![[w]], &mut array![b], &norm);
+        assert!(fold(1.0, 2.0));
+        assert!(!fold(10.0, 2.0), "the weight overflows");
+        assert!(!fold(1.0, 100.0), "the bias overflows");
     }
 
     #[test]

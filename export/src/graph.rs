@@ -38,7 +38,7 @@ pub(crate) enum Attribute {
     Texts(Vec<&'static str>),
 }
 
-/// One operator; an empty input name is an optional input left out.
+/// One operator; an empty name is an optional input or output left out.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Node {
     pub(crate) name: String,
@@ -61,7 +61,7 @@ pub(crate) struct Port {
 pub(crate) struct Value(usize);
 
 impl Value {
-    /// An optional input that is left out.
+    /// An optional input or output that is left out.
     pub(crate) const NONE: Value = Value(0);
 }
 
@@ -152,7 +152,16 @@ impl Graph {
         output
     }
 
-    /// Adds a node with the outputs `NAME.OUTPUT` for each of `outputs`.
+    /// The dimensions of `value`, asked for once.
+    pub(crate) fn shape(&mut self, value: Value) -> Value {
+        let asks = |node: &&Building| node.operator == "Shape" && node.inputs == [value];
+        match self.nodes.iter().find(asks).and_then(|node| node.outputs.first()) {
+            Some(known) => *known,
+            None => self.node("Shape", &format!("{}.shape", self.name_of(value)), &[value], &[]),
+        }
+    }
+
+    /// Adds a node with the outputs `NAME.OUTPUT` for each of `outputs`; an empty one is an optional output left out.
     pub(crate) fn node_with_outputs<const N: usize>(
         &mut self,
         operator: &'static str,
@@ -161,7 +170,10 @@ impl Graph {
         outputs: [&str; N],
         attributes: &[(&'static str, Attribute)],
     ) -> [Value; N] {
-        let outputs = outputs.map(|output| self.value(&format!("{name}.{output}")));
+        let outputs = outputs.map(|output| match output {
+            "" => Value::NONE,
+            output => self.value(&format!("{name}.{output}")),
+        });
         self.add(operator, name, inputs, &outputs, attributes);
         outputs
     }

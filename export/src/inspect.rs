@@ -1,35 +1,44 @@
 //! Prints networks and `.onnx` files.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Context, Result};
-use leitmotif::Device;
-use leitmotif::session::{Session, SessionOptions};
+use anyhow::{Context, Result, ensure};
 use leitmotif_export::{Checkpoint, Summary};
-use leitmotif_models::{Card, HeadKind, Network, table};
+use leitmotif_models::table::{self, printable};
+use leitmotif_models::{Card, HeadKind, Network};
 use serde_json::json;
 
 /// Prints `what`: a preset, a description, a checkpoint folder or an `.onnx` file.
 ///
 /// # Errors
-/// Where it cannot be read, each with what to do.
+/// Where it cannot be read, each with what to do; a head or number of classes for what says both itself.
 pub(crate) fn inspect(
     what: &str,
     head: Option<HeadKind>,
     classes: Option<usize>,
     json: bool,
+    out: &mut impl Write,
 ) -> Result<()> {
     let path = Path::new(what);
     let is = |extension: &str| path.extension().is_some_and(|found| found == extension);
+    let settled = |kind: &str| {
+        ensure!(
+            head.is_none() && classes.is_none(),
+            "{what} is {kind}, which has its head and its classes; --head and --classes are for presets and descriptions"
+        );
+        Ok(())
+    };
     // A preset's name wins over a folder that is called the same.
     if path.is_dir() && Network::preset_names().all(|preset| preset != what) {
-        let checkpoint = Checkpoint::open(path)?;
-        let run = checkpoint.run();
-        return print_network(&run.network, run.classes.len(), json);
+        settled("a checkpoint")?;
+        let run = Checkpoint::read_run(path)?;
+        return print_network(&run.network, run.classes.len(), json, out);
     }
     if is("onnx") || (path.is_file() && !is("toml")) {
-        return inspect_model(path, json);
+        settled("a compiled file")?;
+        return inspect_model(path, json, out);
     }
     let network = if is("toml") {
         let text = fs::read_to_string(path).with_context(|| format!("cannot read {what}"))?;
@@ -44,24 +53,25 @@ pub(crate) fn inspect(
     let classes = classes
         .or(network.classes)
         .with_context(|| format!("{what} does not say how many classes; add --classes N"))?;
-    print_network(&network, classes, json)
+    print_network(&network, classes, json, out)
 }
 
-fn print_network(network: &Network, classes: usize, json: bool) -> Result<()> {
+fn print_network(
+    network: &Network,
+    classes: usize,
+    json: bool,
+    out: &mut impl Write,
+) -> Result<()> {
     if json {
         let layers = table::rows(network, classes);
-        println!("{}", json!({ "network": network, "classes": classes, "layers": layers }));
+        writeln!(out, "{}", json!({ "network": network, "classes": classes, "layers": layers }))?;
     } else {
-        print!("{}", table::text(network, classes));
+        write!(out, "{}", table::text(network, classes))?;
     }
     Ok(())
 }
 
-fn inspect_model(path: &Path, json: bool) -> Result<()> {
-    // ONNX Runtime reads the file first: it bounds every recursion, which the protobuf crate of `Summary` does not do
-    // for nested unknown groups (RUSTSEC-2024-0437).
-    let options = SessionOptions { device: Device::Cpu, ..SessionOptions::default() };
-    Session::open(path, &options)?;
+fn inspect_model(path: &Path, json: bool, out: &mut impl Write) -> Result<()> {
     let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let mut summary = Summary::of(&bytes, path)?;
     let card = match summary.metadata.remove(Card::KEY) {
@@ -70,64 +80,64 @@ fn inspect_model(path: &Path, json: bool) -> Result<()> {
     };
     if json {
         let layers = card.as_ref().map(|card| table::rows(&card.network, card.classes.len()));
-        println!("{}", json!({ "model": summary, "card": card, "layers": layers }));
+        writeln!(out, "{}", json!({ "model": summary, "card": card, "layers": layers }))?;
         return Ok(());
     }
-    print_summary(path, &summary);
-    match card {
-        None => println!("card          none: not a leitmotif model"),
-        Some(card) => {
-            print_card(&card);
-            print!("\n{}", table::text(&card.network, card.classes.len()));
-        }
+    let mut lines = summary_lines(path, &summary);
+    match &card {
+        None => lines.push(("card", "none: not a leitmotif model".to_owned())),
+        Some(card) => lines.extend(card_lines(card)),
+    }
+    for (word, text) in lines {
+        writeln!(out, "{word:<13} {}", printable(&text))?;
+    }
+    if let Some(card) = card {
+        write!(out, "\n{}", table::text(&card.network, card.classes.len()))?;
     }
     Ok(())
 }
 
-fn print_summary(path: &Path, summary: &Summary) {
+/// A word and what there is to say of it, as it stands in the file.
+type Line = (&'static str, String);
+
+fn summary_lines(path: &Path, summary: &Summary) -> Vec<Line> {
     let opsets: Vec<String> =
         summary.opsets.iter().map(|(domain, version)| format!("{domain} {version}")).collect();
     let operators: Vec<String> =
         summary.operators.iter().map(|(name, count)| format!("{name} {count}")).collect();
     let bytes = table::thousands;
-    println!("file          {}, {} bytes", path.display(), bytes(summary.file_bytes));
-    println!("tensors       {} bytes", bytes(summary.tensor_bytes));
-    println!("producer      {}", summary.producer);
-    println!(
-        "graph         {}, IR {}, opset {}",
-        summary.graph,
-        summary.ir_version,
-        opsets.join(", ")
-    );
-    println!("operators     {}", operators.join(", "));
+    let mut lines = vec![
+        ("file", format!("{}, {} bytes", path.display(), bytes(summary.file_bytes))),
+        ("tensors", format!("{} bytes", bytes(summary.tensor_bytes))),
+        ("producer", summary.producer.clone()),
+        (
+            "graph",
+            format!("{}, IR {}, opset {}", summary.graph, summary.ir_version, opsets.join(", ")),
+        ),
+        ("operators", operators.join(", ")),
+    ];
     for (word, ports) in [("input", &summary.inputs), ("output", &summary.outputs)] {
-        for port in ports {
-            println!("{word:<13} {port}");
-        }
+        lines.extend(ports.iter().map(|port| (word, port.clone())));
     }
-    for (key, value) in &summary.metadata {
-        println!("metadata      {key} = {value}");
-    }
+    let metadata = summary.metadata.iter();
+    lines.extend(metadata.map(|(key, value)| ("metadata", format!("{key} = {value}"))));
+    lines
 }
 
-fn print_card(card: &Card) {
-    println!(
-        "model         {} ({} graph, {}, {})",
-        card.name,
-        card.graph.name(),
-        card.target,
-        card.precision
-    );
-    println!("trained       {} epochs, seed {}, on {}", card.epoch, card.seed, card.dataset.name);
-    println!("licence       {}", card.dataset.licence);
-    println!("split         by {}, seed {}", card.split.protocol, card.split.seed);
+fn card_lines(card: &Card) -> Vec<Line> {
+    let Card { name, graph, target, precision, dataset, split, .. } = card;
+    let mut lines = vec![
+        ("model", format!("{name} ({} graph, {target}, {precision})", graph.name())),
+        ("trained", format!("{} epochs, seed {}, on {}", card.epoch, card.seed, dataset.name)),
+        ("licence", dataset.licence.clone()),
+        ("split", format!("by {}, seed {}", split.protocol, split.seed)),
+    ];
     if let Some(scores) = &card.scores {
-        println!(
-            "scores        {:.1} % of clips, {:.1} % of songs",
-            100.0 * scores.clip_accuracy.value,
-            100.0 * scores.song_accuracy.value
-        );
+        let clips = 100.0 * scores.clip_accuracy.value;
+        let songs = 100.0 * scores.song_accuracy.value;
+        lines.push(("scores", format!("{clips:.1} % of clips, {songs:.1} % of songs")));
     }
-    println!("one call      at most {:.1} s", card.max_seconds_per_call);
-    println!("weights       SHA-256 {}", card.weights_sha256);
+    lines.push(("one call", format!("at most {:.1} s", card.max_seconds_per_call)));
+    lines.push(("weights", format!("SHA-256 {}", card.weights_sha256)));
+    lines
 }

@@ -1,10 +1,10 @@
 //! Compiles trained leitmotif weights to ONNX: no libtorch, no ONNX Runtime, no Python.
 //!
 //! A [`Checkpoint`] is the folder that the trainer saved; [`compile`] turns it into an [`Artifact`], the bytes of one
-//! self-describing `.onnx` file; [`Artifact::write`] puts it in place once the caller's check has accepted it.
+//! self-describing `.onnx` file; [`Staged`] puts several in place together once the caller has accepted each.
 //! The phases are modules: check (`checkpoint`, `weights`) → fold (`fold`, `gates`) → lower (`lower/`, one layer a
 //! file) → assemble (`assemble`) → write (`proto`, `write`). The command `leitmotif-export` adds the check itself: it runs
-//! every file in ONNX Runtime against the checkpoint's [`Probe`] before the file gets its name.
+//! every file in ONNX Runtime against the checkpoint's [`Probe`] before any file gets its name.
 //!
 //! ```
 //! # fn main() -> Result<(), leitmotif_export::ExportError> {
@@ -29,11 +29,12 @@ mod graph;
 mod lower;
 mod proto;
 mod weights;
+mod wire;
 mod write;
 
 pub use assemble::FP32_TOLERANCE;
 pub use checkpoint::{Checkpoint, Probe};
 pub use compile::{Artifact, compile};
-pub use error::{ExportError, TensorProblem};
+pub use error::{ExportError, Misfit, TensorProblem};
 pub use proto::Summary;
-pub use write::write_accepted;
+pub use write::Staged;

@@ -4,13 +4,15 @@ mod inspect;
 mod verify;
 
 use std::fs;
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
+use clap::builder::RangedU64ValueParser;
 use clap::{Parser, Subcommand};
-use leitmotif_export::{Artifact, Checkpoint, compile};
-use leitmotif_models::{GraphKind, HeadKind};
+use leitmotif_export::{Artifact, Checkpoint, Staged, compile};
+use leitmotif_models::{GraphKind, HeadKind, Network, table};
 use serde_json::json;
 
 use verify::{Report, verify};
@@ -35,6 +37,9 @@ enum Command {
         /// Name of the model; the network's own where it is left out.
         #[arg(long)]
         name: Option<String>,
+        /// Replace files of the same names.
+        #[arg(long)]
+        force: bool,
         /// Print the comparison as JSON.
         #[arg(long)]
         json: bool,
@@ -57,7 +62,7 @@ enum Command {
         #[arg(long)]
         head: Option<HeadKind>,
         /// Classes of a preset or description.
-        #[arg(long)]
+        #[arg(long, value_parser = RangedU64ValueParser::<usize>::new().range(2..=Network::MOST_CLASSES as u64))]
         classes: Option<usize>,
         /// Print JSON.
         #[arg(long)]
@@ -66,13 +71,23 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    match run(Cli::parse().command) {
+    let command = Cli::parse().command;
+    let mut out = io::stdout().lock();
+    match run(command, &mut out).and_then(|()| Ok(out.flush()?)) {
         Ok(()) => ExitCode::SUCCESS,
+        // Whoever read our answer has seen enough, as `head` does.
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {}", in_one_line(&error));
+            // Lines stay lines; what is in them may come from a file.
+            let text: Vec<String> = in_one_line(&error).lines().map(table::printable).collect();
+            let _nobody_listens = writeln!(io::stderr(), "error: {}", text.join("\n"));
             ExitCode::FAILURE
         }
     }
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
 }
 
 /// An error with its causes, each said once: many of ours already hold their cause's words.
@@ -84,26 +99,32 @@ fn in_one_line(error: &anyhow::Error) -> String {
     })
 }
 
-fn run(command: Command) -> Result<()> {
+fn run(command: Command, out: &mut impl Write) -> Result<()> {
     match command {
-        Command::Compile { checkpoint, out, name, json } => {
-            run_compile(&checkpoint, &out, name, json)
+        Command::Compile { checkpoint, out: folder, name, force, json } => {
+            run_compile(&checkpoint, &folder, name, force, json, out)
         }
         Command::Verify { model, checkpoint, json } => {
             let checkpoint = Checkpoint::open(&checkpoint)?;
             let report =
                 verify(&model, &checkpoint).with_context(|| model.display().to_string())?;
-            print_reports(&[report], &[], json);
-            Ok(())
+            print_reports(&[report], &[], json, out)
         }
         Command::Inspect { what, head, classes, json } => {
-            inspect::inspect(&what, head, classes, json)
+            inspect::inspect(&what, head, classes, json, out)
         }
     }
 }
 
-fn run_compile(folder: &Path, out: &Path, name: Option<String>, json: bool) -> Result<()> {
-    let checkpoint = Checkpoint::open(folder)?;
+fn run_compile(
+    checkpoint: &Path,
+    folder: &Path,
+    name: Option<String>,
+    force: bool,
+    json: bool,
+    out: &mut impl Write,
+) -> Result<()> {
+    let checkpoint = Checkpoint::open(checkpoint)?;
     let network = &checkpoint.run().network;
     let name = name.unwrap_or_else(|| network.name.clone());
     ensure!(
@@ -114,40 +135,48 @@ fn run_compile(folder: &Path, out: &Path, name: Option<String>, json: bool) -> R
         .into_iter()
         .map(|kind| compile(&checkpoint, kind, &name))
         .collect::<Result<Vec<_>, _>>()?;
-    fs::create_dir_all(out).with_context(|| format!("cannot make the folder {}", out.display()))?;
-    let reports = write_all(&artifacts, out, &checkpoint)?;
-    let files: Vec<PathBuf> = artifacts.iter().map(|a| out.join(a.file_name())).collect();
-    print_reports(&reports, &files, json);
-    Ok(())
+    fs::create_dir_all(folder)
+        .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    let files: Vec<PathBuf> = artifacts.iter().map(|a| folder.join(a.file_name())).collect();
+    let reports = write_all(&artifacts, &files, force, &checkpoint)?;
+    print_reports(&reports, &files, json, out)
 }
 
-/// Writes and verifies each file; the first gets its name only when all after it have theirs, so a failure leaves none.
-fn write_all(artifacts: &[Artifact], out: &Path, checkpoint: &Checkpoint) -> Result<Vec<Report>> {
-    let Some((artifact, rest)) = artifacts.split_first() else {
-        return Ok(Vec::new());
-    };
-    let path = out.join(artifact.file_name());
+/// Writes and verifies every file under a temporary name, then gives all of them their names: a failure leaves none.
+fn write_all(
+    artifacts: &[Artifact],
+    files: &[PathBuf],
+    force: bool,
+    checkpoint: &Checkpoint,
+) -> Result<Vec<Report>> {
+    let mut staged = Staged::new(force);
     let mut reports = Vec::new();
-    artifact.write(&path, |temporary| {
-        let report = verify(temporary, checkpoint)
+    for (artifact, path) in artifacts.iter().zip(files) {
+        let temporary = staged.add(path, artifact.bytes())?;
+        let report = verify(&temporary, checkpoint)
             .with_context(|| format!("verify: {} was not written", path.display()))?;
         reports.push(report);
-        reports.extend(write_all(rest, out, checkpoint)?);
-        anyhow::Ok(())
-    })?;
+    }
+    staged.publish()?;
     Ok(reports)
 }
 
-fn print_reports(reports: &[Report], files: &[PathBuf], json: bool) {
+fn print_reports(
+    reports: &[Report],
+    files: &[PathBuf],
+    json: bool,
+    out: &mut impl Write,
+) -> Result<()> {
     if json {
-        println!("{}", json!({ "graphs": reports, "files": files }));
-        return;
+        writeln!(out, "{}", json!({ "graphs": reports, "files": files }))?;
+        return Ok(());
     }
-    println!("{}", Report::header());
+    writeln!(out, "{}", Report::header())?;
     for line in reports.iter().flat_map(Report::lines) {
-        println!("{line}");
+        writeln!(out, "{line}")?;
     }
     for file in files {
-        println!("wrote {}", file.display());
+        writeln!(out, "wrote {}", table::printable(&file.to_string_lossy()))?;
     }
+    Ok(())
 }

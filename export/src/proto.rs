@@ -16,8 +16,8 @@ use onnx_protobuf::{
 use protobuf::{Enum, EnumOrUnknown, Message, MessageField};
 use serde::Serialize;
 
-use crate::ExportError;
 use crate::graph::{Attribute, Data, Dim, Graph, Node, Port, Tensor};
+use crate::{ExportError, wire};
 
 /// A graph with what stands around it in the file.
 #[derive(Clone, Debug)]
@@ -66,6 +66,7 @@ impl Summary {
     /// [`ExportError::NotOnnx`] for anything that is no ONNX model.
     pub fn of(bytes: &[u8], path: &Path) -> Result<Self, ExportError> {
         let refused = |reason| ExportError::NotOnnx { path: path.to_owned(), reason };
+        wire::check(bytes).map_err(|reason| refused(reason.to_owned()))?;
         let model =
             ModelProto::parse_from_bytes(bytes).map_err(|error| refused(error.to_string()))?;
         let graph = model.graph.as_ref().filter(|graph| !graph.node.is_empty());
@@ -83,7 +84,7 @@ impl Summary {
             operators,
             inputs: graph.input.iter().map(port_text).collect(),
             outputs: graph.output.iter().map(port_text).collect(),
-            tensor_bytes: graph.initializer.iter().map(tensor_bytes).sum(),
+            tensor_bytes: graph.initializer.iter().map(tensor_bytes).fold(0, u64::saturating_add),
             file_bytes: bytes.len() as u64,
             metadata: model.metadata_props.into_iter().map(|e| (e.key, e.value)).collect(),
         })
@@ -93,7 +94,7 @@ impl Summary {
 /// The bytes of an `.onnx` file.
 ///
 /// # Errors
-/// [`ExportError::Encode`] where protobuf refuses, above all from 2 GiB on; [`ExportError::TooLarge`].
+/// [`ExportError::TooLarge`] from 2 GiB on, where no reader of protobuf follows; [`ExportError::Encode`] where it refuses.
 pub(crate) fn encode(model: &Model) -> Result<Vec<u8>, ExportError> {
     let proto = ModelProto {
         ir_version: model.ir_version,
@@ -105,7 +106,12 @@ pub(crate) fn encode(model: &Model) -> Result<Vec<u8>, ExportError> {
         metadata_props: model.metadata.iter().map(|(key, value)| entry(key, value)).collect(),
         ..Default::default()
     };
+    check_size(proto.compute_size())?;
     proto.write_to_bytes().map_err(|error| ExportError::Encode { reason: error.to_string() })
+}
+
+fn check_size(bytes: u64) -> Result<(), ExportError> {
+    i32::try_from(bytes).map(drop).map_err(|_| ExportError::TooLarge { what: "the model" })
 }
 
 fn graph_proto(graph: &Graph) -> Result<GraphProto, ExportError> {
@@ -271,6 +277,33 @@ mod tests {
     #[test]
     fn the_same_model_gives_the_same_bytes() {
         assert_eq!(encode(&model()).unwrap(), encode(&model()).unwrap());
+    }
+
+    #[test]
+    fn two_gibibytes_are_refused() {
+        assert!(check_size((1 << 31) - 1).is_ok());
+        assert!(matches!(check_size(1 << 31), Err(ExportError::TooLarge { what: "the model" })));
+    }
+
+    #[test]
+    fn sizes_that_a_file_claims_do_not_wrap() {
+        let huge = TensorProto { dims: vec![i64::MAX, 16], data_type: 1, ..Default::default() };
+        let graph = GraphProto {
+            node: vec![NodeProto::default()],
+            initializer: vec![huge.clone(), huge],
+            ..Default::default()
+        };
+        let model = ModelProto { graph: MessageField::some(graph), ..Default::default() };
+        let bytes = model.write_to_bytes().unwrap();
+        assert_eq!(Summary::of(&bytes, Path::new("x")).unwrap().tensor_bytes, u64::MAX);
+    }
+
+    #[test]
+    fn a_file_of_nested_groups_is_refused() {
+        // Field 1000 opens a group, a million times: the parser would follow each with a call of itself.
+        let bytes = [0xC3, 0x3E].repeat(1_000_000);
+        let error = Summary::of(&bytes, Path::new("bomb.onnx")).unwrap_err();
+        assert!(matches!(error, ExportError::NotOnnx { .. }), "{error}");
     }
 
     #[test]

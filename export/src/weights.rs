@@ -13,6 +13,7 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use sha2::{Digest, Sha256};
 
+use crate::error::Misfit;
 use crate::{ExportError, TensorProblem};
 
 /// The tensors of one file, each of the expected shape and finite.
@@ -53,7 +54,7 @@ impl Tensors {
             match file.tensor(&wanted.name) {
                 Err(_) => problems.push(TensorProblem::Missing {
                     name: wanted.name.clone(),
-                    shape: sizes(&wanted.shape),
+                    shape: wanted.shape.clone(),
                 }),
                 Ok(view) => match read_tensor(wanted, &view) {
                     Ok(tensor) => drop(tensors.insert(wanted.name.clone(), tensor)),
@@ -63,7 +64,7 @@ impl Tensors {
         }
         problems.extend(surplus(&file, expected));
         if !problems.is_empty() {
-            return Err(ExportError::Tensors { path: path.to_owned(), problems });
+            return Err(misfit(path, problems));
         }
         Ok(Tensors { path: path.to_owned(), tensors, sha256: hex(&Sha256::digest(&bytes)) })
     }
@@ -78,18 +79,22 @@ impl Tensors {
     /// # Errors
     /// [`ExportError::Tensors`] where no such tensor was expected when reading.
     pub(crate) fn get<D: Dimension>(&self, name: &str) -> Result<Array<f32, D>, ExportError> {
-        let problem =
-            |problem| ExportError::Tensors { path: self.path.clone(), problems: vec![problem] };
+        let problem = |problem| misfit(&self.path, vec![problem]);
         let missing = || TensorProblem::Missing { name: name.to_owned(), shape: Vec::new() };
         let tensor = self.tensors.get(name).ok_or_else(|| problem(missing()))?;
         tensor.clone().into_dimensionality().map_err(|_| {
             problem(TensorProblem::Misshapen {
                 name: name.to_owned(),
-                expected: vec![0; D::NDIM.unwrap_or_default()],
+                expected: vec![None; D::NDIM.unwrap_or_default()],
                 found: tensor.shape().to_vec(),
             })
         })
     }
+}
+
+/// The error for one file.
+pub(crate) fn misfit(path: &Path, problems: Vec<TensorProblem>) -> ExportError {
+    ExportError::Tensors { files: vec![Misfit { path: path.to_owned(), problems }] }
 }
 
 fn read_tensor(wanted: &Expected, view: &TensorView<'_>) -> Result<ArrayD<f32>, TensorProblem> {
@@ -100,7 +105,7 @@ fn read_tensor(wanted: &Expected, view: &TensorView<'_>) -> Result<ArrayD<f32>, 
     let found = view.shape().to_vec();
     let misshapen = || TensorProblem::Misshapen {
         name: wanted.name.clone(),
-        expected: sizes(&wanted.shape),
+        expected: wanted.shape.clone(),
         found: found.clone(),
     };
     let fits = found.len() == wanted.shape.len()
@@ -130,11 +135,6 @@ fn surplus(file: &SafeTensors<'_>, expected: &[Expected]) -> Vec<TensorProblem> 
         .collect();
     surplus.sort();
     surplus.into_iter().map(|(name, shape)| TensorProblem::Surplus { name, shape }).collect()
-}
-
-/// The shape for a message; zero stands for any length.
-fn sizes(shape: &[Option<usize>]) -> Vec<usize> {
-    shape.iter().map(|axis| axis.unwrap_or_default()).collect()
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -175,15 +175,16 @@ mod tests {
         let names = ["good", "missing", "misshapen", "integers", "nan", "norm.running_var"];
         let wanted: Vec<_> = names.iter().map(|name| expected(name, &[2])).collect();
         let error = Tensors::read(&path, &wanted).unwrap_err();
-        let ExportError::Tensors { problems, .. } = &error else { panic!("{error}") };
+        let ExportError::Tensors { files } = &error else { panic!("{error}") };
+        let [Misfit { problems, .. }] = &files[..] else { panic!("{error}") };
         let name = |name: &str| name.to_owned();
         assert_eq!(
             problems,
             &[
-                TensorProblem::Missing { name: name("missing"), shape: vec![2] },
+                TensorProblem::Missing { name: name("missing"), shape: vec![Some(2)] },
                 TensorProblem::Misshapen {
                     name: name("misshapen"),
-                    expected: vec![2],
+                    expected: vec![Some(2)],
                     found: vec![1, 2]
                 },
                 TensorProblem::NotF32 { name: name("integers"), found: name("I32") },

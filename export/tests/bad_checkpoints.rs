@@ -45,7 +45,9 @@ fn missing_surplus_misshapen_and_nan_weights_are_named_at_once() {
         tiny.weights.get_mut("output.bias").unwrap().1[1] = f32::NAN;
         tiny.save(folder);
     });
-    assert!(matches!(&error, ExportError::Tensors { problems, .. } if problems.len() == 4));
+    assert!(
+        matches!(&error, ExportError::Tensors { files } if files.len() == 1 && files[0].problems.len() == 4)
+    );
     names(
         &error,
         &[
@@ -56,6 +58,29 @@ fn missing_surplus_misshapen_and_nan_weights_are_named_at_once() {
             "`output.bias` has 1 values that are NaN",
         ],
     );
+}
+
+#[test]
+fn nan_weights_are_named_before_the_nan_answers_that_they_gave() {
+    let error = refused(|tiny, folder| {
+        tiny.weights.get_mut("block1.conv.weight").unwrap().1[0] = f32::NAN;
+        tiny.probe.get_mut("logits").unwrap().1.fill(f32::NAN);
+        tiny.save(folder);
+    });
+    let text = error.to_string();
+    let at = |word: &str| text.find(word).unwrap_or_else(|| panic!("no `{word}` in: {text}"));
+    assert!(at("`block1.conv.weight` has 1 values that are NaN") < at("`logits` has 24 values"));
+    assert!(at("weights.safetensors") < at("probe.safetensors"));
+}
+
+#[test]
+fn a_batch_norm_that_overflows_its_layer_is_named() {
+    let error = refused(|tiny, folder| {
+        tiny.weights.get_mut("dense.norm.weight").unwrap().1[2] = 3e38;
+        tiny.weights.get_mut("dense.norm.running_var").unwrap().1[2] = 0.0;
+        tiny.save(folder);
+    });
+    assert!(matches!(&error, ExportError::Overflow { layer } if layer == "dense"), "{error}");
 }
 
 #[test]
@@ -106,7 +131,8 @@ fn classes_that_do_not_fit_the_output_layer_are_refused() {
         tiny.run.classes.push("Di".into());
         tiny.save(folder);
     });
-    names(&error, &["`logits`", "instead of [0, 4, 4]"]);
+    names(&error, &["`output.weight` has shape [3, 6] instead of [4, 6]"]);
+    names(&error, &["`logits`", "instead of [any, 4, 4]"]);
 }
 
 #[test]

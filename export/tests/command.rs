@@ -11,9 +11,10 @@ mod support;
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
-use leitmotif_models::HeadKind;
+use leitmotif_export::{Checkpoint, compile};
+use leitmotif_models::{GraphKind, HeadKind};
 use serde_json::Value;
 
 use support::{TINY, Tiny, fixture_checkpoint, runtime_fixtures};
@@ -59,15 +60,44 @@ fn both_graphs_of_a_head_are_written_and_compared() {
         }
         assert_eq!(files(&folder), graphs.map(|graph| format!("artists.{graph}.onnx")));
 
-        let reports = text(&run(&[&arguments[..], &["--json"]].concat()));
+        let reports = text(&run(&[&arguments[..], &["--json", "--force"]].concat()));
         let reports: Value = serde_json::from_str(&reports).unwrap();
         for graph in reports["graphs"].as_array().unwrap() {
             for output in graph["outputs"].as_array().unwrap() {
                 assert!(output["largest"].as_f64().unwrap() < 1e-5, "{output}");
-                println!("{} {}", graph["graph"], output);
             }
+            let names: Vec<_> = graph["outputs"].as_array().unwrap().iter().collect();
+            let judged = |name: &str| names.iter().any(|output| output["output"] == name);
+            assert!(judged("probabilities") && judged("embedding"), "{graph}");
+            assert_eq!(judged("c_next"), graph["graph"] == "step", "{graph}");
         }
     }
+}
+
+#[test]
+fn a_model_is_overwritten_only_with_force() {
+    let out = tempfile::tempdir().unwrap();
+    let checkpoint = fixture_checkpoint(HeadKind::Dense);
+    let arguments = ["compile", str(&checkpoint), "--out", str(out.path())];
+    let second = out.path().join("tiny.segment.onnx");
+    fs::write(&second, "dear to its owner").unwrap();
+    let error = complaint(&run(&arguments));
+    assert!(error.contains("tiny.segment.onnx") && error.contains("--force"), "{error}");
+    assert_eq!(files(out.path()), ["tiny.segment.onnx"]);
+    assert_eq!(fs::read(&second).unwrap(), b"dear to its owner");
+    text(&run(&[&arguments[..], &["--force"]].concat()));
+    assert_eq!(files(out.path()), ["tiny.clip.onnx", "tiny.segment.onnx"]);
+    assert!(fs::read(&second).unwrap().len() > 1000);
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_leitmotif-export"));
+    command.args(["inspect", "model1", "--classes", "222"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
 }
 
 #[test]
@@ -103,15 +133,116 @@ fn a_departing_output_is_named_and_no_file_is_left() {
 }
 
 #[test]
-fn a_failure_in_the_second_graph_leaves_no_first_one() {
+fn a_changed_top_class_fails_though_the_difference_is_allowed() {
     let folder = tempfile::tempdir().unwrap();
     let (checkpoint, out) = (folder.path().join("checkpoint"), folder.path().join("out"));
-    let tiny = Tiny::new(TINY, HeadKind::Dense, 21, 1);
+    let mut tiny = Tiny::new(TINY, HeadKind::Dense, 21, 2);
+    // The last answer becomes a near tie of the first two classes, by 1e-5 in the logits; the probe has it the other way.
+    let at = tiny.probe["logits"].1.len() - 3;
+    for (class, by) in [(0, 20.0), (1, 20.0)] {
+        tiny.weights.get_mut("output.bias").unwrap().1[class] += by;
+    }
+    tiny.probe = tiny.make_probe(2);
+    let gap = tiny.probe["logits"].1[at] - tiny.probe["logits"].1[at + 1];
+    tiny.weights.get_mut("output.bias").unwrap().1[1] += gap - 1e-5;
+    tiny.probe = tiny.make_probe(2);
     tiny.save(&checkpoint);
-    fs::create_dir_all(out.join("tiny.segment.onnx")).unwrap(); // A folder in the way of the second file.
+    text(&run(&["compile", str(&checkpoint), "--out", str(&out.join("honest"))]));
+    let logits = &mut tiny.probe.get_mut("logits").unwrap().1;
+    assert!(logits[at] > logits[at + 1] && logits[at] - logits[at + 1] < 2e-5, "{logits:?}");
+    logits.swap(at, at + 1);
+    tiny.save(&checkpoint);
     let error = complaint(&run(&["compile", str(&checkpoint), "--out", str(&out)]));
-    assert!(error.contains("tiny.segment.onnx"), "{error}");
-    assert_eq!(files(&out), ["tiny.segment.onnx"]);
+    assert!(error.contains("`segment_probabilities` has another top class"), "{error}");
+    assert_eq!(files(&out), ["honest"]);
+}
+
+#[test]
+fn a_failure_in_either_graph_leaves_no_file() {
+    for blocked in ["tiny.clip.onnx", "tiny.segment.onnx"] {
+        for force in [&[][..], &["--force"]] {
+            let folder = tempfile::tempdir().unwrap();
+            let (checkpoint, out) = (folder.path().join("checkpoint"), folder.path().join("out"));
+            Tiny::new(TINY, HeadKind::Dense, 21, 1).save(&checkpoint);
+            fs::create_dir_all(out.join(blocked)).unwrap(); // A folder in the way of the file.
+            let arguments = ["compile", str(&checkpoint), "--out", str(&out)];
+            let error = complaint(&run(&[&arguments[..], force].concat()));
+            assert!(error.contains(blocked) && error.contains("is a folder"), "{error}");
+            assert_eq!(files(&out), [blocked]);
+        }
+    }
+}
+
+/// The first place of `old` after the first place of `after` becomes `new`, which is as long.
+fn edit(bytes: &mut [u8], after: &[u8], old: &[u8], new: &[u8]) {
+    let find = |bytes: &[u8], what: &[u8]| bytes.windows(what.len()).position(|w| w == what);
+    let start = find(bytes, after).expect("the place is there");
+    let at = start + find(&bytes[start..], old).expect("the old text is there");
+    bytes[at..at + new.len()].copy_from_slice(new);
+}
+
+#[test]
+fn a_model_that_says_something_else_fails_verification() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("model.onnx");
+    for (graph, head, after, old, new, complains) in [
+        ("clip", HeadKind::Dense, "{\"version\"", "\"epoch\":3", "\"epoch\":4", "says: `epoch`"),
+        ("clip", HeadKind::Dense, "{\"version\"", "CC0-1.0", "CC0-2.0", "says: `dataset`"),
+        ("clip", HeadKind::Dense, "sample_rate\u{12}", "16000", "16001", "key `sample_rate`"),
+        ("step", HeadKind::Lstm, "classes\u{12}", "Ada", "Ida", "key `classes`"),
+        ("step", HeadKind::Lstm, "c_next\u{12}", "batch", "hatch", ""),
+        (
+            "clip",
+            HeadKind::Dense,
+            "embedding_outputs_key\u{12}",
+            "emb",
+            "EMB",
+            "`embedding_outputs_key`",
+        ),
+    ] {
+        let mut bytes = fs::read(runtime_fixtures().join(format!("tiny.{graph}.onnx"))).unwrap();
+        edit(&mut bytes, after.as_bytes(), old.as_bytes(), new.as_bytes());
+        fs::write(&model, bytes).unwrap();
+        let output = run(&["verify", str(&model), str(&fixture_checkpoint(head))]);
+        match complains {
+            // Another name of a free axis changes nothing.
+            "" => drop(text(&output)),
+            _ => assert!(complaint(&output).contains(complains), "{output:?}"),
+        }
+    }
+}
+
+#[test]
+fn outputs_of_other_names_fail_verification() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("model.onnx");
+    let mut bytes = fs::read(runtime_fixtures().join("tiny.step.onnx")).unwrap();
+    let places: Vec<usize> =
+        (0..bytes.len() - 6).filter(|at| bytes[*at..].starts_with(b"h_next")).collect();
+    places.iter().for_each(|at| bytes[at + 5] = b'T');
+    fs::write(&model, bytes).unwrap();
+    let error = complaint(&run(&["verify", str(&model), str(&fixture_checkpoint(HeadKind::Lstm))]));
+    assert!(error.contains("its outputs are") && error.contains("h_nexT [any, 5]"), "{error}");
+}
+
+#[test]
+fn a_wrong_cell_state_fails_even_where_a_window_is_one_segment() {
+    for window in ["window = 1", "window = 7"] {
+        let folder = tempfile::tempdir().unwrap();
+        let (model, checkpoint) = (folder.path().join("model.onnx"), folder.path().join("run"));
+        let toml = TINY.replace("window = 7", window);
+        Tiny::new(&toml, HeadKind::Lstm, 2, 1).save(&checkpoint);
+        let opened = Checkpoint::open(&checkpoint).unwrap();
+        let mut bytes = compile(&opened, GraphKind::Step, "tiny").unwrap().bytes().to_vec();
+        fs::write(&model, &bytes).unwrap();
+        text(&run(&["verify", str(&model), str(&checkpoint)]));
+        // The Squeeze behind `c_next`, the last to name the LSTM's cell state, takes h instead.
+        let squeeze = bytes.windows(10).rposition(|w| w == b"\x0A\x08lstm.y_c").unwrap();
+        bytes[squeeze + 9] = b'h';
+        fs::write(&model, bytes).unwrap();
+        let error = complaint(&run(&["verify", str(&model), str(&checkpoint)]));
+        assert!(error.contains("`c_next` leads to answers that differ"), "{error}");
+    }
 }
 
 #[test]
@@ -185,6 +316,48 @@ fn a_checkpoint_and_a_model_print_the_same_network() {
         serde_json::from_str(&text(&run(&["inspect", str(&model), "--json"]))).unwrap();
     assert_eq!(json["model"]["operators"]["Conv"], 6);
     assert_eq!(json["card"]["graph"], "sequence");
+}
+
+#[test]
+fn a_checkpoint_is_inspected_without_its_tensors() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::copy(fixture_checkpoint(HeadKind::Dense).join("run.json"), folder.path().join("run.json"))
+        .unwrap();
+    assert!(text(&run(&["inspect", str(folder.path())])).starts_with("tiny (dense head)"));
+}
+
+#[test]
+fn a_head_or_classes_that_would_be_ignored_are_refused() {
+    let checkpoint = fixture_checkpoint(HeadKind::Dense);
+    let model = runtime_fixtures().join("tiny.clip.onnx");
+    for what in [str(&checkpoint), str(&model)] {
+        for option in [["--head", "lstm"], ["--classes", "9"]] {
+            let error = complaint(&run(&[&["inspect", what][..], &option].concat()));
+            assert!(error.contains("--head and --classes are for presets"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn numbers_of_classes_that_no_network_has_are_refused() {
+    for classes in ["0", "1", "16777217", "18446744073709551615"] {
+        let output = run(&["inspect", "model1", "--classes", classes]);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+    }
+    text(&run(&["inspect", "model1", "--classes", "16777216"]));
+}
+
+#[test]
+fn what_a_file_says_cannot_steer_the_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("model.onnx");
+    let mut bytes = fs::read(runtime_fixtures().join("tiny.clip.onnx")).unwrap();
+    edit(&mut bytes, b"class_outputs_key\x12", b"probabilities", b"pro\x1B[31mities");
+    fs::write(&model, bytes).unwrap();
+    let printed = text(&run(&["inspect", str(&model)]));
+    assert!(printed.contains("pro\\u{1b}[31mities") && !printed.contains('\u{1b}'), "{printed}");
+    let error = complaint(&run(&["inspect", "red\u{1b}[31m"]));
+    assert!(error.contains("red\\u{1b}[31m") && !error.contains('\u{1b}'), "{error}");
 }
 
 #[test]

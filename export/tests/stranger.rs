@@ -15,10 +15,10 @@ use leitmotif_export::Checkpoint;
 use leitmotif_models::{Card, GraphKind, HeadKind};
 use serde_json::Value;
 
-use support::reference::Reference;
+use support::reference::{Answer, Reference};
 use support::{CLASSES, fixture_checkpoint, manifest_folder, runtime_fixtures};
 
-/// Largest difference between Python's answer and the naive reference.
+/// Largest difference between Python's answer and the naive reference, of every output.
 const TOLERANCE: f64 = 1e-5;
 
 /// What `stranger.py` printed about a committed fixture.
@@ -58,11 +58,20 @@ fn check(kind: GraphKind) {
     let card = Card::from_json(metadata["leitmotif"].as_str().unwrap()).unwrap();
     assert_eq!((card.graph, &card.classes[..]), (kind, &CLASSES.map(str::to_owned)[..]));
 
-    // The declared shapes are what strict inference finds by itself, but for the name of the segment axis.
-    for (name, declared) in answer["declared"].as_object().unwrap() {
-        let inferred = answer["inferred"][name].as_array().unwrap();
-        for (declared, inferred) in declared.as_array().unwrap().iter().zip(inferred) {
-            assert!(declared == inferred || declared == "segments", "{name}: {answer}");
+    // The declared shapes are what strict inference finds by itself. It gives the segment axis a name of its own.
+    let declared = answer["declared"].as_object().unwrap();
+    assert!(declared.len() >= 3, "{answer}");
+    for (name, declared) in declared {
+        let (declared, inferred) = (declared.as_array().unwrap(), &answer["inferred"][name]);
+        let inferred = inferred.as_array().unwrap_or_else(|| panic!("{name} was not inferred"));
+        assert_eq!(declared.len(), inferred.len(), "{name}: {answer}");
+        for (declared, inferred) in declared.iter().zip(inferred) {
+            if declared == "segments" {
+                let symbol = inferred.as_str().unwrap_or_default();
+                assert!(!symbol.is_empty() && symbol != "batch", "{name}: {answer}");
+            } else {
+                assert_eq!(declared, inferred, "{name}: {answer}");
+            }
         }
     }
 
@@ -71,23 +80,43 @@ fn check(kind: GraphKind) {
         support::load_tensors(&fixture_checkpoint(kind.head()).join("weights.safetensors"));
     let reference = Reference { network: &checkpoint.run().network, weights: &weights };
     let answers = reference.segments(&card.golden.input.samples());
-    let expected: Vec<f64> = match kind {
-        GraphKind::Clip => (0..CLASSES.len())
-            .map(|class| {
-                answers.iter().map(|a| a.probabilities[class]).sum::<f64>() / answers.len() as f64
-            })
-            .collect(),
-        _ => answers.last().unwrap().probabilities.clone(),
+    assert!(!answers.is_empty());
+    let last = answers.last().unwrap();
+    let near = |output: &str, expected: &[f64]| {
+        let found = data(&answer, output);
+        assert_eq!(found.len(), expected.len(), "{output}");
+        for (found, expected) in found.iter().zip(expected) {
+            assert!((found - expected).abs() <= TOLERANCE, "{output}: {found} not {expected}");
+        }
     };
-    for (found, expected) in data(&answer, "probabilities").iter().zip(&expected) {
-        assert!((found - expected).abs() <= TOLERANCE, "{found} instead of {expected}");
+    let outputs = answer["outputs"].as_object().unwrap().len();
+    match kind {
+        GraphKind::Clip => {
+            near("probabilities", &mean(&answers, |a| &a.probabilities));
+            near("embedding", &mean(&answers, |a| &a.embedding));
+        }
+        _ => {
+            near("probabilities", &last.probabilities);
+            near("embedding", &last.embedding);
+        }
     }
     if kind.takes_any_length() {
-        let expected: Vec<f64> = answers.iter().flat_map(|a| a.probabilities.clone()).collect();
-        let found = data(&answer, "segment_probabilities");
-        assert_eq!(found.len(), expected.len());
-        assert!(found.iter().zip(&expected).all(|(f, e)| (f - e).abs() <= TOLERANCE));
+        let each: Vec<f64> = answers.iter().flat_map(|a| a.probabilities.clone()).collect();
+        near("segment_probabilities", &each);
+        assert_eq!(outputs, 3);
+    } else {
+        near("logits", &last.logits);
+        if kind == GraphKind::Step {
+            near("h_next", &last.embedding);
+            near("c_next", &last.cell);
+        }
+        assert_eq!(outputs, if kind == GraphKind::Step { 5 } else { 3 });
     }
+}
+
+fn mean(answers: &[Answer], part: impl Fn(&Answer) -> &Vec<f64>) -> Vec<f64> {
+    let sum = |i: usize| answers.iter().map(|answer| part(answer)[i]).sum::<f64>();
+    (0..part(&answers[0]).len()).map(|i| sum(i) / answers.len() as f64).collect()
 }
 
 #[test]

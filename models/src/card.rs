@@ -10,6 +10,9 @@ use crate::{DatasetNote, GoldenInput, HeadKind, Network, SampleRate, Scores, Spl
 /// Version of the card that this crate writes, and the only one it reads.
 pub const CARD_VERSION: u32 = 1;
 
+/// Largest tolerance of a golden answer: a tenth of a probability is coarser than any precision needs.
+const MOST_TOLERANCE: f32 = 0.1;
+
 /// What an `.onnx` file says of itself; checked, so that nobody re-checks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -34,7 +37,8 @@ pub struct Card {
     pub hop_samples: usize,
     /// Segments of one window: an LSTM is run over so many, then starts anew.
     pub window_segments: usize,
-    /// Most seconds of music to give the graph in one call; its activations grow with the length.
+    /// Most seconds of music to give the graph in one call; its activations grow with the length. At most those of
+    /// [`Network::MOST_CLIP_SAMPLES`].
     pub max_seconds_per_call: f64,
     /// Values of the embedding, and of each LSTM state.
     pub embedding_units: usize,
@@ -83,7 +87,7 @@ pub struct Golden {
     pub input: GoldenInput,
     /// Probabilities that libtorch computed, one a class (an LSTM starts from zero states).
     pub probabilities: Vec<f32>,
-    /// Largest difference that this file's precision allows.
+    /// Largest difference that this file's precision allows; at most 0.1, beyond which a test tells nothing.
     pub tolerance: f32,
 }
 
@@ -165,10 +169,12 @@ impl Card {
     /// The card as one line of JSON.
     ///
     /// # Errors
-    /// `Contradiction`, if it would not be read back; `Syntax`, where a number is not finite.
+    /// Whatever [`from_json`](Card::from_json) would say of it: what is written can be read back.
     pub fn to_json(&self) -> Result<String, CardError> {
-        self.check()?;
-        serde_json::to_string(self).map_err(|e| CardError::Syntax(e.to_string()))
+        let text = serde_json::to_string(self).map_err(|e| CardError::Syntax(e.to_string()))?;
+        // Read back rather than checked alone: JSON has no NaN, and serde_json writes one as `null`.
+        Self::from_json(&text)?;
+        Ok(text)
     }
 
     /// Samples that one call may take: whole segments within [`max_seconds_per_call`](Card::max_seconds_per_call).
@@ -204,8 +210,12 @@ impl Card {
                 return no(format!("{key} is {found}, but its network says {expected}"));
             }
         }
-        if !(self.max_seconds_per_call.is_finite() && self.max_seconds_per_call > 0.0) {
-            return no(format!("max_seconds_per_call is {}", self.max_seconds_per_call));
+        let most = SampleRate::NETWORK.seconds(Network::MOST_CLIP_SAMPLES as u64);
+        if !(self.max_seconds_per_call > 0.0 && self.max_seconds_per_call <= most) {
+            return no(format!(
+                "max_seconds_per_call is {}, but it must be above 0 and at most {most}",
+                self.max_seconds_per_call
+            ));
         }
         let golden = &self.golden;
         let samples =
@@ -229,8 +239,11 @@ impl Card {
         {
             return no("golden probabilities do not sum to one".to_owned());
         }
-        if !(golden.tolerance.is_finite() && golden.tolerance > 0.0) {
-            return no(format!("golden tolerance is {}", golden.tolerance));
+        if !(golden.tolerance > 0.0 && golden.tolerance <= MOST_TOLERANCE) {
+            return no(format!(
+                "golden tolerance is {}, but it must be above 0 and at most {MOST_TOLERANCE}",
+                golden.tolerance
+            ));
         }
         Ok(())
     }

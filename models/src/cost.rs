@@ -38,23 +38,18 @@ impl Network {
 impl Costs {
     /// Learnt values in all.
     pub fn trainable(&self) -> u64 {
-        self.layers.iter().map(|c| c.trainable).sum()
+        saturating_sum(self.layers.iter().map(|c| c.trainable))
     }
 
     /// Multiply-adds of one segment in all.
     pub fn multiply_adds(&self) -> u64 {
-        self.layers.iter().map(|c| c.multiply_adds).sum()
-    }
-
-    /// Bytes of all layers' outputs of one segment: what training keeps for the way back.
-    pub fn activation_bytes(&self) -> u64 {
-        self.layers.iter().map(|c| c.activation_bytes).sum()
+        saturating_sum(self.layers.iter().map(|c| c.multiply_adds))
     }
 
     /// Bytes of the two largest neighbouring outputs of one segment: what serving holds at once.
     pub fn peak_bytes(&self) -> u64 {
         let bytes: Vec<u64> = self.layers.iter().map(|c| c.activation_bytes).collect();
-        bytes.windows(2).map(|pair| pair.iter().sum()).max().unwrap_or(0)
+        bytes.windows(2).map(|pair| saturating_sum(pair.iter().copied())).max().unwrap_or(0)
     }
 }
 
@@ -74,29 +69,37 @@ fn cost(step: &Step, params: &[crate::Param]) -> Cost {
             | Layer::Output { .. }
     );
     let count = |kind| {
-        params
+        let own = params
             .iter()
             .filter(|p| has_params && p.kind == kind && p.name.starts_with(&prefix))
             // `dense.` also begins the names of the norm that follows.
-            .filter(|p| !part.is_empty() || !p.name.contains(".norm."))
-            .map(|p| p.values() as u64)
-            .sum()
+            .filter(|p| !part.is_empty() || !p.name.contains(".norm."));
+        saturating_sum(own.map(|p| p.values() as u64))
     };
     Cost {
         step: step.name.clone(),
         trainable: count(ParamKind::Trainable),
         statistics: count(ParamKind::Statistic),
         multiply_adds: multiply_adds(step.layer, step.output),
-        activation_bytes: 4 * step.output.values() as u64,
+        activation_bytes: product(&[4, step.output.values()]),
     }
+}
+
+/// Costs of an absurd description stop at the largest number instead of wrapping round to a small one.
+pub(crate) fn saturating_sum(values: impl Iterator<Item = u64>) -> u64 {
+    values.fold(0, u64::saturating_add)
+}
+
+fn product(factors: &[usize]) -> u64 {
+    factors.iter().fold(1, |product, factor| product.saturating_mul(*factor as u64))
 }
 
 fn multiply_adds(layer: Layer, output: Shape) -> u64 {
     match layer {
-        Layer::Conv(c) => (output.length() * c.kernel * c.in_channels) as u64 * c.filters as u64,
-        Layer::Dense { inputs, units } => (inputs * units) as u64,
-        Layer::Lstm { inputs, units } => 4 * ((inputs + units) * units) as u64,
-        Layer::Output { inputs, classes } => (inputs * classes) as u64,
+        Layer::Conv(c) => product(&[output.length(), c.kernel, c.in_channels, c.filters]),
+        Layer::Dense { inputs, units } => product(&[inputs, units]),
+        Layer::Lstm { inputs, units } => product(&[4, inputs.saturating_add(units), units]),
+        Layer::Output { inputs, classes } => product(&[inputs, classes]),
         Layer::BatchNorm(_)
         | Layer::Relu
         | Layer::MaxPool { .. }

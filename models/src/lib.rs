@@ -38,9 +38,7 @@ pub use layer::{BatchNorm, Conv, Layer};
 pub use network::{Block, Head, HeadKind, Network, NetworkError, Step};
 pub use params::{Init, Param, ParamKind};
 pub use run::{DatasetNote, RUN_VERSION, RunError, RunRecord, SplitNote};
-pub use score::{
-    ArtistScore, Estimate, Prediction, Predictions, PredictionsError, Scores, argmax, macro_f1,
-};
+pub use score::{ArtistScore, Estimate, Prediction, Predictions, PredictionsError, Scores, argmax};
 pub use segment::{segment_count, segment_starts};
 pub use shape::Shape;
 pub use units::{ClassId, SampleRate};

@@ -126,6 +126,28 @@ pub enum NetworkError {
         /// The only segment length that these blocks reduce to one position.
         needed: usize,
     },
+    /// The only segment length that would close is beyond what a description may hold.
+    #[error(
+        "these blocks close only over a segment of more than {most} samples; use fewer blocks, or smaller strides and pools"
+    )]
+    TooDeep {
+        /// Longest segment allowed, in samples.
+        most: usize,
+    },
+    /// A clip that no memory holds.
+    #[error(
+        "a clip of {window} segments, one every {hop} samples, has {samples} samples, but at most {most} are allowed; make `window` or `hop` smaller"
+    )]
+    ClipTooLong {
+        /// Segments of the clip.
+        window: usize,
+        /// Samples from one segment to the next.
+        hop: usize,
+        /// Samples of the clip.
+        samples: usize,
+        /// Most samples allowed.
+        most: usize,
+    },
     /// These blocks reduce no segment length to one position.
     #[error(
         "block {block}: a kernel of {kernel} with {padding} zeros at each side never leaves a single position"
@@ -141,7 +163,11 @@ pub enum NetworkError {
 }
 
 impl Network {
-    /// Largest filter count, length or factor in a description: far above any network, far below an overflow.
+    /// Most samples of a clip, over an hour at 16 kHz: programs hold a clip in memory whole.
+    pub const MOST_CLIP_SAMPLES: usize = 1 << 26;
+    /// Most classes of a network.
+    pub const MOST_CLASSES: usize = 1 << 24;
+    /// Longest segment and hop in a description: far above any network, far below an overflow.
     const MOST: usize = 1 << 24;
     const MOST_BLOCKS: usize = 256;
 
@@ -171,7 +197,7 @@ impl Network {
 
     /// Samples of a clip of [`window`](Network::window) segments.
     pub fn clip_samples(&self) -> usize {
-        (self.window - 1) * self.hop + self.segment
+        self.window.saturating_sub(1).saturating_mul(self.hop).saturating_add(self.segment)
     }
 
     /// Segments in so many samples.
@@ -240,7 +266,7 @@ impl Network {
         range("network", "hop", self.hop, 1, Self::MOST)?;
         range("network", "window", self.window, 1, 1 << 16)?;
         if let Some(classes) = self.classes {
-            range("network", "classes", classes, 2, Self::MOST)?;
+            range("network", "classes", classes, 2, Self::MOST_CLASSES)?;
         }
         range("head", "units", self.head.units, 1, 1 << 16)?;
         for (i, block) in self.blocks.iter().enumerate() {
@@ -252,6 +278,11 @@ impl Network {
             range(&place, "pool", block.pool, 1, 1 << 16)?;
         }
         self.check_lengths()?;
+        let (samples, most) = (self.clip_samples(), Self::MOST_CLIP_SAMPLES);
+        if samples > most {
+            let Network { window, hop, .. } = self;
+            return Err(NetworkError::ClipTooLong { window, hop, samples, most });
+        }
         Ok(self)
     }
 
@@ -260,9 +291,10 @@ impl Network {
         let mut length = self.segment;
         let fail = |block: usize, problem: String| {
             Err(match self.closing_segment() {
-                Ok(needed) => {
+                Ok(needed) if needed <= Self::MOST => {
                     NetworkError::DoesNotClose { segment: self.segment, block, problem, needed }
                 }
+                Ok(_) => NetworkError::TooDeep { most: Self::MOST },
                 Err(never) => never,
             })
         };
@@ -291,7 +323,7 @@ impl Network {
         fail(self.blocks.len(), format!("leaves {length} positions where the head needs one"))
     }
 
-    /// The one segment length that the blocks reduce to a single position, counted from the last block back.
+    /// The one segment length that the blocks reduce to a single position, counted from the last block back; saturates.
     fn closing_segment(&self) -> Result<usize, NetworkError> {
         let mut length = 1usize;
         for (i, block) in self.blocks.iter().enumerate().rev() {
@@ -388,7 +420,8 @@ struct BlockDescription {
     /// 3, the filter length of every model in the paper.
     kernel: Option<usize>,
     stride: Option<usize>,
-    /// Keeps the length at stride 1; none at a larger stride.
+    /// `(kernel − 1) / 2` at stride 1, which keeps the length where the kernel is odd and drops one position where it is
+    /// even; none at a larger stride.
     padding: Option<usize>,
     pool: Option<usize>,
 }

@@ -126,11 +126,14 @@ impl RunRecord {
     /// The record as readable JSON.
     ///
     /// # Errors
-    /// `Syntax`, where a number is not finite.
+    /// Whatever [`from_json`](RunRecord::from_json) would say of it: what is written can be read back.
     pub fn to_json(&self) -> Result<String, RunError> {
-        serde_json::to_string_pretty(self)
+        let text = serde_json::to_string_pretty(self)
             .map(|text| text + "\n")
-            .map_err(|e| RunError::Syntax(e.to_string()))
+            .map_err(|e| RunError::Syntax(e.to_string()))?;
+        // JSON has no NaN, and serde_json writes one as `null`.
+        Self::from_json(&text)?;
+        Ok(text)
     }
 }
 

@@ -13,7 +13,7 @@ pub use file::{Predictions, PredictionsError};
 
 /// What a network answered for one clip.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "file::Line")]
 pub struct Prediction {
     /// Identifier of the clip.
     pub clip: String,
@@ -25,11 +25,17 @@ pub struct Prediction {
     pub segments: usize,
     /// Segments whose own top class is the true one; an LSTM's outputs count segment by segment.
     pub segments_right: usize,
+    /// Equal answers that the clip's is the mean of: segments under a dense head, windows under an LSTM. By this it counts
+    /// in its song's answer, as serving counts.
+    pub weight: usize,
     /// The clip's answer, one probability a class.
     pub probabilities: Vec<f32>,
 }
 
 /// A figure with its 95 % bootstrap interval over songs.
+///
+/// The interval is that of the resamples' own percentiles, so it may lie beside the value: a resample repeats songs
+/// and leaves others out, by which macro-F1 over few songs is biased.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Estimate {
@@ -63,8 +69,8 @@ pub struct ArtistScore {
 
 /// What a set of predictions is worth.
 ///
-/// A song's answer is the mean of its clips' probabilities weighted by segments, which is the mean over its segments
-/// for a dense head. Ties go to the class that is listed first.
+/// A song's answer is the mean of its clips' probabilities, each by its [`weight`](Prediction::weight): the mean over
+/// its segments for a dense head, over its windows for an LSTM. Ties go to the class that is listed first.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scores {
@@ -78,7 +84,9 @@ pub struct Scores {
     pub clip_accuracy: Estimate,
     /// Share of songs whose answer is right.
     pub song_accuracy: Estimate,
-    /// Mean over artists of F1 by song: every artist counts alike.
+    /// Mean over artists of F1 by song: every artist counts alike. As in scikit-learn, the artists are those who have a
+    /// song or are an answer: a name that is only ever said wrongly has an F1 of 0 and lowers the mean, and one that does
+    /// not occur at all is left out.
     pub song_macro_f1: Estimate,
     /// Share of clips of the artist who has most of them: what always saying that name would score.
     pub majority_clips: f64,
@@ -193,7 +201,7 @@ fn songs(predictions: &Predictions) -> Vec<Song> {
             let mut mean = vec![0f64; predictions.classes().len()];
             for clip in &clips {
                 for (sum, p) in mean.iter_mut().zip(&clip.probabilities) {
-                    *sum += f64::from(*p) * clip.segments as f64;
+                    *sum += f64::from(*p) * clip.weight as f64;
                 }
             }
             Song {
@@ -216,8 +224,8 @@ pub fn argmax<T: PartialOrd>(values: &[T]) -> usize {
     best.map_or(0, |(i, _)| i)
 }
 
-/// Mean F1 over the classes that occur in `pairs` of (truth, answer), as truth; `None` without pairs.
-pub fn macro_f1(pairs: &[(usize, usize)], classes: usize) -> Option<f64> {
+/// Mean F1 over the classes that occur in `pairs` of (truth, answer), on either side; `None` without pairs.
+fn macro_f1(pairs: &[(usize, usize)], classes: usize) -> Option<f64> {
     let mut counts = vec![(0usize, 0usize, 0usize); classes];
     for (truth, answer) in pairs {
         if let Some(c) = counts.get_mut(*truth) {
@@ -232,7 +240,7 @@ pub fn macro_f1(pairs: &[(usize, usize)], classes: usize) -> Option<f64> {
     }
     let scores: Vec<f64> = counts
         .iter()
-        .filter(|c| c.1 > 0)
+        .filter(|(_, all, mistaken)| all + mistaken > 0)
         .map(|(right, all, mistaken)| f1(*right, *all, *mistaken))
         .collect();
     (!scores.is_empty()).then(|| scores.iter().sum::<f64>() / scores.len() as f64)
@@ -281,6 +289,7 @@ mod tests {
             truth: ClassId(truth),
             segments: 4,
             segments_right,
+            weight: 4,
             probabilities: probabilities.to_vec(),
         }
     }
@@ -319,6 +328,27 @@ mod tests {
         ]);
         assert_eq!(s.clip_accuracy.value, 0.5);
         assert_eq!(s.clip_top_k, [0.5, 0.5, 1.0]);
+    }
+
+    #[test]
+    fn a_clip_counts_by_the_answers_behind_it_not_by_its_segments() {
+        // An LSTM's windows: one of eight segments and one of four, of which serving takes the plain mean.
+        let mut long = clip("1", "x", 0, &[0.6, 0.4, 0.0]);
+        long.segments = 8;
+        let short = clip("2", "x", 0, &[0.35, 0.65, 0.0]);
+        let windows = |clip: Prediction| Prediction { weight: 1, ..clip };
+        assert_eq!(scores(vec![long.clone(), short.clone()]).song_accuracy.value, 0.0);
+        long.weight = 8;
+        assert_eq!(scores(vec![long.clone(), short.clone()]).song_accuracy.value, 1.0);
+        assert_eq!(scores(vec![windows(long), windows(short)]).song_accuracy.value, 0.0);
+    }
+
+    #[test]
+    fn an_artist_who_is_only_answered_lowers_macro_f1_and_one_who_never_occurs_does_not() {
+        // scikit-learn: f1_score([0, 0], [0, 1], average="macro") is (2/3 + 0) / 2.
+        let s =
+            scores(vec![clip("1", "x", 0, &[1.0, 0.0, 0.0]), clip("2", "y", 0, &[0.0, 1.0, 0.0])]);
+        assert_eq!(s.song_macro_f1.value, 1.0 / 3.0);
     }
 
     #[test]

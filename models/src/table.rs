@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::cost::saturating_sum;
 use crate::{HeadKind, Layer, Network, Shape};
 
 /// One row of the table: a convolution or pooling with what belongs to it.
@@ -45,7 +46,7 @@ pub fn rows(network: &Network, classes: usize) -> Vec<Row> {
             Layer::Output { classes, .. } => ("output", format!("{classes} classes; softmax")),
             Layer::BatchNorm(_) => {
                 if let Some(row) = rows.last_mut() {
-                    row.parameters += cost.trainable;
+                    row.parameters = row.parameters.saturating_add(cost.trainable);
                 }
                 continue;
             }
@@ -85,7 +86,7 @@ pub fn text(network: &Network, classes: usize) -> String {
             },
             String::new(),
             String::new(),
-            thousands(4 * network.segment as u64),
+            thousands(4u64.saturating_mul(network.segment as u64)),
         ],
     ];
     cells.extend(rows.iter().map(|row| {
@@ -102,9 +103,9 @@ pub fn text(network: &Network, classes: usize) -> String {
         "total".to_owned(),
         "per segment".to_owned(),
         String::new(),
-        thousands(rows.iter().map(|r| r.parameters).sum()),
-        thousands(rows.iter().map(|r| r.multiply_adds).sum()),
-        thousands(rows.iter().map(|r| r.activation_bytes).sum()),
+        thousands(saturating_sum(rows.iter().map(|r| r.parameters))),
+        thousands(saturating_sum(rows.iter().map(|r| r.multiply_adds))),
+        thousands(saturating_sum(rows.iter().map(|r| r.activation_bytes))),
     ]);
     let mut widths = [0; 6];
     for line in &cells {
@@ -112,8 +113,8 @@ pub fn text(network: &Network, classes: usize) -> String {
             *width = (*width).max(cell.chars().count());
         }
     }
-    let mut text =
-        format!("{} ({} head): {}\n", network.name, network.head.kind, network.description);
+    let (name, description) = (printable(&network.name), printable(&network.description));
+    let mut text = format!("{name} ({} head): {description}\n", network.head.kind);
     for line in &cells {
         let mut out = String::new();
         for (column, (width, cell)) in widths.iter().zip(line).enumerate() {
@@ -126,6 +127,19 @@ pub fn text(network: &Network, classes: usize) -> String {
         text.push('\n');
     }
     text
+}
+
+/// `text` as it is, but for control characters, which are escaped: a name in a file must not steer a terminal.
+pub fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
 }
 
 /// `568941120` as `568,941,120`.
@@ -194,7 +208,33 @@ mod tests {
     fn the_text_has_a_line_per_row_and_equal_columns() {
         let network = Network::preset("model1").unwrap();
         let text = text(&network, 222);
-        assert!(text.contains("568,941,120") || text.contains("569,"), "{text}");
-        assert_eq!(text.lines().count(), 1 + 1 + 1 + rows(&network, 222).len() + 1);
+        let lines: Vec<Vec<char>> = text.lines().map(|line| line.chars().collect()).collect();
+        let (_, table) = lines.split_first().unwrap();
+        assert_eq!(table.len(), 1 + 1 + rows(&network, 222).len() + 1);
+
+        let heading: String = table[0].iter().collect();
+        let at = |word: &str| heading.find(word).unwrap();
+        let (configuration, parameters) = (at("configuration"), at("parameters"));
+        let multiply_adds = at("multiply-adds") + "multiply-adds".len();
+        for line in table {
+            // Words begin where their heading does, numbers end where theirs does.
+            assert_eq!((line[configuration - 1], line[configuration] == ' '), (' ', false));
+            assert_eq!(line.len(), heading.len(), "{text}");
+            assert_eq!(line[multiply_adds], ' ', "{text}");
+        }
+        let total: String = table[table.len() - 1].iter().collect();
+        assert!(
+            total[parameters..multiply_adds]
+                .ends_with(&thousands(network.costs(222).multiply_adds()))
+        );
+    }
+
+    #[test]
+    fn names_are_printed_as_they_are_but_for_control_characters() {
+        assert_eq!(printable("Bo, \"the\" 🎷 Ætheling"), "Bo, \"the\" 🎷 Ætheling");
+        assert_eq!(printable("red\u{1b}[31m\n\u{9b}"), "red\\u{1b}[31m\\n\\u{9b}");
+        let mut network = Network::preset("model1").unwrap();
+        network.description = "two\nlines".to_owned();
+        assert!(text(&network, 2).starts_with("model1 (dense head): two\\nlines\n"));
     }
 }

@@ -89,6 +89,50 @@ fn arithmetic_that_does_not_close_names_the_block_and_the_length_needed() {
 }
 
 #[test]
+fn advice_never_names_a_segment_that_is_not_allowed() {
+    let deep = format!("blocks = [{}]", "{ filters = 2, pool = 65536 }, ".repeat(40));
+    let no = complaint(&(GOOD.split("blocks").next().unwrap().to_owned() + &deep));
+    assert!(no.contains("more than 16777216 samples") && !no.contains("exactly"), "{no}");
+}
+
+#[test]
+fn a_clip_that_no_memory_holds_is_refused() {
+    let clip = |window: usize, hop: usize| {
+        let text = GOOD.replace("window = 2", &format!("window = {window}\nhop = {hop}"));
+        Network::from_toml(&text)
+    };
+    let no = clip(65_536, 16_777_216).unwrap_err().to_string();
+    assert!(no.contains("1099494850587 samples") && no.contains("67108864"), "{no}");
+    let most = Network::MOST_CLIP_SAMPLES;
+    assert_eq!(clip(2, 1 << 24).map(|n| n.clip_samples()), Ok((1 << 24) + 27));
+    assert_eq!(clip(5, (most - 27) / 4).map(|n| n.clip_samples()), Ok(most - 1));
+    assert!(clip(5, (most - 27) / 4 + 1).is_err());
+    // A hundred clips of the paper in a row are still a network's.
+    assert!(most > 100 * 465_984);
+}
+
+#[test]
+fn costs_of_an_absurd_network_stop_at_the_largest_number() {
+    let wide = "{ filters = 65536, kernel = 65535 }";
+    let blocks = format!(
+        "blocks = [{wide}, {wide}, {{ filters = 2, stride = 3, pool = 59049 }}, {{ filters = 2, pool = 81 }}]"
+    );
+    let text = GOOD.split("blocks").next().unwrap().to_owned() + &blocks;
+    let network = Network::from_toml(&text.replace("segment = 27", "segment = 14348907")).unwrap();
+    let mut costs = network.costs(Network::MOST_CLASSES);
+    assert_eq!(costs.multiply_adds(), u64::MAX);
+    assert_eq!(costs.trainable() >> 48, 1);
+    costs.layers[0].activation_bytes = u64::MAX;
+    assert_eq!(costs.peak_bytes(), u64::MAX);
+}
+
+#[test]
+fn a_network_built_without_windows_has_a_clip_of_one_segment() {
+    let network = Network { window: 0, ..preset("model1", HeadKind::Dense) };
+    assert_eq!(network.clip_samples(), network.segment);
+}
+
+#[test]
 fn what_is_missing_or_unknown_is_named_with_its_line() {
     let no = complaint(&GOOD.replace("{ filters = 2, pool = 3 }", "{ pool = 3 }"));
     assert!(no.contains("filters") && no.contains("line 6"), "{no}");

@@ -132,8 +132,8 @@ fn forward(
         answer.segments += rows.len();
         answer.segments_right += rows.iter().filter(|row| argmax(row) == example.class).count();
         match network.head.kind {
-            HeadKind::Dense => rows.iter().for_each(|row| answer.mean.add(row, 1.0)),
-            HeadKind::Lstm => rows.last().into_iter().for_each(|row| answer.mean.add(row, 1.0)),
+            HeadKind::Dense => rows.iter().for_each(|row| answer.add(row)),
+            HeadKind::Lstm => rows.last().into_iter().for_each(|row| answer.add(row)),
         }
     }
     Ok(())
@@ -146,13 +146,20 @@ fn clip_name(task: &Task, example: &Example) -> String {
 /// What has been heard of one clip.
 struct Answer {
     mean: Mean,
+    /// Rows in the mean.
+    weight: usize,
     segments: usize,
     segments_right: usize,
 }
 
 impl Answer {
     fn new(classes: usize) -> Self {
-        Answer { mean: Mean::new(classes), segments: 0, segments_right: 0 }
+        Answer { mean: Mean::new(classes), weight: 0, segments: 0, segments_right: 0 }
+    }
+
+    fn add(&mut self, row: &[f32]) {
+        self.mean.add(row, 1.0);
+        self.weight += 1;
     }
 
     fn prediction(self, clip: String, song: String, class: usize) -> Prediction {
@@ -162,6 +169,7 @@ impl Answer {
             truth: ClassId(class),
             segments: self.segments,
             segments_right: self.segments_right,
+            weight: self.weight,
             probabilities: self.mean.values(),
         }
     }
@@ -188,6 +196,16 @@ mod tests {
             windows_of(&dense, 3, 9),
             [Window { example: 3, first_segment: 0, segments: 9 }]
         );
+    }
+
+    #[test]
+    fn a_clip_weighs_as_many_as_its_mean_is_of() {
+        let mut answer = Answer::new(2);
+        answer.segments = 12;
+        answer.add(&[1.0, 0.0]);
+        answer.add(&[0.0, 1.0]);
+        let made = answer.prediction("clip".to_owned(), "song".to_owned(), 0);
+        assert_eq!((made.weight, made.segments, made.probabilities), (2, 12, vec![0.5, 0.5]));
     }
 
     #[test]

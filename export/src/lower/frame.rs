@@ -25,7 +25,7 @@ pub(crate) fn cut(
     let last_start = graph.integer(1 - segment);
     let segment = graph.integer(segment);
 
-    let shape = graph.node("Shape", "frame.shape", &[waveform], &[]);
+    let shape = graph.shape(waveform);
     let samples = graph.node("Gather", "frame.samples", &[shape, one], &[]);
     let end = graph.node("Add", "frame.end", &[samples, last_start], &[]);
     let starts = graph.node("Range", "frame.starts", &[zero, end, hop], &[]);

@@ -12,11 +12,22 @@ use crate::graph::Attribute::{Int, Ints, Text, Texts};
 use crate::graph::{Graph, Value};
 use crate::lower::{Rows, size};
 
-/// Hidden and cell state, `[batch, units]` each.
+/// Hidden and cell state: `[batch, units]` each as inputs, `[1, batch, units]` as the operator takes them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct State {
     pub(crate) h: Value,
     pub(crate) c: Value,
+}
+
+/// What an LSTM gives.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct After {
+    /// h after each segment: `[batch, segments, units]`, or `[batch, units]` with one segment.
+    pub(crate) each: Value,
+    /// h after the last segment, `[batch, units]`.
+    pub(crate) last_h: Value,
+    /// c likewise, where one segment is taken per call: nobody asks for it otherwise.
+    pub(crate) last_c: Option<Value>,
 }
 
 /// Weights in ONNX's order of gates.
@@ -28,8 +39,7 @@ pub(crate) struct Weights<'a> {
     pub(crate) bias: &'a Array1<f32>,
 }
 
-/// Features `[batch, segments, inputs]` → h after each segment `[batch, segments, units]` and the last state; or, with
-/// one segment, `[batch, inputs]` → `[batch, units]`.
+/// Features `[batch, segments, inputs]`, or `[batch, inputs]` with one segment, and the state before them.
 pub(crate) fn lower(
     graph: &mut Graph,
     name: &str,
@@ -37,17 +47,7 @@ pub(crate) fn lower(
     rows: Rows,
     x: Value,
     initial: State,
-) -> Result<(Value, State), ExportError> {
-    let first = graph.integers(&[0]);
-    let sequence = match rows {
-        Rows::Segments => {
-            let perm = [("perm", Ints(vec![1, 0, 2]))];
-            graph.node("Transpose", &format!("{name}.sequence"), &[x], &perm)
-        }
-        Rows::Single => graph.node("Unsqueeze", &format!("{name}.sequence"), &[x, first], &[]),
-    };
-    let initial_h = graph.node("Unsqueeze", &format!("{name}.initial_h"), &[initial.h, first], &[]);
-    let initial_c = graph.node("Unsqueeze", &format!("{name}.initial_c"), &[initial.c, first], &[]);
+) -> Result<After, ExportError> {
     let (w, r, b) = store(graph, name, weights);
     let attributes = [
         ("activations", Texts(vec!["Sigmoid", "Tanh", "Tanh"])),
@@ -55,36 +55,57 @@ pub(crate) fn lower(
         ("hidden_size", Int(size("the LSTM", weights.units)?)),
         ("input_forget", Int(0)),
     ];
-    let inputs = [sequence, w, r, b, Value::NONE, initial_h, initial_c];
-    let [y, last_h, last_c] =
-        graph.node_with_outputs("LSTM", name, &inputs, ["y", "y_h", "y_c"], &attributes);
-    let h = graph.node("Squeeze", &format!("{name}.h"), &[last_h, first], &[]);
-    let c = graph.node("Squeeze", &format!("{name}.c"), &[last_c, first], &[]);
-    let each = match rows {
-        Rows::Single => h,
+    let inputs = |sequence| [sequence, w, r, b, Value::NONE, initial.h, initial.c];
+    let directions = graph.integers(&[0]);
+    Ok(match rows {
         Rows::Segments => {
+            let perm = [("perm", Ints(vec![1, 0, 2]))];
+            let sequence = graph.node("Transpose", &format!("{name}.sequence"), &[x], &perm);
+            let outputs = ["y", "y_h"];
+            let [y, y_h] =
+                graph.node_with_outputs("LSTM", name, &inputs(sequence), outputs, &attributes);
+            let last_h = graph.node("Squeeze", &format!("{name}.h"), &[y_h, directions], &[]);
             let second = graph.integers(&[1]);
             let squeezed = graph.node("Squeeze", &format!("{name}.directions"), &[y, second], &[]);
-            let perm = [("perm", Ints(vec![1, 0, 2]))];
-            graph.node("Transpose", &format!("{name}.each"), &[squeezed], &perm)
+            let each = graph.node("Transpose", &format!("{name}.each"), &[squeezed], &perm);
+            After { each, last_h, last_c: None }
         }
-    };
-    Ok((each, State { h, c }))
+        Rows::Single => {
+            let sequence =
+                graph.node("Unsqueeze", &format!("{name}.sequence"), &[x, directions], &[]);
+            let outputs = ["", "y_h", "y_c"];
+            let [_, y_h, y_c] =
+                graph.node_with_outputs("LSTM", name, &inputs(sequence), outputs, &attributes);
+            let h = graph.node("Squeeze", &format!("{name}.h"), &[y_h, directions], &[]);
+            let c = graph.node("Squeeze", &format!("{name}.c"), &[y_c, directions], &[]);
+            After { each: h, last_h: h, last_c: Some(c) }
+        }
+    })
 }
 
-/// Zeros `[batch, units]`, with the batch of `waveform` `[batch, samples]`.
+/// A state `[batch, units]` with the operator's axis of directions before it.
+pub(crate) fn given_state(graph: &mut Graph, name: &str, state: State) -> State {
+    let axis = graph.integers(&[0]);
+    let mut unsqueezed = |part: &str, value| {
+        graph.node("Unsqueeze", &format!("{name}.initial_{part}"), &[value, axis], &[])
+    };
+    State { h: unsqueezed("h", state.h), c: unsqueezed("c", state.c) }
+}
+
+/// Zeros `[1, batch, units]`, with the batch of `waveform` `[batch, samples]`.
 pub(crate) fn zero_state(
     graph: &mut Graph,
     name: &str,
     units: usize,
     waveform: Value,
 ) -> Result<State, ExportError> {
-    let zero = graph.weights(&format!("{name}.zero"), &[1, 1], vec![0.0]);
-    let (first, units) = (graph.integers(&[0]), graph.integers(&[size("the LSTM", units)?]));
-    let shape = graph.node("Shape", &format!("{name}.waveform_shape"), &[waveform], &[]);
+    let zero = graph.weights(&format!("{name}.zero"), &[1, 1, 1], vec![0.0]);
+    let units = graph.integers(&[size("the LSTM", units)?]);
+    let (first, one) = (graph.integers(&[0]), graph.integers(&[1]));
+    let shape = graph.shape(waveform);
     let batch = graph.node("Gather", &format!("{name}.batch"), &[shape, first], &[]);
     let axis = [("axis", Int(0))];
-    let shape = graph.node("Concat", &format!("{name}.state_shape"), &[batch, units], &axis);
+    let shape = graph.node("Concat", &format!("{name}.state_shape"), &[one, batch, units], &axis);
     let zeros = graph.node("Expand", &format!("{name}.zero_state"), &[zero, shape], &[]);
     Ok(State { h: zeros, c: zeros })
 }

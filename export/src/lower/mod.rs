@@ -20,6 +20,7 @@ use crate::fold::{FoldedLayer, FoldedStep};
 use crate::graph::{Graph, Value};
 
 pub(crate) use lstm::State;
+use lstm::Weights;
 
 /// What the rows of the feature maps are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,8 +40,10 @@ pub(crate) struct Lowered {
     pub(crate) logits: Value,
     /// Same shape as the logits.
     pub(crate) probabilities: Value,
-    /// Last h and c of an LSTM, `[batch, units]` each.
-    pub(crate) state: Option<State>,
+    /// An LSTM's h after the last segment, `[batch, units]`.
+    pub(crate) last_h: Option<Value>,
+    /// Its c, where one segment is taken per call.
+    pub(crate) last_c: Option<Value>,
 }
 
 /// Lowers the whole network behind `waveform`: `[batch, samples]` for many segments, `[batch, segment]` for one.
@@ -61,7 +64,8 @@ pub(crate) fn network(
         Rows::Segments => frame::cut(graph, waveform, network.segment, network.hop)?,
         Rows::Single => frame::single(graph, waveform),
     };
-    let mut lowered = Lowered { embedding: x, logits: x, probabilities: x, state: None };
+    let mut lowered =
+        Lowered { embedding: x, logits: x, probabilities: x, last_h: None, last_c: None };
     for step in layers {
         let name = &step.name;
         x = match &step.layer {
@@ -81,14 +85,14 @@ pub(crate) fn network(
             }
             FoldedLayer::Lstm { units, input, recurrent, bias } => {
                 let initial = match state {
-                    Some(state) => state,
+                    Some(state) => lstm::given_state(graph, name, state),
                     None => lstm::zero_state(graph, name, *units, waveform)?,
                 };
-                let weights = lstm::Weights { units: *units, input, recurrent, bias };
-                let (h, last) = lstm::lower(graph, name, &weights, rows, x, initial)?;
-                lowered.state = Some(last);
-                lowered.embedding = h;
-                h
+                let weights = Weights { units: *units, input, recurrent, bias };
+                let after = lstm::lower(graph, name, &weights, rows, x, initial)?;
+                (lowered.last_h, lowered.last_c) = (Some(after.last_h), after.last_c);
+                lowered.embedding = after.each;
+                after.each
             }
             FoldedLayer::Softmax => {
                 lowered.probabilities = softmax::lower(graph, name, x);

@@ -115,8 +115,8 @@ impl Tiny {
         Reference { network: &self.run.network, weights: &self.weights }
     }
 
-    /// Row 0 is the golden input, the others are louder noise.
-    fn make_probe(&self, rows: usize) -> Tensors {
+    /// What the reference says. Row 0 is the golden input, the others are louder noise.
+    pub fn make_probe(&self, rows: usize) -> Tensors {
         let network = &self.run.network;
         let (mut waveform, mut logits, mut embedding) = (Vec::new(), Vec::new(), Vec::new());
         for row in 0..rows {

@@ -82,7 +82,7 @@ pub(super) fn intervals(judged: &Judged, all: &Figures, resamples: usize) -> [Es
             let place = (share * seen.len().saturating_sub(1) as f64).round() as usize;
             seen.get(place).copied().unwrap_or(value)
         };
-        Estimate { value, low: at(0.025).min(value), high: at(0.975).max(value) }
+        Estimate { value, low: at(0.025), high: at(0.975) }
     })
 }
 

@@ -3,8 +3,16 @@
 use serde::{Deserialize, Serialize};
 
 use super::Prediction;
+use crate::ClassId;
+use crate::run::check_classes;
 
 const VERSION: u32 = 1;
+
+/// Most segments of a clip, so that their sum over any file stays exact.
+const MOST_SEGMENTS: usize = 1 << 26;
+
+/// How far from one the sum of probabilities may be: some thousand roundings to 24 bits, and files written by hand.
+const SUM_TOLERANCE: f64 = 1e-3;
 
 /// Predictions of one network on one set of clips; checked against its classes.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +26,28 @@ pub struct Predictions {
 struct Heading {
     leitmotif_predictions: u32,
     classes: Vec<String>,
+}
+
+/// What a line says; [`Prediction`] is what the program reads of it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Line {
+    clip: String,
+    song: String,
+    truth: ClassId,
+    segments: usize,
+    segments_right: usize,
+    /// Files written before it was recorded weighed clips by their segments.
+    weight: Option<usize>,
+    probabilities: Vec<f32>,
+}
+
+impl From<Line> for Prediction {
+    fn from(line: Line) -> Self {
+        let Line { clip, song, truth, segments, segments_right, weight, probabilities } = line;
+        let weight = weight.unwrap_or(segments);
+        Prediction { clip, song, truth, segments, segments_right, weight, probabilities }
+    }
 }
 
 /// Why predictions cannot be used.
@@ -34,6 +64,9 @@ pub enum PredictionsError {
     /// No heading, or of another version.
     #[error("these are no predictions of version {VERSION}: {0}")]
     Heading(String),
+    /// Too few artists or the same one twice.
+    #[error("the predictions list their classes wrongly: {0}")]
+    Classes(String),
     /// Numbers that cannot be.
     #[error("clip `{clip}`: {problem}")]
     Clip {
@@ -48,9 +81,11 @@ impl Predictions {
     /// Checks predictions against their classes.
     ///
     /// # Errors
-    /// `Clip`: an unknown class, a wrong number of probabilities, a value outside 0…1, more segments right than there are,
-    /// a clip twice, a song with two artists.
+    /// `Classes`: fewer than two, an empty name, a name twice. `Clip`: an unknown class, a wrong number of probabilities, a
+    /// value outside 0…1, a sum other than one, no segments or more than 2²⁶, more right or a greater weight than there
+    /// are, a clip twice, a song with two artists.
     pub fn new(classes: Vec<String>, clips: Vec<Prediction>) -> Result<Self, PredictionsError> {
+        check_classes(&classes).map_err(PredictionsError::Classes)?;
         let mut ids = std::collections::HashSet::new();
         let mut songs = std::collections::HashMap::new();
         for clip in &clips {
@@ -62,8 +97,14 @@ impl Predictions {
                 clip.probabilities.iter().find(|p| !(0.0..=1.0 + 1e-5).contains(*p))
             {
                 format!("a probability of {p}")
-            } else if clip.segments == 0 || clip.segments_right > clip.segments {
+            } else if let Some(sum) = wrong_sum(&clip.probabilities) {
+                format!("its probabilities sum to {sum}")
+            } else if !(1..=MOST_SEGMENTS).contains(&clip.segments) {
+                format!("{} segments, where 1 to {MOST_SEGMENTS} are allowed", clip.segments)
+            } else if clip.segments_right > clip.segments {
                 format!("{} of {} segments right", clip.segments_right, clip.segments)
+            } else if !(1..=clip.segments).contains(&clip.weight) {
+                format!("a weight of {} over {} segments", clip.weight, clip.segments)
             } else if !ids.insert(clip.clip.as_str()) {
                 "is there twice".to_owned()
             } else if *songs.entry(clip.song.as_str()).or_insert(clip.truth) != clip.truth {
@@ -127,10 +168,14 @@ impl Predictions {
     }
 }
 
+fn wrong_sum(probabilities: &[f32]) -> Option<f64> {
+    let sum: f64 = probabilities.iter().copied().map(f64::from).sum();
+    ((sum - 1.0).abs() > SUM_TOLERANCE).then_some(sum)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ClassId;
 
     fn predictions() -> Predictions {
         let clip = |clip: &str, truth| Prediction {
@@ -139,6 +184,7 @@ mod tests {
             truth: ClassId(truth),
             segments: 3,
             segments_right: 1,
+            weight: 2,
             probabilities: vec![0.25, 0.75],
         };
         let classes = vec!["Ada, \"the\" first".to_owned(), "Bo 🎷".to_owned()];
@@ -149,6 +195,23 @@ mod tests {
     fn what_is_written_is_read_back() {
         let made = predictions();
         assert_eq!(Predictions::from_lines(&made.to_lines().unwrap()), Ok(made));
+    }
+
+    #[test]
+    fn a_file_from_before_weights_weighs_clips_by_their_segments() {
+        let text = predictions().to_lines().unwrap();
+        let old = Predictions::from_lines(&text.replace("\"weight\":2,", "")).unwrap();
+        assert!(old.clips().iter().all(|clip| clip.weight == clip.segments));
+        assert!(predictions().clips().iter().all(|clip| clip.weight != clip.segments));
+    }
+
+    #[test]
+    fn classes_must_be_two_or_more_and_differ() {
+        for classes in [&["Ada"][..], &["Ada", ""], &["Ada", "Ada"]] {
+            let classes = classes.iter().copied().map(str::to_owned).collect();
+            let error = Predictions::new(classes, Vec::new()).unwrap_err();
+            assert!(matches!(error, PredictionsError::Classes(_)), "{error}");
+        }
     }
 
     #[test]
@@ -171,7 +234,12 @@ mod tests {
         assert!(spoil(|c| c.truth = ClassId(2)).contains("class 2 of 2"));
         assert!(spoil(|c| c.probabilities = vec![1.0]).contains("1 probabilities"));
         assert!(spoil(|c| c.probabilities[0] = f32::NAN).contains("NaN"));
+        assert!(spoil(|c| c.probabilities[0] = 0.252).contains("sum to 1.00"));
+        assert!(spoil(|c| c.segments = 0).contains("0 segments"));
+        assert!(spoil(|c| c.segments = usize::MAX).contains("segments, where 1 to 67108864"));
         assert!(spoil(|c| c.segments_right = 4).contains("4 of 3 segments"));
+        assert!(spoil(|c| c.weight = 0).contains("a weight of 0 over 3"));
+        assert!(spoil(|c| c.weight = 4).contains("a weight of 4 over 3"));
         assert!(spoil(|c| c.clip = "a".to_owned()).contains("twice"));
         assert!(spoil(|c| c.song = "song of a".to_owned()).contains("two artists"));
     }
