@@ -82,7 +82,7 @@ pub(crate) fn verify(path: &Path, checkpoint: &Checkpoint) -> Result<Report> {
 }
 
 fn on_cpu() -> SessionOptions {
-    SessionOptions { device: Device::Cpu, ..SessionOptions::default() }
+    SessionOptions::on(Device::Cpu)
 }
 
 /// The rows of a probe to run; a single one twice, because a graph may be right for a batch of one only.

@@ -27,7 +27,7 @@ fn open(tiny: &Tiny, kind: GraphKind) -> Session {
     tiny.save(folder.path());
     let checkpoint = Checkpoint::open(folder.path()).unwrap();
     let artifact = compile(&checkpoint, kind, "test").unwrap();
-    let options = SessionOptions { device: Device::Cpu, ..SessionOptions::default() };
+    let options = SessionOptions::on(Device::Cpu);
     Session::from_bytes(artifact.bytes(), &options).unwrap()
 }
 

@@ -10,7 +10,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let songs: Vec<String> = arguments.collect();
     let workers = thread::available_parallelism()?.get();
     // One CPU thread a session: the songs share the cores, not the layers.
-    let options = SessionOptions { threads: 1, ..SessionOptions::default() };
+    let options = SessionOptions::default().with_threads(1);
     thread::scope(|scope| {
         for songs in songs.chunks(songs.len().div_ceil(workers).max(1)) {
             let (model, options) = (&model, &options);

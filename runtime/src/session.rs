@@ -21,7 +21,14 @@ use crate::error::Error;
 use crate::library::{self, Place};
 
 /// How a session is opened.
+///
+/// ```
+/// use leitmotif::{Device, SessionOptions};
+///
+/// let options = SessionOptions::on(Device::Cpu).with_threads(1);
+/// ```
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct SessionOptions {
     /// The device asked for.
     pub device: Device,
@@ -30,6 +37,23 @@ pub struct SessionOptions {
     /// ONNX Runtime's library. `None` takes the first that exists of: the variable `ORT_DYLIB_PATH`; beside the
     /// program; what `make setup` unpacked in the checkout that this crate was compiled in; the system's own.
     pub onnx_runtime: Option<PathBuf>,
+}
+
+impl SessionOptions {
+    /// On this device, all else as by default.
+    pub fn on(device: Device) -> Self {
+        Self { device, ..Self::default() }
+    }
+
+    /// With so many CPU threads; see [`threads`](Self::threads).
+    pub fn with_threads(self, threads: usize) -> Self {
+        Self { threads, ..self }
+    }
+
+    /// With this library of ONNX Runtime; see [`onnx_runtime`](Self::onnx_runtime).
+    pub fn with_onnx_runtime(self, library: impl Into<PathBuf>) -> Self {
+        Self { onnx_runtime: Some(library.into()), ..self }
+    }
 }
 
 /// A network ready to run.

@@ -21,7 +21,7 @@ use support::{
 const ROUNDING: f32 = 1e-6;
 
 fn cpu() -> SessionOptions {
-    SessionOptions { device: Device::Cpu, ..SessionOptions::default() }
+    SessionOptions::on(Device::Cpu)
 }
 
 fn open(graph: &str) -> Recognizer {
@@ -251,7 +251,7 @@ fn many_recognizers_open_and_run_on_many_threads() {
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
-                let options = SessionOptions { threads: 1, ..cpu() };
+                let options = cpu().with_threads(1);
                 let mut recognizer = Recognizer::open_with(tiny("clip"), &options).unwrap();
                 for _ in 0..5 {
                     let answer = recognizer.recognize_samples(&samples).unwrap();

@@ -21,7 +21,7 @@ fn resident() -> usize {
 
 #[test]
 fn memory_does_not_grow_with_what_was_heard() {
-    let options = SessionOptions { device: Device::Cpu, threads: 1, onnx_runtime: None };
+    let options = SessionOptions::on(Device::Cpu).with_threads(1);
     let mut recognizer = Recognizer::open_with(tiny("segment"), &options).unwrap();
     let samples = noise(1, 1_000 * SEGMENT);
     let mut hear = |times| {

@@ -17,7 +17,7 @@ use leitmotif::{Device, Error, Recognizer, SessionOptions};
 use support::{GRAPHS, SEGMENT, edited, noise, tiny};
 
 fn on(device: Device) -> SessionOptions {
-    SessionOptions { device, ..SessionOptions::default() }
+    SessionOptions::on(device)
 }
 
 fn refusal(model: &[u8]) -> Error {
@@ -267,9 +267,9 @@ fn a_broken_model_is_the_models_fault_whatever_the_device() {
 #[test]
 fn a_process_keeps_the_onnx_runtime_it_opened() {
     let open = runtime_info(None).unwrap().library;
-    let same = SessionOptions { onnx_runtime: Some(open.clone()), ..on(Device::Cpu) };
+    let same = on(Device::Cpu).with_onnx_runtime(&open);
     Recognizer::open_with(tiny("clip"), &same).unwrap();
-    let other = SessionOptions { onnx_runtime: Some(tiny("clip")), ..on(Device::Cpu) };
+    let other = on(Device::Cpu).with_onnx_runtime(tiny("clip"));
     match Recognizer::open_with(tiny("clip"), &other) {
         Err(Error::OnnxRuntimeOpen { open: found }) => assert_eq!(found, open),
         other => panic!("{other:?}"),

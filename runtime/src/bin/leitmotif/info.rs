@@ -6,9 +6,10 @@ use std::process::ExitCode;
 use leitmotif::session::{Port, runtime_info};
 use leitmotif::{Device, Recognizer, SessionOptions};
 use leitmotif_models::Card;
+use leitmotif_models::table::printable;
 use serde_json::json;
 
-use crate::{Model, Running, complain, printable};
+use crate::{Model, Running, complain};
 
 #[derive(clap::Args)]
 pub(crate) struct Info {
@@ -29,7 +30,7 @@ pub(crate) struct Check {
 
 impl Info {
     pub(crate) fn run(&self) -> anyhow::Result<ExitCode> {
-        let options = SessionOptions { device: Device::Cpu, ..SessionOptions::default() };
+        let options = SessionOptions::on(Device::Cpu);
         let recognizer = Recognizer::open_with(&self.model.model, &options)?;
         let (inputs, outputs) = (recognizer.session().inputs(), recognizer.session().outputs());
         let mut out = io::stdout().lock();

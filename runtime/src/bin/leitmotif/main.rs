@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use leitmotif::{Device, SessionOptions};
+use leitmotif_models::table::printable;
 
 /// Says who plays in a recording, with a network in one .onnx file.
 #[derive(Parser)]
@@ -43,7 +44,7 @@ struct Running {
 
 impl Running {
     fn options(&self) -> SessionOptions {
-        SessionOptions { device: self.device, threads: self.threads, onnx_runtime: None }
+        SessionOptions::on(self.device).with_threads(self.threads)
     }
 }
 
@@ -80,28 +81,4 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
 /// One line on standard error.
 fn complain(what: &str) {
     let _ = writeln!(io::stderr(), "leitmotif: {}", printable(what));
-}
-
-/// `text` as it is, but for control characters: a name in a file must not steer a terminal.
-fn printable(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() {
-            shown.extend(c.escape_default());
-        } else {
-            shown.push(c);
-        }
-    }
-    shown
-}
-
-#[cfg(test)]
-mod tests {
-    use super::printable;
-
-    #[test]
-    fn names_are_printed_as_they_are_but_for_control_characters() {
-        assert_eq!(printable("Bo, \"the\" 🎷 Ætheling"), "Bo, \"the\" 🎷 Ætheling");
-        assert_eq!(printable("red\u{1b}[31m\n"), "red\\u{1b}[31m\\n");
-    }
 }

@@ -12,9 +12,10 @@ use leitmotif::audio::MusicFiles;
 use leitmotif::average::Mean;
 use leitmotif::{Answer, Error, Recognizer};
 use leitmotif_models::HeadKind;
+use leitmotif_models::table::printable;
 use serde::Serialize;
 
-use crate::{Running, complain, printable};
+use crate::{Running, complain};
 
 #[derive(clap::Args)]
 pub(crate) struct Recognize {
