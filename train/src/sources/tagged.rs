@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use super::names::unite_spellings;
 use super::{Excerpt, Found, SourceError, Track, is_pseudo_artist, song_group};
 use crate::prepare::{LeftOut, Reason};
 use crate::tags::{self, Tags};
@@ -31,17 +32,17 @@ pub fn find(
             Err(source) => SourceError::Unreadable { path: root.to_owned(), source },
         });
     }
+    // However the path was typed, the same folder is the same source, or an interrupted `prepare` would not go on.
+    let unreadable = |source| SourceError::Unreadable { path: root.to_owned(), source };
+    let root = &root.canonicalize().map_err(unreadable)?;
     let mut walk = Walk::default();
     walk.enter(root)?;
     let mut found = Found {
         tracks: Vec::new(),
         left_out: walk.left_out,
         other_files: walk.others,
-        name: root
-            .canonicalize()
-            .ok()
-            .and_then(|path| path.file_name().map(lossy))
-            .unwrap_or_else(|| "music".to_owned()),
+        united: Vec::new(),
+        name: root.file_name().map_or_else(|| "music".to_owned(), lossy),
         licence: "that of your own music".to_owned(),
         notes: "made from a folder of tagged music".to_owned(),
         source: format!("folder {}", root.display()),
@@ -58,6 +59,7 @@ pub fn find(
         }
         progress(number + 1);
     }
+    found.united = unite_spellings(&mut found.tracks);
     Ok(found)
 }
 
