@@ -249,10 +249,11 @@ fn take_convolutions(model: &mut Model, task: &Task, donor: &Donor) -> Result<St
     let path = &donor.checkpoint;
     let record = read_record(path)?;
     // By name alone: the same music cut into other clips leaks as well.
-    if record.dataset.name == task.dataset_note().name && !donor.other_split {
-        if let Some(difference) = task.difference_to(&record.split) {
-            return Err(TrainError::OtherSplit { path: path.clone(), difference });
-        }
+    if record.dataset.name == task.dataset_note().name
+        && !donor.other_split
+        && let Some(difference) = task.difference_to(&record.split)
+    {
+        return Err(TrainError::OtherSplit { path: path.clone(), difference });
     }
     // Tensors of one shape may be meant for another stride or pool.
     let (theirs, ours) = (&record.network.blocks, &model.network().blocks);

@@ -384,8 +384,8 @@ fn a_data_set_goes_on_however_the_path_of_its_music_is_typed() {
     )
     .unwrap();
     let by_manifest = |file: &Path| manifest::find(file, &mut |_| {}, &|| false).unwrap();
-    let sources: [(&str, &dyn Fn(&Path) -> Found); 2] =
-        [("", &folder), ("songs.csv", &by_manifest)];
+    type Source<'a> = (&'a str, &'a dyn Fn(&Path) -> Found);
+    let sources: [Source<'_>; 2] = [("", &folder), ("songs.csv", &by_manifest)];
     for (name, find) in sources {
         let out = tempfile::tempdir().unwrap();
         let typed = |path: &Path| if name.is_empty() { path.to_owned() } else { path.join(name) };

@@ -16,7 +16,7 @@ use std::time::Duration;
 use leitmotif::store::{Part, write_split};
 use leitmotif_models::{HeadKind, Network};
 use leitmotif_train::begin::{Changes, Donor, Start};
-use leitmotif_train::checkpoint::{Checkpoint, read_record};
+use leitmotif_train::checkpoint::{Checkpoint, read_record, write_record};
 use leitmotif_train::config::FitConfig;
 use leitmotif_train::error::TrainError;
 use leitmotif_train::fit::{BEST, LAST, Outcome, PREDICTIONS, fit};
@@ -317,7 +317,7 @@ fn convolutions_of_another_stride_or_pool_are_refused() {
 }
 
 #[test]
-fn epochs_and_threads_may_change_on_the_way_and_the_record_says_so() {
+fn epochs_threads_and_device_may_change_on_the_way_and_the_record_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let task = task(&folder.path().join("data"), false);
     let out = folder.path().join("run");
@@ -329,6 +329,14 @@ fn epochs_and_threads_may_change_on_the_way_and_the_record_says_so() {
     assert_eq!((&config["epochs"], &config["threads"]), (&4.into(), &2.into()));
     let told = ["epochs 2 to 4 after epoch 2", "threads 1 to 2 after epoch 2"];
     assert_eq!(config["changes"], serde_json::json!(told));
+    // As if it had been on a GPU so far.
+    let mut record = read_record(&out.join(LAST)).unwrap();
+    record.config["device"] = "cuda".into();
+    write_record(&out.join(LAST), &record).unwrap();
+    run(&out, &task, UNCHANGED).unwrap();
+    let config = read_record(&out.join(LAST)).unwrap().config;
+    assert_eq!(config["device"], "cpu");
+    assert_eq!(config["changes"][2], "device cuda to cpu after epoch 4");
     // What stays is no change.
     run(&out, &task, change(Some(4), Some(2))).unwrap();
     assert_eq!(read_record(&out.join(LAST)).unwrap().config, config);
