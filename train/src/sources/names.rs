@@ -67,7 +67,6 @@ pub fn normalised(name: &str) -> String {
         .nfkc()
         .flat_map(char::to_uppercase)
         .flat_map(char::to_lowercase)
-        .nfkc()
         .filter(|c| c.is_alphanumeric())
         .collect();
     if letters.is_empty() { name.trim().nfkc().collect() } else { letters }
