@@ -64,10 +64,14 @@ pub struct SplitNote {
     pub protocol: String,
     /// Seed of the split.
     pub seed: u64,
-    /// Share of each artist's music asked for testing.
+    /// Share of the clips that test.
     pub test_share: f64,
-    /// Share of the rest asked for validation.
+    /// Share of the others that validate.
     pub validation_share: f64,
+    /// First 16 hexadecimal digits of the SHA-256 over the names and parts of all clips: equal digests, equal splits.
+    /// Absent from files that were written before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
 }
 
 /// Why a `run.json` cannot be used.

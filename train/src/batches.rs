@@ -27,7 +27,8 @@ pub enum Crop {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Balance {
-    /// Every clip once an epoch.
+    /// Every clip once, then all again in another order: an epoch of the usual number of steps holds every clip, and
+    /// where the batch does not divide them, its last batch is filled up with some for the second time.
     Clips,
     /// Every artist alike, and within an artist every song alike.
     Artists,

@@ -2,15 +2,18 @@
 //! `probe.safetensors`.
 
 use std::fs;
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use leitmotif_models::{RunError, RunRecord};
 
 use crate::error::TrainError;
+use crate::fit::{BEST, LAST};
 use crate::tensors::{self, Tensors, check};
 
 const RECORD: &str = "run.json";
-const WEIGHTS: &str = "weights.safetensors";
+/// File of the weights and running statistics.
+pub(crate) const WEIGHTS: &str = "weights.safetensors";
 const OPTIMIZER: &str = "optimizer.safetensors";
 const PROBE: &str = "probe.safetensors";
 
@@ -28,19 +31,19 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Reads and checks a folder.
+    /// Reads and checks a folder, without changing anything: a run may be writing it.
     ///
     /// # Errors
     ///
     /// A file that is missing or unreadable, and all missing, surplus, misshapen and non-finite weights at once.
     pub fn read(folder: &Path) -> Result<Self, TrainError> {
-        settle(folder)?;
         let record = read_record(folder)?;
+        let folder = place(folder);
         let weights = tensors::read(&folder.join(WEIGHTS))?;
         let params = record.network.params(record.classes.len());
         let shapes = params.into_iter().map(|p| (p.name, p.shape));
         check(shapes, &weights).map_err(|misfits| TrainError::Checkpoint {
-            path: folder.to_owned(),
+            path: folder.clone(),
             source: Box::new(TrainError::Weights(misfits)),
         })?;
         let optimizer = tensors::read(&folder.join(OPTIMIZER))?;
@@ -54,14 +57,15 @@ impl Checkpoint {
         remove(&making)?;
         fs::create_dir_all(&making).map_err(|e| TrainError::file(&making, e))?;
         write_text(&making.join(RECORD), &record_text(&making, &self.record)?)?;
-        tensors::write(&making.join(WEIGHTS), &self.weights)?;
-        tensors::write(&making.join(OPTIMIZER), &self.optimizer)?;
-        tensors::write(&making.join(PROBE), &self.probe)?;
-        for file in [RECORD, WEIGHTS, OPTIMIZER, PROBE] {
+        for (file, tensors) in
+            [(WEIGHTS, &self.weights), (OPTIMIZER, &self.optimizer), (PROBE, &self.probe)]
+        {
             let path = making.join(file);
+            tensors::write(&path, tensors)?;
             let synced = fs::File::open(&path).and_then(|f| f.sync_all());
             synced.map_err(|e| TrainError::file(&path, e))?;
         }
+        sync_names(&making);
         // A folder cannot replace a full one in one step; `settle` mends a kill between these two.
         let old = sibling(folder, "old");
         remove(&old)?;
@@ -69,14 +73,29 @@ impl Checkpoint {
             fs::rename(folder, &old).map_err(|e| TrainError::file(folder, e))?;
         }
         fs::rename(&making, folder).map_err(|e| TrainError::file(folder, e))?;
+        sync_names_beside(folder);
         remove(&old)
     }
 }
 
+/// Whether a checkpoint, or a run's folder in its place, lies in `folder`.
+pub fn is_checkpoint(folder: &Path) -> bool {
+    place(folder).join(RECORD).exists() || holds_checkpoints(folder)
+}
+
 /// Reads `run.json` alone.
+///
+/// # Errors
+///
+/// `RunFolder` for a run's own folder, a file that is missing or unreadable, a record that cannot be trusted.
 pub fn read_record(folder: &Path) -> Result<RunRecord, TrainError> {
-    let path = folder.join(RECORD);
-    let text = fs::read_to_string(&path).map_err(|e| TrainError::file(&path, e))?;
+    let path = place(folder).join(RECORD);
+    let text = fs::read_to_string(&path).map_err(|e| match e.kind() {
+        ErrorKind::NotFound if holds_checkpoints(folder) => {
+            TrainError::RunFolder { path: folder.to_owned() }
+        }
+        _ => TrainError::file(&path, e),
+    })?;
     RunRecord::from_json(&text).map_err(|source| TrainError::Record { path, source })
 }
 
@@ -86,20 +105,53 @@ pub fn write_record(folder: &Path, record: &RunRecord) -> Result<(), TrainError>
     write_text(&path, &record_text(folder, record)?)
 }
 
-/// Writes a text file under another name first, then renames it.
+/// Writes a text file under another name first, then renames it; once this returns, it survives a power cut.
 pub fn write_text(path: &Path, text: &str) -> Result<(), TrainError> {
     let making = sibling(path, "new");
-    fs::write(&making, text).map_err(|e| TrainError::file(&making, e))?;
-    fs::rename(&making, path).map_err(|e| TrainError::file(path, e))
+    let write = || -> io::Result<()> {
+        let mut file = fs::File::create(&making)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    };
+    write().map_err(|e| TrainError::file(&making, e))?;
+    fs::rename(&making, path).map_err(|e| TrainError::file(path, e))?;
+    sync_names_beside(path);
+    Ok(())
+}
+
+/// Makes sure that [`write_text`] will be able to write `path`, before hours are spent on what goes there.
+///
+/// # Errors
+///
+/// A folder of that name, or whatever the system refuses.
+pub fn check_writable(path: &Path) -> Result<(), TrainError> {
+    if path.is_dir() {
+        return Err(TrainError::file(path, ErrorKind::IsADirectory.into()));
+    }
+    let making = sibling(path, "new");
+    let tried = fs::File::create(&making).and_then(|_| fs::remove_file(&making));
+    tried.map_err(|e| TrainError::file(path, e))
 }
 
 /// Puts the old checkpoint back where a kill struck between taking it away and putting the new one in its place.
-fn settle(folder: &Path) -> Result<(), TrainError> {
+///
+/// For the run alone, which holds its lock: anyone else could undo a rename that is under way.
+pub(crate) fn settle(folder: &Path) -> Result<(), TrainError> {
     let old = sibling(folder, "old");
     if !folder.exists() && old.exists() {
         fs::rename(&old, folder).map_err(|e| TrainError::file(&old, e))?;
     }
     Ok(())
+}
+
+/// Where the checkpoint of that name lies: the old one beside it, while the new one is being put in place.
+pub(crate) fn place(folder: &Path) -> PathBuf {
+    let old = sibling(folder, "old");
+    if !folder.exists() && old.exists() { old } else { folder.to_owned() }
+}
+
+fn holds_checkpoints(run: &Path) -> bool {
+    [LAST, BEST].iter().any(|name| place(&run.join(name)).join(RECORD).exists())
 }
 
 fn record_text(folder: &Path, record: &RunRecord) -> Result<String, TrainError> {
@@ -113,9 +165,24 @@ fn sibling(path: &Path, ending: &str) -> PathBuf {
     path.with_file_name(format!(".{name}.{ending}"))
 }
 
+/// Makes new names in a folder survive a power cut, where the system can.
+fn sync_names(folder: &Path) {
+    // Not every system lets a folder be opened; the names then settle in their own time.
+    if let Ok(folder) = fs::File::open(folder) {
+        let _ = folder.sync_all();
+    }
+}
+
+fn sync_names_beside(path: &Path) {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => sync_names(folder),
+        _ => sync_names(Path::new(".")),
+    }
+}
+
 fn remove(folder: &Path) -> Result<(), TrainError> {
     match fs::remove_dir_all(folder) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(TrainError::file(folder, e)),
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(TrainError::file(folder, e)),
         _ => Ok(()),
     }
 }

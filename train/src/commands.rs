@@ -6,6 +6,7 @@ pub mod inspect;
 pub mod prepare;
 pub mod split;
 
+use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -47,28 +48,41 @@ pub(crate) fn network(name_or_file: &str) -> anyhow::Result<Network> {
     Ok(Network::preset(name_or_file)?)
 }
 
+/// Prints to standard output. A reader that has gone (`| head`) has read what it wanted, so that is no error.
+pub(crate) fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    match write(&mut out).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        done => done.context("cannot write to standard output"),
+    }
+}
+
 /// Scores as a few lines for people.
-pub(crate) fn print_scores(scores: &Scores) {
+pub(crate) fn write_scores(out: &mut dyn Write, scores: &Scores) -> io::Result<()> {
     for (what, count, estimate) in [
         ("clips", scores.clips, scores.clip_accuracy),
         ("songs", scores.songs, scores.song_accuracy),
         ("macro-F1 by song", scores.songs, scores.song_macro_f1),
     ] {
-        println!(
+        writeln!(
+            out,
             "{what:>16}: {:5.1} %  (95 % interval {:.1} to {:.1}; {count})",
             100.0 * estimate.value,
             100.0 * estimate.low,
             100.0 * estimate.high
-        );
+        )?;
     }
-    println!("{:>16}: {:5.1} %", "segments", 100.0 * scores.segment_accuracy.value);
-    println!(
+    writeln!(out, "{:>16}: {:5.1} %", "segments", 100.0 * scores.segment_accuracy.value)?;
+    writeln!(
+        out,
         "{:>16}: {:5.1} % of clips, {:.1} % of songs",
         "largest class",
         100.0 * scores.majority_clips,
         100.0 * scores.majority_songs
-    );
+    )?;
     for artist in &scores.artists {
-        println!("{:>4} of {:>3} songs right  {}", artist.songs_right, artist.songs, artist.artist);
+        let (right, songs) = (artist.songs_right, artist.songs);
+        writeln!(out, "{right:>4} of {songs:>3} songs right  {}", artist.artist)?;
     }
+    Ok(())
 }

@@ -17,7 +17,7 @@ pub struct FitConfig {
     pub epochs: usize,
     /// Clips in a batch.
     pub batch: usize,
-    /// Segments from each clip in a batch; all of the network's window where absent.
+    /// Segments from each clip in a batch; all of the network's window where absent. An LSTM's window is as long.
     pub segments: Option<usize>,
     /// Where segments are cut from a clip.
     pub crop: Crop,
@@ -45,14 +45,17 @@ pub struct FitConfig {
     pub patience: Option<usize>,
     /// Whether the convolutions stay as they were taken over.
     pub freeze_convolutions: bool,
-    /// What the convolutions were taken over from, e.g. `demo dense, epoch 20`.
+    /// What the convolutions were taken over from: network, epoch, data set and split.
     pub started_from: Option<String>,
     /// Seed of first values, batches and augmentation.
     pub seed: u64,
     /// Threads of libtorch on the CPU: sums depend on it in their last bits.
     pub threads: usize,
-    /// Device it ran on, `cpu` or `cuda`.
+    /// Device it runs on, `cpu` or `cuda`: sums depend on it in their last bits too.
     pub device: String,
+    /// What was changed on the way, in order, e.g. `device cpu to cuda after epoch 3`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<String>,
 }
 
 impl Default for FitConfig {
@@ -79,6 +82,7 @@ impl Default for FitConfig {
             seed: 1,
             threads: 1,
             device: "cpu".to_owned(),
+            changes: Vec::new(),
         }
     }
 }
@@ -97,13 +101,13 @@ impl FitConfig {
         let settings: [(&'static str, String, bool, &'static str); 15] = [
             ("--epochs", self.epochs.to_string(), self.epochs > 0, positive),
             ("--batch", self.batch.to_string(), self.batch > 0, positive),
-            ("--segments", format!("{:?}", self.segments), self.segments != Some(0), positive),
             (
-                "--steps",
-                format!("{:?}", self.steps_per_epoch),
-                self.steps_per_epoch != Some(0),
-                positive,
+                "--segments",
+                shown(self.segments),
+                self.segments.is_none_or(|n| (1..=MOST_SEGMENTS).contains(&n)),
+                "from 1 to 65536",
             ),
+            ("--steps", shown(self.steps_per_epoch), self.steps_per_epoch != Some(0), positive),
             (
                 "--threads",
                 self.threads.to_string(),
@@ -150,8 +154,9 @@ impl FitConfig {
             (
                 "--mixup",
                 augmentation.mixup.to_string(),
-                (0.0..=4.0).contains(&augmentation.mixup),
-                "from 0 to 4",
+                // Below, Beta's draws underflow and would be drawn again for ever.
+                augmentation.mixup == 0.0 || (0.01..=4.0).contains(&augmentation.mixup),
+                "0, or from 0.01 to 4",
             ),
             (
                 "--mixup-share",
@@ -161,7 +166,7 @@ impl FitConfig {
             ),
             (
                 "--norm-momentum",
-                format!("{:?}", self.norm_momentum),
+                shown(self.norm_momentum),
                 self.norm_momentum.is_none_or(|m| share(f64::from(m))),
                 within_one,
             ),
@@ -189,6 +194,13 @@ impl FitConfig {
     }
 }
 
+/// Longest window of a network's description.
+const MOST_SEGMENTS: usize = 1 << 16;
+
+fn shown(setting: Option<impl ToString>) -> String {
+    setting.map_or_else(|| "absent".to_owned(), |value| value.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,6 +216,8 @@ mod tests {
         assert!(spoil(|c| c.rate = f64::NAN).contains("--rate is NaN"));
         assert!(spoil(|c| c.batch = 0).contains("--batch"));
         assert!(spoil(|c| c.label_smoothing = 1.0).contains("--label-smoothing"));
+        assert!(spoil(|c| c.segments = Some(1 << 17)).contains("--segments is 131072"));
+        assert!(spoil(|c| c.augmentation.mixup = 1e-12).contains("--mixup"));
         assert!(spoil(|c| c.norm_momentum = Some(-0.1)).contains("--norm-momentum"));
     }
 

@@ -37,6 +37,11 @@ impl DeviceChoice {
     }
 }
 
+/// The kind of a device, as a run records it: `cpu` or `cuda`.
+pub fn kind(device: Device) -> &'static str {
+    if device == Device::Cpu { "cpu" } else { "cuda" }
+}
+
 impl FromStr for DeviceChoice {
     type Err = String;
 

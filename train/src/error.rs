@@ -72,14 +72,55 @@ pub enum TrainError {
         reason: String,
     },
     /// A checkpoint that knows other artists than the data set.
-    #[error("{}: the checkpoint knows other artists ({then}) than the data set ({now})", path.display())]
+    #[error("{}: the checkpoint knows other artists than this split: {difference}", path.display())]
     OtherArtists {
         /// The checkpoint's folder.
         path: PathBuf,
-        /// Its artists.
-        then: String,
-        /// The data set's.
-        now: String,
+        /// The artists in which they differ.
+        difference: String,
+    },
+    /// A checkpoint that learnt from another split: what it is to be tested on it may know.
+    #[error(
+        "{} learnt from another split ({difference}), so it may know what is to test it; \
+         use the split it learnt from, or accept this with --other-split", path.display()
+    )]
+    OtherSplit {
+        /// The checkpoint's folder.
+        path: PathBuf,
+        /// Both splits.
+        difference: String,
+    },
+    /// A checkpoint whose convolutions are not those of the network.
+    #[error("{}: its convolutions are not those of this network: {difference}", path.display())]
+    OtherConvolutions {
+        /// The checkpoint's folder.
+        path: PathBuf,
+        /// The first block that differs.
+        difference: String,
+    },
+    /// A run's folder where one of its checkpoints is meant.
+    #[error(
+        "{0} is the folder of a run; name one of its checkpoints, {0}/last or {0}/best",
+        path.display()
+    )]
+    RunFolder {
+        /// The run's folder.
+        path: PathBuf,
+    },
+    /// Another process trains in this folder.
+    #[error("another `fit` is at work in {}; wait for it, or choose another folder", path.display())]
+    RunInUse {
+        /// The run's folder.
+        path: PathBuf,
+    },
+    /// Early stopping without anything to watch.
+    #[error(
+        "--patience watches the validation part, and split {split} has none; \
+         make a split with --validation, or leave --patience out"
+    )]
+    NoValidation {
+        /// Name of the split.
+        split: String,
     },
     /// A run folder that already holds a run.
     #[error("{} already holds a run; continue it with --resume, or choose another folder", path.display())]

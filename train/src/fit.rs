@@ -1,22 +1,22 @@
 //! The training loop.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use leitmotif_models::{HeadKind, Network, Predictions, Scores};
+use leitmotif_models::{HeadKind, Predictions, Scores};
 use tch::{Kind, Tensor};
 
 use crate::adam::Adam;
 use crate::batches::{Batch, Example};
-use crate::checkpoint::{read_record, write_record, write_text};
-use crate::config::FitConfig;
+use crate::begin::{Start, State, begin};
+use crate::checkpoint::{Checkpoint, WEIGHTS, read_record, write_record, write_text};
 use crate::error::TrainError;
 use crate::evaluate::predict;
 use crate::history::{EpochRow, History};
 use crate::network::Model;
-use crate::progress::Progress;
-use crate::run::{self, State};
+use crate::progress::{Progress, say};
+use crate::run;
 use crate::task::Task;
 use crate::tensors;
 
@@ -26,22 +26,6 @@ pub const LAST: &str = "last";
 pub const BEST: &str = "best";
 /// File of a checkpoint with its answers for the test part.
 pub const PREDICTIONS: &str = "test.predictions.jsonl";
-
-/// How a run begins.
-#[derive(Clone, Debug)]
-pub enum Start {
-    /// From first values, or with the convolutions of another checkpoint.
-    Fresh {
-        /// The network to train.
-        network: Box<Network>,
-        /// Settings of the run.
-        config: Box<FitConfig>,
-        /// Checkpoint whose convolution blocks are taken over.
-        convolutions_of: Option<PathBuf>,
-    },
-    /// From the newest checkpoint in the run's folder, with its network and settings.
-    Resume,
-}
 
 /// What a finished run is worth.
 #[derive(Clone, Debug)]
@@ -58,6 +42,9 @@ pub struct Outcome {
 
 /// Trains in the folder `run` until the epochs are done, validation gets no better, or `stop` is set.
 ///
+/// A run that was stopped or killed and resumed ends as an uninterrupted one, bit for bit, on the same device with the same
+/// number of threads; elsewhere sums differ in their last bits.
+///
 /// # Errors
 ///
 /// `Interrupted` once `stop` is set: the checkpoint of the last finished epoch is there to be resumed. `Diverged` where
@@ -69,14 +56,17 @@ pub fn fit(
     device: tch::Device,
     stop: &AtomicBool,
 ) -> Result<Outcome, TrainError> {
-    let State { mut model, mut adam, config, mut epoch, mut step, mut history } =
-        run::begin(run, task, start, device)?;
+    let State { mut model, mut adam, config, mut epoch, mut step, mut history, lock: _lock } =
+        begin(run, task, start, device)?;
     let batches = run::batches(task, model.network(), &config)?;
     let probe = run::probe_input(task, model.network())?;
     let steps = batches.steps_per_epoch();
-    let all_steps = (config.epochs * steps) as u64;
+    let all_steps = (config.epochs as u64).saturating_mul(steps as u64);
     let coming = batches.read_ahead(epoch..config.epochs);
     let mut progress = Progress::new(&model, task, &config, steps);
+    if epoch < config.epochs && history.is_exhausted(config.patience) {
+        say!("validation had stopped getting better: no epoch is added");
+    }
 
     while epoch < config.epochs && !history.is_exhausted(config.patience) {
         let mut tally = Tally::default();
@@ -98,20 +88,36 @@ pub fn fit(
             progress.step(tally.mean_loss(), tally.accuracy(), batch.shape[0]);
         }
         epoch += 1;
-        let validation = judge(&model, task, &task.validation, stop)?;
-        let row = tally.row(epoch, step, rate, began.elapsed().as_secs_f64());
+        let seconds = began.elapsed().as_secs_f64();
+        // An epoch that is learnt is finished, whatever was asked meanwhile: its work would be lost.
+        let validation = judge(&model, task, "validation", &task.validation, &NEVER, &progress)?;
+        let row = tally.row(epoch, step, rate, seconds);
         let is_best =
             history.push(row.with_validation(validation.as_ref().map(|(_, scores)| scores)));
         let checkpoint = run::checkpoint(task, &model, &adam, &config, (epoch, step), &probe)?;
-        checkpoint.write(&run.join(LAST))?;
-        if is_best {
-            checkpoint.write(&run.join(BEST))?;
-        }
-        history.write(run)?;
+        keep(run, &checkpoint, is_best, &history)?;
         progress.epoch_done(&history);
     }
     drop(coming);
-    finish(run, task, &mut model, &history, stop)
+    finish(run, task, &mut model, stop, &progress)
+}
+
+/// A flag that nobody sets.
+static NEVER: AtomicBool = AtomicBool::new(false);
+
+/// Writes an epoch down. The last checkpoint comes last: a run that is killed before goes on from the epoch before, and so
+/// repeats this one and writes the same again.
+fn keep(
+    run: &Path,
+    checkpoint: &Checkpoint,
+    is_best: bool,
+    history: &History,
+) -> Result<(), TrainError> {
+    if is_best {
+        checkpoint.write(&run.join(BEST))?;
+    }
+    history.write(run)?;
+    checkpoint.write(&run.join(LAST))
 }
 
 /// One step: forward, loss, gradients, Adam. Gives the mean loss, how many answers were right, and of how many.
@@ -193,10 +199,12 @@ impl Tally {
 fn judge(
     model: &Model,
     task: &Task,
+    name: &'static str,
     part: &[Example],
     stop: &AtomicBool,
+    progress: &Progress,
 ) -> Result<Option<(Predictions, Scores)>, TrainError> {
-    let predictions = predict(model, task, part, stop, |_| {})?;
+    let predictions = predict(model, task, part, stop, progress.judging(name, part.len()))?;
     Ok(Scores::of(&predictions).map(|scores| (predictions, scores)))
 }
 
@@ -205,27 +213,33 @@ fn finish(
     run: &Path,
     task: &Task,
     model: &mut Model,
-    history: &History,
     stop: &AtomicBool,
+    progress: &Progress,
 ) -> Result<Outcome, TrainError> {
-    let epochs = history.newest().map_or(0, |row| row.epoch);
-    let best_epoch = history.best_epoch();
+    let mut epochs = [0, 0];
     let mut scores = [None, None];
+    // Of the epoch judged last: the two checkpoints often are one.
     let mut judged = None;
-    for (folder, scores) in [LAST, BEST].into_iter().zip(&mut scores) {
-        let folder = run.join(folder);
+    for ((name, epoch), scores) in [LAST, BEST].into_iter().zip(&mut epochs).zip(&mut scores) {
+        let folder = run.join(name);
         let mut record = read_record(&folder)?;
-        if judged.is_none() || best_epoch != epochs {
-            model.set_values(&tensors::read(&folder.join("weights.safetensors"))?)?;
-            judged = judge(model, task, &task.test, stop)?;
-        }
-        if let Some((predictions, found)) = &judged {
+        *epoch = record.epoch;
+        let answers = match judged.take() {
+            Some((of, answers)) if of == record.epoch => answers,
+            _ => {
+                model.set_values(&tensors::read(&folder.join(WEIGHTS))?)?;
+                judge(model, task, "test", &task.test, stop, progress)?
+            }
+        };
+        if let Some((predictions, found)) = &answers {
             write_text(&folder.join(PREDICTIONS), &predictions.to_lines()?)?;
             record.scores = Some(found.clone());
             write_record(&folder, &record)?;
             *scores = Some(found.clone());
         }
+        judged = Some((record.epoch, answers));
     }
-    let [last, best] = scores;
+    progress.end();
+    let ([epochs, best_epoch], [last, best]) = (epochs, scores);
     Ok(Outcome { epochs, best_epoch, best, last })
 }

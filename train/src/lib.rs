@@ -22,6 +22,7 @@ pub mod tensors;
 
 // Learning.
 pub mod adam;
+pub mod begin;
 pub mod config;
 pub mod evaluate;
 pub mod fit;
@@ -40,4 +41,5 @@ pub mod commands;
 pub mod cuda;
 pub mod device;
 pub mod error;
+mod lock;
 pub mod random;

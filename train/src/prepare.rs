@@ -15,7 +15,7 @@ mod sieve;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use leitmotif::store::{DATASET_VERSION, DatasetInfo, DatasetWriter, StoreError};
+use leitmotif::store::{DatasetInfo, DatasetWriter, StoreError};
 use leitmotif_models::SampleRate;
 use sha2::{Digest, Sha256};
 
@@ -304,7 +304,6 @@ impl Options {
 impl Plan {
     fn info(&self) -> DatasetInfo {
         DatasetInfo {
-            version: DATASET_VERSION,
             name: self.found.name.clone(),
             licence: self.found.licence.clone(),
             notes: self.found.notes.clone(),

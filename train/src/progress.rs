@@ -9,7 +9,44 @@ use leitmotif_models::table::thousands;
 use crate::config::FitConfig;
 use crate::history::History;
 use crate::network::Model;
-use crate::task::Task;
+use crate::task::{Task, some_of};
+
+/// `eprintln` for a standard error that nobody may read any more: the work goes on.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($text)*);
+    }};
+}
+pub(crate) use say;
+
+/// A bar of `steps` steps where standard error is a terminal.
+pub(crate) fn bar(steps: usize) -> Option<ProgressBar> {
+    let bar = std::io::stderr().is_terminal().then(|| ProgressBar::new(steps as u64))?;
+    if let Ok(style) = ProgressStyle::with_template("{prefix} {bar:30} {pos}/{len} {msg}") {
+        bar.set_style(style);
+    }
+    Some(bar)
+}
+
+/// Shows on `bar` that a part is being judged; gives what to tell how many of its clips are heard.
+pub(crate) fn judging(
+    bar: Option<ProgressBar>,
+    part: &str,
+    clips: usize,
+) -> impl FnMut(usize) + use<> {
+    if let Some(bar) = &bar {
+        bar.reset();
+        bar.set_length(clips as u64);
+        bar.set_prefix(part.to_owned());
+        bar.set_message("clips judged");
+    }
+    move |heard| {
+        if let Some(bar) = &bar {
+            bar.set_position(heard as u64);
+        }
+    }
+}
 
 /// Shows how learning goes.
 #[derive(Debug)]
@@ -28,7 +65,7 @@ impl Progress {
     /// Prints once what is trained on what, then waits for the first epoch.
     pub fn new(model: &Model, task: &Task, config: &FitConfig, steps: usize) -> Self {
         let network = model.network();
-        eprintln!(
+        say!(
             "{} ({} head), {} values to learn, {} artists; {} clips to learn from, {} to validate, {} to test; {:?}, {} thread(s)",
             network.name,
             network.head.kind,
@@ -41,16 +78,17 @@ impl Progress {
             config.threads,
         );
         if task.validation.is_empty() {
-            eprintln!("no validation part: the best checkpoint is the last one");
+            say!("no validation part: the best checkpoint is the last one");
         }
-        let bar = std::io::stderr().is_terminal().then(|| ProgressBar::new(steps as u64));
-        if let (Some(bar), Ok(style)) =
-            (&bar, ProgressStyle::with_template("{prefix} {bar:30} {pos}/{len} {msg}"))
-        {
-            bar.set_style(style);
+        if !task.left_out.is_empty() {
+            say!(
+                "{} clips are left out: there is none to learn from of {}",
+                task.left_out.values().sum::<usize>(),
+                some_of(task.left_out.keys())
+            );
         }
         Progress {
-            bar,
+            bar: bar(steps),
             epoch: 0,
             epochs: config.epochs,
             steps_left: 0,
@@ -68,6 +106,7 @@ impl Progress {
         self.began = Instant::now();
         if let Some(bar) = &self.bar {
             bar.reset();
+            bar.set_length(self.steps as u64);
             bar.set_prefix(format!("epoch {}/{}", self.epoch, self.epochs));
         }
     }
@@ -86,6 +125,18 @@ impl Progress {
             100.0 * accuracy,
             clock(left)
         ));
+    }
+
+    /// A part is being judged; gives what to tell how many of its clips are heard.
+    pub fn judging(&self, part: &str, clips: usize) -> impl FnMut(usize) + use<> {
+        judging(self.bar.clone(), part, clips)
+    }
+
+    /// All is done: the bar goes.
+    pub fn end(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
     }
 
     /// An epoch is done; its row is the newest in the history.
@@ -110,7 +161,7 @@ impl Progress {
         }
         match &self.bar {
             Some(bar) => bar.println(line),
-            None => eprintln!("{line}"),
+            None => say!("{line}"),
         }
     }
 }

@@ -1,8 +1,6 @@
-//! A run's folder: beginning or resuming it, and the checkpoints that it holds.
+//! What a run is made of beside its network: batches, the probe, and checkpoints.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
 use std::sync::Arc;
 
 use leitmotif_models::{GoldenInput, Network, RUN_VERSION, RunRecord};
@@ -10,65 +8,17 @@ use tch::{Device, Tensor};
 
 use crate::adam::Adam;
 use crate::batches::Batches;
-use crate::checkpoint::{Checkpoint, read_record};
+use crate::checkpoint::Checkpoint;
 use crate::config::FitConfig;
 use crate::error::TrainError;
-use crate::fit::{LAST, Start};
-use crate::history::History;
-use crate::init::{FirstFilters, mel_filters};
 use crate::network::Model;
 use crate::task::Task;
-use crate::tensors::{Tensors, Values, check};
+use crate::tensors::{Tensors, Values};
 
 /// Seed of the probe's first row; any would do.
 const GOLDEN_SEED: u32 = 1;
 /// Real clips in a probe, beside the golden input.
 const PROBE_CLIPS: usize = 4;
-
-/// Where a run stands between two epochs.
-#[derive(Debug)]
-pub struct State {
-    /// The network.
-    pub model: Model,
-    /// Its optimizer.
-    pub adam: Adam,
-    /// The run's settings.
-    pub config: FitConfig,
-    /// Epochs done.
-    pub epoch: usize,
-    /// Steps done.
-    pub step: u64,
-    /// The epochs so far.
-    pub history: History,
-}
-
-/// Begins or resumes the run in the folder `run`.
-///
-/// # Errors
-///
-/// A folder that already holds a run, or none to resume; a run of other artists, data or split; settings out of range;
-/// weights that do not fit.
-pub fn begin(run: &Path, task: &Task, start: Start, device: Device) -> Result<State, TrainError> {
-    match start {
-        Start::Resume => resume(run, task, device),
-        Start::Fresh { network, mut config, convolutions_of } => {
-            config.check()?;
-            if run.join(LAST).exists() {
-                return Err(TrainError::RunExists { path: run.to_owned() });
-            }
-            fs::create_dir_all(run).map_err(|e| TrainError::file(run, e))?;
-            set_threads(&config);
-            let mut model = Model::new(*network, task.classes.len(), config.seed, device)?;
-            if config.first_filters == FirstFilters::Mel {
-                take_mel_filters(&mut model, config.seed)?;
-            }
-            if let Some(other) = &convolutions_of {
-                config.started_from = Some(take_convolutions(&mut model, other)?);
-            }
-            State::new(model, *config)
-        }
-    }
-}
 
 /// The batches of a run.
 pub fn batches(
@@ -116,7 +66,7 @@ pub fn checkpoint(
         ("leitmotif-train".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
         ("libtorch".to_owned(), "2.11.0".to_owned()),
     ]);
-    let config = serde_json::to_value(config)
+    let settings = serde_json::to_value(config)
         .map_err(|e| TrainError::Config { path: "run.json".into(), reason: e.to_string() })?;
     let record = RunRecord {
         version: RUN_VERSION,
@@ -124,20 +74,16 @@ pub fn checkpoint(
         classes: task.classes.clone(),
         epoch: at.0,
         step: at.1,
-        seed: seed_of(&config),
+        seed: config.seed,
         dataset: task.dataset_note(),
         split: task.split_note(),
         scores: None,
         golden: golden(model.network()),
         tools,
-        config,
+        config: settings,
     };
     let probe = answered(model.network(), model.classes(), &weights, probe)?;
     Ok(Checkpoint { record, weights, optimizer: adam.values()?, probe })
-}
-
-fn seed_of(config: &serde_json::Value) -> u64 {
-    config.get("seed").and_then(serde_json::Value::as_u64).unwrap_or(0)
 }
 
 /// Probe with answers: always of the CPU, whose convolutions do not round to TF32.
@@ -167,78 +113,4 @@ fn answered(
 
 fn golden(network: &Network) -> GoldenInput {
     GoldenInput { seed: GOLDEN_SEED, samples: network.clip_samples() }
-}
-
-fn resume(run: &Path, task: &Task, device: Device) -> Result<State, TrainError> {
-    let folder = run.join(LAST);
-    let checkpoint = Checkpoint::read(&folder)?;
-    let record = checkpoint.record;
-    let differs = |what: &str, then: String, now: String| TrainError::CannotResume {
-        path: run.to_owned(),
-        reason: format!("{what} then: {then}; now: {now}"),
-    };
-    if record.classes != task.classes {
-        return Err(differs("artists", record.classes.join(", "), task.classes.join(", ")));
-    }
-    for (what, then, now) in [
-        ("data set", format!("{:?}", record.dataset), format!("{:?}", task.dataset_note())),
-        ("split", format!("{:?}", record.split), format!("{:?}", task.split_note())),
-    ] {
-        if then != now {
-            return Err(differs(what, then, now));
-        }
-    }
-    let config: FitConfig = serde_json::from_value(record.config)
-        .map_err(|e| TrainError::Config { path: folder.join("run.json"), reason: e.to_string() })?;
-    config.check()?;
-    set_threads(&config);
-    let model =
-        Model::from_values(record.network, task.classes.len(), &checkpoint.weights, device)?;
-    let mut state = State::new(model, config)?;
-    state.adam.restore(&checkpoint.optimizer, record.step)?;
-    (state.epoch, state.step) = (record.epoch, record.step);
-    state.history = History::read(run, record.epoch)?;
-    Ok(state)
-}
-
-impl State {
-    fn new(model: Model, config: FitConfig) -> Result<Self, TrainError> {
-        let mut model = model.with_norm_momentum(config.norm_momentum);
-        if config.freeze_convolutions {
-            model.freeze_convolutions()?;
-        }
-        let adam = Adam::new(config.adam, &model.trainable()?)?;
-        Ok(State { model, adam, config, epoch: 0, step: 0, history: History::default() })
-    }
-}
-
-fn set_threads(config: &FitConfig) {
-    // In range by `FitConfig::check`; libtorch refuses only numbers below one.
-    tch::set_num_threads(i32::try_from(config.threads).unwrap_or(1).max(1));
-}
-
-fn take_mel_filters(model: &mut Model, seed: u64) -> Result<(), TrainError> {
-    const FIRST: &str = "block1.conv.weight";
-    let params = model.network().params(model.classes());
-    let Some(first) = params.into_iter().find(|p| p.name == FIRST) else { return Ok(()) };
-    model.set_values(&Tensors::from([(first.name, mel_filters(&first.shape, seed))]))
-}
-
-/// Copies every block's tensors, statistics included, and names the checkpoint.
-fn take_convolutions(model: &mut Model, other: &Path) -> Result<String, TrainError> {
-    let record = read_record(other)?;
-    let is_block = |name: &String| name.starts_with("block");
-    let mut weights = crate::tensors::read(&other.join("weights.safetensors"))?;
-    weights.retain(|name, _| is_block(name));
-    let params = model.network().params(model.classes());
-    let shapes = params.into_iter().map(|p| (p.name, p.shape)).filter(|(name, _)| is_block(name));
-    check(shapes, &weights).map_err(|misfits| TrainError::Checkpoint {
-        path: other.to_owned(),
-        source: Box::new(TrainError::Weights(misfits)),
-    })?;
-    model.set_values(&weights)?;
-    Ok(format!(
-        "{} ({} head), epoch {}",
-        record.network.name, record.network.head.kind, record.epoch
-    ))
 }

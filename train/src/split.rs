@@ -9,7 +9,6 @@ mod subset;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
-use std::str::FromStr;
 
 use leitmotif::store::{ClipRow, Part};
 use serde::{Deserialize, Serialize};
@@ -17,6 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use leaks::{LeakReport, SideLeaks};
 
 use crate::random::Random;
+use crate::sources::normalised;
 
 /// What must not lie on two sides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum)]
@@ -26,7 +26,7 @@ pub enum Protocol {
     Clip,
     /// A song with all its variants.
     Song,
-    /// An album. Only artists with two or more take part.
+    /// An album, together with those that share songs with it. Only artists with two or more take part.
     Album,
 }
 
@@ -37,19 +37,6 @@ impl fmt::Display for Protocol {
             Protocol::Song => "song",
             Protocol::Album => "album",
         })
-    }
-}
-
-impl FromStr for Protocol {
-    type Err = SplitError;
-
-    fn from_str(name: &str) -> Result<Self, SplitError> {
-        match name {
-            "clip" => Ok(Protocol::Clip),
-            "song" => Ok(Protocol::Song),
-            "album" => Ok(Protocol::Album),
-            _ => Err(SplitError::UnknownProtocol { name: name.to_owned() }),
-        }
     }
 }
 
@@ -94,12 +81,6 @@ impl Split {
 /// Why a split cannot be made.
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub enum SplitError {
-    /// No such protocol.
-    #[error("`{name}` is no way to split; there are clip, song and album")]
-    UnknownProtocol {
-        /// What was asked for.
-        name: String,
-    },
     /// A share that leaves a part empty or is none.
     #[error("the {part} share {share} must lie {range}")]
     BadShare {
@@ -169,9 +150,10 @@ pub fn split(clips: &[ClipRow], request: &SplitRequest) -> Result<Split, SplitEr
     let mut without = Vec::new();
     let mut without_validation = Vec::new();
     let mut artists: BTreeMap<&str, BTreeMap<Group<'_>, usize>> = BTreeMap::new();
+    let united = if protocol == Protocol::Album { united_albums(clips) } else { HashMap::new() };
     for clip in clips {
         let groups = artists.entry(&clip.artist).or_default();
-        if let Some(group) = group(clip, protocol) {
+        if let Some(group) = group(clip, protocol, &united) {
             *groups.entry(group).or_default() += 1;
         }
     }
@@ -179,7 +161,10 @@ pub fn split(clips: &[ClipRow], request: &SplitRequest) -> Result<Split, SplitEr
     if protocol == Protocol::Album {
         artists.retain(|artist, albums| {
             if albums.len() < 2 {
-                let known = if albums.is_empty() { "no album that is named" } else { "one album" };
+                let known = match albums.is_empty() {
+                    true => "no album that is named",
+                    false => "one album, or several that share songs",
+                };
                 without.push(format!("`{artist}` has {known}"));
             } else if albums.len() < needed {
                 without_validation.push((*artist).to_owned());
@@ -207,7 +192,7 @@ pub fn split(clips: &[ClipRow], request: &SplitRequest) -> Result<Split, SplitEr
     let part = |clip: &ClipRow| {
         Some(clip)
             .filter(takes_part)
-            .and_then(|clip| group(clip, protocol))
+            .and_then(|clip| group(clip, protocol, &united))
             .and_then(|group| assigned.get(&group).copied())
     };
     Ok(Split { parts: clips.iter().map(part).collect(), without, without_validation })
@@ -231,12 +216,53 @@ fn check(request: &SplitRequest) -> Result<(), SplitError> {
     Ok(())
 }
 
-/// The group of a clip. An album is one artist's: "Greatest Hits" of two artists are two albums, and a song without one is in none.
-fn group(clip: &ClipRow, protocol: Protocol) -> Option<Group<'_>> {
+/// The group of a clip; a song without an album is in none.
+fn group<'a>(
+    clip: &'a ClipRow,
+    protocol: Protocol,
+    united: &HashMap<Album<'a>, Group<'a>>,
+) -> Option<Group<'a>> {
     match protocol {
         Protocol::Clip => Some(("", &clip.clip)),
         Protocol::Song => Some(("", &clip.song_group)),
-        Protocol::Album => (!clip.album.is_empty()).then_some((&clip.artist, &clip.album)),
+        Protocol::Album => united.get(&album(clip)?).copied(),
+    }
+}
+
+/// An artist and the name of an album of theirs: "Greatest Hits" of two artists are two albums.
+type Album<'a> = (&'a str, String);
+
+fn album(clip: &ClipRow) -> Option<Album<'_>> {
+    (!clip.album.is_empty()).then(|| (clip.artist.as_str(), normalised(&clip.album)))
+}
+
+/// Each album's group: the first by name of all that share songs with it, directly or through others. The same song on a
+/// single, an album and a best-of would otherwise lie on two sides.
+fn united_albums(clips: &[ClipRow]) -> HashMap<Album<'_>, Group<'_>> {
+    let mut albums: BTreeMap<Album<'_>, Group<'_>> = BTreeMap::new();
+    let mut songs: BTreeMap<&str, BTreeSet<Album<'_>>> = BTreeMap::new();
+    for clip in clips {
+        let Some(album) = album(clip) else { continue };
+        let name = (clip.artist.as_str(), clip.album.as_str());
+        albums.entry(album.clone()).and_modify(|first| *first = name.min(*first)).or_insert(name);
+        songs.entry(&clip.song_group).or_default().insert(album);
+    }
+    // The smallest name of a song's albums goes to all of them, until nothing changes.
+    loop {
+        let mut changed = false;
+        for of_song in songs.values() {
+            let Some(first) = of_song.iter().filter_map(|a| albums.get(a)).min().copied() else {
+                continue;
+            };
+            for album in of_song {
+                if let Some(group) = albums.get_mut(album).filter(|group| **group != first) {
+                    (*group, changed) = (first, true);
+                }
+            }
+        }
+        if !changed {
+            return albums.into_iter().collect();
+        }
     }
 }
 

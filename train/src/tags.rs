@@ -8,7 +8,8 @@ use lofty::file::{AudioFile, TaggedFileExt};
 use lofty::probe::Probe;
 use lofty::tag::{ItemKey, Tag};
 
-/// Tags of one file, trimmed; what is missing or blank is absent.
+/// Tags of one file, trimmed; what is missing or blank is absent. Where a tag holds several values (several `ARTIST`s, values
+/// between NULs), the first counts; "A feat. B" is one value and stays as it is.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tags {
     /// Who performs this track.
@@ -19,6 +20,8 @@ pub struct Tags {
     pub album: Option<String>,
     /// Title of the track.
     pub title: Option<String>,
+    /// Number of the track on its album.
+    pub track: Option<u32>,
     /// Genres, as many as are written.
     pub genres: Vec<String>,
     /// Whether the file is flagged as part of a compilation (`TCMP`, `cpil`, `COMPILATION`).
@@ -46,11 +49,15 @@ fn read_unguarded(path: &Path) -> Tags {
     let mut tags = Tags { seconds: (seconds > 0.0).then_some(seconds), ..Tags::default() };
     // The format's own tag first; others (an ID3v1 at the end, say) fill what it leaves open.
     for tag in file.primary_tag().into_iter().chain(file.tags()) {
-        let text = |key| tag.get_string(key).and_then(clean);
+        let text = |key| values(tag, key, &['\0']).next();
         tags.artist = tags.artist.or_else(|| text(ItemKey::TrackArtist));
         tags.album_artist = tags.album_artist.or_else(|| text(ItemKey::AlbumArtist));
         tags.album = tags.album.or_else(|| text(ItemKey::AlbumTitle));
         tags.title = tags.title.or_else(|| text(ItemKey::TrackTitle));
+        tags.track = tags.track.or_else(|| {
+            // Some write "3/12" into the number.
+            text(ItemKey::TrackNumber)?.split('/').next()?.trim().parse().ok().filter(|n| *n > 0)
+        });
         tags.compilation |= text(ItemKey::FlagCompilation)
             .is_some_and(|flag| flag == "1" || flag.eq_ignore_ascii_case("true"));
         if tags.genres.is_empty() {
@@ -60,17 +67,24 @@ fn read_unguarded(path: &Path) -> Tags {
     tags
 }
 
-/// Genres of `tag`; writers separate several by `;` or NUL, or repeat the item.
+/// Genres of `tag`, each once; writers separate several by `;` or NUL, or repeat the item.
 fn genres(tag: &Tag) -> Vec<String> {
     let mut genres = Vec::new();
-    for genre in
-        tag.get_strings(ItemKey::Genre).flat_map(|text| text.split([';', '\0'])).filter_map(clean)
-    {
+    for genre in values(tag, ItemKey::Genre, &[';', '\0']) {
         if !genres.contains(&genre) {
             genres.push(genre);
         }
     }
     genres
+}
+
+/// All values of an item that say something, in order.
+fn values<'a>(
+    tag: &'a Tag,
+    key: ItemKey,
+    separators: &'a [char],
+) -> impl Iterator<Item = String> + 'a {
+    tag.get_strings(key).flat_map(move |text| text.split(separators)).filter_map(clean)
 }
 
 /// Without outer blanks and control characters; nothing where nothing is left.

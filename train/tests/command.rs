@@ -50,11 +50,10 @@ fn ctrl_c_keeps_the_last_checkpoint_and_resuming_ends_the_run() {
     let kept = Checkpoint::read(&folder.join("run/last")).unwrap();
     assert!(kept.record.epoch >= 2 && kept.record.epoch < 100_000);
 
-    // The same run with few enough epochs to end: resuming keeps to the run's own settings, so shorten those.
-    let mut record = kept.record.clone();
-    record.config["epochs"] = (record.epoch + 1).into();
-    leitmotif_train::checkpoint::write_record(&folder.join("run/last"), &record).unwrap();
-    let resume = ["fit", "data", "--split", "song-seed1", "--resume", "run", "--device", "cpu"];
+    // Resuming keeps to the run's own settings but for this: one epoch more than there are.
+    let record = kept.record.clone();
+    let epochs = (record.epoch + 1).to_string();
+    let resume = ["fit", "data", "--split", "song-seed1", "--resume", "run", "--epochs", &epochs];
     let (code, stdout, stderr) = ends(&resume, folder);
     assert_eq!(code, Some(0), "{stderr}");
     assert!(stdout.contains("test part of song-seed1"), "{stdout}");
@@ -67,9 +66,107 @@ fn ctrl_c_keeps_the_last_checkpoint_and_resuming_ends_the_run() {
     let scores: leitmotif_models::Scores = serde_json::from_str(&stdout).unwrap();
     assert_eq!(Some(&scores), read_record(&folder.join("run/best")).unwrap().scores.as_ref());
 
+    // Only another device, another split and a run's folder are told from these.
+    for (arguments, message) in [
+        ("evaluate run data --split song-seed1", "run is the folder of a run"),
+        ("inspect run", "run is the folder of a run"),
+        (
+            "evaluate run/best data --split song-seed1 --device cpu --predictions nowhere/p.jsonl",
+            "nowhere/p.jsonl: ",
+        ),
+        ("fit data --split song-seed1 --out run --device cpu", "already holds a run"),
+    ] {
+        let (code, _, stderr) = ends(&arguments.split(' ').collect::<Vec<_>>(), folder);
+        assert_eq!(code, Some(1), "{arguments}: {stderr}");
+        assert!(stderr.contains(message), "{arguments}: {stderr}");
+    }
+    another_split_is_refused_and_told(folder);
+
     let (code, stdout, stderr) = ends(&["inspect", "run/best"], folder);
     assert_eq!(code, Some(0), "{stderr}");
     assert!(stdout.contains("243") && stdout.contains("16 units"), "{stdout}");
+}
+
+/// The run of `folder` judged by a split that it did not learn from.
+fn another_split_is_refused_and_told(folder: &Path) {
+    let split = |more: &str| {
+        let split = format!("split data --seed 1 --test 0.4 --validation 0 {more}");
+        ends(&split.split_whitespace().collect::<Vec<_>>(), folder)
+    };
+    let file = || std::fs::read(folder.join("data/splits/song-seed1.csv")).unwrap();
+    let before = file();
+    let (code, _, stderr) = split("");
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(stderr.contains("--force") && file() == before, "{stderr}");
+    assert_eq!(split("--force").0, Some(0));
+    let replaced = file();
+    assert!(replaced != before);
+    let (code, _, stderr) = split("");
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stderr.contains("stays as it is") && file() == replaced, "{stderr}");
+
+    let evaluate = "evaluate run/best data --split song-seed1 --device cpu --json";
+    let evaluate: Vec<&str> = evaluate.split(' ').collect();
+    let (code, stdout, stderr) = ends(&evaluate, folder);
+    assert_eq!((code, stdout.as_str()), (Some(1), ""), "{stderr}");
+    assert!(
+        stderr.contains("learnt from another split") && stderr.contains("--other-split"),
+        "{stderr}"
+    );
+    let (code, stdout, stderr) = ends(&[&evaluate[..], &["--other-split"]].concat(), folder);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stdout.contains("clip_accuracy"), "{stdout}");
+}
+
+#[test]
+fn a_resumed_run_takes_no_settings_but_epochs_device_and_threads() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    tones::dataset(&folder.join("data"), 3, false);
+    let resume = "fit data --split song-seed1 --resume run";
+    for setting in [
+        "--rate 0.1",
+        "--seed 1",
+        "--batch 4",
+        "--segments 2",
+        "--polarity",
+        "--schedule cosine",
+        "--patience 3",
+        "--network model3",
+        "--head lstm",
+        "--start-from run/last",
+        "--out other",
+    ] {
+        let arguments = format!("{resume} {setting}");
+        let (code, _, stderr) = ends(&arguments.split(' ').collect::<Vec<_>>(), folder);
+        assert_eq!(code, Some(2), "{setting}: {stderr}");
+        assert!(stderr.contains("cannot be used with"), "{setting}: {stderr}");
+    }
+    for setting in ["--epochs 3", "--device cpu", "--threads 1"] {
+        let arguments = format!("{resume} {setting}");
+        let (code, _, stderr) = ends(&arguments.split(' ').collect::<Vec<_>>(), folder);
+        // There is no run yet.
+        assert_eq!(code, Some(1), "{setting}: {stderr}");
+        assert!(stderr.contains("run.json"), "{setting}: {stderr}");
+    }
+}
+
+#[test]
+fn readers_that_go_away_end_neither_training_nor_success() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    tones::dataset(&folder.join("data"), 3, false);
+    std::fs::write(folder.join("tiny.toml"), tones::TOML).unwrap();
+    let fit = "fit data --split song-seed1 --out run --network tiny.toml --device cpu --threads 1 --epochs 2 --steps 2";
+    let inspect = "inspect model1 --json";
+    let split = "split data --seed 2 --validation 0";
+    for arguments in [fit, inspect, split] {
+        let mut child = program(&arguments.split(' ').collect::<Vec<_>>(), folder).spawn().unwrap();
+        // Both pipes are closed before anything is written.
+        drop((child.stdout.take(), child.stderr.take()));
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{arguments}");
+    }
+    assert_eq!(read_record(&folder.join("run/last")).unwrap().epoch, 2);
 }
 
 #[test]

@@ -172,17 +172,12 @@ fn an_interrupted_download_leaves_nothing_half_made_and_the_rest_goes_on_later()
     let world = World::new();
     let whole = fs::read_to_string(world.path("apt-get")).unwrap();
     world.program("apt-get", &format!("{ARGUMENTS}\n[ $package = beta ] && {{ echo half > beta_1_all.deb; echo 'E: Connection failed' >&2; exit 100; }}\ncp \"{}/$package\"_1_all.deb .", world.path("mirror").display()));
-    let found = world.find().unwrap();
-    assert_eq!(songs(&found), GOOD[..2]);
+    let error = world.find().unwrap_err().to_string();
     assert!(
-        left_out(&found).iter().all(|(_, rule)| *rule == "not-fetched")
-            && found.left_out.len() == 3
+        error.starts_with("1 of 2 packages could not be fetched (beta: E: Connection failed)"),
+        "{error}"
     );
-    assert!(
-        found.left_out[0].reason.to_string().ends_with("E: Connection failed"),
-        "{}",
-        found.left_out[0].reason
-    );
+    assert!(world.path("cache/alpha").exists(), "what is fetched is kept");
     assert!(!world.path("cache/beta").exists());
     assert_eq!(half_made(&world.path("cache")), 0);
     // A killed run leaves its temporary folder; the next one clears it.
@@ -193,6 +188,33 @@ fn an_interrupted_download_leaves_nothing_half_made_and_the_rest_goes_on_later()
     assert_eq!(songs(&world.find().unwrap()), GOOD);
     assert_eq!(world.downloads(), ["beta"]);
     assert_eq!(half_made(&world.path("cache")), 0);
+}
+
+#[test]
+fn a_package_that_no_archive_holds_is_left_out_and_the_others_serve() {
+    let world = World::new();
+    fs::remove_file(world.path("mirror/beta_1_all.deb")).unwrap();
+    let found = world.find().unwrap();
+    assert_eq!(songs(&found), GOOD[..2]);
+    assert_eq!(found.left_out.len(), 3);
+    assert!(left_out(&found).iter().all(|(_, rule)| *rule == "not-fetched"));
+    let why = found.left_out[0].reason.to_string();
+    assert!(why.ends_with("E: Unable to locate package beta"), "{why}");
+}
+
+#[test]
+fn a_package_is_not_unknown_where_the_lists_could_not_be_fetched() {
+    let world = World::new();
+    // Without lists apt knows no package, and without a network it gets no lists: the second package must not count as unknown either.
+    fs::remove_file(world.path("mirror/beta_1_all.deb")).unwrap();
+    let script = fs::read_to_string(world.path("apt-get")).unwrap();
+    let ours = "[ \"$package\" = update ] && exit 0";
+    let offline =
+        "[ \"$package\" = update ] && { echo 'E: Could not resolve host' >&2; exit 100; }";
+    assert!(script.contains(ours));
+    fs::write(world.path("apt-get"), script.replace(ours, offline)).unwrap();
+    let error = world.find().unwrap_err().to_string();
+    assert!(error.contains("(beta: E: Could not resolve host)"), "{error}");
 }
 
 #[test]

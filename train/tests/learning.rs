@@ -13,11 +13,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use leitmotif_models::{HeadKind, Predictions, RunRecord, Scores};
 use leitmotif_train::batches::{Balance, Crop};
+use leitmotif_train::begin::{Changes, Donor, Start};
 use leitmotif_train::checkpoint::{Checkpoint, read_record};
 use leitmotif_train::config::FitConfig;
 use leitmotif_train::error::TrainError;
 use leitmotif_train::evaluate::predict;
-use leitmotif_train::fit::{BEST, LAST, Outcome, PREDICTIONS, Start, fit};
+use leitmotif_train::fit::{BEST, LAST, Outcome, PREDICTIONS, fit};
 use leitmotif_train::network::Model;
 use leitmotif_train::schedule::Schedule;
 use leitmotif_train::task::Task;
@@ -128,7 +129,7 @@ fn a_resumed_run_equals_an_uninterrupted_one_bit_for_bit() {
         let halves = folder.path().join("halves");
         stopped_after_two_epochs(&halves, &task, fresh(head, config));
         assert!((2..12).contains(&read_record(&halves.join(LAST)).unwrap().epoch));
-        run(&halves, &task, Start::Resume).unwrap();
+        run(&halves, &task, Start::Resume(Changes::default())).unwrap();
 
         for file in [
             "weights.safetensors",
@@ -184,7 +185,7 @@ fn an_lstm_learns_on_the_frozen_convolutions_of_a_dense_network() {
     let start = Start::Fresh {
         network: Box::new(network(HeadKind::Lstm)),
         config: Box::new(FitConfig { freeze_convolutions: true, ..config() }),
-        convolutions_of: Some(dense.join(LAST)),
+        convolutions_of: Some(Donor { checkpoint: dense.join(LAST), other_split: false }),
     };
     let outcome = run(&lstm, &task, start).unwrap();
     assert!(scores(outcome).clip_accuracy.value > 0.9);
@@ -194,7 +195,11 @@ fn an_lstm_learns_on_the_frozen_convolutions_of_a_dense_network() {
         assert_eq!(to.weights[name], *values, "{name} moved");
     }
     assert!(to.optimizer.keys().all(|name| !name.starts_with("block")));
-    assert_eq!(to.record.config["started_from"], "tiny (dense head), epoch 6");
+    let digest = to.record.split.digest.as_deref().unwrap();
+    let from = format!(
+        "tiny (dense head), epoch 6, learnt from tones, split song-seed1 with 33.3 % of the clips to test, digest {digest}"
+    );
+    assert_eq!(to.record.config["started_from"], from);
 }
 
 #[test]
@@ -275,7 +280,12 @@ fn what_cannot_be_resumed_or_begun_is_refused_with_its_reason() {
     let data = folder.path().join("data");
     let task = task(&data, false);
     let out = folder.path().join("run");
-    assert!(run(&out, &task, Start::Resume).unwrap_err().to_string().contains("run.json"));
+    assert!(
+        run(&out, &task, Start::Resume(Changes::default()))
+            .unwrap_err()
+            .to_string()
+            .contains("run.json")
+    );
     run(&out, &task, fresh(HeadKind::Dense, FitConfig { epochs: 1, ..config() })).unwrap();
     let again = run(&out, &task, fresh(HeadKind::Dense, config())).unwrap_err();
     assert!(again.to_string().contains("--resume"), "{again}");
@@ -291,9 +301,9 @@ fn what_cannot_be_resumed_or_begun_is_refused_with_its_reason() {
     let start_from = Start::Fresh {
         network: Box::new(network(HeadKind::Dense)),
         config: Box::new(config()),
-        convolutions_of: Some(out.join(LAST)),
+        convolutions_of: Some(Donor { checkpoint: out.join(LAST), other_split: false }),
     };
-    let refused = run(&out, &task, Start::Resume).unwrap_err().to_string();
+    let refused = run(&out, &task, Start::Resume(Changes::default())).unwrap_err().to_string();
     for part in ["block1.conv.weight", "extra", "output.bias", "dense.weight"] {
         assert!(refused.contains(part), "{part} is not in: {refused}");
     }
@@ -323,17 +333,4 @@ fn a_loss_that_is_no_number_stops_the_run() {
     let stopped =
         run(&folder.path().join("run"), &task, fresh(HeadKind::Lstm, config)).unwrap_err();
     assert!(matches!(&stopped, TrainError::Diverged { .. }), "{stopped}");
-}
-
-#[test]
-fn a_checkpoint_torn_between_two_renames_is_found_again() {
-    let folder = tempfile::tempdir().unwrap();
-    let task = task(&folder.path().join("data"), false);
-    let out = folder.path().join("run");
-    run(&out, &task, fresh(HeadKind::Dense, FitConfig { epochs: 1, ..config() })).unwrap();
-    let whole = Checkpoint::read(&out.join(LAST)).unwrap();
-    std::fs::rename(out.join(LAST), out.join(".last.old")).unwrap();
-    assert_eq!(Checkpoint::read(&out.join(LAST)).unwrap(), whole);
-    whole.write(&out.join(LAST)).unwrap();
-    assert_eq!(Checkpoint::read(&out.join(LAST)).unwrap(), whole);
 }

@@ -135,7 +135,9 @@ fn a_file_that_a_manifest_names_and_that_is_missing_is_left_out() {
     let file = music.path().join("songs.csv");
     fs::write(&file, text).unwrap();
     let out = tempfile::tempdir().unwrap();
-    let report = run(manifest::find(&file).unwrap(), out.path(), &options()).unwrap();
+    let report =
+        run(manifest::find(&file, &mut |_| {}, &|| false).unwrap(), out.path(), &options())
+            .unwrap();
     assert_eq!(report.songs, 4);
     assert_eq!(
         rules(&report),
@@ -156,30 +158,32 @@ fn a_file_that_a_manifest_names_and_that_is_missing_is_left_out() {
 fn a_manifest_may_name_a_stretch_of_a_file() {
     let music = four_songs();
     let text = "path,artist,title,start_seconds,end_seconds\n\
-                Ann/Album/01 - One.wav,Ann,One,0.05,0.35\n\
+                Ann/Album/01 - One.wav,Ann,One,0.05,0.3125\n\
                 Ann/Album/02 - Two.wav,Ann,Two,,0.3\n\
-                Ann/Album/01 - One.wav,Bob,One,0.3,\n\
-                Ann/Album/02 - Two.wav,Bob,Two,0.3125,\n\
-                Ann/Album/02 - Two.wav,Bob,Two,0.4,\n";
+                Ann/Album/01 - One.wav,Bob,One,0.3125,\n\
+                Ann/Album/02 - Two.wav,Bob,Two,0.3125,0.6\n\
+                Ann/Album/02 - Two.wav,Bob,Two,0.6,\n";
     let file = music.path().join("songs.csv");
     fs::write(&file, text).unwrap();
     let out = tempfile::tempdir().unwrap();
-    let report = run(manifest::find(&file).unwrap(), out.path(), &options()).unwrap();
-    assert_eq!(rules(&report), BTreeMap::from([("Ann/Album/02 - Two.wav@0.4", "too-short")]));
+    let report =
+        run(manifest::find(&file, &mut |_| {}, &|| false).unwrap(), out.path(), &options())
+            .unwrap();
+    assert_eq!(rules(&report), BTreeMap::from([("Ann/Album/02 - Two.wav@0.6", "too-short")]));
     let dataset = Dataset::open(out.path()).unwrap();
     let starts: Vec<_> =
         dataset.clips().iter().map(|clip| (clip.song.as_str(), clip.start)).collect();
     assert_eq!(
         starts,
         [
-            ("Ann/Album/01 - One.wav@0.05-0.35", 0),
+            ("Ann/Album/01 - One.wav@0.05-0.3125", 0),
             ("Ann/Album/02 - Two.wav@0-0.3", 0),
-            ("Ann/Album/01 - One.wav@0.3", 0),
-            ("Ann/Album/02 - Two.wav@0.3125", 0),
+            ("Ann/Album/01 - One.wav@0.3125", 0),
+            ("Ann/Album/02 - Two.wav@0.3125-0.6", 0),
         ]
     );
     let whole = Wave(1).samples(10_000);
-    for (clip, first) in [(0, 800), (2, 4800)] {
+    for (clip, first) in [(0, 800), (2, 5000)] {
         let mut samples = vec![0.0; 4000];
         dataset.read(clip, 0, &mut samples).unwrap();
         let expected: Vec<f32> =
@@ -349,6 +353,77 @@ fn a_second_run_decodes_nothing_again() {
     assert_eq!((report.resumed, report.clips), (4, 8));
     assert!(report.decoded_seconds.abs() < 1e-9);
     assert_eq!(bytes(out.path()), before);
+}
+
+#[test]
+fn a_file_that_could_not_be_read_is_looked_at_again_by_the_next_run() {
+    let music = four_songs();
+    let song = music.path().join("Ann/Album/03 - Three.wav");
+    write_wave(&song, &Wave(70).samples(10_000));
+    let whole = fs::read(&song).unwrap();
+    fs::write(&song, &whole[..30]).unwrap();
+    let out = tempfile::tempdir().unwrap();
+    let report = run(folder(music.path()), out.path(), &options()).unwrap();
+    assert_eq!(rules(&report), BTreeMap::from([("Ann/Album/03 - Three.wav", "unreadable")]));
+    // As when a network share is back.
+    fs::write(&song, &whole).unwrap();
+    let report = run(folder(music.path()), out.path(), &options()).unwrap();
+    assert!(report.left_out.is_empty());
+    assert_eq!((report.songs, report.resumed), (5, 4));
+    assert_eq!(Dataset::open(out.path()).unwrap().clips().len(), 10);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_data_set_goes_on_however_the_path_of_its_music_is_typed() {
+    let music = four_songs();
+    fs::write(
+        music.path().join("songs.csv"),
+        "path,artist\nAnn/Album/01 - One.wav,Ann\nAnn/Album/02 - Two.wav,Ann\n\
+         \"Bob, the \"\"Ünïted\"\" 🎸/Album/a.wav\",Bob\n\"Bob, the \"\"Ünïted\"\" 🎸/Album/b.wav\",Bob\n",
+    )
+    .unwrap();
+    let by_manifest = |file: &Path| manifest::find(file, &mut |_| {}, &|| false).unwrap();
+    type Source<'a> = (&'a str, &'a dyn Fn(&Path) -> Found);
+    let sources: [Source<'_>; 2] = [("", &folder), ("songs.csv", &by_manifest)];
+    for (name, find) in sources {
+        let out = tempfile::tempdir().unwrap();
+        let typed = |path: &Path| if name.is_empty() { path.to_owned() } else { path.join(name) };
+        run(find(&typed(music.path())), out.path(), &options()).unwrap();
+        let before = bytes(out.path());
+        let link = out.path().join("link");
+        std::os::unix::fs::symlink(music.path(), &link).unwrap();
+        for path in [&link, &music.path().join("Ann/.."), &music.path().join("")] {
+            let report = run(find(&typed(path)), out.path(), &options()).unwrap();
+            assert_eq!(report.resumed, 4, "{}", path.display());
+        }
+        fs::remove_file(link).unwrap();
+        assert_eq!(bytes(out.path()), before);
+    }
+}
+
+#[test]
+fn reading_the_files_of_a_manifest_tells_how_far_it_is_and_can_be_stopped() {
+    let music = four_songs();
+    let file = music.path().join("songs.csv");
+    fs::write(&file, "path,artist\nAnn/Album/01 - One.wav,Ann\nAnn/Album/02 - Two.wav,Ann\n")
+        .unwrap();
+    let told = std::cell::Cell::new(0);
+    let stopped = manifest::find(&file, &mut |files| told.set(files), &|| told.get() >= 1);
+    assert!(matches!(stopped, Err(leitmotif_train::sources::SourceError::Stopped)));
+    assert_eq!(told.get(), 1);
+}
+
+#[test]
+fn spellings_of_one_artist_are_one_artist() {
+    let music = four_songs();
+    fs::create_dir_all(music.path().join("ANN/Album")).unwrap();
+    write_wave(&music.path().join("ANN/Album/c.wav"), &Wave(71).samples(10_000));
+    let found = folder(music.path());
+    assert_eq!(found.united, ["`ANN` is taken for `Ann`: only the spelling differs"]);
+    let out = tempfile::tempdir().unwrap();
+    run(found, out.path(), &options()).unwrap();
+    assert_eq!(Dataset::open(out.path()).unwrap().artists(), ["Ann", "Bob, the \"Ünïted\" 🎸"]);
 }
 
 #[test]

@@ -100,6 +100,7 @@ impl Tiny {
                 seed: 1,
                 test_share: 0.25,
                 validation_share: 0.1,
+                digest: None,
             },
             scores: None,
             tools: BTreeMap::from([("leitmotif-export's tests".to_owned(), "1".to_owned())]),

@@ -6,12 +6,13 @@ use anyhow::Context;
 use clap::Args;
 use leitmotif_models::Scores;
 
-use crate::checkpoint::{Checkpoint, write_text};
+use crate::checkpoint::{Checkpoint, check_writable, write_text};
 use crate::device::DeviceChoice;
 use crate::error::TrainError;
 use crate::evaluate::predict;
 use crate::network::Model;
-use crate::task::Task;
+use crate::progress::{bar, judging, say};
+use crate::task::{Task, some_of};
 
 /// Arguments of `evaluate`.
 #[derive(Debug, Args)]
@@ -23,6 +24,9 @@ pub struct EvaluateArgs {
     /// Name of the split, e.g. `song-seed1`
     #[arg(long)]
     split: String,
+    /// Judge even on another split than the one it learnt from: it may have learnt from the songs that judge it
+    #[arg(long)]
+    other_split: bool,
     /// Part of the split: `train`, `validation` or `test`
     #[arg(long, default_value = "test")]
     part: String,
@@ -45,29 +49,47 @@ pub fn run(args: EvaluateArgs) -> anyhow::Result<()> {
     let stop = super::stop_flag()?;
     let device = args.device.resolve()?;
     super::set_threads(args.threads);
-    let checkpoint = Checkpoint::read(&args.checkpoint)?;
-    let task = Task::open(&args.dataset, &args.split)?;
-    if checkpoint.record.classes != task.classes {
-        return Err(TrainError::OtherArtists {
-            path: args.checkpoint,
-            then: checkpoint.record.classes.join(", "),
-            now: task.classes.join(", "),
+    let Checkpoint { record, weights, .. } = Checkpoint::read(&args.checkpoint)?;
+    let task = Task::open_for(&args.dataset, &args.split, &record.classes)?;
+    if !args.other_split {
+        let path = args.checkpoint.clone();
+        if let Some(difference) = task.difference_to(&record.split) {
+            return Err(TrainError::OtherSplit { path, difference }.into());
         }
-        .into());
+        if !task.left_out.is_empty() {
+            let difference = format!("only in the split: {}", some_of(task.left_out.keys()));
+            return Err(TrainError::OtherArtists { path, difference }.into());
+        }
     }
-    let classes = task.classes.len();
-    let model =
-        Model::from_values(checkpoint.record.network, classes, &checkpoint.weights, device)?;
-    let predictions = predict(&model, &task, task.part(&args.part)?, &stop, |_| {})?;
+    if !task.left_out.is_empty() {
+        say!(
+            "{} clips are left out: the checkpoint does not know {}",
+            task.left_out.values().sum::<usize>(),
+            some_of(task.left_out.keys())
+        );
+    }
+    let part = task.part(&args.part)?;
+    if let Some(file) = &args.predictions {
+        check_writable(file)?;
+    }
+    let model = Model::from_values(record.network, record.classes.len(), &weights, device)?;
+    let bar = bar(part.len());
+    let heard = judging(bar.clone(), &args.part, part.len());
+    let predictions = predict(&model, &task, part, &stop, heard);
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
+    }
+    let predictions = predictions?;
     if let Some(file) = &args.predictions {
         write_text(file, &predictions.to_lines()?)?;
     }
     let scores = Scores::of(&predictions).context("there is nothing to judge")?;
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&scores)?);
-    } else {
-        println!("{} part of {} on {device:?}", args.part, args.split);
-        super::print_scores(&scores);
-    }
-    Ok(())
+    let json = serde_json::to_string_pretty(&scores)?;
+    super::print(|out| {
+        if args.json {
+            return writeln!(out, "{json}");
+        }
+        writeln!(out, "{} part of {} on {device:?}", args.part, args.split)?;
+        super::write_scores(out, &scores)
+    })
 }

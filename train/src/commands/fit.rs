@@ -2,16 +2,20 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use clap::Args;
 use leitmotif_models::HeadKind;
 
 use crate::augment::Augmentation;
 use crate::batches::{Balance, Crop};
+use crate::begin::{Changes, Donor, Start, recorded_config};
+use crate::checkpoint::read_record;
 use crate::config::FitConfig;
 use crate::device::DeviceChoice;
 use crate::error::TrainError;
-use crate::fit::{LAST, Start, fit};
+use crate::fit::{LAST, fit};
 use crate::init::FirstFilters;
+use crate::progress::say;
 use crate::schedule::Schedule;
 use crate::task::Task;
 
@@ -26,21 +30,31 @@ pub struct FitArgs {
     /// Folder of the run, for a new one
     #[arg(long, required_unless_present = "resume", conflicts_with = "resume")]
     out: Option<PathBuf>,
-    /// Folder of a run that goes on, with its own settings
+    /// Folder of a run that goes on, with its own settings but for --epochs, --device and --threads; exactly as if it had
+    /// never stopped where those stay the same
     #[arg(long)]
     resume: Option<PathBuf>,
     /// A preset or a TOML file
-    #[arg(long, default_value = "model3")]
+    #[arg(long, default_value = "model3", conflicts_with = "resume")]
     network: String,
     /// Another head than described: `dense` or `lstm`
-    #[arg(long)]
+    #[arg(long, conflicts_with = "resume")]
     head: Option<HeadKind>,
-    /// Device: `auto`, `cpu`, `cuda` or `cuda:N`
-    #[arg(long, default_value = "auto")]
-    device: DeviceChoice,
+    /// Times over the training part [default: 20]; with --resume, in all: a run can be extended, and a schedule follows
+    #[arg(long)]
+    epochs: Option<usize>,
+    /// Device: `auto`, `cpu`, `cuda` or `cuda:N` [default: auto; with --resume, the run's own]
+    #[arg(long)]
+    device: Option<DeviceChoice>,
+    /// Threads of libtorch on the CPU [default: one a core; with --resume, the run's own]
+    #[arg(long)]
+    threads: Option<usize>,
     /// Start with the convolutions of this checkpoint, e.g. an LSTM with those of a dense network
-    #[arg(long, value_name = "CHECKPOINT")]
+    #[arg(long, value_name = "CHECKPOINT", conflicts_with = "resume")]
     start_from: Option<PathBuf>,
+    /// Take them even from a network that learnt from another split of this music, and so perhaps from these test songs
+    #[arg(long, requires = "start_from")]
+    other_split: bool,
     /// Leave the convolutions as they are
     #[arg(long, requires = "start_from")]
     freeze_convolutions: bool,
@@ -48,16 +62,14 @@ pub struct FitArgs {
     settings: Settings,
 }
 
-/// Settings of a new run.
+/// Settings of a new run; one that is resumed has its own.
 #[derive(Debug, Args)]
+#[group(conflicts_with = "resume")]
 struct Settings {
-    /// Times over the training part
-    #[arg(long, default_value_t = 20)]
-    epochs: usize,
     /// Clips in a batch
     #[arg(long, default_value_t = 16)]
     batch: usize,
-    /// Segments from each clip in a batch [default: all]
+    /// Segments from each clip in a batch [default: all]; of an LSTM also the window it is judged, exported and served with
     #[arg(long)]
     segments: Option<usize>,
     /// Steps in an epoch [default: enough to see as many clips as there are]
@@ -96,7 +108,7 @@ struct Settings {
     /// Change tone colour: two short echoes of up to so much of the sound
     #[arg(long, default_value_t = 0.0)]
     colour: f64,
-    /// Alpha of mixup; 0 for none
+    /// Alpha of mixup, at least 0.01; 0 for none
     #[arg(long, default_value_t = 0.0)]
     mixup: f64,
     /// Share of the clips that mixup mixes
@@ -108,46 +120,55 @@ struct Settings {
     /// How the filters of the first convolution begin
     #[arg(long, value_enum, default_value = "described")]
     first_filters: FirstFilters,
-    /// End after so many epochs without better validation
+    /// End after so many epochs without better validation; needs a split with a validation part
     #[arg(long)]
     patience: Option<usize>,
     /// Seed of first values, batches and augmentation
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Threads of libtorch on the CPU [default: one a core]
-    #[arg(long)]
-    threads: Option<usize>,
 }
 
 /// Runs `fit`.
 pub fn run(args: FitArgs) -> anyhow::Result<()> {
     let stop = super::stop_flag()?;
-    let device = args.device.resolve()?;
     let task = Task::open(&args.dataset, &args.split)?;
-    let (run, start) = match (args.resume, args.out) {
-        (Some(run), _) => (run, Start::Resume),
+    let (run, start, device) = match (args.resume, args.out) {
+        (Some(run), _) => {
+            let changes = Changes { epochs: args.epochs, threads: args.threads };
+            let device = match args.device {
+                Some(asked) => asked.resolve()?,
+                None => recorded_device(&run)?,
+            };
+            (run, Start::Resume(changes), device)
+        }
         (None, Some(run)) => {
             let mut network = super::network(&args.network)?;
             if let Some(head) = args.head {
                 network = network.with_head(head);
             }
             let mut config = args.settings.config();
+            config.epochs = args.epochs.unwrap_or(config.epochs);
+            config.threads = super::cores(args.threads);
             config.freeze_convolutions = args.freeze_convolutions;
-            config.device = if device == tch::Device::Cpu { "cpu" } else { "cuda" }.to_owned();
+            let other_split = args.other_split;
+            let convolutions_of =
+                args.start_from.map(|checkpoint| Donor { checkpoint, other_split });
             let (network, config) = (Box::new(network), Box::new(config));
-            (run, Start::Fresh { network, config, convolutions_of: args.start_from })
+            let device = args.device.unwrap_or_default().resolve()?;
+            (run, Start::Fresh { network, config, convolutions_of }, device)
         }
         (None, None) => anyhow::bail!("give a folder for the run with --out"),
     };
     match fit(&run, &task, start, device, &stop) {
-        Ok(outcome) => {
-            println!("{} epochs; best after epoch {}", outcome.epochs, outcome.best_epoch);
+        Ok(outcome) => super::print(|out| {
+            writeln!(out, "{} epochs; best after epoch {}", outcome.epochs, outcome.best_epoch)?;
             if let Some(scores) = &outcome.best {
-                println!("test part of {} with {}:", args.split, run.join("best").display());
-                super::print_scores(scores);
+                let best = run.join("best");
+                writeln!(out, "test part of {} with {}:", args.split, best.display())?;
+                super::write_scores(out, scores)?;
             }
             Ok(())
-        }
+        }),
         Err(TrainError::Interrupted) => {
             say_how_to_go_on(&run);
             Err(TrainError::Interrupted.into())
@@ -156,15 +177,30 @@ pub fn run(args: FitArgs) -> anyhow::Result<()> {
     }
 }
 
+/// The device that a run was on.
+fn recorded_device(run: &Path) -> anyhow::Result<tch::Device> {
+    let last = run.join(LAST);
+    let config = recorded_config(&last, &read_record(&last)?)?;
+    let choice: DeviceChoice = config
+        .device
+        .parse()
+        .map_err(|reason| TrainError::Config { path: last.join("run.json"), reason })?;
+    choice.resolve().with_context(|| {
+        format!(
+            "the run was on {choice}; --device takes it to another one, which its record will say"
+        )
+    })
+}
+
 fn say_how_to_go_on(run: &Path) {
     let run_shown = run.display();
-    match crate::checkpoint::read_record(&run.join(LAST)) {
-        Ok(record) => eprintln!(
+    match read_record(&run.join(LAST)) {
+        Ok(record) => say!(
             "stopped; {run_shown} holds epoch {}: go on with --resume {run_shown}",
             record.epoch
         ),
         Err(_) => {
-            eprintln!("stopped before the end of the first epoch: {run_shown} holds no checkpoint")
+            say!("stopped before the end of the first epoch: {run_shown} holds no checkpoint")
         }
     }
 }
@@ -173,7 +209,6 @@ impl Settings {
     fn config(self) -> FitConfig {
         let defaults = FitConfig::default();
         FitConfig {
-            epochs: self.epochs,
             batch: self.batch,
             segments: self.segments,
             crop: self.crop,
@@ -196,7 +231,6 @@ impl Settings {
             first_filters: self.first_filters,
             patience: self.patience,
             seed: self.seed,
-            threads: super::cores(self.threads),
             ..defaults
         }
     }

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use clap::Args;
-use leitmotif_models::{HeadKind, table};
+use leitmotif_models::{HeadKind, Network, table};
 
-use crate::checkpoint::read_record;
+use crate::checkpoint::{is_checkpoint, read_record};
+use crate::task::shown;
 
 /// Arguments of `inspect`.
 #[derive(Debug, Args)]
@@ -28,19 +29,20 @@ const PAPERS_CLASSES: usize = 222;
 
 /// Runs `inspect`.
 pub fn run(args: InspectArgs) -> anyhow::Result<()> {
-    let (mut network, classes) = if Path::new(&args.network).join("run.json").exists() {
-        let record = read_record(Path::new(&args.network))?;
-        if !args.json {
-            println!(
-                "epoch {}, step {}, seed {}; {} with split {} (seed {})",
-                record.epoch,
-                record.step,
-                record.seed,
-                record.dataset.name,
-                record.split.protocol,
-                record.split.seed
-            );
-        }
+    let folder = Path::new(&args.network);
+    let mut heading = None;
+    // A preset's name wins over a folder that is called the same.
+    let is_checkpoint = Network::preset(&args.network).is_err() && is_checkpoint(folder);
+    let (mut network, classes) = if is_checkpoint {
+        let record = read_record(folder)?;
+        heading = Some(format!(
+            "epoch {}, step {}, seed {}; {} with split {}",
+            record.epoch,
+            record.step,
+            record.seed,
+            record.dataset.name,
+            shown(&record.split)
+        ));
         let classes = record.classes.len();
         (record.network, classes)
     } else {
@@ -51,10 +53,14 @@ pub fn run(args: InspectArgs) -> anyhow::Result<()> {
     if let Some(head) = args.head {
         network = network.with_head(head);
     }
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&table::rows(&network, classes))?);
-    } else {
-        print!("{}", table::text(&network, classes));
-    }
-    Ok(())
+    let json = serde_json::to_string_pretty(&table::rows(&network, classes))?;
+    super::print(|out| {
+        if args.json {
+            return writeln!(out, "{json}");
+        }
+        if let Some(heading) = heading {
+            writeln!(out, "{heading}")?;
+        }
+        write!(out, "{}", table::text(&network, classes))
+    })
 }

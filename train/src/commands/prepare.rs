@@ -1,27 +1,19 @@
 //! `leitmotif-train prepare`: music to data set.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::error::TrainError;
 use crate::prepare::{self, CLIP_SAMPLES, MIN_SONGS, Options, Progress, Report};
+use crate::progress::say;
 use crate::sources::debian::Debian;
 use crate::sources::game_music::{self, Fetching, LIST, Set};
 use crate::sources::{Found, SourceError, manifest, tagged};
-
-/// `eprintln` for a standard error that nobody may read any more: preparing goes on.
-macro_rules! say {
-    ($($text:tt)*) => {{
-        let _ = writeln!(std::io::stderr(), $($text)*);
-    }};
-}
 
 /// Arguments of `prepare`.
 #[derive(Debug, Args)]
@@ -83,20 +75,15 @@ struct How {
 
 /// Runs `prepare`.
 pub fn run(args: PrepareArgs) -> anyhow::Result<()> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let heard = Arc::clone(&stop);
-    ctrlc::set_handler(move || heard.store(true, Ordering::SeqCst))
-        .context("cannot listen for Ctrl-C")?;
+    let stop = super::stop_flag()?;
     let stopped = || stop.load(Ordering::SeqCst);
     let (found, how) = match args.source {
         Source::Folder { music, how } => {
-            let line = Line::new("reading tags");
-            let say = &mut |files| line.say(&format!("{files} files"));
-            let found = tagged::find(&music, say, &stopped);
-            line.bar.finish_and_clear();
-            (found, how)
+            (reading_tags(|tell| tagged::find(&music, tell, &stopped)), how)
         }
-        Source::Manifest { file, how } => (manifest::find(&file), how),
+        Source::Manifest { file, how } => {
+            (reading_tags(|tell| manifest::find(&file, tell, &stopped)), how)
+        }
         Source::GameMusic { set, cache, how } => (fetch(set, cache, &stopped), how),
     };
     match found {
@@ -107,6 +94,16 @@ pub fn run(args: PrepareArgs) -> anyhow::Result<()> {
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Shows how many files a source has read.
+fn reading_tags(
+    find: impl FnOnce(&mut dyn FnMut(usize)) -> Result<Found, SourceError>,
+) -> Result<Found, SourceError> {
+    let line = Line::new("reading tags");
+    let found = find(&mut |files| line.say(&format!("{files} files")));
+    line.bar.finish_and_clear();
+    found
 }
 
 fn fetch(
@@ -147,6 +144,9 @@ fn decode(found: Found, how: &How, stopped: &(dyn Fn() -> bool + Sync)) -> anyho
     if let Some(threads) = how.threads {
         options.threads = threads;
     }
+    for spelling in &found.united {
+        say!("{spelling}");
+    }
     let plan = prepare::plan(found, &how.out, &options)?;
     let (hours, unknown) = plan.hours();
     let unknown = if unknown > 0 {
@@ -177,23 +177,22 @@ fn decode(found: Found, how: &How, stopped: &(dyn Fn() -> bool + Sync)) -> anyho
 }
 
 fn print(report: &Report, how: &How) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    if how.json {
-        serde_json::to_writer_pretty(&mut out, report)?;
-        writeln!(out)?;
-        return Ok(());
-    }
-    write!(out, "{report}")?;
-    writeln!(out, "every file left out and why: {}", how.out.join("left-out.csv").display())?;
-    writeln!(
-        out,
-        "{:.1} hours decoded in {:.0} s, {:.0} times as fast as they play; data set: {}",
-        report.decoded_seconds / 3600.0,
-        report.wall_seconds,
-        report.decoded_seconds / report.wall_seconds.max(1e-3),
-        how.out.display()
-    )?;
-    Ok(())
+    let json = serde_json::to_string_pretty(report)?;
+    super::print(|out| {
+        if how.json {
+            return writeln!(out, "{json}");
+        }
+        write!(out, "{report}")?;
+        writeln!(out, "every file left out and why: {}", how.out.join("left-out.csv").display())?;
+        writeln!(
+            out,
+            "{:.1} hours decoded in {:.0} s, {:.0} times as fast as they play; data set: {}",
+            report.decoded_seconds / 3600.0,
+            report.wall_seconds,
+            report.decoded_seconds / report.wall_seconds.max(1e-3),
+            how.out.display()
+        )
+    })
 }
 
 /// How often plain lines are printed where standard error is no terminal.

@@ -13,8 +13,8 @@ const MAX_HOURS: f64 = 2.0;
 
 /// A decoded song.
 pub(super) struct Song {
-    /// Its whole clips, end to end: mono, 16 kHz.
-    pub(super) clips: Vec<f32>,
+    /// Its whole clips, end to end: mono, 16 kHz, as they will be stored; many songs wait in memory at a time.
+    pub(super) clips: Vec<i16>,
     /// Samples decoded, those after the last whole clip among them.
     pub(super) samples: usize,
     /// Hash of all samples as 16-bit numbers.
@@ -32,7 +32,7 @@ pub(super) fn song(
     let rate = SampleRate::NETWORK;
     let mut reader = AudioReader::open(&track.path, rate).map_err(reason)?;
     let limit = (MAX_HOURS * 3600.0 * f64::from(rate.0)) as usize;
-    let mut samples = Vec::new();
+    let (mut samples, mut block): (Vec<i16>, Vec<f32>) = Default::default();
     let mut hasher = Sha256::new();
     let mut loud = false;
     let mut bytes = Vec::new();
@@ -42,30 +42,26 @@ pub(super) fn song(
         if stopped() {
             return Ok(None);
         }
-        let before = samples.len();
-        let read = reader.read(&mut samples).map_err(reason)?;
+        block.clear();
+        let read = reader.read(&mut block).map_err(reason)?;
         if read == 0 {
             break;
         }
         // Of this block only what lies in the excerpt stays.
         let late = (position + read as u64).saturating_sub(wanted.end) as usize;
         let early = wanted.start.saturating_sub(position).min((read - late) as u64) as usize;
-        samples.truncate(before + read - late);
-        samples.drain(before..before + early);
         position += read as u64;
-        let block = samples.get(before..).unwrap_or_default();
+        let heard = block.iter().take(read - late).skip(early).map(|sample| quantize(*sample));
+        bytes.clear();
+        for sample in heard {
+            loud |= sample != 0;
+            bytes.extend(sample.to_le_bytes());
+            samples.push(sample);
+        }
+        hasher.update(&bytes);
         if samples.len() > limit {
             return Err(Reason::TooLong { hours: MAX_HOURS });
         }
-        bytes.clear();
-        bytes.extend(
-            block
-                .iter()
-                .map(|sample| quantize(*sample))
-                .inspect(|sample| loud |= *sample != 0)
-                .flat_map(i16::to_le_bytes),
-        );
-        hasher.update(&bytes);
     }
     if samples.len() < clip_samples {
         let needed = rate.seconds(clip_samples as u64);

@@ -40,7 +40,7 @@ impl<R> Drop for Close<'_, R> {
 }
 
 /// Runs `work` over `items` on `threads` threads and hands the results to `take` in the order of the items, so that what is written does not
-/// depend on the number of threads. At most two results a thread wait at a time. Ends early, without error, when `stopped` says so.
+/// depend on the number of threads. At most a result a thread and two more are begun and wait at a time: each is a whole song. Ends early, without error, when `stopped` says so.
 pub(super) fn in_order<T: Sync, R: Send, E>(
     items: &[T],
     threads: usize,
@@ -49,7 +49,7 @@ pub(super) fn in_order<T: Sync, R: Send, E>(
     mut take: impl FnMut(&T, R) -> Result<(), E>,
 ) -> Result<(), E> {
     let threads = threads.max(1);
-    let window = 2 * threads;
+    let window = threads + 2;
     let shared = Shared {
         state: Mutex::new(State { next: 0, taken: 0, done: BTreeMap::new(), closed: false }),
         finished: Condvar::new(),
@@ -131,8 +131,8 @@ mod tests {
         let take = |item: &usize, square: usize| {
             assert_eq!(square, item * item);
             assert!(
-                begun.load(Ordering::SeqCst) <= item + 1 + 2 * 4,
-                "more than two results a thread were begun"
+                begun.load(Ordering::SeqCst) <= item + 1 + 4 + 2,
+                "more than a result a thread and two were begun"
             );
             seen.push(*item);
             Ok::<(), ()>(())

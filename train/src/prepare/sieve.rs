@@ -67,6 +67,8 @@ impl<'a> Sieve<'a> {
     pub(super) fn is_decided(&self, track: &Track) -> bool {
         match self.journal.decided(&track.id) {
             Some(Decision::Kept(_)) => self.writer.has(&track.id),
+            // Journals of earlier versions hold these too.
+            Some(Decision::LeftOut(Reason::Unreadable { .. })) => false,
             Some(Decision::LeftOut(_)) => true,
             None => false,
         }
@@ -87,14 +89,16 @@ impl<'a> Sieve<'a> {
         }
     }
 
-    /// Leaves `track` out.
+    /// Leaves `track` out. What could not be read is not noted: a drive may be back, a file mended by the next run.
     pub(super) fn leave_out(
         &mut self,
         track: &'a Track,
         reason: Reason,
     ) -> Result<(), PrepareError> {
         self.turn_to(track);
-        self.note(track, Decision::LeftOut(reason.clone()))?;
+        if !matches!(reason, Reason::Unreadable { .. }) {
+            self.note(track, Decision::LeftOut(reason.clone()))?;
+        }
         self.left_out.push(LeftOut { path: track.id.clone(), reason });
         Ok(())
     }
@@ -168,7 +172,9 @@ impl<'a> Sieve<'a> {
         // A run that was killed between storing and noting has stored it already.
         if !self.writer.has(&track.id) {
             let rows: Vec<ClipRow> = (0..clips).map(|clip| row(track, clip, length)).collect();
-            self.writer.append_song(&rows, &song.clips)?;
+            // The store quantises again, to the same numbers.
+            let audio: Vec<f32> = song.clips.iter().map(|x| f32::from(*x) / 32_768.0).collect();
+            self.writer.append_song(&rows, &audio)?;
         }
         let kept = Kept {
             hash: song.hash,

@@ -17,13 +17,29 @@ pub struct Debian {
 }
 
 /// Which package lists to ask.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Lists {
     /// Those of the system, where it has some.
     System,
     /// Ours, fetched in this run.
     Private,
+    /// Ours, which could not be fetched: they know nothing for certain.
+    Failed(DownloadError),
 }
+
+/// Why a package is not there.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DownloadError {
+    /// No archive that apt knows has it; the last thing apt said.
+    #[error("{0}")]
+    Unknown(String),
+    /// It may exist, but could not be brought: network, disk, a damaged package.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// What apt says of packages that its lists do not hold.
+const UNKNOWN: [&str; 2] = ["Unable to locate package", "has no installation candidate"];
 
 impl Debian {
     /// Finds the programs; package lists of our own go below `cache`, which must exist.
@@ -65,34 +81,52 @@ impl Debian {
         Ok(Debian { apt_get, dpkg_deb, apt_folder, lists: Lists::System })
     }
 
-    /// Downloads `package` into `folder` and returns the file; on failure, the last thing apt said.
+    /// Downloads `package` into `folder` and returns the file.
     ///
     /// The system's package lists are asked first; where there are none or they are stale, lists are fetched into the cache, once a run.
-    pub fn download(&mut self, package: &str, folder: &Path) -> Result<PathBuf, String> {
+    ///
+    /// # Errors
+    /// `Unknown` only where lists that are up to date do not hold the package.
+    pub fn download(&mut self, package: &str, folder: &Path) -> Result<PathBuf, DownloadError> {
         let first = self.try_download(package, folder);
-        if first.is_ok() || self.lists == Lists::Private {
-            return first;
+        match (&self.lists, first) {
+            (_, Ok(file)) => Ok(file),
+            (Lists::Private, Err(error)) => Err(error),
+            (Lists::Failed(why), Err(_)) => Err(why.clone()),
+            (Lists::System, Err(_)) => {
+                self.lists = Lists::Private;
+                if let Err(error) = self.update() {
+                    self.lists = Lists::Failed(error.clone());
+                    return Err(error);
+                }
+                self.try_download(package, folder)
+            }
         }
-        self.update()?;
-        self.try_download(package, folder)
     }
 
-    fn try_download(&self, package: &str, folder: &Path) -> Result<PathBuf, String> {
-        run(self.apt().args(["download", package]).current_dir(folder))?;
+    fn try_download(&self, package: &str, folder: &Path) -> Result<PathBuf, DownloadError> {
+        let failed = |error: std::io::Error| DownloadError::Failed(error.to_string());
+        run(self.apt().args(["download", package]).current_dir(folder)).map_err(|said| {
+            match UNKNOWN.iter().any(|words| said.contains(words)) {
+                true => DownloadError::Unknown(said),
+                false => DownloadError::Failed(said),
+            }
+        })?;
         let mut files = std::fs::read_dir(folder)
-            .map_err(|error| error.to_string())?
+            .map_err(failed)?
             .filter_map(Result::ok)
             .map(|entry| entry.path());
         files
             .find(|path| path.extension().is_some_and(|ending| ending == "deb"))
-            .ok_or_else(|| "apt-get brought no package".to_owned())
+            .ok_or_else(|| DownloadError::Failed("apt-get brought no package".to_owned()))
     }
 
-    fn update(&mut self) -> Result<(), String> {
-        self.lists = Lists::Private;
+    fn update(&self) -> Result<(), DownloadError> {
         let partial = self.apt_folder.join("lists/partial");
-        std::fs::create_dir_all(partial).map_err(|error| error.to_string())?;
-        run(self.apt().arg("update"))
+        std::fs::create_dir_all(partial).map_err(|e| DownloadError::Failed(e.to_string()))?;
+        // Without this option a list that could not be fetched is no error, and its packages look unknown.
+        let update = ["-o", "APT::Update::Error-Mode=any", "update"];
+        run(self.apt().args(update)).map_err(DownloadError::Failed)
     }
 
     /// `apt-get` with caches of its own, quiet, in plain English.
@@ -109,15 +143,16 @@ impl Debian {
         for name in ["pkgcache", "srcpkgcache"] {
             command.arg("-o").arg(format!("Dir::Cache::{name}={name}.bin"));
         }
-        if self.lists == Lists::Private {
+        if self.lists != Lists::System {
             command.arg("-o").arg(option("Dir::State::Lists", &self.apt_folder.join("lists")));
         }
         command
     }
 
     /// Unpacks `package` below `folder`.
-    pub fn unpack(&self, package: &Path, folder: &Path) -> Result<(), String> {
+    pub fn unpack(&self, package: &Path, folder: &Path) -> Result<(), DownloadError> {
         run(Command::new(&self.dpkg_deb).arg("-x").arg(package).arg(folder))
+            .map_err(DownloadError::Failed)
     }
 }
 

@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::debian::Debian;
+use super::debian::{Debian, DownloadError};
 use super::{Excerpt, Found, SourceError, Track};
+use crate::lock::Lock;
 use crate::prepare::{LeftOut, Reason};
 
 /// The list that the project carries; the tests of fetching use shorter ones.
@@ -122,13 +123,18 @@ pub fn find(
         packages.entry(&entry.package).or_default().push(entry);
     }
     create(cache)?;
-    let _lock = Lock::take(cache)?;
+    let lock = cache.join("lock");
+    let lock = Lock::take(&lock)
+        .map_err(|source| SourceError::Unwritable { path: lock.clone(), source })?;
+    // Keeps other processes from clearing our temporary folders.
+    let _lock = lock.ok_or_else(|| SourceError::CacheInUse { path: cache.to_owned() })?;
     let mut tools = None;
     let licences: BTreeSet<&str> = entries.iter().map(|entry| entry.license.as_str()).collect();
     let mut found = Found {
         tracks: Vec::new(),
         left_out: Vec::new(),
         other_files: 0,
+        united: Vec::new(),
         name: format!("open game music ({})", if set == Set::Small { "small" } else { "full" }),
         licence: licences.into_iter().collect::<Vec<_>>().join("; "),
         notes: NOTES.to_owned(),
@@ -152,16 +158,16 @@ pub fn find(
             if stopped() {
                 return Err(SourceError::Stopped);
             }
-            if let Err(reason) = fetched {
+            if let Err(error) = fetched {
+                let reason = error.to_string();
                 progress(Fetching::Failed { package, reason: &reason });
-                let missing =
-                    Reason::NotFetched { package: (*package).to_owned(), why: reason.clone() };
-                found.left_out.extend(
-                    entries
-                        .iter()
-                        .map(|entry| LeftOut { path: id(entry), reason: missing.clone() }),
-                );
-                failures.push(reason);
+                let package = (*package).to_owned();
+                let is_unknown = matches!(error, DownloadError::Unknown(_));
+                failures.push((package.clone(), is_unknown, reason.clone()));
+                let missing = Reason::NotFetched { package, why: reason };
+                let left_out =
+                    |entry: &&Entry| LeftOut { path: id(entry), reason: missing.clone() };
+                found.left_out.extend(entries.iter().map(left_out));
                 continue;
             }
             checks = check_all(&folder, entries);
@@ -180,33 +186,18 @@ pub fn find(
             cached,
         });
     }
-    match failures.into_iter().next() {
-        Some(reason) if found.tracks.is_empty() => {
-            Err(SourceError::NothingFetched { packages: packages.len(), reason })
-        }
-        _ => Ok(found),
+    let packages = packages.len();
+    if let (Some((_, _, reason)), true) = (failures.first(), found.tracks.is_empty()) {
+        return Err(SourceError::NothingFetched { packages, reason: reason.clone() });
     }
-}
-
-/// Keeps other processes from clearing our temporary folders.
-struct Lock(File);
-
-impl Lock {
-    fn take(cache: &Path) -> Result<Lock, SourceError> {
-        let path = cache.join("lock");
-        let file =
-            File::create(&path).map_err(|source| SourceError::Unwritable { path, source })?;
-        match file.try_lock() {
-            Ok(()) => Ok(Lock(file)),
-            Err(_) => Err(SourceError::CacheInUse { path: cache.to_owned() }),
+    // A package that no archive holds stays away for good; any other may come next time.
+    failures.retain(|(_, is_unknown, _)| !is_unknown);
+    match failures.first().map(|(_, _, reason)| reason.clone()) {
+        Some(reason) => {
+            let failed = failures.into_iter().map(|(package, ..)| package).collect();
+            Err(SourceError::FetchFailed { packages, failed, reason })
         }
-    }
-}
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        // Closing alone is not enough: a child that another thread has just forked may still hold the file.
-        let _ = self.0.unlock();
+        None => Ok(found),
     }
 }
 
@@ -264,8 +255,8 @@ fn fetch(
     cache: &Path,
     package: &str,
     entries: &[&Entry],
-) -> Result<(), String> {
-    let say = |error: io::Error| error.to_string();
+) -> Result<(), DownloadError> {
+    let say = |error: io::Error| DownloadError::Failed(error.to_string());
     let temporary = cache.join(format!(".fetching-{package}"));
     // Left by a run that was killed.
     remove(&temporary).map_err(say)?;

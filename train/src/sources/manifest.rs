@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
+use super::names::unite_spellings;
 use super::{Excerpt, Found, SourceError, Track, is_pseudo_artist, song_group};
 use crate::prepare::{LeftOut, Reason};
 use crate::tags;
@@ -40,8 +41,16 @@ impl fmt::Display for Problem {
 }
 
 /// Reads the manifest `file`; rows of pseudo-artists are left out, everything else that is wrong is an error.
-pub fn find(file: &Path) -> Result<Found, SourceError> {
+///
+/// `progress` hears the number of rows done so far, whose files' playing times are read; `stopped` is asked between files.
+pub fn find(
+    file: &Path,
+    progress: &mut dyn FnMut(usize),
+    stopped: &dyn Fn() -> bool,
+) -> Result<Found, SourceError> {
     let unreadable = |source| SourceError::Unreadable { path: file.to_owned(), source };
+    // However the path was typed, the same manifest is the same source, or an interrupted `prepare` would not go on.
+    let file = &file.canonicalize().map_err(unreadable)?;
     let size = file.metadata().map_err(unreadable)?.len();
     if size > MAX_BYTES {
         return Err(unreadable(std::io::Error::other(format!(
@@ -54,7 +63,10 @@ pub fn find(file: &Path) -> Result<Found, SourceError> {
     let folder = file.parent().unwrap_or(Path::new(""));
     let mut tracks = Vec::new();
     let mut left_out = Vec::new();
-    for row in rows {
+    for (number, row) in rows.into_iter().enumerate() {
+        if stopped() {
+            return Err(SourceError::Stopped);
+        }
         if is_pseudo_artist(&row.artist) {
             left_out.push(LeftOut {
                 path: row.id(),
@@ -77,6 +89,7 @@ pub fn find(file: &Path) -> Result<Found, SourceError> {
             .map(str::to_owned)
             .collect();
         let seconds = tags::read(&path).seconds.map(|seconds| row.excerpt.of(seconds));
+        progress(number + 1);
         tracks.push(Track {
             id,
             path,
@@ -89,10 +102,12 @@ pub fn find(file: &Path) -> Result<Found, SourceError> {
             seconds,
         });
     }
+    let united = unite_spellings(&mut tracks);
     Ok(Found {
         tracks,
         left_out,
         other_files: 0,
+        united,
         name: stem(&file.to_string_lossy()),
         licence: "that of your own music".to_owned(),
         notes: "made from a manifest".to_owned(),
@@ -134,6 +149,7 @@ fn parse(bytes: &[u8]) -> Result<Vec<Row>, Vec<Problem>> {
     let mut rows = Vec::new();
     let mut problems = Vec::new();
     let mut seen: HashMap<PathBuf, u64> = HashMap::new();
+    let mut stretches: HashMap<PathBuf, Vec<(Excerpt, u64)>> = HashMap::new();
     for record in reader.into_byte_records() {
         let record = match record {
             Ok(record) => record,
@@ -166,15 +182,43 @@ fn parse(bytes: &[u8]) -> Result<Vec<Row>, Vec<Problem>> {
                         "path",
                         format!("`{}` is already on line {first}", row.path),
                     ));
+                } else {
+                    let path = simplified(&row.path);
+                    stretches.entry(path).or_default().push((row.excerpt, line));
                 }
                 rows.push(row);
             }
         }
     }
+    problems.extend(stretches.into_iter().flat_map(|(path, of_file)| overlaps(&path, of_file)));
+    problems.sort_by_key(|problem| problem.line);
     if problems.is_empty() && rows.is_empty() {
         problems.push(whole(1, "the manifest names no song".to_owned()));
     }
     if problems.is_empty() { Ok(rows) } else { Err(problems) }
+}
+
+/// Stretches of one file that share sound: as two songs they could lie on two sides of a split.
+fn overlaps(path: &Path, mut stretches: Vec<(Excerpt, u64)>) -> Vec<Problem> {
+    let end = |excerpt: &Excerpt| excerpt.end_seconds.unwrap_or(f64::INFINITY);
+    stretches.sort_by(|(a, _), (b, _)| a.start_seconds.total_cmp(&b.start_seconds));
+    let mut problems = Vec::new();
+    // Of those before, the one that ends last.
+    let mut longest: Option<(Excerpt, u64)> = None;
+    for (excerpt, line) in stretches {
+        match longest {
+            Some((before, other)) if excerpt.start_seconds < end(&before) => {
+                let (first, later) = (line.min(other), line.max(other));
+                let what = format!("shares a stretch of `{}` with line {first}", path.display());
+                problems.push(at(later, "start_seconds", what));
+                if end(&excerpt) > end(&before) {
+                    longest = Some((excerpt, line));
+                }
+            }
+            _ => longest = Some((excerpt, line)),
+        }
+    }
+    problems
 }
 
 /// The header's columns in order, or what is wrong with them.
@@ -358,12 +402,31 @@ mod tests {
 
     #[test]
     fn stretches_of_one_file_are_songs_of_their_own() {
-        let rows = parse(b"path,artist,start_seconds,end_seconds\na,A,0,60.5\na,A,60.5,\na,A,,\n")
+        let rows = parse(b"path,artist,start_seconds,end_seconds\na,A,0,60.5\na,A,60.5,\nb,A,,\n")
             .unwrap();
-        assert_eq!(rows.iter().map(Row::id).collect::<Vec<_>>(), ["a@0-60.5", "a@60.5", "a"]);
+        assert_eq!(rows.iter().map(Row::id).collect::<Vec<_>>(), ["a@0-60.5", "a@60.5", "b"]);
         assert_eq!(
             problems(b"path,artist,start_seconds\na,A,7\n./a,A,7.0\n"),
             ["line 3, column `path`: `./a` is already on line 2"]
+        );
+    }
+
+    #[test]
+    fn stretches_of_one_file_may_not_overlap() {
+        let header = "path,artist,title,start_seconds,end_seconds\n";
+        let of = |rows: &str| problems(format!("{header}{rows}").as_bytes());
+        assert_eq!(
+            of("a,A,S,0,100\na,A,T,90,200\nb,A,T,90,200\n"),
+            ["line 3, column `start_seconds`: shares a stretch of `a` with line 2"]
+        );
+        // Within the first, after a shorter one; the whole file; an order other than that of the lines.
+        assert_eq!(
+            of("a,A,S,0,100\na,A,T,10,20\n./a,A,U,99,\nc,A,V,50,60\nc,A,W,,\n"),
+            [
+                "line 3, column `start_seconds`: shares a stretch of `a` with line 2",
+                "line 4, column `start_seconds`: shares a stretch of `a` with line 2",
+                "line 6, column `start_seconds`: shares a stretch of `c` with line 5",
+            ]
         );
     }
 

@@ -17,7 +17,7 @@ pub use names::{is_pseudo_artist, normalised, song_group};
 use crate::prepare::LeftOut;
 
 /// One song that a source offers.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Track {
     /// Name of the song in the data set: the file's path below the source's root, `/` between folders. Unique.
     pub id: String,
@@ -70,6 +70,8 @@ pub struct Found {
     pub left_out: Vec<LeftOut>,
     /// Files that do not look like music (covers, cue sheets): counted, not listed.
     pub other_files: usize,
+    /// Artists that were several by their spelling alone: a line each on which is taken for which.
+    pub united: Vec<String>,
     /// What the data set is called.
     pub name: String,
     /// Licence of the music.
@@ -131,6 +133,19 @@ pub enum SourceError {
     NothingFetched {
         /// How many were tried.
         packages: usize,
+        /// Why the first one failed.
+        reason: String,
+    },
+    /// Some packages could not be fetched, though they may be there: a data set without them would be another one.
+    #[error(
+        "{} of {packages} packages could not be fetched ({}: {reason}); check the network and run the same command again: \
+         what is fetched is kept", failed.len(), failed.join(", ")
+    )]
+    FetchFailed {
+        /// Packages needed.
+        packages: usize,
+        /// Those that failed.
+        failed: Vec<String>,
         /// Why the first one failed.
         reason: String,
     },

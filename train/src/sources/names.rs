@@ -1,7 +1,11 @@
 //! Names of artists and songs: which artists are none, and which titles are one song.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::LazyLock;
+
+use unicode_normalization::UnicodeNormalization;
+
+use super::Track;
 
 /// Names that stand for many artists or none, normalised; the readable list is `train/data/pseudo-artists.txt`.
 static PSEUDO_ARTISTS: LazyLock<HashSet<String>> = LazyLock::new(|| {
@@ -19,9 +23,11 @@ const VARIANT_WORDS: &[&str] = &[
     "alternate",
     "alternative",
     "bonus",
+    "clean",
     "demo",
     "dub",
     "edit",
+    "explicit",
     "extended",
     "feat",
     "featuring",
@@ -31,11 +37,13 @@ const VARIANT_WORDS: &[&str] = &[
     "live",
     "mix",
     "mono",
+    "orchestral",
     "radio",
     "raw",
     "remaster",
     "remastered",
     "remix",
+    "remixed",
     "reprise",
     "rmx",
     "session",
@@ -51,18 +59,53 @@ pub fn is_pseudo_artist(artist: &str) -> bool {
     PSEUDO_ARTISTS.contains(&normalised(artist))
 }
 
-/// Lower case letters and digits alone, so that spelling and punctuation do not tell names apart.
-/// A name that has neither (`!!!`) stays as it is.
+/// Letters and digits alone, in one case and one way of writing them (NFKC): "Jóga" with a combining accent is "jóga". A
+/// name without any ("!!!") stays as it is.
 pub fn normalised(name: &str) -> String {
-    let letters: String =
-        name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
-    if letters.is_empty() { name.trim().to_owned() } else { letters }
+    // To upper case first: some letters ("ς", "ß") have several small forms but one capital.
+    let letters: String = name
+        .nfkc()
+        .flat_map(char::to_uppercase)
+        .flat_map(char::to_lowercase)
+        .filter(|c| c.is_alphanumeric())
+        .collect();
+    if letters.is_empty() { name.trim().nfkc().collect() } else { letters }
 }
 
 /// The group of a song that no column names: artist and title, without spelling and without what marks variants,
 /// so that a live recording, a remaster and a duplicate of one song stay on one side of a split.
 pub fn song_group(artist: &str, title: &str) -> String {
-    format!("{}/{}", normalised(artist), normalised(without_variant(title)))
+    // First, so that full-width brackets are brackets.
+    let title: String = title.nfkc().collect();
+    format!("{}/{}", normalised(artist), normalised(without_variant(&title)))
+}
+
+/// Gives artists whose names differ in spelling alone the commonest of the spellings, of equally common ones the first by its
+/// letters. Says for each other spelling what it became.
+pub(super) fn unite_spellings(tracks: &mut [Track]) -> Vec<String> {
+    let mut spellings: BTreeMap<String, BTreeMap<&str, usize>> = BTreeMap::new();
+    for track in tracks.iter() {
+        *spellings
+            .entry(normalised(&track.artist))
+            .or_default()
+            .entry(&track.artist)
+            .or_default() += 1;
+    }
+    let mut becomes: BTreeMap<String, String> = BTreeMap::new();
+    for spellings in spellings.values() {
+        let commonest = spellings.iter().min_by_key(|(name, songs)| (usize::MAX - **songs, **name));
+        let Some((commonest, _)) = commonest else { continue };
+        let others = spellings.keys().filter(|name| *name != commonest);
+        becomes.extend(others.map(|name| ((*name).to_owned(), (*commonest).to_owned())));
+    }
+    for track in tracks {
+        if let Some(name) = becomes.get(&track.artist) {
+            track.artist.clone_from(name);
+        }
+    }
+    let say =
+        |(name, becomes)| format!("`{name}` is taken for `{becomes}`: only the spelling differs");
+    becomes.iter().map(say).collect()
 }
 
 /// `title` without brackets or dash suffixes at its end that hold a variant word: "Song (Live 2003) - Remastered" is "Song".
@@ -75,12 +118,10 @@ fn without_variant(title: &str) -> &str {
 }
 
 fn cut_variant(title: &str) -> Option<&str> {
-    let (start, inner) = if let Some(body) = title.strip_suffix(')') {
-        let start = body.rfind('(')?;
-        (start, body.get(start + 1..)?)
-    } else if let Some(body) = title.strip_suffix(']') {
-        let start = body.rfind('[')?;
-        (start, body.get(start + 1..)?)
+    let (start, inner) = if title.ends_with(')') {
+        bracket(title, '(', ')')?
+    } else if title.ends_with(']') {
+        bracket(title, '[', ']')?
     } else {
         let start = title.rfind(" - ")?;
         (start, title.get(start + 3..)?)
@@ -90,6 +131,22 @@ fn cut_variant(title: &str) -> Option<&str> {
         .any(|word| VARIANT_WORDS.contains(&word.to_lowercase().as_str()));
     let rest = title.get(..start)?.trim_end();
     (is_variant && !rest.is_empty()).then_some(rest)
+}
+
+/// Where the bracket that closes at the end of `title` opens, and what it holds, brackets within it included.
+fn bracket(title: &str, open: char, close: char) -> Option<(usize, &str)> {
+    let mut depth = 0usize;
+    for (place, c) in title.char_indices().rev() {
+        if c == close {
+            depth += 1;
+        } else if c == open {
+            depth = depth.checked_sub(1)?;
+            if depth == 0 {
+                return Some((place, title.get(place + open.len_utf8()..)?));
+            }
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -123,9 +180,45 @@ mod tests {
             "Night Train [2011 Remaster]",
             "Night Train - Radio Edit",
             "Night-Train (Demo) - Remastered",
+            "Night Train (Live (2003))",
+            "Night Train [Live (in [the] park)]",
+            "Night Train （Live）",
+            "Night Train (Explicit)",
+            "Night Train (Clean)",
+            "Night Train (Orchestral)",
+            "Night Train (Remixed by X)",
         ] {
             assert_eq!(song_group("the band", title), group, "{title}");
         }
+    }
+
+    #[test]
+    fn one_name_is_one_name_however_its_letters_are_written() {
+        let group = song_group("Bj\u{f6}rk", "J\u{f3}ga");
+        for (artist, title) in [
+            ("Bjo\u{308}rk", "Jo\u{301}ga"),
+            ("BJ\u{d6}RK", "J\u{d3}GA"),
+            ("Ｂｊörk", "Jóga (Live)"),
+        ] {
+            assert_eq!(song_group(artist, title), group, "{artist} {title}");
+        }
+        assert_ne!(song_group("Bjork", "Joga"), group);
+        assert_eq!(normalised("ΠΥΞ ΛΑΞ, ΟΔΟΣ"), normalised("Πυξ Λαξ, Οδος"));
+    }
+
+    #[test]
+    fn spellings_of_one_artist_become_the_commonest() {
+        let mut tracks: Vec<Track> = ["ABBA", "Bjo\u{308}rk", "Abba", "Bj\u{f6}rk", "Abba", "Cher"]
+            .map(|artist| Track { artist: artist.to_owned(), ..Track::default() })
+            .into();
+        let said = unite_spellings(&mut tracks);
+        let artists: Vec<&str> = tracks.iter().map(|track| track.artist.as_str()).collect();
+        // Of two equally common spellings the first by its letters: the combining one.
+        let bjork = "Bjo\u{308}rk";
+        assert_eq!(artists, ["Abba", bjork, "Abba", bjork, "Abba", "Cher"]);
+        assert_eq!(said.len(), 2);
+        assert_eq!(said[0], "`ABBA` is taken for `Abba`: only the spelling differs");
+        assert!(unite_spellings(&mut tracks).is_empty());
     }
 
     #[test]

@@ -4,18 +4,15 @@
 //! `ARTIST/ALBUM/…/TITLE.ext` names all three and `ARTIST/TITLE.ext` the artist and the title; a track number before the title is dropped.
 //! A file without an artist in either is left out.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use leitmotif::audio::MusicFiles;
+
+use super::names::unite_spellings;
 use super::{Excerpt, Found, SourceError, Track, is_pseudo_artist, song_group};
 use crate::prepare::{LeftOut, Reason};
 use crate::tags::{self, Tags};
-
-/// Endings of files that hold music. Those that cannot be decoded are here too, so that they are named and not passed over.
-const MUSIC: &[&str] = &[
-    "aac", "aif", "aiff", "ape", "flac", "m4a", "m4b", "mka", "mp2", "mp3", "mp4", "mpc", "oga",
-    "ogg", "opus", "spx", "tta", "wav", "wma", "wv",
-];
 
 /// Finds the music below `root`, in the order of the paths; symbolic links are followed once each.
 ///
@@ -31,23 +28,22 @@ pub fn find(
             Err(source) => SourceError::Unreadable { path: root.to_owned(), source },
         });
     }
-    let mut walk = Walk::default();
-    walk.enter(root)?;
+    // However the path was typed, the same folder is the same source, or an interrupted `prepare` would not go on.
+    let unreadable = |source| SourceError::Unreadable { path: root.to_owned(), source };
+    let root = &root.canonicalize().map_err(unreadable)?;
+    let files = MusicFiles::below(root).map_err(unreadable)?;
     let mut found = Found {
         tracks: Vec::new(),
-        left_out: walk.left_out,
-        other_files: walk.others,
-        name: root
-            .canonicalize()
-            .ok()
-            .and_then(|path| path.file_name().map(lossy))
-            .unwrap_or_else(|| "music".to_owned()),
+        left_out: passed_over(root, &files),
+        other_files: files.others,
+        united: Vec::new(),
+        name: root.file_name().map_or_else(|| "music".to_owned(), lossy),
         licence: "that of your own music".to_owned(),
         notes: "made from a folder of tagged music".to_owned(),
         source: format!("folder {}", root.display()),
     };
     let mut ids = HashSet::new();
-    for (number, path) in walk.music.into_iter().enumerate() {
+    for (number, path) in files.music.into_iter().enumerate() {
         if stopped() {
             return Err(SourceError::Stopped);
         }
@@ -58,7 +54,21 @@ pub fn find(
         }
         progress(number + 1);
     }
+    found.united = unite_spellings(&mut found.tracks);
     Ok(found)
+}
+
+/// What the walk through the folders could not follow, and second names of one file.
+fn passed_over(root: &Path, files: &MusicFiles) -> Vec<LeftOut> {
+    let unreadable = files.unreadable.iter().map(|(path, error)| {
+        let reason = Reason::Unreadable { why: error.to_string() };
+        LeftOut { path: parts(root, path).join("/"), reason }
+    });
+    let again = files.again.iter().map(|(path, real)| {
+        let reason = Reason::SameFile { of: real.file_name().map(lossy).unwrap_or_default() };
+        LeftOut { path: parts(root, path).join("/"), reason }
+    });
+    unreadable.chain(again).collect()
 }
 
 /// One file as a track, or why not.
@@ -142,99 +152,6 @@ fn without_track_number(name: &str) -> &str {
     } else {
         name
     }
-}
-
-/// What a walk through folders collects.
-#[derive(Default)]
-struct Walk {
-    music: Vec<PathBuf>,
-    others: usize,
-    left_out: Vec<LeftOut>,
-    /// Every folder and file once, by its real path: links may form loops or name one song twice.
-    seen: HashSet<PathBuf>,
-}
-
-impl Walk {
-    /// Walks below `root`; only the root itself must be readable.
-    fn enter(&mut self, root: &Path) -> Result<(), SourceError> {
-        let unreadable = |source| SourceError::Unreadable { path: root.to_owned(), source };
-        self.seen.insert(root.canonicalize().map_err(unreadable)?);
-        let mut folders = vec![root.to_owned()];
-        std::fs::read_dir(root).map_err(unreadable)?;
-        let mut links = Vec::new();
-        while let Some(folder) = folders.pop() {
-            match sorted(&folder) {
-                Ok(entries) => entries.into_iter().for_each(|(path, is_link)| {
-                    self.take(root, path, is_link, &mut folders, &mut links)
-                }),
-                Err(error) => {
-                    self.leave_out(root, &folder, Reason::Unreadable { why: error.to_string() })
-                }
-            }
-            if folders.is_empty() {
-                // Links last: a song that lies in the folder itself keeps its own path, whatever points at it.
-                links.sort();
-                for path in std::mem::take(&mut links) {
-                    self.take(root, path, false, &mut folders, &mut Vec::new());
-                }
-            }
-        }
-        self.music.sort();
-        Ok(())
-    }
-
-    fn take(
-        &mut self,
-        root: &Path,
-        path: PathBuf,
-        is_link: bool,
-        folders: &mut Vec<PathBuf>,
-        links: &mut Vec<PathBuf>,
-    ) {
-        if is_link {
-            return links.push(path);
-        }
-        let hidden = path.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'));
-        let is_folder = path.is_dir();
-        if hidden || (!is_folder && !is_music(&path)) {
-            self.others += usize::from(!is_folder);
-            return;
-        }
-        match path.canonicalize() {
-            Err(error) => {
-                self.leave_out(root, &path, Reason::Unreadable { why: error.to_string() })
-            }
-            Ok(real) if self.seen.contains(&real) => {
-                if !is_folder {
-                    self.leave_out(
-                        root,
-                        &path,
-                        Reason::SameFile { of: real.file_name().map(lossy).unwrap_or_default() },
-                    );
-                }
-            }
-            Ok(real) => {
-                self.seen.insert(real);
-                if is_folder { folders.push(path) } else { self.music.push(path) }
-            }
-        }
-    }
-
-    fn leave_out(&mut self, root: &Path, path: &Path, reason: Reason) {
-        self.left_out.push(LeftOut { path: parts(root, path).join("/"), reason });
-    }
-}
-
-/// Entries of a folder by name, each with whether it is a symbolic link.
-fn sorted(folder: &Path) -> std::io::Result<BTreeMap<PathBuf, bool>> {
-    std::fs::read_dir(folder)?
-        .map(|entry| entry.and_then(|entry| Ok((entry.path(), entry.file_type()?.is_symlink()))))
-        .collect()
-}
-
-fn is_music(path: &Path) -> bool {
-    path.extension()
-        .is_some_and(|ending| MUSIC.contains(&ending.to_string_lossy().to_lowercase().as_str()))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::fmt;
 use leitmotif::store::{ClipRow, Part};
 use serde::Serialize;
 
-use crate::sources::song_group;
+use crate::sources::{normalised, song_group};
 
 /// What testing and validation share with training.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -72,7 +72,8 @@ impl SideLeaks {
                 (!clip.title.is_empty()).then(|| song_group(&clip.artist, &clip.title))
             }),
             albums: shared(&|clip| {
-                (!clip.album.is_empty()).then(|| format!("{}\n{}", clip.artist, clip.album))
+                (!clip.album.is_empty())
+                    .then(|| format!("{}\n{}", clip.artist, normalised(&clip.album)))
             }),
             neighbours: if count == 0 {
                 0.0

@@ -18,25 +18,30 @@ pub(crate) const CLIP: usize = 4 * 243 + 28;
 /// Writes a data set of `artists` artists with six songs of two clips each: three songs to learn from, one to validate
 /// (if asked for), the others to test.
 pub(crate) fn dataset(folder: &Path, artists: usize, validation: bool) {
+    dataset_of(folder, artists, validation, 2);
+}
+
+/// The same with so many clips a song.
+pub(crate) fn dataset_of(folder: &Path, artists: usize, validation: bool, clips: usize) {
     let info = DatasetInfo { name: "tones".into(), clip_samples: CLIP, ..DatasetInfo::default() };
     let mut writer = DatasetWriter::create_or_resume(folder, info).unwrap();
     for (artist, hertz) in [700.0, 1900.0, 4100.0].into_iter().enumerate().take(artists) {
         for song in 0..6 {
             let mut random = Random::derive(9, "tone", &[artist as u64, song]);
             let phase = random.uniform(0.0, 6.0);
-            let samples: Vec<f32> = (0..2 * CLIP)
+            let samples: Vec<f32> = (0..clips * CLIP)
                 .map(|t| {
                     let tone = (std::f64::consts::TAU * hertz * t as f64 / 16_000.0 + phase).sin();
                     (0.3 * tone + 0.1 * random.normal()) as f32
                 })
                 .collect();
-            let rows: Vec<ClipRow> = (0..2)
+            let rows: Vec<ClipRow> = (0..clips)
                 .map(|clip| ClipRow {
                     clip: format!("{artist}/{song}#{clip}"),
                     song: format!("{artist}/{song}"),
                     song_group: format!("{artist}/{song}"),
                     artist: format!("Artist, \"{artist}\" 🎷"),
-                    start: clip * CLIP as u64,
+                    start: (clip * CLIP) as u64,
                     samples: CLIP as u64,
                     ..ClipRow::default()
                 })

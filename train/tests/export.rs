@@ -1,0 +1,96 @@
+//! The one place where libtorch meets the exporter and ONNX Runtime: what a run wrote, compiled, gives libtorch's answers.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops at the first surprise"
+)]
+
+mod tones;
+
+use std::sync::atomic::AtomicBool;
+
+use leitmotif::Device;
+use leitmotif::session::{NamedTensor, Session, SessionOptions};
+use leitmotif_export::{Checkpoint, FP32_TOLERANCE, Probe, compile};
+use leitmotif_models::{GraphKind, HeadKind};
+use leitmotif_train::begin::Start;
+use leitmotif_train::config::FitConfig;
+use leitmotif_train::fit::{LAST, fit};
+
+#[test]
+fn what_was_trained_answers_alike_as_onnx() {
+    for head in [HeadKind::Dense, HeadKind::Lstm] {
+        let folder = tempfile::tempdir().unwrap();
+        let task = tones::task(&folder.path().join("data"), false);
+        let out = folder.path().join("run");
+        // Of an LSTM these segments become the window.
+        let config = FitConfig { epochs: 1, segments: Some(3), ..tones::config() };
+        let (network, config) = (Box::new(tones::network(head)), Box::new(config));
+        let start = Start::Fresh { network, config, convolutions_of: None };
+        fit(&out, &task, start, tch::Device::Cpu, &AtomicBool::new(false)).unwrap();
+
+        let checkpoint = Checkpoint::open(&out.join(LAST)).unwrap();
+        for kind in GraphKind::of_head(head) {
+            let artifact = compile(&checkpoint, kind, "tiny").unwrap();
+            let options = SessionOptions { device: Device::Cpu, ..SessionOptions::default() };
+            let mut session = Session::from_bytes(artifact.bytes(), &options).unwrap();
+            let largest = difference(&mut session, kind, checkpoint.probe());
+            assert!(largest <= f64::from(FP32_TOLERANCE), "{}: {largest:e}", kind.name());
+        }
+    }
+}
+
+/// Largest difference of a probability from those of the probe.
+fn difference(session: &mut Session, kind: GraphKind, probe: &Probe) -> f64 {
+    let (rows, segments) = (probe.rows(), probe.segments());
+    assert!(rows > 1 && segments == if kind.head() == HeadKind::Lstm { 3 } else { 4 });
+    let mut largest = 0.0f64;
+    let mut compare = |expected: &[f64], found: &[f32]| {
+        assert_eq!(expected.len(), found.len());
+        for (a, b) in expected.iter().zip(found) {
+            assert!(b.is_finite());
+            largest = largest.max((a - f64::from(*b)).abs());
+        }
+    };
+    let named = |outputs: &[NamedTensor], name: &str| {
+        outputs.iter().find(|output| output.name == name).unwrap().data.clone()
+    };
+    for row in 0..rows {
+        let waveform = probe.waveform(row);
+        let cut = |segment: usize| &waveform[segment * 243..(segment + 1) * 243];
+        match kind {
+            GraphKind::Clip | GraphKind::Sequence => {
+                let outputs = session.run(&[("waveform", &[1, waveform.len()], waveform)]).unwrap();
+                let expected = match kind {
+                    GraphKind::Clip => probe.mean_over_segments(|s| probe.probabilities(row, s)),
+                    _ => probe.probabilities(row, segments - 1),
+                };
+                compare(&expected, &named(&outputs, "probabilities"));
+            }
+            GraphKind::Segment => {
+                for segment in 0..segments {
+                    let outputs = session.run(&[("waveform", &[1, 243], cut(segment))]).unwrap();
+                    let found = named(&outputs, "probabilities");
+                    compare(&probe.probabilities(row, segment), &found);
+                }
+            }
+            GraphKind::Step => {
+                let (mut h, mut c) = (vec![0.0; 16], vec![0.0; 16]);
+                for segment in 0..segments {
+                    let outputs = session
+                        .run(&[
+                            ("waveform", &[1, 243], cut(segment)),
+                            ("h", &[1, 16], &h),
+                            ("c", &[1, 16], &c),
+                        ])
+                        .unwrap();
+                    let found = named(&outputs, "probabilities");
+                    compare(&probe.probabilities(row, segment), &found);
+                    (h, c) = (named(&outputs, "h_next"), named(&outputs, "c_next"));
+                }
+            }
+        }
+    }
+    largest
+}

@@ -1,0 +1,418 @@
+//! A run's folder: what a kill, a second process, another split or other settings do to it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops at the first surprise"
+)]
+
+mod tones;
+
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use leitmotif::store::{Part, write_split};
+use leitmotif_models::{HeadKind, Network};
+use leitmotif_train::begin::{Changes, Donor, Start};
+use leitmotif_train::checkpoint::{Checkpoint, read_record, write_record};
+use leitmotif_train::config::FitConfig;
+use leitmotif_train::error::TrainError;
+use leitmotif_train::fit::{BEST, LAST, Outcome, PREDICTIONS, fit};
+use leitmotif_train::schedule::Schedule;
+use leitmotif_train::task::Task;
+use tch::Device;
+use tones::{SPLIT, config, network, task};
+
+const UNCHANGED: Start = Start::Resume(Changes { epochs: None, threads: None });
+
+fn fresh(config: FitConfig) -> Start {
+    start(network(HeadKind::Dense), config, None)
+}
+
+fn start(network: Network, config: FitConfig, convolutions_of: Option<Donor>) -> Start {
+    Start::Fresh { network: Box::new(network), config: Box::new(config), convolutions_of }
+}
+
+fn run(folder: &Path, task: &Task, start: Start) -> Result<Outcome, TrainError> {
+    fit(folder, task, start, Device::Cpu, &AtomicBool::new(false))
+}
+
+/// Sets the flag as Ctrl-C does, as soon as the checkpoint of epoch `epoch` is there; gives the epoch it holds then.
+fn stopped_after(epoch: usize, out: &Path, task: &Task, start: Start) -> usize {
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| fit(out, task, start, Device::Cpu, &stop));
+        while !running.is_finished() && read_record(&out.join(LAST)).map_or(0, |r| r.epoch) < epoch
+        {
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        stop.store(true, Ordering::SeqCst);
+        assert!(matches!(running.join().unwrap(), Err(TrainError::Interrupted)));
+    });
+    read_record(&out.join(LAST)).unwrap().epoch
+}
+
+/// Every file of a run, the history without its times; a lock holds nothing.
+fn content(run: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut files = Vec::new();
+    for name in [LAST, BEST] {
+        for file in [
+            "weights.safetensors",
+            "optimizer.safetensors",
+            "probe.safetensors",
+            "run.json",
+            PREDICTIONS,
+        ] {
+            files.push((format!("{name}/{file}"), fs::read(run.join(name).join(file)).unwrap()));
+        }
+    }
+    let history = fs::read_to_string(run.join("history.csv")).unwrap();
+    let without_times: Vec<&str> =
+        history.lines().map(|line| line.rsplitn(3, ',').nth(2).unwrap()).collect();
+    files.push(("history.csv".to_owned(), without_times.join("\n").into_bytes()));
+    files
+}
+
+fn assert_same(found: &Path, expected: &Path, what: &str) {
+    for ((name, found), (_, expected)) in content(found).into_iter().zip(content(expected)) {
+        assert!(found == expected, "{what}: {name} differs");
+    }
+}
+
+/// Copies a folder, or one file.
+fn copy(from: &Path, to: &Path) {
+    if from.is_file() {
+        fs::copy(from, to).unwrap();
+        return;
+    }
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let name = entry.unwrap().file_name();
+        copy(&from.join(&name), &to.join(&name));
+    }
+}
+
+#[test]
+fn a_run_killed_at_any_point_of_writing_an_epoch_ends_as_an_uninterrupted_one() {
+    for validation in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let task = task(&at("data"), validation);
+        // Enough epochs that both signals surely come before the end.
+        let config = FitConfig { epochs: 14, schedule: Schedule::Cosine, ..config() };
+        run(&at("whole"), &task, fresh(config.clone())).unwrap();
+        let first = stopped_after(2, &at("before"), &task, fresh(config.clone()));
+        copy(&at("before"), &at("after"));
+        assert!(stopped_after(first + 1, &at("after"), &task, UNCHANGED) > first);
+
+        // From `before` to `after`: the best checkpoint, the history, the last one; each folder in two renames.
+        type Kill = (&'static str, &'static [(&'static str, &'static str)]);
+        let kills: [Kill; 6] = [
+            ("while the best is written", &[("best", ".best.new")]),
+            ("between the best's renames", &[("best", ".best.new"), ("-best", ".best.old")]),
+            ("before the history", &[("best", "best")]),
+            ("before the last", &[("best", "best"), ("history.csv", "history.csv")]),
+            (
+                "between the last's renames",
+                &[
+                    ("best", "best"),
+                    ("history.csv", "history.csv"),
+                    ("last", ".last.new"),
+                    ("-last", ".last.old"),
+                ],
+            ),
+            (
+                "before the old one goes",
+                &[
+                    ("best", "best"),
+                    ("history.csv", "history.csv"),
+                    ("last", "last"),
+                    ("+last", ".last.old"),
+                ],
+            ),
+        ];
+        for (what, steps) in kills {
+            let killed = at(what);
+            copy(&at("before"), &killed);
+            for (from, to) in steps {
+                if let Some(own) = from.strip_prefix('-') {
+                    fs::rename(killed.join(own), killed.join(to)).unwrap();
+                } else if let Some(old) = from.strip_prefix('+') {
+                    copy(&at("before").join(old), &killed.join(to));
+                } else {
+                    let _ = fs::remove_dir_all(killed.join(to));
+                    copy(&at("after").join(from), &killed.join(to));
+                }
+            }
+            run(&killed, &task, UNCHANGED).unwrap();
+            assert_same(&killed, &at("whole"), what);
+        }
+
+        // In the first epoch there is no last checkpoint yet: the run begins anew.
+        let killed = at("first");
+        fs::create_dir_all(&killed).unwrap();
+        copy(&at("after/best"), &killed.join(BEST));
+        copy(&at("after/history.csv"), &killed.join("history.csv"));
+        run(&killed, &task, fresh(config)).unwrap();
+        assert_same(&killed, &at("whole"), "in the first epoch");
+    }
+}
+
+#[test]
+fn an_epoch_is_written_with_its_last_checkpoint_last() {
+    let folder = tempfile::tempdir().unwrap();
+    let task = task(&folder.path().join("data"), false);
+    let out = folder.path().join("run");
+    // What cannot be written stops the run in the middle.
+    fs::create_dir_all(out.join("history.csv/in the way")).unwrap();
+    let error = run(&out, &task, fresh(FitConfig { epochs: 1, ..config() })).unwrap_err();
+    assert!(error.to_string().contains("history.csv"), "{error}");
+    assert!(out.join(BEST).exists() && !out.join(LAST).exists());
+}
+
+#[test]
+fn a_checkpoint_being_replaced_is_read_where_it_lies_and_begun_anew_by_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let task = task(&folder.path().join("data"), false);
+    let out = folder.path().join("run");
+    run(&out, &task, fresh(FitConfig { epochs: 1, ..config() })).unwrap();
+    let whole = Checkpoint::read(&out.join(LAST)).unwrap();
+    fs::rename(out.join(LAST), out.join(".last.old")).unwrap();
+    assert_eq!(Checkpoint::read(&out.join(LAST)).unwrap(), whole);
+    assert!(out.join(".last.old").exists(), "a reader moved what a run may be moving");
+    let again = run(&out, &task, fresh(config())).unwrap_err();
+    assert!(matches!(again, TrainError::RunExists { .. }), "{again}");
+    run(&out, &task, UNCHANGED).unwrap();
+    assert!(out.join(LAST).exists() && !out.join(".last.old").exists());
+    assert_eq!(Checkpoint::read(&out.join(LAST)).unwrap(), whole);
+    let error = read_record(&out).unwrap_err().to_string();
+    assert!(error.contains("run/last or ") && error.ends_with("run/best"), "{error}");
+}
+
+#[test]
+fn two_processes_do_not_train_in_one_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let task = task(&folder.path().join("data"), false);
+    let out = folder.path().join("run");
+    run(&out, &task, fresh(FitConfig { epochs: 1, ..config() })).unwrap();
+    let lock = fs::File::create(out.join("lock")).unwrap();
+    lock.lock().unwrap();
+    for start in [UNCHANGED, fresh(config())] {
+        let refused = run(&out, &task, start).unwrap_err();
+        assert!(matches!(refused, TrainError::RunInUse { .. }), "{refused}");
+    }
+    lock.unlock().unwrap();
+    run(&out, &task, UNCHANGED).unwrap();
+}
+
+#[test]
+fn a_signal_during_validation_keeps_the_epoch_that_was_learnt() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    // Validation takes nearly all of the time, so that the signal surely meets it; once in three tries at the least. Neighbours
+    // of different lengths go through the network one by one, and between them the flag would be asked.
+    tones::dataset_of(&data, 3, true, 150);
+    let mut task = Task::open(&data, SPLIT).unwrap();
+    task.validation.iter_mut().step_by(2).for_each(|example| example.samples = 3 * 243);
+    let kept = (0..3).any(|attempt| {
+        let out = folder.path().join(format!("run {attempt}"));
+        let config = FitConfig { epochs: 1000, steps_per_epoch: Some(1), batch: 1, ..config() };
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let running = scope.spawn(|| fit(&out, &task, fresh(config), Device::Cpu, &stop));
+            let epoch = || read_record(&out.join(LAST)).map_or(0, |r| r.epoch);
+            while !running.is_finished() && epoch() < 1 {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            std::thread::sleep(Duration::from_millis(30));
+            let seen = epoch();
+            stop.store(true, Ordering::SeqCst);
+            assert!(matches!(running.join().unwrap(), Err(TrainError::Interrupted)));
+            epoch() == seen + 1
+        })
+    });
+    assert!(kept, "the epoch under way was thrown away");
+}
+
+#[test]
+fn an_lstm_keeps_the_window_that_it_learnt_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let task = task(&folder.path().join("data"), false);
+    for (head, window) in [(HeadKind::Lstm, 2), (HeadKind::Dense, 4)] {
+        let out = folder.path().join(head.to_string());
+        let config = FitConfig { epochs: 1, segments: Some(2), ..config() };
+        run(&out, &task, start(network(head), config, None)).unwrap();
+        let Checkpoint { record, probe, .. } = Checkpoint::read(&out.join(LAST)).unwrap();
+        assert_eq!(record.network.window, window, "{head}");
+        assert_eq!(probe["waveform"].shape[1], window * 243);
+        assert_eq!(probe["logits"].shape[1], window);
+        assert_eq!(record.golden.samples, window * 243);
+    }
+}
+
+/// Writes a split of the same name and shares with other songs to test.
+fn swap(data: &Path, task: &Task) {
+    let part = |song: &str| match song.split_once('/').unwrap().1 {
+        "0" | "1" => Part::Test,
+        _ => Part::Train,
+    };
+    let clips = task.dataset.clips();
+    let parts: Vec<Option<Part>> = clips.iter().map(|row| Some(part(&row.song))).collect();
+    write_split(data, SPLIT, clips, &parts).unwrap();
+}
+
+#[test]
+fn another_split_of_the_same_name_and_shares_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let task = task(&data, false);
+    let out = folder.path().join("run");
+    run(&out, &task, fresh(FitConfig { epochs: 1, ..config() })).unwrap();
+    swap(&data, &task);
+    let other = Task::open(&data, SPLIT).unwrap();
+    assert_eq!(other.split_note().test_share, task.split_note().test_share);
+
+    let refused = run(&out, &other, UNCHANGED).unwrap_err().to_string();
+    assert!(refused.contains("cannot resume: another split"), "{refused}");
+    let from = |other_split| {
+        let donor = Donor { checkpoint: out.join(LAST), other_split };
+        start(network(HeadKind::Lstm), FitConfig { epochs: 1, ..config() }, Some(donor))
+    };
+    let (lstm, allowed) = (folder.path().join("lstm"), folder.path().join("allowed"));
+    let refused = run(&lstm, &other, from(false)).unwrap_err();
+    assert!(matches!(&refused, TrainError::OtherSplit { .. }), "{refused}");
+    assert!(refused.to_string().contains("--other-split"), "{refused}");
+    run(&allowed, &other, from(true)).unwrap();
+    let from = read_record(&allowed.join(LAST)).unwrap().config["started_from"].clone();
+    assert!(
+        from.as_str().unwrap().contains(task.split_note().digest.as_deref().unwrap()),
+        "{from}"
+    );
+
+    // A record of before digests is compared by what it holds.
+    let old = leitmotif_models::SplitNote { digest: None, ..task.split_note() };
+    assert_eq!(other.difference_to(&old), None);
+    let old = leitmotif_models::SplitNote { test_share: 0.5, ..old };
+    assert!(other.difference_to(&old).is_some());
+}
+
+#[test]
+fn convolutions_of_another_stride_or_pool_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let task = task(&folder.path().join("data"), false);
+    let out = folder.path().join("run");
+    run(&out, &task, fresh(FitConfig { epochs: 1, ..config() })).unwrap();
+    // Tensors of the same shapes: the second block strides where it pooled.
+    let toml = tones::TOML.replacen(
+        "{ filters = 8, pool = 3 }",
+        "{ filters = 8, stride = 3, padding = 0 }",
+        1,
+    );
+    let other = Network::from_toml(&toml).unwrap();
+    let donor = Donor { checkpoint: out.join(LAST), other_split: false };
+    let refused = run(&folder.path().join("other"), &task, start(other, config(), Some(donor)));
+    let refused = refused.unwrap_err();
+    assert!(matches!(&refused, TrainError::OtherConvolutions { .. }), "{refused}");
+    assert!(refused.to_string().contains("block 2 is"), "{refused}");
+}
+
+#[test]
+fn epochs_threads_and_device_may_change_on_the_way_and_the_record_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let task = task(&folder.path().join("data"), false);
+    let out = folder.path().join("run");
+    run(&out, &task, fresh(FitConfig { epochs: 2, ..config() })).unwrap();
+    let change = |epochs, threads| Start::Resume(Changes { epochs, threads });
+    let outcome = run(&out, &task, change(Some(4), Some(2))).unwrap();
+    assert_eq!(outcome.epochs, 4);
+    let config = read_record(&out.join(LAST)).unwrap().config;
+    assert_eq!((&config["epochs"], &config["threads"]), (&4.into(), &2.into()));
+    let told = ["epochs 2 to 4 after epoch 2", "threads 1 to 2 after epoch 2"];
+    assert_eq!(config["changes"], serde_json::json!(told));
+    // As if it had been on a GPU so far.
+    let mut record = read_record(&out.join(LAST)).unwrap();
+    record.config["device"] = "cuda".into();
+    write_record(&out.join(LAST), &record).unwrap();
+    run(&out, &task, UNCHANGED).unwrap();
+    let config = read_record(&out.join(LAST)).unwrap().config;
+    assert_eq!(config["device"], "cpu");
+    assert_eq!(config["changes"][2], "device cuda to cpu after epoch 4");
+    // What stays is no change.
+    run(&out, &task, change(Some(4), Some(2))).unwrap();
+    assert_eq!(read_record(&out.join(LAST)).unwrap().config, config);
+    let refused = run(&out, &task, change(Some(3), None)).unwrap_err().to_string();
+    assert!(refused.contains("--epochs is 3, but 4 epochs are done"), "{refused}");
+    let refused = run(&out, &task, change(None, Some(0))).unwrap_err().to_string();
+    assert!(refused.contains("--threads is 0"), "{refused}");
+
+    // Killed while an epoch was written down: repeating it otherwise would leave a best checkpoint of no epoch.
+    let mut best = Checkpoint::read(&out.join(BEST)).unwrap();
+    best.record.epoch = 5;
+    best.write(&out.join(BEST)).unwrap();
+    let refused = run(&out, &task, change(Some(6), None)).unwrap_err().to_string();
+    assert!(refused.contains("resume it once unchanged"), "{refused}");
+}
+
+#[test]
+fn an_extended_run_equals_one_that_was_asked_for_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let task = task(&folder.path().join("data"), false);
+    let (whole, extended) = (folder.path().join("whole"), folder.path().join("extended"));
+    run(&whole, &task, fresh(FitConfig { epochs: 4, ..config() })).unwrap();
+    run(&extended, &task, fresh(FitConfig { epochs: 2, ..config() })).unwrap();
+    let more = Start::Resume(Changes { epochs: Some(4), threads: None });
+    run(&extended, &task, more).unwrap();
+    let weights = |run: &Path| fs::read(run.join(LAST).join("weights.safetensors")).unwrap();
+    assert!(weights(&whole) == weights(&extended));
+}
+
+#[test]
+fn patience_without_anything_to_watch_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let task = task(&folder.path().join("data"), false);
+    let config = FitConfig { patience: Some(2), ..config() };
+    let refused = run(&folder.path().join("run"), &task, fresh(config)).unwrap_err();
+    assert!(matches!(&refused, TrainError::NoValidation { .. }), "{refused}");
+}
+
+#[test]
+fn a_history_that_lacks_epochs_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let task = task(&folder.path().join("data"), false);
+    let out = folder.path().join("run");
+    run(&out, &task, fresh(FitConfig { epochs: 2, ..config() })).unwrap();
+    let history = fs::read_to_string(out.join("history.csv")).unwrap();
+    let shorter: Vec<&str> = history.lines().take(2).collect();
+    fs::write(out.join("history.csv"), shorter.join("\n")).unwrap();
+    let refused = run(&out, &task, UNCHANGED).unwrap_err().to_string();
+    assert!(refused.contains("history.csv ends with epoch 1, but 2 are done"), "{refused}");
+}
+
+#[test]
+fn artists_without_a_clip_to_learn_from_are_no_classes() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let whole = task(&data, false);
+    let clips = whole.dataset.clips();
+    // Artist 0 takes no part, but for one song to test.
+    let part = |song: &str| match song.split_once('/').unwrap() {
+        ("0", "0") | (_, "5") => Some(Part::Test),
+        ("0", _) => None,
+        _ => Some(Part::Train),
+    };
+    let parts: Vec<Option<Part>> = clips.iter().map(|row| part(&row.song)).collect();
+    write_split(&data, "album-seed1", clips, &parts).unwrap();
+    let album = Task::open(&data, "album-seed1").unwrap();
+    assert_eq!(album.classes, whole.classes[1..]);
+    assert_eq!(
+        album.left_out.clone().into_iter().collect::<Vec<_>>(),
+        [(whole.classes[0].clone(), 4)]
+    );
+    assert!(album.test.len() == 4 && album.test.iter().all(|e| e.class < 2));
+    let out = folder.path().join("run");
+    run(&out, &album, fresh(FitConfig { epochs: 1, ..config() })).unwrap();
+    let record = read_record(&out.join(LAST)).unwrap();
+    assert_eq!((record.classes, record.scores.unwrap().clips), (album.classes, 4));
+}
