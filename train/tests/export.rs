@@ -33,7 +33,7 @@ fn what_was_trained_answers_alike_as_onnx() {
         let checkpoint = Checkpoint::open(&out.join(LAST)).unwrap();
         for kind in GraphKind::of_head(head) {
             let artifact = compile(&checkpoint, kind, "tiny").unwrap();
-            let options = SessionOptions { device: Device::Cpu, ..SessionOptions::default() };
+            let options = SessionOptions::on(Device::Cpu);
             let mut session = Session::from_bytes(artifact.bytes(), &options).unwrap();
             let largest = difference(&mut session, kind, checkpoint.probe());
             assert!(largest <= f64::from(FP32_TOLERANCE), "{}: {largest:e}", kind.name());
