@@ -11,7 +11,7 @@
 //!
 //! # What is heard
 //!
-//! - **Formats**: MP3 and its older layers, Vorbis and FLAC (native and Ogg), WAV and AIFF (integer and float PCM),
+//! - **Formats**: MP3 and its older layers, Vorbis in mono and stereo, FLAC (native and Ogg), WAV and AIFF (integer and float PCM),
 //!   AAC-LC in mono and stereo in MP4 and ADTS, ALAC in MP4; Opus in Ogg and MP4 with the feature `opus`. The content
 //!   decides, never the file name's extension. HE-AAC is refused by name, also where a file hides it behind AAC-LC.
 //! - **Stream**: the container's default audio track, else the first that can be decoded. Cover art, video and text are

@@ -7,7 +7,7 @@ use symphonia::core::{
     audio::{Audio, AudioBuffer, GenericAudioBufferRef, conv::IntoSample, sample::Sample},
     codecs::audio::{
         AudioCodecId, AudioCodecParameters, AudioDecoder, AudioDecoderOptions,
-        well_known::{self, CODEC_ID_AAC, CODEC_ID_OPUS},
+        well_known::{self, CODEC_ID_AAC, CODEC_ID_OPUS, CODEC_ID_VORBIS},
     },
     errors::Error as SymphoniaError,
     packet::Packet,
@@ -49,6 +49,13 @@ impl Codec {
         if parameters.codec == CODEC_ID_AAC
             && let Some(kind) = parameters.extra_data.as_deref().and_then(aac::beyond_lc)
         {
+            return Err(unsupported(path, kind));
+        }
+        let channels = parameters.channels.as_ref().map_or(0, |channels| channels.count());
+        if parameters.codec == CODEC_ID_VORBIS && channels > 2 {
+            // symphonia 0.6.1 undoes the coupling of channels in the wrong order (Vorbis I, 4.3.5, wants the last step
+            // first), which shows from the second step on: noise, and no error.
+            let kind = format!("Vorbis with {channels} channels, of which at most 2 can be");
             return Err(unsupported(path, kind));
         }
         let mut parameters = parameters.clone();
