@@ -32,8 +32,9 @@ use super::{
 const ABSURD: f32 = 1e6;
 /// Failures of the container in a row before the rest of the file is given up.
 const PATIENCE: usize = 64;
-/// Bytes that a file's headers may take to read, and then each packet. The tables of a day of AAC in MP4 are half of it.
-const BYTES: u64 = 32 << 20;
+/// Bytes that a file's headers may take to read, and then each packet; symphonia may hold two copies. The tables
+/// of a day of AAC in MP4 are two thirds of it.
+const BYTES: u64 = 24 << 20;
 /// Packets of AAC that are looked at before the first is decoded.
 const LOOK_AHEAD: usize = 8;
 /// Encoder delays that containers count and codecs trim stay below this.

@@ -29,7 +29,7 @@
 //!
 //! Any bytes may be given: the answer is sound or an [`AudioError`], never a panic. A panic of a decoder is caught, though
 //! the program's panic hook hears of it first. A reader holds less than 64 MiB whatever the file's length: tags and pictures
-//! of MP3, FLAC and MP4 are passed over unread, and what else a header or a packet may take to read is bounded by 32 MiB
+//! of MP3, FLAC and MP4 are passed over unread, and what else a header or a packet may take to read is bounded by 24 MiB
 //! ([`AudioError::TooLarge`]). The time is bounded too: [`TimeLimit`].
 
 mod aac;
