@@ -43,6 +43,7 @@ mod reader;
 mod resample;
 mod segments;
 mod source;
+mod vorbis;
 
 pub use error::AudioError;
 pub use limit::TimeLimit;

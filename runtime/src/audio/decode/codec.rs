@@ -15,7 +15,7 @@ use symphonia::core::{
 
 #[cfg(feature = "opus")]
 use crate::audio::opus::{self, Opus};
-use crate::audio::{AudioError, aac};
+use crate::audio::{AudioError, aac, vorbis};
 
 /// Frames a decoder may make room for before the first packet; one grows its buffers where a packet holds more.
 const ROOM: u64 = 65_536;
@@ -57,6 +57,13 @@ impl Codec {
             // first), which shows from the second step on: noise, and no error.
             let kind = format!("Vorbis with {channels} channels, of which at most 2 can be");
             return Err(unsupported(path, kind));
+        }
+        if parameters.codec == CODEC_ID_VORBIS
+            && let Some(headers) = &parameters.extra_data
+            && vorbis::book_bytes(headers, super::BYTES) > super::BYTES
+        {
+            let path = path.to_path_buf();
+            return Err(AudioError::TooLarge { path, mebibytes: super::BYTES >> 20 });
         }
         let mut parameters = parameters.clone();
         parameters.max_frames_per_packet =
