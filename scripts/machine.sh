@@ -16,7 +16,7 @@ pip | python3-pip | pip, to fetch wheels
 disk | - | 8 GB of free space in the checkout
 "
 optional="
-ffmpeg | ffmpeg | audio that tests decode (make test)
+ffmpeg | ffmpeg | what the ears are compared with (make test)
 aptget | apt | fetching the demo's music (make demo without MUSIC)
 dpkgdeb | dpkg | unpacking the demo's music (make demo without MUSIC)
 "

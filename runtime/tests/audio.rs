@@ -6,50 +6,14 @@
     reason = "a test stops at the first surprise"
 )]
 
-use std::{
-    f64::consts::TAU,
-    fs,
-    path::{Path, PathBuf},
-};
+#[path = "support/ears.rs"]
+mod ears;
 
-use leitmotif::audio::{AudioError, AudioInfo, AudioReader, read_all};
+use std::fs;
+
+use ears::*;
+use leitmotif::audio::{AudioReader, read_all};
 use leitmotif_models::SampleRate;
-
-const SECONDS: f64 = 2.0;
-const RATE: SampleRate = SampleRate::NETWORK;
-
-/// Left and right of the test signal; `frame` of `data/audio/make.py`.
-fn frame(t: f64) -> [f64; 2] {
-    let fade = (t / 0.05).min((SECONDS - t) / 0.05).clamp(0.0, 1.0);
-    let left = 0.30 * (TAU * (200.0 * t + 700.0 * t * t)).sin() + 0.15 * (TAU * 440.0 * t).sin();
-    let right = 0.25 * (TAU * 330.0 * t + 1.0).sin() + 0.15 * (TAU * 1250.0 * t).sin();
-    [fade * left, fade * right]
-}
-
-/// What should be heard at 16 kHz at sample `n`.
-fn heard(n: i64) -> f64 {
-    let [left, right] = frame(n as f64 / 16_000.0);
-    (left + right) / 2.0
-}
-
-fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/audio").join(name)
-}
-
-fn hear(path: &Path) -> (Vec<f32>, AudioInfo) {
-    read_all(path, RATE).unwrap()
-}
-
-/// Signal-to-difference in decibels, where sample `n` of `samples` should be `heard(n - late)`.
-fn fidelity(samples: &[f32], late: i64) -> f64 {
-    let (mut signal, mut difference) = (0.0, 0.0);
-    for (n, &sample) in samples.iter().enumerate() {
-        let expected = heard(n as i64 - late);
-        signal += expected * expected;
-        difference += (f64::from(sample) - expected).powi(2);
-    }
-    10.0 * (signal / difference.max(1e-30)).log10()
-}
 
 /// Hears a fixture and holds it against the formula: codec, own rate and channels, samples at 16 kHz, samples by
 /// which it is late, and the least fidelity in decibels.
@@ -120,55 +84,18 @@ fn aiff_is_heard() {
 fn opus_is_heard() {
     check("stereo.opus", ("opus", 48_000, 2, 32_000, 0, 20.0));
     check("mono.opus", ("opus", 48_000, 1, 32_000, 0, 20.0));
-    check("surround.opus", ("opus", 48_000, 6, 32_000, 0, 10.0));
-    check("speech.opus", ("opus", 48_000, 1, 32_000, 0, 3.0));
+    // What the codec leaves of these tones: a bass channel is filtered, and at 20 kbit/s only a voice is kept. The
+    // reference decoder hears the same (`ffmpeg.rs`).
+    check("surround.opus", ("opus", 48_000, 6, 32_000, 0, 18.0));
+    check("speech.opus", ("opus", 48_000, 1, 32_000, 0, 5.0));
 }
 
 #[cfg(not(feature = "opus"))]
 #[test]
 fn opus_without_its_feature_says_what_to_do() {
     let error = refused(&fixture("stereo.opus"));
-    assert!(matches!(error, AudioError::UnsupportedCodec { .. }), "{error}");
+    assert!(matches!(error, leitmotif::audio::AudioError::UnsupportedCodec { .. }), "{error}");
     assert!(error.to_string().contains("feature `opus`"), "{error}");
-}
-
-/// Writes a WAV file of the signal: `bits` of a sample, 32 and 64 with `float` being floats.
-fn wav(path: &Path, rate: u32, channels: u16, bits: u16, float: bool) {
-    let frames = (SECONDS * f64::from(rate)) as u32;
-    let mut data = Vec::new();
-    for n in 0..frames {
-        let sides = frame(f64::from(n) / f64::from(rate));
-        let mean = [(sides[0] + sides[1]) / 2.0];
-        for channel in 0..usize::from(channels) {
-            let x = if channels == 1 { mean[0] } else { sides[channel % 2] };
-            match (bits, float) {
-                (8, _) => data.push((x * 127.0).round() as i8 as u8 ^ 0x80),
-                (64, _) => data.extend(x.to_le_bytes()),
-                (32, true) => data.extend((x as f32).to_le_bytes()),
-                (bits, _) => {
-                    let whole = (x * f64::from(u32::MAX >> (33 - bits))).round() as i32;
-                    data.extend(&whole.to_le_bytes()[..usize::from(bits / 8)]);
-                }
-            }
-        }
-    }
-    fs::write(path, riff(rate, channels, bits, float, &data, data.len() as u32)).unwrap();
-}
-
-/// A WAV file around `data`, claiming `claimed` bytes of it.
-fn riff(rate: u32, channels: u16, bits: u16, float: bool, data: &[u8], claimed: u32) -> Vec<u8> {
-    let align = channels * (bits / 8);
-    let mut file = b"RIFF".to_vec();
-    file.extend(claimed.saturating_add(36).to_le_bytes());
-    file.extend(b"WAVEfmt ");
-    file.extend(16u32.to_le_bytes());
-    file.extend([if float { 3u16 } else { 1 }, channels].map(u16::to_le_bytes).concat());
-    file.extend([rate, rate.wrapping_mul(u32::from(align))].map(u32::to_le_bytes).concat());
-    file.extend([align, bits].map(u16::to_le_bytes).concat());
-    file.extend(b"data");
-    file.extend(claimed.to_le_bytes());
-    file.extend(data);
-    file
 }
 
 #[test]
@@ -250,132 +177,158 @@ fn recordings_chained_in_one_file_are_all_heard() {
     assert_eq!(samples, links.map(|name| hear(&fixture(name)).0).concat());
 }
 
-/// What opening or reading a file says that cannot be heard.
-fn refused(path: &Path) -> AudioError {
-    let error = read_all(path, RATE).expect_err(&path.display().to_string());
-    assert!(error.to_string().contains(&path.display().to_string()), "{error}");
-    error
-}
-
-/// What a file of these bytes is refused with.
-fn refused_bytes(name: &str, bytes: &[u8]) -> AudioError {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join(name);
-    fs::write(&path, bytes).unwrap();
-    refused(&path)
+#[cfg(feature = "opus")]
+#[test]
+fn opus_recordings_chained_in_one_file_are_all_heard() {
+    let links = ["stereo.opus", "mono.opus", "surround.opus"];
+    let chain = links.map(|name| fs::read(fixture(name)).unwrap()).concat();
+    // At their own rate nothing passes from one to the next.
+    let rate = SampleRate(48_000);
+    let (samples, info) = hear_bytes_at(chain, rate).unwrap();
+    assert_eq!((info.skipped_packets, info.truncated), (0, false));
+    let parts = links.map(|name| read_all(&fixture(name), rate).unwrap().0);
+    assert_eq!(samples, parts.concat());
 }
 
 #[test]
-fn files_that_are_none_are_refused_by_name() {
-    let folder = tempfile::tempdir().unwrap();
-    assert!(matches!(refused(&folder.path().join("gone.mp3")), AudioError::NotFound { .. }));
-    assert!(matches!(refused(folder.path()), AudioError::NotAFile { .. }));
-    assert!(matches!(refused_bytes("empty.mp3", b""), AudioError::Empty { .. }));
+fn mp3_files_put_end_to_end_are_all_heard() {
+    let own = SampleRate(44_100);
+    let one = fs::read(fixture("cbr.mp3")).unwrap();
+    let alone = read_all(&fixture("cbr.mp3"), own).unwrap().0;
+    let (samples, info) = hear_bytes_at([&one[..], &one].concat(), own).unwrap();
+    // The first tag says what to cut at the start; the second recording keeps its delay and its padding.
+    let frames = (alone.len() + 1_105).div_ceil(1_152);
+    assert_eq!(samples.len(), 2 * frames * 1_152 - 1_105);
+    assert!(!info.truncated);
+    assert_eq!(samples[..alone.len() - 2_000], alone[..alone.len() - 2_000]);
+    let tail = &samples[samples.len() - 40_000..];
+    assert!(tail.iter().any(|sample| sample.abs() > 0.1), "the second recording is heard");
 }
 
 #[test]
-fn a_pipe_is_refused_at_once() {
-    #[cfg(target_os = "linux")]
-    assert!(matches!(refused(Path::new("/dev/null")), AudioError::NotAFile { .. }));
-}
-
-#[test]
-fn text_and_noise_under_a_musical_name_are_refused() {
-    let text = "All work and no play makes Jack a dull boy. ".repeat(60_000);
-    for length in [1, 2, 3, 16, 100, 5000, text.len()] {
-        let error = refused_bytes("text.mp3", &text.as_bytes()[..length]);
-        assert!(matches!(error, AudioError::UnknownFormat { .. }), "{length}: {error}");
+fn lengths_that_a_file_does_not_state_are_not_claimed() {
+    for name in ["no-tag.mp3", "lc.aac"] {
+        let (_, info) = hear(&fixture(name));
+        assert_eq!((info.duration_seconds, info.truncated), (None, false), "{name}");
     }
-    let mut state = 7u32;
-    let noise: Vec<u8> = std::iter::repeat_with(|| {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 24) as u8
-    })
-    .take(300_000)
-    .collect();
-    println!("{}", refused_bytes("noise.flac", &noise));
-}
-
-#[test]
-fn containers_without_sound_are_refused() {
-    assert!(matches!(refused(&fixture("picture-only.mp4")), AudioError::NoAudio { .. }));
-    let silent = riff(16_000, 1, 16, false, &[], 0);
-    let error = refused_bytes("nothing.wav", &silent);
-    assert!(matches!(error, AudioError::NoAudio { .. }), "{error}");
-}
-
-#[test]
-fn codecs_that_are_not_decoded_are_named() {
-    let error = refused(&fixture("ac3.mp4"));
-    assert!(matches!(error, AudioError::UnsupportedCodec { .. }), "{error}");
-    assert!(error.to_string().contains("AC-3") && error.to_string().contains("convert"), "{error}");
-}
-
-#[test]
-fn files_cut_off_in_their_header_are_refused() {
-    for (name, length) in [
-        ("s16.flac", 30),
-        ("stereo.ogg", 60),
-        ("stereo.ogg", 3000),
-        ("lc.m4a", 500),
-        ("lc.m4a", 40_000),
-        ("cbr.mp3", 50),
-        ("s16.aiff", 20),
-        ("s16.aiff", 40_000),
-    ] {
-        let bytes = fs::read(fixture(name)).unwrap();
-        let error = refused_bytes(name, &bytes[..length]);
-        println!("{name} cut to {length}: {error}");
-        assert!(
-            matches!(
-                error,
-                AudioError::Truncated { .. }
-                    | AudioError::UnknownFormat { .. }
-                    | AudioError::NoAudio { .. }
-                    | AudioError::Damaged { .. }
-            ),
-            "{name}, {length}: {error}"
-        );
+    // Cut at any place, such an MP3 file is a shorter MP3 file.
+    let bytes = fs::read(fixture("no-tag.mp3")).unwrap();
+    let (_, info) = hear_bytes(bytes[..bytes.len() * 2 / 3].to_vec()).unwrap();
+    assert_eq!((info.duration_seconds, info.truncated), (None, false));
+    for name in ["cbr.mp3", "vbr.mp3", "stereo.ogg", "lc.m4a", "s16.flac", "s16.aiff"] {
+        let seconds = hear(&fixture(name)).1.duration_seconds.unwrap();
+        assert!((seconds - 2.0).abs() < 0.06, "{name}: {seconds}");
     }
 }
 
 #[test]
-fn files_cut_off_in_their_sound_are_heard_as_far_as_they_go() {
-    let folder = tempfile::tempdir().unwrap();
-    for name in ["cbr.mp3", "stereo.ogg", "s16.flac", "wav"] {
-        let path = folder.path().join(name);
-        match name {
-            "wav" => wav(&path, 44_100, 2, 16, false),
-            name => {
-                fs::copy(fixture(name), &path).unwrap();
+fn a_stream_is_heard_as_its_file() {
+    for entry in fs::read_dir(fixture("")).unwrap() {
+        let path = entry.unwrap().path();
+        let from_file = read_all(&path, RATE).map_err(|error| error.to_string());
+        let from_bytes = hear_bytes(fs::read(&path).unwrap());
+        match (from_file, from_bytes) {
+            (Ok(one), Ok(other)) => assert!(one == other, "{}", path.display()),
+            (Err(one), Err(other)) => {
+                assert_eq!(one.replace(path.to_str().unwrap(), "bytes"), other.to_string());
             }
+            (one, other) => panic!("{}: {:?} {:?}", path.display(), one.err(), other.err()),
         }
-        let whole = hear(&path).0;
-        let bytes = fs::read(&path).unwrap();
-        fs::write(&path, &bytes[..bytes.len() * 2 / 3]).unwrap();
-        let (samples, info) = hear(&path);
-        println!("{name}: {} of {} samples, {info:?}", samples.len(), whole.len());
-        assert!(info.truncated, "{name}");
-        assert!(samples.len() > 12_000 && samples.len() < 26_000, "{name}: {}", samples.len());
-        let sure = samples.len() - 2000;
-        assert_eq!(samples[..sure], whole[..sure], "{name}");
     }
 }
 
 #[test]
-fn damage_in_the_sound_is_passed_over() {
+fn a_reader_says_what_it_reads() {
+    let reader = AudioReader::open(&fixture("cbr.mp3"), RATE).unwrap();
+    let said = format!("{reader:?}");
+    assert!(said.contains("cbr.mp3") && said.contains("16000") && said.contains("mp3"), "{said}");
+}
+
+#[test]
+fn the_first_track_that_can_be_decoded_is_heard() {
+    // An AC-3 track, then the AAC of another file: both movies' tracks in one.
+    let Some(bytes) = two_tracks() else { panic!("the fixtures have no tracks") };
+    let (samples, info) = hear_bytes(bytes).unwrap();
+    assert_eq!(info.codec, "aac");
+    assert!(fidelity(&samples, 0) > 20.0, "{:.1}", fidelity(&samples, 0));
+}
+
+/// `ac3.mp4` in front of `lc.m4a`, whose movie then holds the tracks of both.
+fn two_tracks() -> Option<Vec<u8>> {
+    let (first, second) =
+        (fs::read(fixture("ac3.mp4")).unwrap(), fs::read(fixture("lc.m4a")).unwrap());
+    let place = |file: &[u8], kind: &[u8; 4]| {
+        let at = file.windows(4).rposition(|part| part == kind)? - 4;
+        let size = u32::from_be_bytes(file[at..at + 4].try_into().unwrap()) as usize;
+        Some(at..at + size)
+    };
+    let mut other = first[place(&first, b"trak")?].to_vec();
+    // Another number than the second's track, and its sound lies where it lay: the first file comes first.
+    let header = other.windows(4).position(|part| part == b"tkhd")?;
+    other[header + 16..header + 20].copy_from_slice(&2u32.to_be_bytes());
+    let movie = place(&second, b"moov")?;
+    let sound = first[..place(&first, b"moov")?.start].to_vec();
+    let mut own = second[movie.clone()].to_vec();
+    let track = place(&own, b"trak")?;
+    // The second's sound moves behind the first's, so all of its offsets do.
+    let table = own.windows(4).position(|part| part == b"stco")?;
+    let count = u32::from_be_bytes(own[table + 8..table + 12].try_into().unwrap()) as usize;
+    for entry in own[table + 12..table + 12 + 4 * count].chunks_exact_mut(4) {
+        let offset = u32::from_be_bytes(entry.try_into().unwrap()) + sound.len() as u32;
+        entry.copy_from_slice(&offset.to_be_bytes());
+    }
+    own.splice(track.start..track.start, other);
+    let size = own.len() as u32;
+    own[..4].copy_from_slice(&size.to_be_bytes());
+    Some([&sound[..], &second[..movie.start], &own].concat())
+}
+
+#[test]
+fn tags_around_the_sound_do_not_matter() {
+    let own = |bytes: Vec<u8>| hear_bytes(bytes).unwrap();
+    let id3 = |size: u32| {
+        let bytes = [size >> 21, size >> 14, size >> 7, size].map(|byte| byte as u8 & 0x7f);
+        let mut tag = [&b"ID3\x04\0\0"[..], &bytes].concat();
+        // Pictures look like sound to a demuxer that searches for frames.
+        tag.extend([0xff, 0xfb, 0x90, 0x44].iter().cycle().take(size as usize));
+        tag
+    };
+    let mut ape = vec![0xff; 5_000];
+    ape.extend(b"APETAGEX\xd0\x07\0\0");
+    ape.extend(5_032u32.to_le_bytes());
+    ape.extend([0; 16]);
+    let v1 = [&b"TAG"[..], &[0xff; 125]].concat();
+    for name in ["cbr.mp3", "no-tag.mp3", "lc.aac", "s16.flac"] {
+        let plain = fs::read(fixture(name)).unwrap();
+        let heard = own(plain.clone());
+        for (before, after) in [
+            (id3(3_000), vec![]),
+            ([id3(3_000), id3(40_000)].concat(), vec![]),
+            ([id3(3_000), vec![0; 999]].concat(), vec![]),
+            (vec![], v1.clone()),
+            (vec![], [&ape[..], &v1].concat()),
+            (id3(100_000), ape.clone()),
+        ] {
+            let tagged = [&before[..], &plain, &after].concat();
+            assert!(own(tagged) == heard, "{name}, {} and {} bytes", before.len(), after.len());
+        }
+    }
+}
+
+#[test]
+fn names_do_not_matter() {
     let folder = tempfile::tempdir().unwrap();
-    for name in ["cbr.mp3", "stereo.ogg", "s16.flac", "lc.m4a"] {
-        let path = folder.path().join(name);
-        let mut bytes = fs::read(fixture(name)).unwrap();
-        let from = bytes.len() * 3 / 4;
-        bytes[from..from + 1500].fill(0x55);
-        fs::write(&path, bytes).unwrap();
-        let (samples, info) = hear(&path);
-        println!("{name}: {} samples, {info:?}", samples.len());
-        // A page of this small Ogg file is half of its sound.
-        assert!((15_000..=32_500).contains(&samples.len()), "{name}: {}", samples.len());
-        assert!(samples.iter().all(|sample| sample.is_finite()), "{name}");
+    let wrong = folder.path().join("flac.mp3");
+    fs::copy(fixture("s16.flac"), &wrong).unwrap();
+    assert_eq!(hear(&wrong).0, hear(&fixture("s16.flac")).0);
+    #[cfg(target_os = "linux")]
+    {
+        use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+        let strange = folder.path().join(OsStr::from_bytes(b"M\xf6tley \xff.flac"));
+        fs::copy(fixture("s16.flac"), &strange).unwrap();
+        assert_eq!(hear(&strange).0, hear(&fixture("s16.flac")).0);
+        fs::write(&strange, b"PK\x03\x04").unwrap();
+        assert!(matches!(refused(&strange), leitmotif::audio::AudioError::UnknownFormat { .. }));
     }
 }
 
@@ -386,18 +339,6 @@ fn an_mp3_that_starts_in_the_middle_is_heard() {
     fs::write(&path, &fs::read(fixture("cbr.mp3")).unwrap()[10_000..]).unwrap();
     let (samples, _) = hear(&path);
     assert!((18_000..24_000).contains(&samples.len()), "{}", samples.len());
-}
-
-#[test]
-fn samples_that_are_no_numbers_are_refused_with_their_place() {
-    for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e30] {
-        let mut samples = vec![0.1f32; 16_000];
-        samples[8_000] = bad;
-        let data: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
-        let error = refused_bytes("nan.wav", &riff(8_000, 2, 32, true, &data, 64_000));
-        let AudioError::NotFinite { seconds, .. } = error else { panic!("{error}") };
-        assert_eq!(seconds, 0.5);
-    }
 }
 
 #[test]
@@ -414,44 +355,4 @@ fn one_sample_is_heard() {
     let path = folder.path().join("one.wav");
     fs::write(&path, riff(16_000, 1, 16, false, &[0, 0x40], 2)).unwrap();
     assert_eq!(hear(&path).0, [0.5]);
-}
-
-#[test]
-fn rates_that_no_recording_has_are_refused() {
-    for rate in [0, 1, 999, 768_001, u32::MAX] {
-        let error = refused_bytes("rate.wav", &riff(rate, 1, 16, false, &[0; 2000], 2000));
-        println!("{rate}: {error}");
-        assert!(
-            matches!(
-                error,
-                AudioError::UnsupportedRate { .. }
-                    | AudioError::Damaged { .. }
-                    | AudioError::UnsupportedCodec { .. }
-            ),
-            "{rate}: {error}"
-        );
-    }
-}
-
-#[test]
-fn claims_of_a_header_cost_no_memory() {
-    let folder = tempfile::tempdir().unwrap();
-    // A WAV that claims 4 GB.
-    let path = folder.path().join("claim.wav");
-    fs::write(&path, riff(16_000, 1, 16, false, &[0; 3200], u32::MAX - 40)).unwrap();
-    assert_eq!(hear(&path).0.len(), 1600);
-    // An ID3 tag that claims 256 MB.
-    let path = folder.path().join("claim.mp3");
-    let mut bytes = b"ID3\x04\0\0\x7f\x7f\x7f\x7f".to_vec();
-    bytes.extend(fs::read(fixture("no-tag.mp3")).unwrap());
-    fs::write(&path, bytes).unwrap();
-    println!("{:?}", read_all(&path, RATE).map(|(samples, info)| (samples.len(), info)));
-    // A FLAC that claims 2³⁶ samples less one.
-    let path = folder.path().join("claim.flac");
-    let mut bytes = fs::read(fixture("s16.flac")).unwrap();
-    bytes[21] |= 0x0f;
-    bytes[22..26].fill(0xff);
-    fs::write(&path, bytes).unwrap();
-    let (samples, info) = hear(&path);
-    assert_eq!((samples.len(), info.truncated), (32_000, true));
 }

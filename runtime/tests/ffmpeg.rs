@@ -16,7 +16,7 @@ use std::{
     sync::LazyLock,
 };
 
-use leitmotif::audio::{AudioError, AudioReader, Resampler, read_all};
+use leitmotif::audio::{AudioError, read_all};
 use leitmotif_models::SampleRate;
 use tempfile::TempDir;
 
@@ -61,47 +61,25 @@ fn encode(name: &str, options: &[&str]) -> PathBuf {
 
 /// What ffmpeg hears: all samples of all channels in turn, then their plain mean.
 fn ffmpeg_hears(path: &Path, channels: usize) -> Vec<f32> {
-    let bytes = ffmpeg(&["-i", text(path), "-map", "0:a:0", "-f", "f32le", "-"]);
+    // Of Opus the reference decoder, and before it clips; ffmpeg's own is two samples late in voices.
+    let reference: &[&str] = &["-c:a", "libopus", "-request_sample_fmt", "flt"];
+    let decoder = if text(path).contains("opus") { reference } else { &[] };
+    let input: &[&str] = &["-i", text(path), "-map", "0:a:0", "-f", "f32le", "-"];
+    let bytes = ffmpeg(&[decoder, input].concat());
     let samples: Vec<f32> =
         bytes.chunks_exact(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap())).collect();
     let mean = |frame: &[f32]| frame.iter().sum::<f32>() / channels as f32;
     samples.chunks_exact(channels).map(mean).collect()
 }
 
-/// Signal-to-difference of the common part in decibels, where `other` is late by `late` samples.
-fn fidelity(signal: &[f32], other: &[f32], late: isize) -> f64 {
-    let signal = &signal[(-late).max(0) as usize..];
-    let other = &other[late.max(0) as usize..];
+/// Signal-to-difference of the common part, in decibels.
+fn fidelity(signal: &[f32], other: &[f32]) -> f64 {
     let (mut power, mut difference) = (0.0, 0.0);
     for (&a, &b) in signal.iter().zip(other) {
         power += f64::from(a).powi(2);
         difference += (f64::from(a) - f64::from(b)).powi(2);
     }
     10.0 * (power / difference.max(power * 1e-20)).log10()
-}
-
-/// The lag of at most 2,500 samples at which two recordings agree best, judged by five seconds of them.
-fn lag(signal: &[f32], other: &[f32]) -> isize {
-    let part = |samples: &[f32]| {
-        samples[200_000.min(samples.len() / 2)..]
-            .iter()
-            .take(220_000)
-            .step_by(7)
-            .copied()
-            .collect::<Vec<_>>()
-    };
-    let reference = &signal[200_000.min(signal.len() / 2)..];
-    let _ = part;
-    (-2_500..=2_500)
-        .max_by(|&a, &b| {
-            let score = |late: isize| -> f64 {
-                let start = 200_000.min(other.len() / 2) as isize + late;
-                let other = &other[start as usize..];
-                reference.iter().zip(other).take(40_000).map(|(&a, &b)| f64::from(a * b)).sum()
-            };
-            score(a).total_cmp(&score(b))
-        })
-        .unwrap()
 }
 
 /// One way of encoding, and what is expected of it.
@@ -111,34 +89,24 @@ struct Case {
     codec: &'static str,
     rate: u32,
     channels: usize,
-    /// Samples that we hear more than ffmpeg, at the start and in all.
-    late: isize,
-    longer: isize,
+    /// Samples that ffmpeg may hear more than we do at the end; both begin with the same.
+    padding: usize,
     /// Least signal-to-difference in decibels.
     floor: f64,
 }
 
-const STEREO: Case = Case {
-    name: "",
-    options: &[],
-    codec: "",
-    rate: 44_100,
-    channels: 2,
-    late: 0,
-    longer: 0,
-    floor: 0.0,
-};
+const STEREO: Case =
+    Case { name: "", options: &[], codec: "", rate: 44_100, channels: 2, padding: 0, floor: 0.0 };
 
 /// Encodes, decodes both ways, compares.
 fn check(case: &Case) {
     let path = encode(case.name, case.options);
     let (ours, info) = read_all(&path, SampleRate(case.rate)).unwrap();
     let theirs = ffmpeg_hears(&path, case.channels);
-    let late = lag(&theirs, &ours);
-    let found = fidelity(&theirs, &ours, late);
-    let longer = ours.len() as isize - theirs.len() as isize;
+    let found = fidelity(&theirs, &ours);
+    let more = theirs.len() as isize - ours.len() as isize;
     println!(
-        "{:28} {:10} {:7} samples, {longer:+5}, {late:+5} late, {found:6.1} dB",
+        "{:20} {:10} {:7} samples, ffmpeg {more:+5}, {found:6.1} dB",
         case.name,
         info.codec,
         ours.len()
@@ -147,7 +115,7 @@ fn check(case: &Case) {
     assert_eq!(info.codec, codec, "{name}");
     assert_eq!((info.sample_rate.0, info.channels), (rate, channels), "{name}");
     assert_eq!((info.skipped_packets, info.truncated), (0, false), "{name}");
-    assert_eq!((longer, late), (case.longer, case.late), "{name}: longer and late by");
+    assert!((0..=case.padding as isize).contains(&more), "{name}: ffmpeg has {more:+} samples");
     assert!(found >= case.floor, "{name}: {found:.1} dB");
 }
 
@@ -178,6 +146,11 @@ fn mp3_is_heard_as_ffmpeg_hears_it() {
         &["-c:a", LAME, "-b:a", "128k", "-write_xing", "0", "-id3v2_version", "0"],
     ));
     check(&case("vbr-no-tag.mp3", &["-c:a", LAME, "-q:a", "2", "-write_xing", "0"]));
+    // The first seconds say nothing of the length of a file of varying bit rate.
+    check(&case(
+        "loud-then-silent.mp3",
+        &["-af", "atrim=end=20,apad=pad_dur=40", "-c:a", LAME, "-q:a", "2", "-write_xing", "0"],
+    ));
     let slow = Case {
         rate: 22_050,
         channels: 1,
@@ -202,10 +175,18 @@ fn vorbis_is_heard_as_ffmpeg_hears_it() {
 fn aac_is_heard_as_ffmpeg_hears_it() {
     // Without noise substitution, which every decoder draws for itself.
     const LC: [&str; 4] = ["-c:a", "aac", "-aac_pns", "0"];
-    let case = |name, options| Case { name, options, codec: "aac", floor: 80.0, ..STEREO };
-    check(&case("lc.m4a", &["-c:a", "aac", "-aac_pns", "0"]));
-    check(&case("fast-start.m4a", &["-c:a", "aac", "-aac_pns", "0", "-movflags", "+faststart"]));
-    check(&case("lc.aac", &["-c:a", "aac", "-aac_pns", "0"]));
+    let case = |name, options: &'static [&'static str]| Case {
+        name,
+        options,
+        codec: "aac",
+        floor: 80.0,
+        ..STEREO
+    };
+    // ffmpeg 5 does not cut the end as the edit list says; a frame has 1,024 samples.
+    check(&Case { padding: 1023, ..case("lc.m4a", &LC) });
+    let fast: &[&str] = &["-c:a", "aac", "-aac_pns", "0", "-movflags", "+faststart"];
+    check(&Case { padding: 1023, ..case("fast-start.m4a", fast) });
+    check(&case("lc.aac", &LC));
     let path = encode("surround.m4a", &[&LC[..], &["-ac", "6"]].concat());
     let error = read_all(&path, SampleRate::NETWORK).unwrap_err();
     assert!(matches!(error, AudioError::UnsupportedCodec { .. }), "{error}");
@@ -216,9 +197,10 @@ fn aac_is_heard_as_ffmpeg_hears_it() {
 #[test]
 fn opus_is_heard_as_ffmpeg_hears_it() {
     let case =
-        |name, options| Case { name, options, codec: "opus", rate: 48_000, floor: 60.0, ..STEREO };
+        |name, options| Case { name, options, codec: "opus", rate: 48_000, floor: 65.0, ..STEREO };
     check(&case("opus.opus", &["-c:a", "libopus", "-b:a", "96k"]));
-    check(&case("opus.mp4", &["-c:a", "libopus", "-b:a", "96k"]));
+    // ffmpeg 5 does not cut the end as the edit list says; a packet has 960 samples.
+    check(&Case { padding: 959, ..case("opus.mp4", &["-c:a", "libopus", "-b:a", "96k"]) });
     check(&Case {
         channels: 1,
         ..case(
@@ -226,6 +208,44 @@ fn opus_is_heard_as_ffmpeg_hears_it() {
             &["-c:a", "libopus", "-b:a", "16k", "-application", "voip", "-ac", "1"],
         )
     });
+}
+
+#[cfg(feature = "opus")]
+#[test]
+fn what_opus_lost_of_the_fixtures_ffmpeg_misses_too() {
+    // `audio.rs` holds these against their formula, of which a voice codec at 20 kbit/s leaves 5 dB.
+    for (name, channels) in [("speech.opus", 1), ("surround.opus", 6), ("stereo.opus", 2)] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/audio").join(name);
+        let (ours, _) = read_all(&path, SampleRate(48_000)).unwrap();
+        let theirs = ffmpeg_hears(&path, channels);
+        let found = fidelity(&theirs, &ours);
+        println!("{name:20} {found:.1} dB");
+        assert_eq!(ours.len(), theirs.len(), "{name}");
+        assert!(found >= 65.0, "{name}: {found:.1} dB");
+    }
+}
+
+#[test]
+fn one_sample_is_heard_of_every_codec() {
+    let one = |name: &str, codec: &str| {
+        let first = "atrim=start=10,asetpts=N/SR/TB,atrim=end_sample=1";
+        let path = encode(name, &["-af", first, "-c:a", codec]);
+        let heard = read_all(&path, SampleRate(44_100)).map(|(samples, _)| samples.len());
+        // ffmpeg keeps 128 of Vorbis, and LAME's tag cannot say all of the padding of one sample, so that 47 are left.
+        let expected = ffmpeg_hears(&path, 2).len();
+        println!("{name:20} {heard:?} samples, ffmpeg {expected}");
+        let lossless = !["one.mp3", "one.ogg"].contains(&name);
+        assert!(
+            matches!(heard, Ok(length) if length >= 1 && length <= expected),
+            "{name}: {heard:?}"
+        );
+        assert!(!lossless || expected == 1, "{name}: {expected}");
+    };
+    one("one.wav", "pcm_s16le");
+    one("one.flac", "flac");
+    one("one.mp3", "libmp3lame");
+    one("one.ogg", "libvorbis");
+    one("one.m4a", "alac");
 }
 
 /// Eight channels that differ: the music's two, louder and softer.
@@ -242,7 +262,6 @@ fn eight_channels_are_heard_as_their_mean() {
         "flac",
         120.0,
     ));
-    check(&case("eight.ogg", &["-af", EIGHT, "-c:a", "libvorbis"], "vorbis", 80.0));
     #[cfg(feature = "opus")]
     check(&Case {
         rate: 48_000,
@@ -250,9 +269,14 @@ fn eight_channels_are_heard_as_their_mean() {
             "eight.opus",
             &["-af", EIGHT, "-c:a", "libopus", "-mapping_family", "1"],
             "opus",
-            60.0,
+            65.0,
         )
     });
+    // What symphonia makes of it is noise.
+    let path = encode("eight.ogg", &["-t", "2", "-af", EIGHT, "-c:a", "libvorbis"]);
+    let error = read_all(&path, SampleRate::NETWORK).unwrap_err();
+    assert!(matches!(error, AudioError::UnsupportedCodec { .. }), "{error}");
+    assert!(error.to_string().contains("Vorbis with 8 channels"), "{error}");
 }
 
 #[test]
@@ -288,24 +312,30 @@ fn covers_are_passed_over() {
 
 #[test]
 fn resampling_agrees_with_ffmpegs() {
-    // soxr at 28 bits, where ffmpeg has it; else its own resampler with a filter as long as ours.
+    // soxr at 28 bits, where ffmpeg has it; else its own resampler with as long a filter as it takes. Both begin their
+    // slope where ours does.
     let has_soxr = String::from_utf8(ffmpeg(&["-buildconf"])).unwrap().contains("enable-libsoxr");
-    let filter = if has_soxr {
-        "aresample=16000:resampler=soxr:precision=28"
+    let (filter, narrow) = if has_soxr {
+        ("resampler=soxr:precision=28:cutoff=0.95", "resampler=soxr:precision=28:cutoff=0.85")
     } else {
-        "aresample=16000:resampler=swr:filter_size=256:phase_shift=12:cutoff=0.93"
+        let options = "resampler=swr:filter_size=256:phase_shift=10:linear_interp=1:cutoff";
+        (&*format!("{options}=0.97").leak(), &*format!("{options}=0.85").leak())
     };
     println!("against {filter}");
     for rate in ["44100", "48000", "32000", "22050", "11025", "8000", "96000"] {
-        let path = encode(&format!("{rate}.wav"), &["-ac", "1", "-ar", rate, "-c:a", "pcm_f32le"]);
+        // A recording is empty near its Nyquist frequency, where filters slope as each likes.
+        let source = format!("aresample={rate}:{narrow}");
+        let path =
+            encode(&format!("{rate}.wav"), &["-ac", "1", "-af", &source, "-c:a", "pcm_f32le"]);
         let (ours, _) = read_all(&path, SampleRate::NETWORK).unwrap();
         let resampled = MATERIAL.folder.path().join(format!("{rate}-16000.wav"));
-        ffmpeg(&["-i", text(&path), "-af", filter, "-c:a", "pcm_f32le", text(&resampled)]);
+        let filter = format!("aresample=16000:{filter}");
+        ffmpeg(&["-i", text(&path), "-af", &filter, "-c:a", "pcm_f32le", text(&resampled)]);
         let theirs = ffmpeg_hears(&resampled, 1);
-        let found = fidelity(&theirs, &ours, 0);
+        let found = fidelity(&theirs, &ours);
         let longer = ours.len() as isize - theirs.len() as isize;
         println!("{rate:>6} Hz: {} samples, {longer:+}, {found:.1} dB", ours.len());
         assert!(longer.abs() <= 1, "{rate} Hz: {longer}");
-        assert!(found >= 40.0, "{rate} Hz: {found:.1} dB");
+        assert!(found >= 45.0, "{rate} Hz: {found:.1} dB");
     }
 }

@@ -14,11 +14,11 @@ use std::{
 
 use leitmotif_models::SampleRate;
 use symphonia::core::{
-    codecs::audio::well_known::CODEC_ID_AAC,
+    codecs::audio::well_known::{CODEC_ID_AAC, CODEC_ID_FLAC},
     errors::Error as SymphoniaError,
     formats::{FormatReader, Track},
     packet::Packet,
-    units::TimeBase,
+    units::{Duration, TimeBase, Timestamp},
 };
 
 use self::codec::{Codec, Failure};
@@ -32,8 +32,9 @@ use super::{
 const ABSURD: f32 = 1e6;
 /// Failures of the container in a row before the rest of the file is given up.
 const PATIENCE: usize = 64;
-/// Bytes that a file's headers may take to read, and then each packet. The tables of a day of AAC in MP4 are half of it.
-const BYTES: u64 = 32 << 20;
+/// Bytes that a file's headers may take to read, and then each packet; symphonia may hold two copies. The tables
+/// of a day of AAC in MP4 are two thirds of it.
+const BYTES: u64 = 24 << 20;
 /// Packets of AAC that are looked at before the first is decoded.
 const LOOK_AHEAD: usize = 8;
 /// Encoder delays that containers count and codecs trim stay below this.
@@ -56,6 +57,8 @@ pub(super) struct Decoder {
     float_pcm: bool,
     /// Samples the file promised, for noticing that it was cut off.
     promised: Option<u64>,
+    /// Of FLAC, whose frames are numbered, where the next packet begins.
+    expected: Option<Timestamp>,
     heard: u64,
     /// Seconds of the packets that were passed over.
     missed: f64,
@@ -139,6 +142,7 @@ impl Decoder {
             ahead: VecDeque::new(),
             float_pcm: codec::is_float_pcm(parameters),
             promised: left.or(track.num_frames).filter(|_| stated),
+            expected: (parameters.codec == CODEC_ID_FLAC).then_some(Timestamp::ZERO),
             heard: 0,
             missed: 0.0,
             skip,
@@ -202,6 +206,7 @@ impl Decoder {
 
     fn try_next_block(&mut self, mono: &mut Vec<f32>) -> Result<Option<SampleRate>, AudioError> {
         while let Some(packet) = self.next_packet()? {
+            self.note_gap(&packet);
             let (rate, channels) = match self.codec.decode(&packet, mono) {
                 Ok(decoded) => decoded,
                 Err(Failure::System(error)) => return Err(unreadable(&self.path, error)),
@@ -283,6 +288,7 @@ impl Decoder {
         self.float_pcm = codec::is_float_pcm(parameters);
         self.track = track.id;
         self.time_base = track.time_base;
+        self.expected = (parameters.codec == CODEC_ID_FLAC).then_some(Timestamp::ZERO);
         self.promised = match (self.promised, track.num_frames) {
             (Some(before), Some(more)) => Some(before.saturating_add(more)),
             _ => None,
@@ -329,13 +335,27 @@ impl Decoder {
         }
     }
 
+    /// Counts frames that the demuxer dropped unsaid, where their numbers tell.
+    fn note_gap(&mut self, packet: &Packet) {
+        let Some(expected) = self.expected else { return };
+        let gap = packet.pts.duration_from(expected).filter(|gap| *gap > Duration::ZERO);
+        if let Some(gap) = gap {
+            self.pass_over_duration(gap, "frames of it are missing".to_owned());
+        }
+        self.expected = packet.pts.checked_add(packet.dur);
+    }
+
     fn pass_over(&mut self, reason: String) {
         self.info.skipped_packets += 1;
         self.complaint.get_or_insert(reason);
     }
 
     fn pass_over_packet(&mut self, packet: &Packet, reason: String) {
-        let length = self.time_base.and_then(|base| base.calc_duration(packet.dur));
+        self.pass_over_duration(packet.dur, reason);
+    }
+
+    fn pass_over_duration(&mut self, duration: Duration, reason: String) {
+        let length = self.time_base.and_then(|base| base.calc_duration(duration));
         self.missed += length.map_or(0.0, |length| length.as_secs_f64());
         self.pass_over(reason);
     }

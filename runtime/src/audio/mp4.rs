@@ -1,4 +1,4 @@
-//! What an MP4 file says beside its sound: its edit lists, and where its tags lie.
+//! What an MP4 file says beside its sound: its edit lists, where its tags lie, and whether it was cut off.
 //!
 //! symphonia reads MP4 but does not act on edit lists, and an AAC encoder's delay (1,024 to 2,112 samples) would be heard
 //! as silence. Only the common list of one stretch of sound is acted on; whatever is unusual is left alone.
@@ -23,17 +23,20 @@ pub(super) struct Edit {
 pub(super) struct Outline {
     /// The edit of each track that has one, by track number.
     pub(super) edits: Vec<(u32, Edit)>,
-    /// Where the names of the boxes lie that hold tags and pictures.
-    pub(super) tags: Vec<u64>,
+    /// Bytes to show in the place of others, and where: boxes of tags and pictures are called `free`, and one that was
+    /// cut off is given the size it has left, without which symphonia would not look inside.
+    pub(super) patches: Vec<(u64, Vec<u8>)>,
 }
 
-/// A box: its kind, and where its content lies.
+/// A box: its kind, and where it and its content lie.
 #[derive(Clone, Copy)]
 struct Found {
     kind: [u8; 4],
-    name: u64,
+    at: u64,
     start: u64,
     end: u64,
+    /// Whether it should be longer.
+    cut: bool,
 }
 
 /// The outline of the file between two positions of a stream; `None` where it is no MP4 or has no movie.
@@ -43,17 +46,28 @@ pub(super) fn outline(
     end: u64,
 ) -> Option<Outline> {
     let mut reader = Reader { stream, patience: PATIENCE };
-    // What follows the movie is sound; a fragmented file has a box for every second of it.
-    let top = reader.boxes(start, end, Some(b"moov"));
+    // A fragmented file has a box for every second of sound; where that begins, the movie is known.
+    let top = reader.boxes(start, end, |known, next| {
+        [*b"mdat", *b"moof"].contains(&next.kind)
+            && known.iter().any(|found| found.kind == *b"moov")
+    });
     let movie = top.iter().find(|found| found.kind == *b"moov")?;
     let mut outline = Outline::default();
     outline.note_tags(&top);
-    let inside = reader.boxes(movie.start, movie.end, None);
+    if let Some(cut) = top.last().filter(|found| found.cut) {
+        let size = cut.end - cut.at;
+        let patch = match u32::try_from(size) {
+            Ok(short) if cut.start - cut.at == 8 => (cut.at, short.to_be_bytes().to_vec()),
+            _ => (cut.at + 8, size.to_be_bytes().to_vec()),
+        };
+        outline.patches.push(patch);
+    }
+    let inside = reader.boxes(movie.start, movie.end, |_, _| false);
     outline.note_tags(&inside);
     let header = inside.iter().find(|found| found.kind == *b"mvhd")?;
     let movie_scale = reader.time_scale(header.start)?;
     for track in inside.iter().filter(|found| found.kind == *b"trak") {
-        let parts = reader.boxes(track.start, track.end, None);
+        let parts = reader.boxes(track.start, track.end, |_, _| false);
         outline.note_tags(&parts);
         outline.edits.extend(reader.edit(&parts, movie_scale));
     }
@@ -63,7 +77,7 @@ pub(super) fn outline(
 impl Outline {
     fn note_tags(&mut self, boxes: &[Found]) {
         let tags = boxes.iter().filter(|found| [*b"udta", *b"meta"].contains(&found.kind));
-        self.tags.extend(tags.map(|found| found.name));
+        self.patches.extend(tags.map(|found| (found.at + 4, b"free".to_vec())));
     }
 }
 
@@ -110,18 +124,28 @@ impl<S: Read + Seek + ?Sized> Reader<'_, S> {
 
     /// The first box of a kind inside of another.
     fn child(&mut self, parent: Found, kind: &[u8; 4]) -> Option<Found> {
-        self.boxes(parent.start, parent.end, None).into_iter().find(|found| found.kind == *kind)
+        self.boxes(parent.start, parent.end, |_, _| false)
+            .into_iter()
+            .find(|found| found.kind == *kind)
     }
 
-    /// The boxes between two positions, as far as they lie there whole, up to the first of the kind `last`.
-    fn boxes(&mut self, start: u64, end: u64, last: Option<&[u8; 4]>) -> Vec<Found> {
+    /// The boxes between two positions, up to the first that `is_last`, given those before it, or that is cut off.
+    fn boxes(
+        &mut self,
+        start: u64,
+        end: u64,
+        is_last: impl Fn(&[Found], &Found) -> bool,
+    ) -> Vec<Found> {
         let mut found = Vec::new();
         let mut at = start;
-        while at + 8 <= end && !found.last().is_some_and(|f: &Found| Some(&f.kind) == last) {
-            // A file may be cut off in its last box; the others are still good.
+        while at + 8 <= end {
             let Some(next) = self.box_at(at, end) else { break };
             at = next.end;
+            let last = next.cut || is_last(&found, &next);
             found.push(next);
+            if last {
+                break;
+            }
         }
         found
     }
@@ -133,8 +157,11 @@ impl<S: Read + Seek + ?Sized> Reader<'_, S> {
             1 => (16, self.u64_at(at + 8)?),
             size => (8, u64::from(size)),
         };
-        let next = at.checked_add(size).filter(|&next| size >= header && next <= end)?;
-        Some(Found { kind: self.bytes(at + 4)?, name: at + 4, start: at + header, end: next })
+        let whole = at.checked_add(size).filter(|_| size >= header)?;
+        let start = at + header;
+        let found =
+            Found { kind: self.bytes(at + 4)?, at, start, end: whole.min(end), cut: whole > end };
+        (found.end >= start).then_some(found)
     }
 
     fn version(&mut self, header: u64) -> Option<u8> {

@@ -26,8 +26,8 @@ pub struct AudioInfo {
     /// Damaged packets passed over so far.
     pub skipped_packets: usize,
     /// Whether less was heard, damaged packets included, than the file's own structure says there is: it was cut
-    /// off, or so damaged that whole stretches were lost. A file that does not state its length (see
-    /// `duration_seconds`) is never said to be.
+    /// off, or so damaged that whole stretches were lost. Of a file that does not state its length (see
+    /// `duration_seconds`) it is known only where a packet is cut through.
     pub truncated: bool,
 }
 

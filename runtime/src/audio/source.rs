@@ -37,8 +37,8 @@ pub(super) struct Source {
     at: u64,
     /// Where the reader stands, in what it is shown.
     position: u64,
-    /// Places in the stream of names of MP4 boxes that are shown as `free`.
-    hidden: Vec<u64>,
+    /// Bytes shown in the place of others, and where those lie in the stream.
+    patches: Vec<(u64, Vec<u8>)>,
     /// The edits of MP4 tracks, by track number.
     edits: Vec<(u32, Edit)>,
     /// Whether frame after frame follows without a container.
@@ -74,7 +74,7 @@ impl Source {
         let mut start = after_id3(&mut stream, end)?;
         let lead: [u8; 8] = bytes_at(&mut stream, start)?.unwrap_or_default();
         let bare = matches!(lead, [0xff, 0xe0..=0xff, ..]);
-        let (mut head, mut hidden, mut edits) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut head, mut patches, mut edits) = (Vec::new(), Vec::new(), Vec::new());
         if bare || lead.starts_with(b"fLaC") {
             end = before_tags(&mut stream, start, end)?;
         }
@@ -88,7 +88,7 @@ impl Source {
         } else if lead.ends_with(b"ftyp")
             && let Some(outline) = mp4::outline(&mut stream, start, end)
         {
-            hidden = outline.tags;
+            patches = outline.patches;
             edits = outline.edits;
         }
         stream.seek(SeekFrom::Start(start))?;
@@ -101,7 +101,7 @@ impl Source {
             end,
             at: start,
             position: 0,
-            hidden,
+            patches,
             edits,
             bare,
             lead,
@@ -147,12 +147,12 @@ impl Source {
                 read => break read?,
             }
         };
-        for &name in &self.hidden {
-            for (place, &letter) in (name..).zip(b"free") {
+        for (start, patch) in &self.patches {
+            for (place, &byte) in (*start..).zip(patch) {
                 let index =
                     place.checked_sub(self.at).and_then(|index| usize::try_from(index).ok());
-                if let Some(byte) = index.and_then(|index| buffer.get_mut(index)) {
-                    *byte = letter;
+                if let Some(shown) = index.and_then(|index| buffer.get_mut(index)) {
+                    *shown = byte;
                 }
             }
         }
@@ -190,7 +190,7 @@ impl Seek for Source {
     }
 }
 
-/// Where the content begins behind the ID3v2 tags at the start, and zeros behind those.
+/// Where the content begins behind the ID3v2 tags at the start, and the zeros behind each.
 fn after_id3(stream: &mut Box<dyn Stream>, end: u64) -> Result<u64, Flaw> {
     let mut start = 0;
     for _ in 0..PATIENCE {
@@ -206,8 +206,6 @@ fn after_id3(stream: &mut Box<dyn Stream>, end: u64) -> Result<u64, Flaw> {
         if start >= end {
             return Err(Flaw::Truncated);
         }
-    }
-    if start > 0 {
         let mut ahead = Vec::new();
         stream.seek(SeekFrom::Start(start))?;
         stream.as_mut().take(PADDING as u64).read_to_end(&mut ahead)?;

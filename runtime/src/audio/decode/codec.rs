@@ -7,7 +7,7 @@ use symphonia::core::{
     audio::{Audio, AudioBuffer, GenericAudioBufferRef, conv::IntoSample, sample::Sample},
     codecs::audio::{
         AudioCodecId, AudioCodecParameters, AudioDecoder, AudioDecoderOptions,
-        well_known::{self, CODEC_ID_AAC, CODEC_ID_OPUS},
+        well_known::{self, CODEC_ID_AAC, CODEC_ID_OPUS, CODEC_ID_VORBIS},
     },
     errors::Error as SymphoniaError,
     packet::Packet,
@@ -15,7 +15,7 @@ use symphonia::core::{
 
 #[cfg(feature = "opus")]
 use crate::audio::opus::{self, Opus};
-use crate::audio::{AudioError, aac};
+use crate::audio::{AudioError, aac, vorbis};
 
 /// Frames a decoder may make room for before the first packet; one grows its buffers where a packet holds more.
 const ROOM: u64 = 65_536;
@@ -50,6 +50,20 @@ impl Codec {
             && let Some(kind) = parameters.extra_data.as_deref().and_then(aac::beyond_lc)
         {
             return Err(unsupported(path, kind));
+        }
+        let channels = parameters.channels.as_ref().map_or(0, |channels| channels.count());
+        if parameters.codec == CODEC_ID_VORBIS && channels > 2 {
+            // symphonia 0.6.1 undoes the coupling of channels in the wrong order (Vorbis I, 4.3.5, wants the last step
+            // first), which shows from the second step on: noise, and no error.
+            let kind = format!("Vorbis with {channels} channels, of which at most 2 can be");
+            return Err(unsupported(path, kind));
+        }
+        if parameters.codec == CODEC_ID_VORBIS
+            && let Some(headers) = &parameters.extra_data
+            && vorbis::book_bytes(headers, super::BYTES) > super::BYTES
+        {
+            let path = path.to_path_buf();
+            return Err(AudioError::TooLarge { path, mebibytes: super::BYTES >> 20 });
         }
         let mut parameters = parameters.clone();
         parameters.max_frames_per_packet =
