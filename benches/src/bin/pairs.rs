@@ -131,7 +131,7 @@ fn median(values: &[f64]) -> f64 {
     sorted.sort_by(f64::total_cmp);
     let middle = sorted.len() / 2;
     match (sorted.get(middle), middle.checked_sub(1).and_then(|before| sorted.get(before))) {
-        (Some(&high), Some(&low)) if sorted.len() % 2 == 0 => (low + high) / 2.0,
+        (Some(&high), Some(&low)) if sorted.len().is_multiple_of(2) => (low + high) / 2.0,
         (Some(&value), _) => value,
         _ => f64::NAN,
     }
