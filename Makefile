@@ -18,7 +18,8 @@ test: ## set-up, then every core check: format, lints, tests, documentation, lic
 check-all: test ## also what is slow: every script of scripts/check-all.d
 	scripts/check-all
 
-bench: setup ## our own speed: every criterion bench
+bench: ## our own speed: every criterion bench
+	scripts/setup bench
 	cargo bench -p leitmotif-benches
 
 bench-peers: ## our speed as ratios to ffmpeg and Python, alternating; writes benches/results

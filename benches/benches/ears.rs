@@ -12,7 +12,10 @@ fn ears(criterion: &mut Criterion) {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("music");
     let files = match leitmotif_benches::music::make(&folder) {
         Ok(files) => files,
-        Err(error) => return eprintln!("{error:#}"),
+        Err(error) => {
+            eprintln!("{error:#}");
+            std::process::exit(1);
+        }
     };
     let mut group = criterion.benchmark_group("hear three minutes");
     group.sample_size(10).measurement_time(Duration::from_secs(5));

@@ -1,7 +1,7 @@
 //! A checkpoint folder as the exporter reads it: `run.json`, `weights.safetensors` and `probe.safetensors`.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use leitmotif_models::RunRecord;
 use ndarray::{Array2, Array3};
@@ -35,6 +35,7 @@ impl Checkpoint {
     /// [`ExportError::NotGolden`], each with its file. Tensors that do not fit are named all at once, those of the weights
     /// before those of the probe: a network with NaN weights also answers NaN.
     pub fn open(folder: &Path) -> Result<Self, ExportError> {
+        let folder = &place(folder);
         let run = Self::read_run(folder)?;
         let params = run.network.params(run.classes.len());
         let expected: Vec<Expected> = params.into_iter().map(Expected::from).collect();
@@ -55,7 +56,7 @@ impl Checkpoint {
     /// # Errors
     /// [`ExportError::Unreadable`] or [`ExportError::Run`].
     pub fn read_run(folder: &Path) -> Result<RunRecord, ExportError> {
-        let path = folder.join("run.json");
+        let path = place(folder).join("run.json");
         let text = fs::read_to_string(&path)
             .map_err(|source| ExportError::Unreadable { path: path.clone(), source })?;
         RunRecord::from_json(&text).map_err(|source| ExportError::Run { path, source })
@@ -184,4 +185,12 @@ fn nested(tensor: &Array3<f32>) -> Vec<Vec<Vec<f32>>> {
 
 fn vector(rows: &[Vec<Vec<f32>>], row: usize, segment: usize) -> &[f32] {
     rows.get(row).and_then(|row| row.get(segment)).map_or(&[], Vec::as_slice)
+}
+
+/// Where the checkpoint lies: between the trainer's two renames its folder bears the name `.NAME.old`, and for good where
+/// the trainer was killed there.
+fn place(folder: &Path) -> PathBuf {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let old = folder.with_file_name(format!(".{name}.old"));
+    if !folder.exists() && old.exists() { old } else { folder.to_path_buf() }
 }

@@ -37,6 +37,14 @@ fn names(error: &ExportError, words: &[&str]) {
 }
 
 #[test]
+fn a_checkpoint_that_a_killed_trainer_left_under_its_other_name_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    Tiny::new(ODD, HeadKind::Dense, 3, 2).save(&folder.path().join(".last.old"));
+    Checkpoint::open(&folder.path().join("last")).unwrap();
+    assert!(Checkpoint::open(&folder.path().join("best")).is_err());
+}
+
+#[test]
 fn missing_surplus_misshapen_and_nan_weights_are_named_at_once() {
     let error = refused(|tiny, folder| {
         tiny.weights.remove("block2.norm.running_var");

@@ -37,6 +37,18 @@ impl Checkpoint {
     ///
     /// A file that is missing or unreadable, and all missing, surplus, misshapen and non-finite weights at once.
     pub fn read(folder: &Path) -> Result<Self, TrainError> {
+        for _ in 0..10 {
+            let checkpoint = Self::read_once(folder);
+            // Replaced meanwhile by a run's next epoch, of which a part may have been read.
+            let same = |c: &Self| read_record(folder).is_ok_and(|record| record == c.record);
+            if checkpoint.as_ref().is_ok_and(same) {
+                return checkpoint;
+            }
+        }
+        Self::read_once(folder)
+    }
+
+    fn read_once(folder: &Path) -> Result<Self, TrainError> {
         let record = read_record(folder)?;
         let folder = place(folder);
         let weights = tensors::read(&folder.join(WEIGHTS))?;

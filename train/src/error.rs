@@ -71,14 +71,6 @@ pub enum TrainError {
         /// What differs.
         reason: String,
     },
-    /// A checkpoint that knows other artists than the data set.
-    #[error("{}: the checkpoint knows other artists than this split: {difference}", path.display())]
-    OtherArtists {
-        /// The checkpoint's folder.
-        path: PathBuf,
-        /// The artists in which they differ.
-        difference: String,
-    },
     /// A checkpoint that learnt from another split: what it is to be tested on it may know.
     #[error(
         "{} learnt from another split ({difference}), so it may know what is to test it; \

@@ -240,7 +240,7 @@ pub fn prepare(
     }
     let writer = DatasetWriter::create_or_resume(out, plan.info())?;
     let journal = Journal::open(&journal_path, &settings).map_err(unwritable(&journal_path))?;
-    let mut sieve = Sieve::new(options, writer, journal);
+    let mut sieve = Sieve::new(options, writer, journal, &plan.tracks);
     let mut decided = 0;
     let mut seconds = 0.0;
     // What is decided is not decoded again, but takes its turn, because later decisions depend on it.

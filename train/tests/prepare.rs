@@ -415,6 +415,27 @@ fn reading_the_files_of_a_manifest_tells_how_far_it_is_and_can_be_stopped() {
 }
 
 #[test]
+#[cfg(unix)]
+fn a_file_that_was_unreadable_is_no_second_song_of_what_was_kept_meanwhile() {
+    let music = four_songs();
+    let (first, twin) = (
+        music.path().join("Ann/Album/00 - Zero.wav"),
+        music.path().join("Ann/Album/99 - Twin.wav"),
+    );
+    write_wave(&twin, &Wave(90).samples(10_000));
+    fs::write(&first, "no music yet").unwrap();
+    let out = tempfile::tempdir().unwrap();
+    let before = run(folder(music.path()), out.path(), &options()).unwrap();
+    fs::copy(&twin, &first).unwrap();
+    let after = run(folder(music.path()), out.path(), &options()).unwrap();
+    assert_eq!(after.songs, before.songs);
+    let songs: Vec<_> =
+        Dataset::open(out.path()).unwrap().clips().iter().map(|c| c.song.clone()).collect();
+    assert!(songs.iter().any(|song| song.ends_with("Twin.wav")), "{songs:?}");
+    assert!(!songs.iter().any(|song| song.ends_with("Zero.wav")), "{songs:?}");
+}
+
+#[test]
 fn spellings_of_one_artist_are_one_artist() {
     let music = four_songs();
     fs::create_dir_all(music.path().join("ANN/Album")).unwrap();

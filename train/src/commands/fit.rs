@@ -43,7 +43,7 @@ pub struct FitArgs {
     /// Times over the training part [default: 20]; with --resume, in all: a run can be extended, and a schedule follows
     #[arg(long)]
     epochs: Option<usize>,
-    /// Device: `auto`, `cpu`, `cuda` or `cuda:N` [default: auto; with --resume, the run's own]
+    /// Device: `auto`, `cpu`, `cuda` or `cuda:N` [default: auto; with --resume, of the run's own kind]
     #[arg(long)]
     device: Option<DeviceChoice>,
     /// Threads of libtorch on the CPU [default: one a core; with --resume, the run's own]
@@ -52,7 +52,7 @@ pub struct FitArgs {
     /// Start with the convolutions of this checkpoint, e.g. an LSTM with those of a dense network
     #[arg(long, value_name = "CHECKPOINT", conflicts_with = "resume")]
     start_from: Option<PathBuf>,
-    /// Take them even from a network that learnt from another split of this music, and so perhaps from these test songs
+    /// Take them even from a network that learnt from another split or other music, and so perhaps from these test songs
     #[arg(long, requires = "start_from")]
     other_split: bool,
     /// Leave the convolutions as they are

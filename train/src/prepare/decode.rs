@@ -8,8 +8,8 @@ use sha2::{Digest, Sha256};
 use super::Reason;
 use crate::sources::Track;
 
-/// Longer files are mixes or audiobooks, and would fill the memory.
-const MAX_HOURS: f64 = 2.0;
+/// Three-hour mixes are music still; what is longer is an audiobook or a whole day of radio, and would fill the memory (0.5 GB a file).
+const MAX_HOURS: f64 = 4.0;
 
 /// A decoded song.
 pub(super) struct Song {

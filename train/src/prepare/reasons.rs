@@ -162,7 +162,7 @@ impl fmt::Display for Reason {
                 write!(f, "{seconds:.1} s are shorter than one clip of {needed:.1} s")
             }
             Reason::TooLong { hours } => {
-                write!(f, "longer than {hours} hours: a mix or an audiobook, not a song")
+                write!(f, "longer than {hours} hours: an audiobook or radio, not a song")
             }
             Reason::NotNumbers { seconds } => {
                 write!(f, "holds a sample that is no number, {seconds:.3} s from its start")

@@ -17,8 +17,10 @@ pub(super) struct Sieve<'a> {
     options: &'a Options,
     writer: DatasetWriter,
     journal: Journal,
-    /// Songs that stay, by the hash of their sound.
+    /// Songs that stay, by the hash of their sound: those of earlier runs from the start on, whatever is decoded before their turn.
     by_sound: HashMap<String, &'a str>,
+    /// Clips of each artist that earlier runs kept.
+    kept_before: HashMap<&'a str, usize>,
     artist: Artist<'a>,
     kept: Vec<(&'a Track, Kept)>,
     left_out: Vec<LeftOut>,
@@ -45,12 +47,28 @@ pub(super) struct Sifted<'a> {
 }
 
 impl<'a> Sieve<'a> {
-    pub(super) fn new(options: &'a Options, writer: DatasetWriter, journal: Journal) -> Self {
+    /// A sieve for `tracks`, which will arrive in this order.
+    pub(super) fn new(
+        options: &'a Options,
+        writer: DatasetWriter,
+        journal: Journal,
+        tracks: &'a [Track],
+    ) -> Self {
+        let (mut by_sound, mut kept_before) = (HashMap::new(), HashMap::new());
+        for track in tracks {
+            if let Some(Decision::Kept(kept)) = journal.decided(&track.id)
+                && writer.has(&track.id)
+            {
+                by_sound.insert(kept.hash.clone(), track.id.as_str());
+                *kept_before.entry(track.artist.as_str()).or_default() += kept.clips;
+            }
+        }
         Sieve {
             options,
             writer,
             journal,
-            by_sound: HashMap::new(),
+            by_sound,
+            kept_before,
             artist: Artist::default(),
             kept: Vec::new(),
             left_out: Vec::new(),
@@ -79,7 +97,8 @@ impl<'a> Sieve<'a> {
         self.turn_to(track);
         match self.journal.decided(&track.id).cloned() {
             Some(Decision::Kept(kept)) => {
-                self.count(track, &kept.hash, kept.clips);
+                self.artist.groups.insert(&track.song_group);
+                self.clips += kept.clips;
                 self.kept.push((track, kept));
             }
             Some(Decision::LeftOut(reason)) => {
@@ -140,7 +159,8 @@ impl<'a> Sieve<'a> {
     fn turn_to(&mut self, track: &'a Track) {
         if self.artist.name != track.artist {
             self.end_artist();
-            self.artist = Artist { name: &track.artist, ..Artist::default() };
+            let clips = self.kept_before.get(track.artist.as_str()).copied().unwrap_or(0);
+            self.artist = Artist { name: &track.artist, clips, ..Artist::default() };
         }
     }
 

@@ -8,7 +8,6 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
-use super::names::unite_spellings;
 use super::{Excerpt, Found, SourceError, Track, is_pseudo_artist, song_group};
 use crate::prepare::{LeftOut, Reason};
 use crate::tags;
@@ -102,12 +101,12 @@ pub fn find(
             seconds,
         });
     }
-    let united = unite_spellings(&mut tracks);
     Ok(Found {
         tracks,
         left_out,
         other_files: 0,
-        united,
+        // Who wrote a manifest meant its names.
+        united: Vec::new(),
         name: stem(&file.to_string_lossy()),
         licence: "that of your own music".to_owned(),
         notes: "made from a manifest".to_owned(),

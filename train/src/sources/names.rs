@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::LazyLock;
 
 use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
 
 use super::Track;
 
@@ -59,17 +60,18 @@ pub fn is_pseudo_artist(artist: &str) -> bool {
     PSEUDO_ARTISTS.contains(&normalised(artist))
 }
 
-/// Letters and digits alone, in one case and one way of writing them (NFKC): "Jóga" with a combining accent is "jóga". A
-/// name without any ("!!!") stays as it is.
+/// Letters, their marks and digits alone, in one case and one way of writing them (NFKC): "Jóga" with a combining accent is
+/// "jóga". A name without any ("!!!") stays as it is.
 pub fn normalised(name: &str) -> String {
-    // To upper case first: some letters ("ς", "ß") have several small forms but one capital.
-    let letters: String = name
-        .nfkc()
-        .flat_map(char::to_uppercase)
-        .flat_map(char::to_lowercase)
-        .filter(|c| c.is_alphanumeric())
-        .collect();
+    // Marks that NFKC leaves by themselves (Thai tones) tell words apart.
+    let letters: String =
+        one_case(name).chars().filter(|c| c.is_alphanumeric() || is_combining_mark(*c)).collect();
     if letters.is_empty() { name.trim().nfkc().collect() } else { letters }
+}
+
+fn one_case(name: &str) -> String {
+    // To upper case first: some letters ("ς", "ß") have several small forms but one capital.
+    name.nfkc().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
 }
 
 /// The group of a song that no column names: artist and title, without spelling and without what marks variants,
@@ -80,13 +82,13 @@ pub fn song_group(artist: &str, title: &str) -> String {
     format!("{}/{}", normalised(artist), normalised(without_variant(&title)))
 }
 
-/// Gives artists whose names differ in spelling alone the commonest of the spellings, of equally common ones the first by its
+/// Gives artists whose names differ in case, spaces or Unicode form alone the commonest of the spellings, of equally common ones the first by its
 /// letters. Says for each other spelling what it became.
 pub(super) fn unite_spellings(tracks: &mut [Track]) -> Vec<String> {
     let mut spellings: BTreeMap<String, BTreeMap<&str, usize>> = BTreeMap::new();
     for track in tracks.iter() {
         *spellings
-            .entry(normalised(&track.artist))
+            .entry(one_case(&track.artist).split_whitespace().collect::<Vec<_>>().join(" "))
             .or_default()
             .entry(&track.artist)
             .or_default() += 1;
@@ -219,6 +221,15 @@ mod tests {
         assert_eq!(said.len(), 2);
         assert_eq!(said[0], "`ABBA` is taken for `Abba`: only the spelling differs");
         assert!(unite_spellings(&mut tracks).is_empty());
+    }
+
+    #[test]
+    fn artists_told_apart_by_signs_or_marks_stay_apart() {
+        let names = ["M.I.A.", "MIA", "Therapy?", "Therapy", "+44", "44", "ป้า", "ป่า", "ปา"];
+        let mut tracks: Vec<Track> =
+            names.map(|artist| Track { artist: artist.to_owned(), ..Track::default() }).into();
+        assert!(unite_spellings(&mut tracks).is_empty());
+        assert_ne!(song_group("A", "ป้า"), song_group("A", "ป่า"));
     }
 
     #[test]
