@@ -35,8 +35,8 @@ impl Checkpoint {
     /// [`ExportError::NotGolden`], each with its file. Tensors that do not fit are named all at once, those of the weights
     /// before those of the probe: a network with NaN weights also answers NaN.
     pub fn open(folder: &Path) -> Result<Self, ExportError> {
-        let folder = &place(folder);
         let run = Self::read_run(folder)?;
+        let folder = &place(folder);
         let params = run.network.params(run.classes.len());
         let expected: Vec<Expected> = params.into_iter().map(Expected::from).collect();
         let weights = Tensors::read(&folder.join("weights.safetensors"), &expected);
@@ -57,6 +57,9 @@ impl Checkpoint {
     /// [`ExportError::Unreadable`] or [`ExportError::Run`].
     pub fn read_run(folder: &Path) -> Result<RunRecord, ExportError> {
         let path = place(folder).join("run.json");
+        if !path.exists() && place(&folder.join("last")).is_dir() {
+            return Err(ExportError::RunFolder { path: folder.to_path_buf() });
+        }
         let text = fs::read_to_string(&path)
             .map_err(|source| ExportError::Unreadable { path: path.clone(), source })?;
         RunRecord::from_json(&text).map_err(|source| ExportError::Run { path, source })

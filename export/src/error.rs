@@ -18,6 +18,14 @@ pub enum ExportError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The folder of a run, which holds checkpoints and is none.
+    #[error(
+        "{path} is the folder of a run: name one of its checkpoints, {path}/last or {path}/best"
+    )]
+    RunFolder {
+        /// The folder.
+        path: PathBuf,
+    },
     /// `run.json` is not a run record that this version understands.
     #[error("{path}: {source}")]
     Run {

@@ -42,6 +42,8 @@ fn a_checkpoint_that_a_killed_trainer_left_under_its_other_name_is_found() {
     Tiny::new(ODD, HeadKind::Dense, 3, 2).save(&folder.path().join(".last.old"));
     Checkpoint::open(&folder.path().join("last")).unwrap();
     assert!(Checkpoint::open(&folder.path().join("best")).is_err());
+    let error = Checkpoint::open(folder.path()).unwrap_err();
+    assert!(matches!(error, ExportError::RunFolder { .. }), "{error}");
 }
 
 #[test]

@@ -12,6 +12,9 @@ pub struct Answer {
     pub artists: Vec<ArtistScore>,
     /// Length of the recording in seconds, what was left after the last segment included.
     pub seconds: f64,
+    /// Largest sample, by its amount. Below [`SILENCE`](Self::SILENCE) there was nothing to recognise, and what the network
+    /// says means nothing.
+    pub peak: f32,
     /// Segments that count.
     pub segments: usize,
     /// Windows that count: an LSTM starts anew with each, a dense head only groups its segments by them.
@@ -61,6 +64,14 @@ impl Moment {
 }
 
 impl Answer {
+    /// The peak below which a recording is silent: −80 dB of full scale.
+    pub const SILENCE: f32 = 1e-4;
+
+    /// Whether there was nothing to recognise.
+    pub fn is_silent(&self) -> bool {
+        self.peak < Self::SILENCE
+    }
+
     /// The most probable artist.
     pub fn best(&self) -> Option<&ArtistScore> {
         self.artists.first()

@@ -9,7 +9,7 @@
 //! 4. what `make setup` unpacked in the checkout that this crate was compiled in;
 //! 5. what the system's loader finds.
 //!
-//! No other folder is searched: what lies above a program, such as the system's temporary folder, may be writable by others.
+//! The fourth is an absolute path in the program: compile what you ship in a folder that only you may write. No other is searched: what lies above a program, such as the system's temporary folder, may be writable by others.
 
 use std::env;
 use std::path::{Path, PathBuf};

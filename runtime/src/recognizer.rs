@@ -203,6 +203,7 @@ impl Recognizer {
 struct Hearing<'a> {
     /// Cuts the stream into the stretches that the graph takes in one call.
     blocks: Segmenter,
+    peak: f32,
     sums: Sums<'a>,
 }
 
@@ -226,10 +227,11 @@ impl<'a> Hearing<'a> {
             embedding: Mean::new(card.embedding_units),
             timeline: Vec::new(),
         };
-        Self { blocks: Segmenter::new(length, block.saturating_mul(hop)), sums }
+        Self { blocks: Segmenter::new(length, block.saturating_mul(hop)), peak: 0.0, sums }
     }
 
     fn push(&mut self, samples: &[f32]) -> Result<(), Error> {
+        self.peak = samples.iter().fold(self.peak, |peak, sample| peak.max(sample.abs()));
         let sums = &mut self.sums;
         let segments = sums.graph.block();
         self.blocks.push(samples, &mut |block| sums.add(block, segments))
@@ -259,6 +261,7 @@ impl<'a> Hearing<'a> {
         Ok(Answer {
             artists: ranked(&card.classes, &probabilities.values()),
             seconds,
+            peak: self.peak,
             segments: timeline.len(),
             windows: timeline.last().map_or(0, |moment| moment.window + 1),
             embedding: embedding.values(),

@@ -32,7 +32,8 @@ use crate::library::{self, Place};
 pub struct SessionOptions {
     /// The device asked for.
     pub device: Device,
-    /// CPU threads of one run; 0 leaves the number to ONNX Runtime (one per physical core).
+    /// CPU threads of one run; 0 leaves the number to ONNX Runtime (one per physical core). More than
+    /// [`MOST_THREADS`](Self::MOST_THREADS) are not started.
     pub threads: usize,
     /// ONNX Runtime's library. `None` takes the first that exists of: the variable `ORT_DYLIB_PATH`; beside the
     /// program; what `make setup` unpacked in the checkout that this crate was compiled in; the system's own.
@@ -40,6 +41,9 @@ pub struct SessionOptions {
 }
 
 impl SessionOptions {
+    /// ONNX Runtime makes as many threads as it is told, and the memory for each.
+    pub const MOST_THREADS: usize = 1024;
+
     /// On this device, all else as by default.
     pub fn on(device: Device) -> Self {
         Self { device, ..Self::default() }
@@ -360,6 +364,7 @@ impl Runtime {
         builder =
             builder.with_auto_device(AutoDevicePolicy::PreferCPU).map_err(|e| one_line(&e))?;
         if threads > 0 {
+            let threads = threads.min(SessionOptions::MOST_THREADS);
             builder = builder.with_intra_threads(threads).map_err(|e| one_line(&e))?;
         }
         if let Some(number) = cuda {

@@ -339,3 +339,73 @@ fn resampling_agrees_with_ffmpegs() {
         assert!(found >= 45.0, "{rate} Hz: {found:.1} dB");
     }
 }
+
+/// Sound that ffmpeg makes up.
+fn made_up(name: &str, source: &str, options: &[&str]) -> PathBuf {
+    let path = MATERIAL.folder.path().join(name);
+    ffmpeg(&[&["-f", "lavfi", "-i", source], options, &[text(&path)]].concat());
+    path
+}
+
+#[test]
+fn silence_before_the_music_does_not_make_aac_lc_another_codec() {
+    // An encoder of silence repeats one packet of a few bytes, whose end looks like replication by chance.
+    for (name, silence) in [("lead.m4a", "250"), ("lead.aac", "250"), ("long-lead.aac", "4000")] {
+        let delay = format!("adelay={silence}:all=1");
+        let options = ["-af", delay.as_str(), "-ac", "2", "-c:a", "aac"];
+        let (samples, info) =
+            read_all(&made_up(name, "sine=d=3", &options), SampleRate::NETWORK).unwrap();
+        assert!(samples.len() > 3 * 16_000 && info.skipped_packets == 0, "{name}: {info:?}");
+        assert!(samples.iter().any(|sample| sample.abs() > 0.05), "{name}");
+    }
+}
+
+#[test]
+fn mp3_files_of_other_kinds_put_end_to_end_are_all_heard() {
+    let sine = "sine=f=500:d=3";
+    let kinds: [(&str, &[&str]); 3] = [
+        ("a.mp3", &["-ar", "44100", "-ac", "2"]),
+        ("b.mp3", &["-ar", "48000", "-ac", "2"]),
+        ("c.mp3", &["-ar", "22050", "-ac", "1"]),
+    ];
+    let files = kinds.map(|(name, options)| fs::read(made_up(name, sine, options)).unwrap());
+    let joined = MATERIAL.folder.path().join("joined.mp3");
+    fs::write(&joined, files.concat()).unwrap();
+    let (samples, info) = read_all(&joined, SampleRate::NETWORK).unwrap();
+    // Each brings its encoder's delay and padding, a tenth of a second.
+    let seconds = samples.len() as f64 / 16_000.0;
+    assert!((9.0..9.6).contains(&seconds), "{seconds}, {info:?}");
+    let power = |from: f64| {
+        let from = (from * 16_000.0) as usize;
+        samples[from..from + 16_000].iter().map(|x| x * x).sum::<f32>() / 16_000.0
+    };
+    // ffmpeg makes both channels of one 3 dB less loud.
+    for (second, times) in [(1.0, 1.0), (4.0, 1.0), (7.2, 2.0)] {
+        let found = power(second) / power(1.0);
+        assert!((found / times - 1.0).abs() < 0.05, "{second}: {found}");
+    }
+    assert_eq!(info.skipped_packets, 0);
+}
+
+#[test]
+fn fragmented_mp4_is_heard_and_states_no_length() {
+    let options = ["-c:a", "aac", "-movflags", "+frag_keyframe+empty_moov"];
+    let path = made_up("fragments.mp4", "sine=d=3", &options);
+    let (samples, info) = read_all(&path, SampleRate::NETWORK).unwrap();
+    assert!(samples.len() >= 3 * 16_000, "{}", samples.len());
+    assert_eq!((info.duration_seconds, info.truncated), (None, false));
+}
+
+#[test]
+fn flac_cut_out_of_a_longer_recording_is_whole() {
+    let path = made_up("long.flac", "sine=d=3", &["-frame_size", "4096"]);
+    let bytes = fs::read(&path).unwrap();
+    // Frames begin with their sync code, here of fixed block size; the third one's number is 2.
+    let third = bytes.windows(5).position(|w| w[0] == 0xff && w[1] == 0xf8 && w[4] == 2).unwrap();
+    let first = bytes.windows(5).position(|w| w[0] == 0xff && w[1] == 0xf8 && w[4] == 0).unwrap();
+    let cut = MATERIAL.folder.path().join("cut.flac");
+    fs::write(&cut, [&bytes[..first], &bytes[third..]].concat()).unwrap();
+    let (samples, info) = read_all(&cut, SampleRate(44_100)).unwrap();
+    assert_eq!(samples.len(), 3 * 44_100 - 2 * 4096);
+    assert_eq!(info.skipped_packets, 0);
+}

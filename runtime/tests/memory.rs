@@ -45,6 +45,7 @@ fn beneath_listen() {
             loop {
                 block.clear();
                 match reader.read(&mut block) {
+                    Ok(0) if reader.info().truncated => break "cut".to_owned(),
                     Ok(0) => break "whole".to_owned(),
                     Ok(read) => samples += read,
                     Err(error) => break error.to_string(),
@@ -127,7 +128,7 @@ fn tags_and_pictures_cost_no_memory() {
     let parts: Vec<(u64, &[u8])> = parts.iter().map(|(at, part)| (*at, &part[..])).collect();
     let length = at + (flac.len() - frames) as u64;
     let path = sparse(folder, "twenty-pictures.flac", length, &parts);
-    assert_eq!(listen(&path), (32_000, "whole".to_owned()));
+    assert_eq!(listen(&path), (32_000, "cut".to_owned()));
 
     // Tags of 300 MiB inside of the movie, which is the file's last box.
     let m4a = fixture("lc.m4a");
@@ -141,7 +142,7 @@ fn tags_and_pictures_cost_no_memory() {
     let end = changed.len() as u64;
     let parts: [(u64, &[u8]); 2] = [(0, &changed), (end, &tag)];
     let path = sparse(folder, "tags-of-300-mib.m4a", end + u64::from(tags), &parts);
-    assert_eq!(listen(&path), (32_000, "whole".to_owned()));
+    assert_eq!(listen(&path), (32_000, "cut".to_owned()));
 }
 
 #[test]
@@ -158,12 +159,12 @@ fn claims_of_a_header_cost_no_memory() {
             .to_vec();
     wav.extend(b"data\xc0\xff\xff\xff");
     wav.extend([0; 3200]);
-    assert_eq!(listen(&write("claims-4-gb.wav", &wav)), (1_600, "whole".to_owned()));
+    assert_eq!(listen(&write("claims-4-gb.wav", &wav)), (1_600, "cut".to_owned()));
     // 2³⁶ samples less one.
     let mut flac = fixture("s16.flac");
     flac[21] |= 0x0f;
     flac[22..26].fill(0xff);
-    assert_eq!(listen(&write("claims-2-36.flac", &flac)), (32_000, "whole".to_owned()));
+    assert_eq!(listen(&write("claims-2-36.flac", &flac)), (32_000, "cut".to_owned()));
     // QuickTime's second version of a sample description with 2³² − 1 frames in each packet.
     let mov = folder.path().join("lpcm.mov");
     let tone = ["-f", "lavfi", "-i", "sine=duration=1:sample_rate=96000", "-c:a", "pcm_s24le"];
@@ -192,7 +193,7 @@ fn what_is_no_sound_costs_no_memory() {
     let mp3 = fixture("no-tag.mp3");
     let path = sparse(folder.path(), "junk.mp3", 500 << 20, &[(0, &mp3), (400 << 20, &mp3)]);
     let (samples, end) = listen(&path);
-    assert!(samples >= 31_000 && end.contains("24 MiB"), "{samples}, {end}");
+    assert!(samples >= 31_000 && end == "cut", "{samples}, {end}");
     // Chunks of text in a WAV file, a gigabyte of them.
     let mut wav = b"RIFF\xf0\xff\xff\x7fWAVELIST\0\0\0\x40INFO".to_vec();
     wav.extend(b"INAM\0\0\0\x30");

@@ -23,6 +23,7 @@ enum Command {
     /// Divide a data set into training, validation and test parts
     Split(split::SplitArgs),
     /// Train a network
+    #[command(allow_negative_numbers = true)]
     Fit(Box<fit::FitArgs>),
     /// Judge a checkpoint on a part of a split
     Evaluate(evaluate::EvaluateArgs),

@@ -92,10 +92,11 @@ pub(super) fn ends_in_replication(packet: &[u8]) -> bool {
     if bits.peek(end, 3) != Some(7) {
         return false;
     }
-    let replicates =
-        |(_, content): (usize, usize)| matches!(bits.peek(content, 4), Some(0xd | 0xe));
     // Elements that only fill up the bit rate may follow it.
     for _ in 0..4 {
+        let replicates = |(_, content): (usize, usize)| {
+            content + 4 <= end && matches!(bits.peek(content, 4), Some(0xd | 0xe))
+        };
         if fill(&bits, end).any(replicates) {
             return true;
         }

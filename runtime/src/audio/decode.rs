@@ -5,7 +5,7 @@ mod open;
 
 use std::{
     any::Any,
-    collections::VecDeque,
+    collections::{HashSet, VecDeque},
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
@@ -24,7 +24,7 @@ use symphonia::core::{
 use self::codec::{Codec, Failure};
 use super::{
     AudioError, AudioInfo, aac,
-    limit::{Guard, TimeLimit, Trouble, Watch},
+    limit::{Guard, TimeLimit, Trouble},
     source::{Flaw, Source, Stream},
 };
 
@@ -35,8 +35,11 @@ const PATIENCE: usize = 64;
 /// Bytes that a file's headers may take to read, and then each packet; symphonia may hold two copies. The tables
 /// of a day of AAC in MP4 are two thirds of it.
 const BYTES: u64 = 24 << 20;
-/// Packets of AAC that are looked at before the first is decoded.
+/// Packets of AAC that are looked at before the first is decoded, and bytes of them at most.
 const LOOK_AHEAD: usize = 8;
+const LOOK_AHEAD_BYTES: usize = 1 << 20;
+/// Bytes from which on a packet of AAC holds more than silence.
+const SOUND: usize = 32;
 /// Encoder delays that containers count and codecs trim stay below this.
 const SLACK: u64 = 8192;
 /// Samples of the longest MPEG frame. Encoders disagree on whether the one that holds their tag counts.
@@ -50,15 +53,20 @@ pub(super) struct Decoder {
     time_base: Option<TimeBase>,
     codec: Codec,
     guard: Arc<Guard>,
-    watch: Watch,
+    limit: TimeLimit,
     /// Packets taken from the container to look at them.
     ahead: VecDeque<Packet>,
     /// Floats come from the file as they are and may be NaN; other codecs never hold such numbers.
     float_pcm: bool,
     /// Samples the file promised, for noticing that it was cut off.
     promised: Option<u64>,
-    /// Of FLAC, whose frames are numbered, where the next packet begins.
+    /// Whether frames are numbered, as those of FLAC, and where the next one then begins.
+    numbered: bool,
     expected: Option<Timestamp>,
+    /// Of MPEG, what the last frame was.
+    mpeg_kind: Option<[u8; 3]>,
+    /// Rate of the last block.
+    rate: SampleRate,
     heard: u64,
     /// Seconds of the packets that were passed over.
     missed: f64,
@@ -84,10 +92,10 @@ impl Decoder {
         limit: TimeLimit,
     ) -> Result<Self, AudioError> {
         let guard = Arc::new(Guard::new());
-        let mut watch = Watch::new(limit);
-        watch.start(&guard, 0.0);
-        let attempt = AssertUnwindSafe(|| Self::try_open(stream, path, &guard, watch));
+        guard.begin(limit.of(0.0));
+        let attempt = AssertUnwindSafe(|| Self::try_open(stream, path, &guard, limit));
         let opened = catch_unwind(attempt).unwrap_or_else(|panic| Err(gave_up(path, panic)));
+        guard.note_work();
         match guard.take_trouble() {
             Some(trouble) => Err(troubled(path, trouble, guard.seconds())),
             None => opened,
@@ -98,7 +106,7 @@ impl Decoder {
         stream: Box<dyn Stream>,
         path: &Path,
         guard: &Arc<Guard>,
-        watch: Watch,
+        limit: TimeLimit,
     ) -> Result<Self, AudioError> {
         let mut source = Source::new(stream, Arc::clone(guard)).map_err(|flaw| match flaw {
             Flaw::Empty => AudioError::Empty { path: path.to_path_buf() },
@@ -112,7 +120,7 @@ impl Decoder {
         let is_aac = parameters.codec == CODEC_ID_AAC;
 
         let stated = open::states_length(format.as_ref(), bare);
-        let (mut skip, mut left, mut padding) = (0, None, 0);
+        let (mut skip, mut left, mut padding, mut edited) = (0, None, 0, false);
         if open::is_mp4(format.as_ref()) {
             let edit = edits.iter().find(|(number, _)| *number == track.id);
             if let (Some((_, edit)), Some(rate)) = (edit, parameters.sample_rate) {
@@ -120,16 +128,19 @@ impl Decoder {
                 skip = samples(edit.start);
                 left = Some(samples(edit.length)).filter(|&length| length > 0);
                 codec.keep_start();
+                edited = true;
             }
         } else if open::is_bare_mpeg(format.as_ref()) {
             skip = u64::from(track.delay.unwrap_or(0));
             padding = track.padding.unwrap_or(0) as usize;
         }
+        let frames = track.num_frames.filter(|&frames| frames > 0);
         let info = AudioInfo {
             codec: codec.name().to_owned(),
             sample_rate: SampleRate(parameters.sample_rate.unwrap_or(0)),
             channels: parameters.channels.as_ref().map_or(0, |channels| channels.count()),
-            duration_seconds: duration(track).filter(|_| stated),
+            // Fragmented MP4 states none, as zero.
+            duration_seconds: duration(track).filter(|&seconds| stated && seconds > 0.0),
             skipped_packets: 0,
             truncated: false,
         };
@@ -138,11 +149,16 @@ impl Decoder {
             track: track.id,
             time_base: track.time_base,
             guard: Arc::clone(guard),
-            watch,
+            limit,
             ahead: VecDeque::new(),
             float_pcm: codec::is_float_pcm(parameters),
-            promised: left.or(track.num_frames).filter(|_| stated),
-            expected: (parameters.codec == CODEC_ID_FLAC).then_some(Timestamp::ZERO),
+            promised: left
+                .or(frames.map(|frames| frames.saturating_sub(if edited { skip } else { 0 })))
+                .filter(|_| stated),
+            numbered: parameters.codec == CODEC_ID_FLAC,
+            expected: None,
+            mpeg_kind: None,
+            rate: SampleRate(parameters.sample_rate.unwrap_or(0)),
             heard: 0,
             missed: 0.0,
             skip,
@@ -163,16 +179,16 @@ impl Decoder {
 
     /// Work begins, and its time counts.
     pub(super) fn work(&mut self) {
-        self.watch.start(&self.guard, self.info.sample_rate.seconds(self.heard));
+        self.guard.begin(self.limit.of(self.info.sample_rate.seconds(self.heard)));
     }
 
     /// Work rests.
     pub(super) fn rest(&mut self) {
-        self.watch.stop();
+        self.guard.note_work();
     }
 
     pub(super) fn set_time_limit(&mut self, limit: TimeLimit) {
-        self.watch.limit = limit;
+        self.limit = limit;
     }
 
     /// The time is up, if it is.
@@ -180,7 +196,7 @@ impl Decoder {
         if !self.guard.late() {
             return Ok(());
         }
-        Err(AudioError::TookTooLong { path: self.path.clone(), seconds: self.watch.seconds() })
+        Err(AudioError::TookTooLong { path: self.path.clone(), seconds: self.guard.seconds() })
     }
 
     /// Decodes the next packet that holds samples into `mono`, replacing what it held, and returns the block's
@@ -194,19 +210,42 @@ impl Decoder {
         let block = catch_unwind(AssertUnwindSafe(|| self.try_next_block(mono)))
             .unwrap_or_else(|panic| Err(gave_up(&self.path, panic)));
         let block = match self.guard.take_trouble() {
-            Some(trouble) => Err(troubled(&self.path, trouble, self.watch.seconds())),
+            // A download that was given its full length at once and then cut off: zeros without end after the sound.
+            Some(Trouble::TooMuch) if self.heard > 0 => {
+                self.end();
+                self.info.truncated = true;
+                mono.clear();
+                return self.finish(mono);
+            }
+            Some(trouble) => Err(troubled(&self.path, trouble, self.guard.seconds())),
             None => block,
         };
         if block.is_err() {
-            self.ended = true;
-            self.ahead.clear();
+            self.end();
         }
         block
+    }
+
+    fn end(&mut self) {
+        self.ended = true;
+        self.ahead.clear();
     }
 
     fn try_next_block(&mut self, mono: &mut Vec<f32>) -> Result<Option<SampleRate>, AudioError> {
         while let Some(packet) = self.next_packet()? {
             self.note_gap(&packet);
+            if self.joins_another(&packet) {
+                let (_, _, codec) = open::choose(&self.path, self.format.as_ref())?;
+                self.codec = codec;
+                // The tag at the start spoke of the recording before: what waits of it is sound.
+                self.padding = 0;
+                if !self.tail.is_empty() {
+                    self.ahead.push_front(packet);
+                    *mono = std::mem::take(&mut self.tail);
+                    self.heard += mono.len() as u64;
+                    return Ok(Some(self.rate));
+                }
+            }
             let (rate, channels) = match self.codec.decode(&packet, mono) {
                 Ok(decoded) => decoded,
                 Err(Failure::System(error)) => return Err(unreadable(&self.path, error)),
@@ -238,9 +277,19 @@ impl Decoder {
                 self.info.channels = channels;
             }
             self.heard += mono.len() as u64;
+            self.rate = rate;
             return Ok(Some(rate));
         }
         self.finish(mono)
+    }
+
+    /// Whether an MPEG frame is of another rate, layer or number of channels than the one before it: files put end to
+    /// end. Its decoder takes one kind only.
+    fn joins_another(&mut self, packet: &Packet) -> bool {
+        let kind = self.codec.mpeg_kind(&packet.data);
+        let other = self.mpeg_kind.is_some_and(|before| kind.is_some_and(|kind| kind != before));
+        self.mpeg_kind = kind.or(self.mpeg_kind);
+        other
     }
 
     /// The next packet of the track; `None` at the end of the file, wherever that is.
@@ -288,7 +337,8 @@ impl Decoder {
         self.float_pcm = codec::is_float_pcm(parameters);
         self.track = track.id;
         self.time_base = track.time_base;
-        self.expected = (parameters.codec == CODEC_ID_FLAC).then_some(Timestamp::ZERO);
+        self.numbered = parameters.codec == CODEC_ID_FLAC;
+        self.expected = None;
         self.promised = match (self.promised, track.num_frames) {
             (Some(before), Some(more)) => Some(before.saturating_add(more)),
             _ => None,
@@ -299,14 +349,24 @@ impl Decoder {
     /// Refuses HE-AAC whose configuration does not say so.
     fn refuse_hidden_replication(&mut self) -> Result<(), AudioError> {
         let mut looked_at = VecDeque::new();
-        while looked_at.len() < LOOK_AHEAD
+        // Silence is one short packet, again and again, which may look like anything: only different packets of sound count.
+        let (mut telling, mut hidden, mut bytes) = (HashSet::new(), true, 0);
+        while telling.len() < LOOK_AHEAD
+            && bytes < LOOK_AHEAD_BYTES
             && let Some(packet) = self.next_packet()?
         {
+            bytes += packet.data.len();
+            if packet.data.len() >= SOUND && !telling.contains(&packet.data) {
+                // By chance, one in seventy looks like it.
+                hidden &= aac::ends_in_replication(&packet.data);
+                telling.insert(packet.data.clone());
+            }
             looked_at.push_back(packet);
+            if !hidden {
+                break;
+            }
         }
-        // By chance, one in seventy looks like it.
-        let hidden = looked_at.len() >= LOOK_AHEAD / 2
-            && looked_at.iter().all(|packet| aac::ends_in_replication(&packet.data));
+        hidden &= telling.len() >= LOOK_AHEAD / 2;
         self.ahead = looked_at;
         if hidden { Err(codec::unsupported(&self.path, aac::he())) } else { Ok(()) }
     }
@@ -337,9 +397,12 @@ impl Decoder {
 
     /// Counts frames that the demuxer dropped unsaid, where their numbers tell.
     fn note_gap(&mut self, packet: &Packet) {
-        let Some(expected) = self.expected else { return };
-        let gap = packet.pts.duration_from(expected).filter(|gap| *gap > Duration::ZERO);
-        if let Some(gap) = gap {
+        if !self.numbered {
+            return;
+        }
+        // A recording cut from a longer one keeps its numbers: the first is the beginning.
+        let gap = self.expected.and_then(|expected| packet.pts.duration_from(expected));
+        if let Some(gap) = gap.filter(|gap| *gap > Duration::ZERO) {
             self.pass_over_duration(gap, "frames of it are missing".to_owned());
         }
         self.expected = packet.pts.checked_add(packet.dur);

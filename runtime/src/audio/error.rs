@@ -34,7 +34,7 @@ pub enum AudioError {
     },
     /// The content is of no format that is known here, whatever its name ends with.
     #[error(
-        "{} holds no audio format known here; convert it to FLAC, WAV, MP3, Vorbis or AAC-LC",
+        "{} holds no audio format known here; convert it to FLAC, WAV, MP3, Vorbis, Opus or AAC-LC",
         path.display()
     )]
     UnknownFormat {

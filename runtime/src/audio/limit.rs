@@ -12,9 +12,10 @@ use std::{
 /// How long a file may keep its listener busy before it is given up with
 /// [`AudioError::TookTooLong`](super::AudioError::TookTooLong).
 ///
-/// Only time inside of a reader counts, not the time between two reads. The default, a minute and a tenth of the
-/// length of what was heard, is dozens of times what sound takes to decode, even in a development build; files
-/// that need more were made to need it, or lie on a disk that hardly answers.
+/// Only work inside of a reader counts: not the time between two reads, not waiting for a disk or a share, and of a process
+/// that is stopped and continued no more than two seconds. The default, a minute and a tenth of the length of what was
+/// heard, is dozens of times what sound takes to decode, even in a development build; files that need more were made
+/// to need it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TimeLimit {
     /// What any file may take.
@@ -34,7 +35,7 @@ impl TimeLimit {
     pub const NONE: Self = Self { base: Duration::MAX, per_second: 0.0 };
 
     /// What a file may take of which so many seconds were heard.
-    fn of(&self, heard: f64) -> Duration {
+    pub(super) fn of(&self, heard: f64) -> Duration {
         let more = Duration::try_from_secs_f64(self.per_second * heard).unwrap_or(Duration::ZERO);
         self.base.saturating_add(more)
     }
@@ -51,11 +52,18 @@ pub(super) enum Trouble {
     System(io::Error),
 }
 
-/// What a demuxer may still read and until when. Shared by a decoder and the source beneath its demuxer.
+/// Nanoseconds that count at most between two looks at the clock: what takes longer was a stall, not work.
+const STALL: u64 = 2_000_000_000;
+
+/// What a demuxer may still read and how long it may work. Shared by a decoder and the source beneath its demuxer.
 pub(super) struct Guard {
     born: Instant,
-    /// Nanoseconds after `born` at which the time is up.
-    deadline: AtomicU64,
+    /// Nanoseconds after `born` of the last look at the clock.
+    seen: AtomicU64,
+    /// Nanoseconds of work so far.
+    worked: AtomicU64,
+    /// Nanoseconds of work that are allowed.
+    allowed: AtomicU64,
     /// Bytes that may still be read for the header or packet under way.
     bytes: AtomicU64,
     trouble: Mutex<Option<Trouble>>,
@@ -65,7 +73,9 @@ impl Guard {
     pub(super) fn new() -> Self {
         Self {
             born: Instant::now(),
-            deadline: AtomicU64::new(u64::MAX),
+            seen: AtomicU64::new(0),
+            worked: AtomicU64::new(0),
+            allowed: AtomicU64::new(u64::MAX),
             bytes: AtomicU64::new(0),
             trouble: Mutex::new(None),
         }
@@ -76,10 +86,30 @@ impl Guard {
         self.bytes.store(bytes, Relaxed);
     }
 
+    /// Work begins or goes on after a rest, which does not count; this much of it is allowed in all.
+    pub(super) fn begin(&self, allowed: Duration) {
+        self.allowed.store(nanoseconds(allowed), Relaxed);
+        self.pass_over();
+    }
+
+    /// What passed since the last look at the clock was no work.
+    pub(super) fn pass_over(&self) {
+        self.seen.store(nanoseconds(self.born.elapsed()), Relaxed);
+    }
+
+    /// What passed since the last look at the clock was work.
+    pub(super) fn note_work(&self) {
+        // One thread works at a time, so nothing comes between these.
+        let now = nanoseconds(self.born.elapsed());
+        let passed = now.saturating_sub(self.seen.load(Relaxed)).min(STALL);
+        self.seen.store(now, Relaxed);
+        self.worked.store(self.worked.load(Relaxed).saturating_add(passed), Relaxed);
+    }
+
     /// Whether the time is up.
     pub(super) fn late(&self) -> bool {
-        let deadline = self.deadline.load(Relaxed);
-        deadline < u64::MAX && nanoseconds(self.born.elapsed()) > deadline
+        self.note_work();
+        self.worked.load(Relaxed) > self.allowed.load(Relaxed)
     }
 
     /// Before reading: how many of `wanted` bytes may be read, at least one.
@@ -102,9 +132,9 @@ impl Guard {
         self.bytes.store(self.bytes.load(Relaxed).saturating_sub(bytes as u64), Relaxed);
     }
 
-    /// Seconds since it was made.
+    /// Seconds of work so far.
     pub(super) fn seconds(&self) -> f64 {
-        self.born.elapsed().as_secs_f64()
+        Duration::from_nanos(self.worked.load(Relaxed)).as_secs_f64()
     }
 
     /// Keeps the first trouble.
@@ -114,37 +144,6 @@ impl Guard {
 
     pub(super) fn take_trouble(&self) -> Option<Trouble> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
-
-/// Sums up the time spent inside of a reader, and sets the guard's deadline.
-pub(super) struct Watch {
-    pub(super) limit: TimeLimit,
-    spent: Duration,
-    started: Instant,
-}
-
-impl Watch {
-    pub(super) fn new(limit: TimeLimit) -> Self {
-        Self { limit, spent: Duration::ZERO, started: Instant::now() }
-    }
-
-    /// Work begins; so many seconds were heard before.
-    pub(super) fn start(&mut self, guard: &Guard, heard: f64) {
-        self.started = Instant::now();
-        let left = self.limit.of(heard).saturating_sub(self.spent);
-        let deadline = (self.started - guard.born).saturating_add(left);
-        guard.deadline.store(nanoseconds(deadline), Relaxed);
-    }
-
-    /// Work rests.
-    pub(super) fn stop(&mut self) {
-        self.spent = self.spent.saturating_add(self.started.elapsed());
-    }
-
-    /// Seconds spent, the work under way included.
-    pub(super) fn seconds(&self) -> f64 {
-        self.spent.saturating_add(self.started.elapsed()).as_secs_f64()
     }
 }
 
@@ -165,19 +164,33 @@ mod tests {
     }
 
     #[test]
-    fn time_between_two_reads_does_not_count() {
+    fn work_counts_and_rest_does_not() {
         let guard = Guard::new();
-        let limit = TimeLimit { base: Duration::from_millis(200), per_second: 0.0 };
-        let mut watch = Watch::new(limit);
-        watch.start(&guard, 0.0);
-        watch.stop();
-        std::thread::sleep(Duration::from_millis(300));
-        watch.start(&guard, 0.0);
-        assert!(!guard.late());
-        std::thread::sleep(Duration::from_millis(300));
+        let pause = || std::thread::sleep(Duration::from_millis(300));
+        let allowed = Duration::from_millis(200);
+        guard.begin(allowed);
+        guard.note_work();
+        pause();
+        guard.begin(allowed);
+        assert!(!guard.late(), "a rest between two reads");
+        pause();
+        guard.pass_over();
+        assert!(!guard.late(), "waiting for a disk");
+        pause();
         assert!(guard.late());
         assert!(guard.admit(1).is_err());
         assert!(matches!(guard.take_trouble(), Some(Trouble::TooLong)));
+        assert!((0.3..2.0).contains(&guard.seconds()), "{}", guard.seconds());
+    }
+
+    #[test]
+    fn a_stall_counts_two_seconds_at_most() {
+        let mut guard = Guard::new();
+        guard.begin(Duration::from_secs(60));
+        // As if the process had been stopped for an hour.
+        guard.born -= Duration::from_secs(3600);
+        assert!(!guard.late());
+        assert!((2.0..3.0).contains(&guard.seconds()), "{}", guard.seconds());
     }
 
     #[test]

@@ -63,7 +63,8 @@ impl Opus {
             return Err("its header is too short".to_owned());
         };
         let (decoded, streams, coupled, mapping) = match (family, rest) {
-            // A decoder of one channel gives the mean of two (RFC 6716, 4.3.7), taken before the synthesis: at 2/3 of the cost.
+            // A decoder of one channel gives the mean of two, taken before the synthesis, at 2/3 of the cost; only
+            // bands of inverted phase, which a mean would cancel, it keeps.
             (0, _) if (1..=2).contains(&channels) => (1, 1, 0, &[0][..]),
             (1, [streams, coupled, mapping @ ..]) if channels <= 8 => {
                 (channels, *streams, *coupled, mapping)

@@ -147,6 +147,8 @@ impl Source {
                 read => break read?,
             }
         };
+        // `admit` has counted the work up to here; this was waiting.
+        self.guard.pass_over();
         for (start, patch) in &self.patches {
             for (place, &byte) in (*start..).zip(patch) {
                 let index =

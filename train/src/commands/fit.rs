@@ -161,7 +161,8 @@ pub fn run(args: FitArgs) -> anyhow::Result<()> {
     };
     match fit(&run, &task, start, device, &stop) {
         Ok(outcome) => super::print(|out| {
-            writeln!(out, "{} epochs; best after epoch {}", outcome.epochs, outcome.best_epoch)?;
+            let s = if outcome.epochs == 1 { "" } else { "s" };
+            writeln!(out, "{} epoch{s}; best after epoch {}", outcome.epochs, outcome.best_epoch)?;
             if let Some(scores) = &outcome.best {
                 let best = run.join("best");
                 writeln!(out, "test part of {} with {}:", args.split, best.display())?;

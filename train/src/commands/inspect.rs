@@ -30,6 +30,9 @@ const PAPERS_CLASSES: usize = 222;
 /// Runs `inspect`.
 pub fn run(args: InspectArgs) -> anyhow::Result<()> {
     let folder = Path::new(&args.network);
+    if folder.extension().is_some_and(|ending| ending == "onnx") {
+        anyhow::bail!("{}: `leitmotif-export inspect` reads .onnx files", folder.display());
+    }
     let mut heading = None;
     // A preset's name wins over a folder that is called the same.
     let is_checkpoint = Network::preset(&args.network).is_err() && is_checkpoint(folder);

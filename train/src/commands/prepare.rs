@@ -184,6 +184,9 @@ fn print(report: &Report, how: &How) -> anyhow::Result<()> {
         }
         write!(out, "{report}")?;
         writeln!(out, "every file left out and why: {}", how.out.join("left-out.csv").display())?;
+        if report.decoded_seconds == 0.0 {
+            return writeln!(out, "nothing was left to decode; data set: {}", how.out.display());
+        }
         writeln!(
             out,
             "{:.1} hours decoded in {:.0} s, {:.0} times as fast as they play; data set: {}",

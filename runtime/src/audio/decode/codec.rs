@@ -85,6 +85,18 @@ impl Codec {
         }
     }
 
+    /// Of an MPEG frame, what its decoder must know from the first one on: version and layer, rate, mono or not.
+    pub(super) fn mpeg_kind(&self, frame: &[u8]) -> Option<[u8; 3]> {
+        match (self, frame) {
+            (Codec::Symphonia(decoder), &[_, version, rate, mode, ..])
+                if is_mpeg(decoder.codec_params().codec) =>
+            {
+                Some([version & 0x1e, rate & 0x0c, u8::from(mode >> 6 == 3)])
+            }
+            _ => None,
+        }
+    }
+
     /// Drops nothing at the start that the codec's own header asks to drop: the container does.
     pub(super) fn keep_start(&mut self) {
         match self {

@@ -37,14 +37,14 @@ struct Running {
     /// auto, cpu, cuda or cuda:N
     #[arg(long, default_value = "auto")]
     device: Device,
-    /// CPU threads; 0 lets ONNX Runtime choose
-    #[arg(long, default_value_t = 0)]
-    threads: usize,
+    /// CPU threads, at most 1024; 0 lets ONNX Runtime choose
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=SessionOptions::MOST_THREADS as i64))]
+    threads: u16,
 }
 
 impl Running {
     fn options(&self) -> SessionOptions {
-        SessionOptions::on(self.device).with_threads(self.threads)
+        SessionOptions::on(self.device).with_threads(usize::from(self.threads))
     }
 }
 
@@ -68,7 +68,11 @@ fn main() -> ExitCode {
         // Who reads has read enough, as in `leitmotif recognize … | head -1`.
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            complain(&format!("{error:#}"));
+            // Our own errors tell their cause themselves.
+            match error.downcast_ref::<leitmotif::Error>() {
+                Some(own) => complain(&own.to_string()),
+                None => complain(&format!("{error:#}")),
+            }
             ExitCode::FAILURE
         }
     }

@@ -155,8 +155,14 @@ impl Recognize {
         if let Some(audio) = &answer.audio
             && (audio.truncated || audio.skipped_packets > 0)
         {
-            let cut = if audio.truncated { ", and it ends too early" } else { "" };
-            writeln!(out, "  damaged: {} packets passed over{cut}", audio.skipped_packets)?;
+            let lost = (audio.skipped_packets > 0)
+                .then(|| format!("{} packets passed over", audio.skipped_packets));
+            let cut = audio.truncated.then(|| "it ends too early".to_owned());
+            let said: Vec<String> = lost.into_iter().chain(cut).collect();
+            writeln!(out, "  damaged: {}", said.join(", and "))?;
+        }
+        if answer.is_silent() {
+            writeln!(out, "  silent: there is nothing to recognise, whatever the network says")?;
         }
         for (rank, score) in answer.artists.iter().enumerate() {
             let percent = 100.0 * score.probability;
