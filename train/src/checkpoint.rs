@@ -38,11 +38,11 @@ impl Checkpoint {
     /// A file that is missing or unreadable, and all missing, surplus, misshapen and non-finite weights at once.
     pub fn read(folder: &Path) -> Result<Self, TrainError> {
         for _ in 0..10 {
-            let checkpoint = Self::read_once(folder);
-            // Replaced meanwhile by a run's next epoch, of which a part may have been read.
-            let same = |c: &Self| read_record(folder).is_ok_and(|record| record == c.record);
-            if checkpoint.as_ref().is_ok_and(same) {
-                return checkpoint;
+            let before = read_record(folder)?;
+            let read = Self::read_once(folder);
+            // Otherwise a run's next epoch has replaced it meanwhile, and a part of that may have been read.
+            if read_record(folder).is_ok_and(|after| after == before) {
+                return read;
             }
         }
         Self::read_once(folder)
