@@ -127,6 +127,7 @@ fn lossless_codecs_are_heard_as_ffmpeg_hears_them() {
     check(&case("s16.ogg", &["-c:a", "flac", "-sample_fmt", "s16"], "flac"));
     check(&case("u8.wav", &["-c:a", "pcm_u8"], "pcm_u8"));
     check(&case("s16.wav", &["-c:a", "pcm_s16le"], "pcm_s16le"));
+    check(&case("rf64.wav", &["-c:a", "pcm_s16le", "-rf64", "always"], "pcm_s16le"));
     check(&case("s24.wav", &["-c:a", "pcm_s24le"], "pcm_s24le"));
     check(&case("s32.wav", &["-c:a", "pcm_s32le"], "pcm_s32le"));
     check(&case("f32.wav", &["-c:a", "pcm_f32le"], "pcm_f32le"));

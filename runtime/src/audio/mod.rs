@@ -11,7 +11,7 @@
 //!
 //! # What is heard
 //!
-//! - **Formats**: MP3 and its older layers, Vorbis in mono and stereo, FLAC (native and Ogg), WAV and AIFF (integer and float PCM),
+//! - **Formats**: MP3 and its older layers, Vorbis in mono and stereo, FLAC (native and Ogg), WAV (RF64 too) and AIFF (integer and float PCM),
 //!   AAC-LC in mono and stereo in MP4 and ADTS, ALAC in MP4; Opus in Ogg and MP4 with the feature `opus`. The content
 //!   decides, never the file name's extension. HE-AAC is refused by name, also where a file hides it behind AAC-LC.
 //! - **Stream**: the container's default audio track, else the first that can be decoded. Cover art, video and text are
@@ -28,7 +28,8 @@
 //! # What a file can cost
 //!
 //! Any bytes may be given: the answer is sound or an [`AudioError`], never a panic. A panic of a decoder is caught, though
-//! the program's panic hook hears of it first. A reader holds less than 64 MiB whatever the file's length: tags and pictures
+//! the program's panic hook hears of it first. A reader holds less than 64 MiB whatever the file's length, a fragmented MP4
+//! 2.5 MiB more for each hour (symphonia keeps a row for every fragment): tags and pictures
 //! of MP3, FLAC and MP4 are passed over unread, and what else a header or a packet may take to read is bounded by 24 MiB
 //! ([`AudioError::TooLarge`]). The time is bounded too: [`TimeLimit`].
 
@@ -45,6 +46,7 @@ mod resample;
 mod segments;
 mod source;
 mod vorbis;
+mod wave;
 
 pub use error::AudioError;
 pub use files::MusicFiles;

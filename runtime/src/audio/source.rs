@@ -3,7 +3,7 @@
 //! The demuxer would load every tag and picture into memory, whatever its size, and only to drop it. So they are
 //! passed over by their stated sizes before it sees the file: ID3v2 tags at the start; ID3v1 and APE tags at the end
 //! of MP3, AAC and FLAC files; all of FLAC's metadata but its stream information; and the `udta` and `meta` boxes of
-//! MP4. What is left passes the [`Guard`], which bounds every header and every packet.
+//! MP4. RF64 is shown as WAV. What is left passes the [`Guard`], which bounds every header and every packet.
 
 use std::{
     io::{self, Read, Seek, SeekFrom},
@@ -13,6 +13,7 @@ use std::{
 use super::{
     limit::{Guard, Trouble},
     mp4::{self, Edit},
+    wave,
 };
 
 /// Anything that holds a file's bytes.
@@ -90,6 +91,11 @@ impl Source {
         {
             patches = outline.patches;
             edits = outline.edits;
+        } else if (lead.starts_with(b"RF64") || lead.starts_with(b"BW64"))
+            && let Some(outline) = wave::outline(&mut stream, start, end)?
+        {
+            patches = outline.patches;
+            end = outline.end;
         }
         stream.seek(SeekFrom::Start(start))?;
         let lead = lead.first_chunk().copied().unwrap_or_default();
@@ -268,7 +274,10 @@ fn flac_frames(
 }
 
 /// `N` bytes at a place; `None` where the stream ends before.
-fn bytes_at<const N: usize>(stream: &mut Box<dyn Stream>, at: u64) -> io::Result<Option<[u8; N]>> {
+pub(super) fn bytes_at<const N: usize>(
+    stream: &mut Box<dyn Stream>,
+    at: u64,
+) -> io::Result<Option<[u8; N]>> {
     stream.seek(SeekFrom::Start(at))?;
     let mut bytes = [0; N];
     match stream.read_exact(&mut bytes) {
