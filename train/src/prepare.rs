@@ -3,7 +3,8 @@
 //! Songs are decoded on many threads and stored in the order of artist and name, so the same music makes the same bytes. A song becomes
 //! back-to-back clips from its start; what remains after the last whole clip is dropped. Rules that need the sound are applied here, in this
 //! order: unreadable, too long, samples that are not numbers, shorter than one clip, silence, duplicate audio, artist is full, artist with
-//! too few songs.
+//! too few songs. Where the clips of a song are files of their own (MagnaTagATune), each is cut or padded to one length, and left out only if
+//! it is unreadable or lacks more than a tenth.
 
 mod decode;
 mod journal;
@@ -111,6 +112,19 @@ pub enum PrepareError {
         /// What it must be.
         must: String,
     },
+    /// The data set would not fit.
+    #[error(
+        "the data set takes {:.1} GB more and the disk of {} has {:.1} GB left; make room, or choose another disk with --out",
+        *needed as f64 / 1e9, path.display(), *left as f64 / 1e9
+    )]
+    DiskTooSmall {
+        /// The output folder.
+        path: PathBuf,
+        /// Bytes still to be written, at least.
+        needed: u64,
+        /// Bytes left.
+        left: u64,
+    },
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -130,6 +144,11 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The songs to decode, in the order in which they are stored.
+    pub fn tracks(&self) -> &[Track] {
+        &self.tracks
+    }
+
     /// Songs to decode.
     pub fn songs(&self) -> usize {
         self.tracks.len()
@@ -148,7 +167,29 @@ impl Plan {
 
     /// About how many bytes the data set will take, songs of unknown length left aside.
     pub fn bytes(&self) -> u64 {
-        (self.hours().0 * 3600.0 * f64::from(SampleRate::NETWORK.0)) as u64 * 2
+        let samples = |track: &Track| match track.clips.len() {
+            0 => (track.seconds.unwrap_or(0.0) * f64::from(SampleRate::NETWORK.0)) as u64,
+            clips => (clips * self.options.clip_samples) as u64,
+        };
+        2 * self.tracks.iter().map(samples).sum::<u64>()
+    }
+}
+
+/// Refuses a disk that the plan does not fit on, as far as the lengths of its songs are known; what an earlier run wrote is there already.
+///
+/// # Errors
+/// [`PrepareError::DiskTooSmall`]. A system that tells nothing of its disk is believed to have room.
+pub fn check_room(plan: &Plan, out: &Path) -> Result<(), PrepareError> {
+    let shards = std::fs::read_dir(out.join("shards")).into_iter().flatten().flatten();
+    let written: u64 = shards.filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum();
+    let needed = plan.bytes().saturating_sub(written);
+    let is_there =
+        out.ancestors().find(|folder| folder.exists()).filter(|folder| *folder != Path::new(""));
+    match fs4::available_space(is_there.unwrap_or(Path::new("."))) {
+        Ok(left) if left < needed => {
+            Err(PrepareError::DiskTooSmall { path: out.to_owned(), needed, left })
+        }
+        _ => Ok(()),
     }
 }
 
@@ -324,10 +365,11 @@ impl Plan {
         add(&format!("{clip_samples} {min_songs} {max_minutes_per_artist:?}"));
         for track in &self.tracks {
             // A track's id tells the file and the excerpt.
-            let Track { id, artist, album, title, song_group, genres, .. } = track;
+            let Track { id, artist, album, title, song_group, genres, clips, .. } = track;
             [id, artist, album, title, song_group]
                 .into_iter()
                 .chain(genres)
+                .chain(clips.iter().map(|clip| &clip.id))
                 .for_each(|text| add(text));
         }
         hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()

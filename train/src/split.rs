@@ -1,4 +1,4 @@
-//! Which clips teach, which guide, which judge: splits by clip, by song and by album.
+//! Which clips teach, which guide, which judge: splits by clip, by recording, by song and by album.
 //!
 //! A split is stratified: of every artist about the asked share of clips is tested, and at least one group of clips on each side. What is a group
 //! is the protocol's to say, and a group never lies on two sides. Validation is cut from what testing leaves, under the same rule. The groups
@@ -24,6 +24,8 @@ use crate::sources::normalised;
 pub enum Protocol {
     /// A clip: songs lie on both sides, as in the first of the paper's splits. Its scores flatter.
     Clip,
+    /// A recording: its clips stay together, and another of the same song may lie on the other side, as in the second of the paper's splits.
+    Recording,
     /// A song with all its variants.
     Song,
     /// An album, together with those that share songs with it. Only artists with two or more take part.
@@ -34,6 +36,7 @@ impl fmt::Display for Protocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Protocol::Clip => "clip",
+            Protocol::Recording => "recording",
             Protocol::Song => "song",
             Protocol::Album => "album",
         })
@@ -140,7 +143,7 @@ fn list(artists: &[(String, usize)]) -> String {
         .join(", ")
 }
 
-/// What is kept together: a clip, a song group or an artist's album.
+/// What is kept together: a clip, a recording, a song group or an artist's album.
 type Group<'a> = (&'a str, &'a str);
 
 /// Splits `clips`.
@@ -224,6 +227,7 @@ fn group<'a>(
 ) -> Option<Group<'a>> {
     match protocol {
         Protocol::Clip => Some(("", &clip.clip)),
+        Protocol::Recording => Some(("", &clip.song)),
         Protocol::Song => Some(("", &clip.song_group)),
         Protocol::Album => united.get(&album(clip)?).copied(),
     }

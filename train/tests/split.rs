@@ -8,7 +8,7 @@ use leitmotif::store::{ClipRow, Part};
 use leitmotif_train::random::Random;
 use leitmotif_train::split::{LeakReport, Protocol, Split, SplitError, SplitRequest, split};
 
-const ALL: [Protocol; 3] = [Protocol::Clip, Protocol::Song, Protocol::Album];
+const ALL: [Protocol; 4] = [Protocol::Clip, Protocol::Recording, Protocol::Song, Protocol::Album];
 
 fn request(protocol: Protocol, seed: u64) -> SplitRequest {
     SplitRequest { protocol, seed, test: 0.2, validation: 0.1 }
@@ -55,6 +55,7 @@ fn library(seed: u64) -> Vec<ClipRow> {
 fn key(clip: &ClipRow, protocol: Protocol) -> String {
     match protocol {
         Protocol::Clip => clip.clip.clone(),
+        Protocol::Recording => clip.song.clone(),
         Protocol::Song => clip.song_group.clone(),
         Protocol::Album => format!("{}/{}", clip.artist, clip.album),
     }

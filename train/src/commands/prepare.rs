@@ -1,7 +1,9 @@
 //! `leitmotif-train prepare`: music to data set.
 
+mod mtat;
+
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -37,6 +39,11 @@ enum Source {
         file: PathBuf,
         #[command(flatten)]
         how: How,
+    },
+    /// MagnaTagATune: the clips of its folders `0` to `f`; what it holds is read from their names or from its own list
+    Mtat {
+        #[command(flatten)]
+        mtat: mtat::MtatArgs,
     },
     /// Real recordings under free licences from Debian packages (fetched with apt-get, without installing them or being root)
     GameMusic {
@@ -84,6 +91,7 @@ pub fn run(args: PrepareArgs) -> anyhow::Result<()> {
         Source::Manifest { file, how } => {
             (reading_tags(|tell| manifest::find(&file, tell, &stopped)), how)
         }
+        Source::Mtat { mtat } => return mtat::run(mtat, &stopped),
         Source::GameMusic { set, cache, how } => (fetch(set, cache, &stopped), how),
     };
     match found {
@@ -148,6 +156,7 @@ fn decode(found: Found, how: &How, stopped: &(dyn Fn() -> bool + Sync)) -> anyho
         say!("{spelling}");
     }
     let plan = prepare::plan(found, &how.out, &options)?;
+    prepare::check_room(&plan, &how.out)?;
     let (hours, unknown) = plan.hours();
     let unknown = if unknown > 0 {
         format!(", {unknown} songs of unknown length not counted")
@@ -161,31 +170,41 @@ fn decode(found: Found, how: &How, stopped: &(dyn Fn() -> bool + Sync)) -> anyho
         plan.bytes() as f64 / 1e9,
         how.out.display()
     );
+    store(&plan, &how.out, how.json, stopped)
+}
+
+/// Decodes and stores what is planned, and prints what it made.
+fn store(
+    plan: &prepare::Plan,
+    out: &Path,
+    json: bool,
+    stopped: &(dyn Fn() -> bool + Sync),
+) -> anyhow::Result<()> {
     let line = Line::songs(plan.songs());
-    let report = prepare::prepare(&plan, &how.out, &mut |progress| line.song(&progress), stopped);
+    let report = prepare::prepare(plan, out, &mut |progress| line.song(&progress), stopped);
     line.bar.finish_and_clear();
     let report = report?;
-    print(&report, how)?;
+    print(&report, out, json)?;
     if !report.finished {
         say!(
             "stopped; what is done is kept in {}, and the same command goes on from there",
-            how.out.display()
+            out.display()
         );
         return Err(TrainError::Interrupted.into());
     }
     Ok(())
 }
 
-fn print(report: &Report, how: &How) -> anyhow::Result<()> {
+fn print(report: &Report, folder: &Path, as_json: bool) -> anyhow::Result<()> {
     let json = serde_json::to_string_pretty(report)?;
     super::print(|out| {
-        if how.json {
+        if as_json {
             return writeln!(out, "{json}");
         }
         write!(out, "{report}")?;
-        writeln!(out, "every file left out and why: {}", how.out.join("left-out.csv").display())?;
+        writeln!(out, "every file left out and why: {}", folder.join("left-out.csv").display())?;
         if report.decoded_seconds == 0.0 {
-            return writeln!(out, "nothing was left to decode; data set: {}", how.out.display());
+            return writeln!(out, "nothing was left to decode; data set: {}", folder.display());
         }
         writeln!(
             out,
@@ -193,7 +212,7 @@ fn print(report: &Report, how: &How) -> anyhow::Result<()> {
             report.decoded_seconds / 3600.0,
             report.wall_seconds,
             report.decoded_seconds / report.wall_seconds.max(1e-3),
-            how.out.display()
+            folder.display()
         )
     })
 }

@@ -33,6 +33,9 @@ pub(super) struct Kept {
     pub(super) dropped: usize,
     /// Whether packets were damaged or the file ends early.
     pub(super) damaged: bool,
+    /// Of a song whose clips are files, those that could not be used, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) without: Vec<(String, Reason)>,
 }
 
 const VERSION: u32 = 1;
@@ -126,7 +129,13 @@ mod tests {
     fn a_line_cut_off_by_a_crash_is_dropped_and_the_rest_kept() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("prepare.journal");
-        let kept = Decision::Kept(Kept { hash: "ab".into(), clips: 3, dropped: 7, damaged: false });
+        let kept = Decision::Kept(Kept {
+            hash: "ab".into(),
+            clips: 3,
+            dropped: 7,
+            damaged: false,
+            without: Vec::new(),
+        });
         let mut journal = Journal::open(&path, "s").unwrap();
         journal.note("a \"quoted\", 🎸\n.ogg", kept.clone()).unwrap();
         journal.note("b.ogg", Decision::LeftOut(Reason::Silent)).unwrap();

@@ -25,6 +25,8 @@ pub enum Reason {
         /// The name found.
         artist: String,
     },
+    /// The file has no bytes in any copy of its data set.
+    KnownEmpty,
     /// The album is a compilation of several artists.
     Compilation {
         /// The album.
@@ -105,6 +107,7 @@ impl Reason {
         match self {
             Reason::NoArtist => "no-artist",
             Reason::PseudoArtist { .. } => "pseudo-artist",
+            Reason::KnownEmpty => "known-empty",
             Reason::Compilation { .. } => "compilation",
             Reason::FewSongs { .. } => "few-songs",
             Reason::ArtistIsFull { .. } => "artist-is-full",
@@ -126,6 +129,7 @@ impl Reason {
         match self {
             Reason::NoArtist => "no artist in tags or folders",
             Reason::PseudoArtist { .. } => "various or unknown artists",
+            Reason::KnownEmpty => "empty in every copy of the data set",
             Reason::Compilation { .. } => "compilations of several artists",
             Reason::FewSongs { .. } => "artist with too few songs",
             Reason::ArtistIsFull { .. } => "beyond the minutes asked for per artist",
@@ -150,6 +154,7 @@ impl fmt::Display for Reason {
                 write!(f, "no artist in its tags, and it lies in no ARTIST/ALBUM/TITLE folders")
             }
             Reason::PseudoArtist { artist } => write!(f, "`{artist}` is no artist"),
+            Reason::KnownEmpty => write!(f, "the file has no bytes in any copy of the data set"),
             Reason::Compilation { album } => write!(f, "`{album}` is a compilation"),
             Reason::FewSongs { artist, songs, needed } => {
                 write!(f, "`{artist}` has {songs} usable songs, {needed} are needed (--min-songs)")

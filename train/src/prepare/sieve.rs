@@ -6,11 +6,12 @@
 use std::collections::{HashMap, HashSet};
 
 use leitmotif::store::{ClipRow, DatasetWriter};
+use leitmotif_models::SampleRate;
 
 use super::decode::Song;
 use super::journal::{Decision, Journal, Kept};
 use super::{LeftOut, Options, PrepareError, Reason};
-use crate::sources::Track;
+use crate::sources::{ClipFile, Track};
 
 /// Decides about songs and stores those that stay.
 pub(super) struct Sieve<'a> {
@@ -99,6 +100,7 @@ impl<'a> Sieve<'a> {
             Some(Decision::Kept(kept)) => {
                 self.artist.groups.insert(&track.song_group);
                 self.clips += kept.clips;
+                self.left_out.extend(without(&kept));
                 self.kept.push((track, kept));
             }
             Some(Decision::LeftOut(reason)) => {
@@ -125,7 +127,15 @@ impl<'a> Sieve<'a> {
     /// Decides about a decoded song.
     pub(super) fn song(&mut self, track: &'a Track, song: Song) -> Result<(), PrepareError> {
         self.turn_to(track);
-        if let Some(of) = self.by_sound.get(&song.hash) {
+        if song.clips.is_empty() {
+            // Every one of its clip files. As what cannot be read, this is not noted.
+            self.left_out.extend(song.without);
+            return Ok(());
+        }
+        // Clip files were chosen by who published them: all of them count, as they did for others.
+        if track.clips.is_empty()
+            && let Some(of) = self.by_sound.get(&song.hash)
+        {
             let of = (*of).to_owned();
             return self.leave_out(track, Reason::Duplicate { of });
         }
@@ -191,7 +201,7 @@ impl<'a> Sieve<'a> {
         let clips = song.clips.len() / length;
         // A run that was killed between storing and noting has stored it already.
         if !self.writer.has(&track.id) {
-            let rows: Vec<ClipRow> = (0..clips).map(|clip| row(track, clip, length)).collect();
+            let rows = rows(track, clips, length, &song.without);
             // The store quantises again, to the same numbers.
             let audio: Vec<f32> = song.clips.iter().map(|x| f32::from(*x) / 32_768.0).collect();
             self.writer.append_song(&rows, &audio)?;
@@ -199,9 +209,11 @@ impl<'a> Sieve<'a> {
         let kept = Kept {
             hash: song.hash,
             clips,
-            dropped: song.samples - song.clips.len(),
+            dropped: song.samples.saturating_sub(song.clips.len()),
             damaged: song.damaged,
+            without: song.without.into_iter().map(|file| (file.path, file.reason)).collect(),
         };
+        self.left_out.extend(without(&kept));
         self.note(track, Decision::Kept(kept.clone()))?;
         self.kept.push((track, kept));
         Ok(())
@@ -212,20 +224,40 @@ impl<'a> Sieve<'a> {
     }
 }
 
-/// The row of a song's clip, from 0; where it lies in the store is the store's to say.
-fn row(track: &Track, clip: usize, length: usize) -> ClipRow {
-    ClipRow {
-        clip: format!("{}#{clip}", track.id),
+/// The clip files that a song is kept without.
+fn without(kept: &Kept) -> impl Iterator<Item = LeftOut> {
+    let left_out =
+        |(path, reason): &(String, Reason)| LeftOut { path: path.clone(), reason: reason.clone() };
+    kept.without.iter().map(left_out)
+}
+
+/// The rows of a song's clips; where they lie in the store is the store's to say.
+fn rows(track: &Track, clips: usize, length: usize, without: &[LeftOut]) -> Vec<ClipRow> {
+    let row = |clip: String, source: &str, start: u64| ClipRow {
+        clip,
         song: track.id.clone(),
         artist: track.artist.clone(),
         album: track.album.clone(),
         title: track.title.clone(),
         song_group: track.song_group.clone(),
         genre: track.genres.join(";"),
-        start: (clip * length) as u64,
+        start,
         samples: length as u64,
         shard: 0,
         offset: 0,
-        source: track.id.clone(),
+        source: source.to_owned(),
+    };
+    if track.clips.is_empty() {
+        let name = |clip: usize| format!("{}#{clip}", track.id);
+        return (0..clips).map(|clip| row(name(clip), &track.id, (clip * length) as u64)).collect();
     }
+    let is_kept = |file: &&ClipFile| !without.iter().any(|other| other.path == file.id);
+    let start =
+        |file: &ClipFile| (file.start_seconds * f64::from(SampleRate::NETWORK.0)).round() as u64;
+    track
+        .clips
+        .iter()
+        .filter(is_kept)
+        .map(|file| row(file.id.clone(), &file.id, start(file)))
+        .collect()
 }

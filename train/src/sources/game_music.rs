@@ -216,6 +216,7 @@ fn track(folder: &Path, entry: &Entry) -> Track {
         genres: Vec::new(),
         excerpt: Excerpt::default(),
         seconds: Some(entry.duration_s),
+        clips: Vec::new(),
     }
 }
 

@@ -30,6 +30,18 @@ pub struct Problem {
     pub what: String,
 }
 
+impl Problem {
+    /// Of a line as a whole.
+    pub(super) fn whole(line: u64, what: String) -> Self {
+        Problem { line, column: None, what }
+    }
+
+    /// Of one column.
+    pub(super) fn at(line: u64, column: &str, what: String) -> Self {
+        Problem { line, column: Some(column.to_owned()), what }
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.column {
@@ -99,6 +111,7 @@ pub fn find(
             genres,
             excerpt: row.excerpt,
             seconds,
+            clips: Vec::new(),
         });
     }
     Ok(Found {
@@ -143,7 +156,8 @@ fn parse(bytes: &[u8]) -> Result<Vec<Row>, Vec<Problem>> {
     // Spreadsheets write a byte-order mark before the first column's name.
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(bytes);
-    let header = reader.byte_headers().map_err(|error| vec![whole(1, error.to_string())])?.clone();
+    let header =
+        reader.byte_headers().map_err(|error| vec![Problem::whole(1, error.to_string())])?.clone();
     let columns = columns(&header)?;
     let mut rows = Vec::new();
     let mut problems = Vec::new();
@@ -153,7 +167,7 @@ fn parse(bytes: &[u8]) -> Result<Vec<Row>, Vec<Problem>> {
         let record = match record {
             Ok(record) => record,
             Err(error) => {
-                problems.push(whole(
+                problems.push(Problem::whole(
                     error.position().map_or(0, csv::Position::line),
                     error.to_string(),
                 ));
@@ -162,7 +176,7 @@ fn parse(bytes: &[u8]) -> Result<Vec<Row>, Vec<Problem>> {
         };
         let line = record.position().map_or(0, csv::Position::line);
         if record.len() != header.len() {
-            problems.push(whole(
+            problems.push(Problem::whole(
                 line,
                 format!(
                     "{} fields where the header has {}; quote fields that hold commas",
@@ -176,7 +190,7 @@ fn parse(bytes: &[u8]) -> Result<Vec<Row>, Vec<Problem>> {
             Err(found) => problems.extend(found),
             Ok(row) => {
                 if let Some(first) = seen.insert(simplified(&row.id()), line) {
-                    problems.push(at(
+                    problems.push(Problem::at(
                         line,
                         "path",
                         format!("`{}` is already on line {first}", row.path),
@@ -192,7 +206,7 @@ fn parse(bytes: &[u8]) -> Result<Vec<Row>, Vec<Problem>> {
     problems.extend(stretches.into_iter().flat_map(|(path, of_file)| overlaps(&path, of_file)));
     problems.sort_by_key(|problem| problem.line);
     if problems.is_empty() && rows.is_empty() {
-        problems.push(whole(1, "the manifest names no song".to_owned()));
+        problems.push(Problem::whole(1, "the manifest names no song".to_owned()));
     }
     if problems.is_empty() { Ok(rows) } else { Err(problems) }
 }
@@ -209,7 +223,7 @@ fn overlaps(path: &Path, mut stretches: Vec<(Excerpt, u64)>) -> Vec<Problem> {
             Some((before, other)) if excerpt.start_seconds < end(&before) => {
                 let (first, later) = (line.min(other), line.max(other));
                 let what = format!("shares a stretch of `{}` with line {first}", path.display());
-                problems.push(at(later, "start_seconds", what));
+                problems.push(Problem::at(later, "start_seconds", what));
                 if end(&excerpt) > end(&before) {
                     longest = Some((excerpt, line));
                 }
@@ -227,20 +241,20 @@ fn columns(header: &csv::ByteRecord) -> Result<Vec<&'static str>, Vec<Problem>> 
     for name in header {
         let shown = String::from_utf8_lossy(name).trim().to_owned();
         match COLUMNS.iter().find(|known| **known == shown) {
-            None => problems.push(at(
+            None => problems.push(Problem::at(
                 1,
                 &shown,
                 format!("unknown column; known are {}", COLUMNS.join(", ")),
             )),
             Some(known) if columns.contains(known) => {
-                problems.push(at(1, known, "the column is there twice".to_owned()))
+                problems.push(Problem::at(1, known, "the column is there twice".to_owned()))
             }
             Some(known) => columns.push(*known),
         }
     }
     for needed in ["path", "artist"] {
         if !columns.contains(&needed) {
-            problems.push(at(1, needed, "the column is missing".to_owned()));
+            problems.push(Problem::at(1, needed, "the column is missing".to_owned()));
         }
     }
     if problems.is_empty() { Ok(columns) } else { Err(problems) }
@@ -253,18 +267,22 @@ fn row(record: &csv::ByteRecord, columns: &[&'static str], line: u64) -> Result<
     let mut problems = Vec::new();
     for (value, column) in record.iter().zip(columns) {
         let Ok(value) = std::str::from_utf8(value) else {
-            problems.push(at(line, column, "not UTF-8; save the manifest as UTF-8".to_owned()));
+            problems.push(Problem::at(
+                line,
+                column,
+                "not UTF-8; save the manifest as UTF-8".to_owned(),
+            ));
             continue;
         };
         let value = value.trim();
         if value.contains(char::is_control) {
-            problems.push(at(
+            problems.push(Problem::at(
                 line,
                 column,
                 "holds a line break or another control character".to_owned(),
             ));
         } else if value.is_empty() && ["path", "artist"].contains(column) {
-            problems.push(at(line, column, "is empty".to_owned()));
+            problems.push(Problem::at(line, column, "is empty".to_owned()));
         }
         let number = match *column {
             "start_seconds" => Some(&mut start),
@@ -274,7 +292,7 @@ fn row(record: &csv::ByteRecord, columns: &[&'static str], line: u64) -> Result<
         if let Some(number) = number {
             match seconds(value) {
                 Ok(seconds) => *number = seconds,
-                Err(what) => problems.push(at(line, column, what)),
+                Err(what) => problems.push(Problem::at(line, column, what)),
             }
             continue;
         }
@@ -290,7 +308,7 @@ fn row(record: &csv::ByteRecord, columns: &[&'static str], line: u64) -> Result<
     }
     row.excerpt = Excerpt { start_seconds: start.unwrap_or(0.0), end_seconds: end };
     if end.is_some_and(|end| end <= row.excerpt.start_seconds) {
-        problems.push(at(line, "end_seconds", "must lie after start_seconds".to_owned()));
+        problems.push(Problem::at(line, "end_seconds", "must lie after start_seconds".to_owned()));
     }
     if problems.is_empty() { Ok(row) } else { Err(problems) }
 }
@@ -313,14 +331,6 @@ fn simplified(path: &str) -> PathBuf {
 
 fn stem(path: &str) -> String {
     Path::new(path).file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
-}
-
-fn whole(line: u64, what: String) -> Problem {
-    Problem { line, column: None, what }
-}
-
-fn at(line: u64, column: &str, what: String) -> Problem {
-    Problem { line, column: Some(column.to_owned()), what }
 }
 
 #[cfg(test)]

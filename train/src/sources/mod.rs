@@ -1,9 +1,10 @@
-//! Where music comes from: a tagged folder, a manifest, or open game music.
+//! Where music comes from: a tagged folder, a manifest, MagnaTagATune, or open game music.
 //!
 //! Each source names [`Track`]s and lists what it leaves out; decoding and the rules that need the sound are `prepare`'s.
 
 pub mod debian;
 pub mod game_music;
+pub mod magnatagatune;
 pub mod manifest;
 mod names;
 pub mod tagged;
@@ -21,7 +22,7 @@ use crate::prepare::LeftOut;
 pub struct Track {
     /// Name of the song in the data set: the file's path below the source's root, `/` between folders. Unique.
     pub id: String,
-    /// File to decode.
+    /// File to decode; empty where the song lies in `clips`.
     pub path: PathBuf,
     /// Who made the recording: the class.
     pub artist: String,
@@ -37,6 +38,19 @@ pub struct Track {
     pub excerpt: Excerpt,
     /// Playing time in seconds where something claims it; only for estimates.
     pub seconds: Option<f64>,
+    /// The files of the song's clips in the order of their time, where each is one of its own.
+    pub clips: Vec<ClipFile>,
+}
+
+/// A file that is one clip of a song.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ClipFile {
+    /// The clip's name in the data set. Unique.
+    pub id: String,
+    /// File to decode.
+    pub path: PathBuf,
+    /// Where it begins in the song.
+    pub start_seconds: f64,
 }
 
 /// A stretch of a file; by default all of it.
@@ -160,6 +174,23 @@ pub enum SourceError {
     BrokenList {
         /// What is wrong.
         reason: String,
+    },
+    /// The folder of MagnaTagATune holds no clips, only their archive.
+    #[error(
+        "{} is still packed: join and unpack it there (cat mp3.zip.0* > mp3.zip && unzip mp3.zip), then try again; found {}",
+        path.display(), archive.display()
+    )]
+    StillPacked {
+        /// The folder.
+        path: PathBuf,
+        /// A piece of the archive.
+        archive: PathBuf,
+    },
+    /// The folder of MagnaTagATune holds no clips.
+    #[error("{} holds no clips of MagnaTagATune: name the folder that holds `0` to `f`", path.display())]
+    NoClips {
+        /// The folder.
+        path: PathBuf,
     },
     /// The user asked to stop.
     #[error("stopped; what is fetched is kept, and the same command goes on from there")]

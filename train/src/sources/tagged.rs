@@ -114,6 +114,7 @@ fn track(
         genres: tags.genres,
         excerpt: Excerpt::default(),
         seconds: tags.seconds,
+        clips: Vec::new(),
     })
 }
 

@@ -85,6 +85,11 @@ impl Codec {
         }
     }
 
+    /// Whether a file of it holds exactly as many samples as it states: PCM and FLAC, which no encoder delays and no edit list cuts.
+    pub(super) fn has_no_delay(&self) -> bool {
+        self.name() == "flac" || self.name().starts_with("pcm")
+    }
+
     /// Of an MPEG frame, what its decoder must know from the first one on: version and layer, rate, mono or not.
     pub(super) fn mpeg_kind(&self, frame: &[u8]) -> Option<[u8; 3]> {
         match (self, frame) {

@@ -1,0 +1,129 @@
+//! `leitmotif-train prepare mtat`: MagnaTagATune to data set.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::bail;
+use clap::Args;
+use leitmotif::audio::read_all;
+use leitmotif_models::SampleRate;
+
+use crate::prepare::{self, CLIP_SAMPLES, Options, Plan};
+use crate::progress::say;
+use crate::sources::magnatagatune::{self, Aliases, Listing, Request, Summary};
+
+/// Arguments of `prepare mtat`.
+#[derive(Debug, Args)]
+pub(super) struct MtatArgs {
+    /// Folder of the unpacked audio: it holds `0` to `f`
+    #[arg(long, required_unless_present = "list_only")]
+    audio: Option<PathBuf>,
+    /// Folder of the data set; a run that was interrupted goes on there
+    #[arg(long, required_unless_present = "list_only")]
+    out: Option<PathBuf>,
+    /// The data set's own clip_info_final.csv (tab-separated): names as people write them [default: names as in the paths]
+    #[arg(long, conflicts_with = "paths")]
+    clip_info: Option<PathBuf>,
+    /// A list of lines `clip_id TAB mp3_path` [default: what the folder holds]
+    #[arg(long)]
+    paths: Option<PathBuf>,
+    /// Which names are one artist: `none`, `likely` (five pairs that look like it), or a file of lines `alias TAB artist`
+    #[arg(long, default_value = "none")]
+    aliases: Aliases,
+    /// A file of lines `artist TAB album TAB genre[;genre…]`, artist and album as in the paths
+    #[arg(long)]
+    genres: Option<PathBuf>,
+    /// Print what the list holds and stop; needs no audio
+    #[arg(long)]
+    list_only: bool,
+    /// Leave out clips whose files are missing, instead of refusing
+    #[arg(long)]
+    allow_missing: bool,
+    /// Samples of a clip at 16 kHz; longer files are cut, shorter ones padded with silence or, below nine tenths, left out
+    #[arg(long, default_value_t = CLIP_SAMPLES)]
+    clip_samples: usize,
+    /// Threads that decode [default: one a core]
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Print what the list holds, then the summary, as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: MtatArgs, stopped: &(dyn Fn() -> bool + Sync)) -> anyhow::Result<()> {
+    let listing = match (&args.clip_info, &args.paths, &args.audio) {
+        (Some(file), ..) => Listing::ClipInfo(file.clone()),
+        (_, Some(file), _) => Listing::Paths(file.clone()),
+        (_, _, Some(folder)) => Listing::Folder(folder.clone()),
+        _ => bail!("--list-only needs a list: --clip-info FILE, --paths FILE, or --audio FOLDER"),
+    };
+    let request = Request {
+        audio: args.audio.clone().unwrap_or_default(),
+        listing,
+        aliases: args.aliases.clone(),
+        genres: args.genres.clone(),
+    };
+    let (found, summary) = magnatagatune::find(&request)?;
+    for artist in &found.united {
+        say!("{artist}");
+    }
+    print(&summary, args.json)?;
+    let Some(out) = args.out.as_deref().filter(|_| !args.list_only) else { return Ok(()) };
+    let mut options =
+        Options { clip_samples: args.clip_samples, min_songs: 1, ..Options::default() };
+    if let Some(threads) = args.threads {
+        options.threads = threads;
+    }
+    let plan = prepare::plan(found, out, &options)?;
+    prepare::check_room(&plan, out)?;
+    check_files(&plan, args.allow_missing)?;
+    estimate(&plan, out, options.threads);
+    super::store(&plan, out, args.json, stopped)
+}
+
+fn print(summary: &Summary, json: bool) -> anyhow::Result<()> {
+    let text =
+        if json { format!("{}\n", serde_json::to_string(summary)?) } else { summary.to_string() };
+    super::super::print(|out| write!(out, "{text}"))
+}
+
+/// Refuses a folder that lacks files: it is more likely unpacked by half than meant so.
+fn check_files(plan: &Plan, allow_missing: bool) -> anyhow::Result<()> {
+    let files = || plan.tracks().iter().flat_map(|track| &track.clips);
+    let mut missing = files().filter(|clip| !clip.path.exists());
+    if let Some(first) = missing.next().filter(|_| !allow_missing) {
+        bail!(
+            "{} of {} clips are not there, as {}: unpack the whole archive, or leave them out with --allow-missing",
+            1 + missing.count(),
+            files().count(),
+            first.path.display()
+        );
+    }
+    Ok(())
+}
+
+/// Clips that are decoded to tell how long all of them will take.
+const PROBES: usize = 8;
+
+/// Says what preparing will take: from a few clips decoded now, not from what another machine needed.
+fn estimate(plan: &Plan, out: &std::path::Path, threads: usize) {
+    let clips: Vec<_> = plan.tracks().iter().flat_map(|track| &track.clips).collect();
+    let begun = Instant::now();
+    let probed = clips.iter().step_by((clips.len() / PROBES).max(1)).take(PROBES);
+    let heard = probed.filter(|clip| read_all(&clip.path, SampleRate::NETWORK).is_ok()).count();
+    let minutes = begun.elapsed().as_secs_f64() / heard.max(1) as f64 * clips.len() as f64
+        / 60.0
+        / threads.max(1) as f64;
+    say!(
+        "{} clips of {} artists: {:.2} GB in {}, about {} with {threads} threads",
+        clips.len(),
+        plan.artists(),
+        plan.bytes() as f64 / 1e9,
+        out.display(),
+        if minutes < 2.0 {
+            format!("{:.0} s", 60.0 * minutes)
+        } else {
+            format!("{minutes:.0} minutes")
+        },
+    );
+}
