@@ -55,21 +55,32 @@ fn signal(child: &Child, name: &str) {
     assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
 }
 
+/// A process that does not outlive its test, even stopped.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// A `prepare` that was stopped, not ended, in the middle of its work.
-fn stopped(music: &Path, out: &Path) -> Child {
+fn stopped(music: &Path, out: &Path) -> Running {
     for _ in 0..10 {
-        let mut child = program(music, out, &["--threads=1"]).spawn().unwrap();
+        let mut command = program(music, out, &["--threads=1"]);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = Running(command.spawn().unwrap());
         let journal = out.join("prepare.journal");
         let lines = || fs::read_to_string(&journal).map_or(0, |text| text.lines().count());
-        while lines() < 3 && child.try_wait().unwrap().is_none() {
+        while lines() < 3 && child.0.try_wait().unwrap().is_none() {
             std::thread::sleep(Duration::from_millis(1));
         }
-        signal(&child, "-STOP");
-        if !out.join("dataset.toml").exists() && child.try_wait().unwrap().is_none() {
+        signal(&child.0, "-STOP");
+        if !out.join("dataset.toml").exists() && child.0.try_wait().unwrap().is_none() {
             return child;
         }
-        signal(&child, "-KILL");
-        child.wait().unwrap();
+        drop(child);
         fs::remove_dir_all(out).unwrap();
     }
     panic!("ten times in a row it was done before it could be stopped");
@@ -95,7 +106,7 @@ fn a_second_process_is_refused_and_a_killed_one_locks_nothing() {
 
     let place = tempfile::tempdir().unwrap();
     let out = place.path().join("data");
-    let first = stopped(music.path(), &out);
+    let mut first = stopped(music.path(), &out);
     let before = bytes(&out);
     let other = four_songs();
     fs::remove_dir_all(other.path().join("Ann")).unwrap();
@@ -115,14 +126,13 @@ fn a_second_process_is_refused_and_a_killed_one_locks_nothing() {
         assert!(error.contains(message), "{error}");
         assert!(bytes(&out) == before, "harm was done: {error}");
     }
-    signal(&first, "-CONT");
-    assert_eq!(first.wait_with_output().unwrap().status.code(), Some(0));
+    signal(&first.0, "-CONT");
+    assert_eq!(first.0.wait().unwrap().code(), Some(0));
     assert!(bytes(&out) == alone, "the first was disturbed");
 
     fs::remove_dir_all(&out).unwrap();
-    let mut killed = stopped(music.path(), &out);
-    signal(&killed, "-KILL");
-    killed.wait().unwrap();
+    // Dropping it is SIGKILL.
+    drop(stopped(music.path(), &out));
     assert!(Dataset::open(&out).is_err());
     let (code, output, error) = ends(program(music.path(), &out, &["--json"]));
     assert_eq!(code, Some(0), "{error}");
