@@ -33,6 +33,9 @@ pub const CLIP_SAMPLES: usize = 465_984;
 /// Fewest songs of an artist where the user does not say otherwise: a split by song needs one for each of three parts, and one to spare.
 pub const MIN_SONGS: usize = 4;
 
+/// The journal of decisions in a data set's folder.
+const JOURNAL: &str = "prepare.journal";
+
 /// How to prepare.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
@@ -88,21 +91,21 @@ pub enum PrepareError {
         /// The output folder.
         path: PathBuf,
     },
-    /// The journal of decisions cannot be written.
-    #[error("cannot write prepare.journal: {0}; check the disk that --out lies on")]
-    Journal(std::io::Error),
     /// Recognising needs at least two artists.
     #[error(
-        "fewer than two artists with {min_songs} songs or more{}: nothing can be told apart; the files left out and why are listed in {}",
-        found(artists), left_out.display()
+        "fewer than two artists with {min_songs} songs or more{}: nothing can be told apart{}",
+        found(artists),
+        told(unreadable, left_out)
     )]
     TooFewArtists {
         /// Those there are.
         artists: Vec<String>,
         /// Songs an artist needs.
         min_songs: usize,
-        /// The list of what was left out.
-        left_out: PathBuf,
+        /// Why the first of the files that cannot be read cannot, and how many they are.
+        unreadable: Option<(String, usize)>,
+        /// The list of what was left out, where anything was.
+        left_out: Option<PathBuf>,
     },
     /// An option that makes no sense.
     #[error("{option} must be {must}")]
@@ -132,6 +135,18 @@ pub enum PrepareError {
 
 fn found(artists: &[String]) -> String {
     if artists.is_empty() { " (none)".to_owned() } else { format!(" ({})", artists.join(", ")) }
+}
+
+fn told(unreadable: &Option<(String, usize)>, left_out: &Option<PathBuf>) -> String {
+    let unreadable = match unreadable {
+        Some((why, 1)) => format!("; a file cannot be read: {why}"),
+        Some((why, files)) => format!("; {files} files cannot be read, the first: {why}"),
+        None => String::new(),
+    };
+    let list = left_out
+        .as_ref()
+        .map(|list| format!("; the files left out and why are listed in {}", list.display()));
+    unreadable + &list.unwrap_or_default()
 }
 
 /// Music that is ready to be decoded: what [`plan`] leaves of what a source found.
@@ -236,23 +251,36 @@ pub fn plan(mut found: Found, out: &Path, options: &Options) -> Result<Plan, Pre
     if plan.artists() < 2 {
         let artists: BTreeSet<String> =
             plan.tracks.iter().map(|track| track.artist.clone()).collect();
-        return Err(too_few(artists.into_iter().collect(), out, options, &plan.left_out)?);
+        // Beside a data set lies its own list, and another process may be at work there.
+        let list = !out.join(JOURNAL).exists();
+        return Err(too_few(artists.into_iter().collect(), out, list, options, &plan.left_out)?);
     }
     Ok(plan)
 }
 
-/// The error, once the list it points to is written.
+/// The error, once the list it points to is written, where there is one to write and anything to list.
 fn too_few(
     artists: Vec<String>,
     out: &Path,
+    list: bool,
     options: &Options,
     left_out: &[LeftOut],
 ) -> Result<PrepareError, PrepareError> {
-    write_left_out(out, left_out)?;
+    let list = (list && !left_out.is_empty()).then(|| reasons::list(out));
+    if list.is_some() {
+        write_left_out(out, left_out)?;
+    }
+    let mut unreadable = left_out.iter().filter_map(|file| match &file.reason {
+        Reason::Unreadable { why } if why.contains(&file.path) => Some(why.clone()),
+        Reason::Unreadable { why } => Some(format!("{}: {why}", file.path)),
+        _ => None,
+    });
+    let first = unreadable.next();
     Ok(PrepareError::TooFewArtists {
         artists,
         min_songs: options.min_songs,
-        left_out: out.join("left-out.csv"),
+        unreadable: first.map(|why| (why, 1 + unreadable.count())),
+        left_out: list,
     })
 }
 
@@ -271,7 +299,7 @@ pub fn prepare(
         move |source| PrepareError::Unwritable { path, source }
     };
     std::fs::create_dir_all(out).map_err(unwritable(out))?;
-    let journal_path = out.join("prepare.journal");
+    let journal_path = out.join(JOURNAL);
     let settings = plan.fingerprint();
     let is_ours = Journal::is_of(&journal_path, &settings).map_err(unwritable(&journal_path))?;
     // A data set without our journal was made by other means, and what it holds is not known.
@@ -280,7 +308,7 @@ pub fn prepare(
         return Err(PrepareError::OtherSettings { path: out.to_owned() });
     }
     let writer = DatasetWriter::create_or_resume(out, plan.info())?;
-    let journal = Journal::open(&journal_path, &settings).map_err(unwritable(&journal_path))?;
+    let journal = Journal::open(&journal_path, &settings)?;
     let mut sieve = Sieve::new(options, writer, journal, &plan.tracks);
     let mut decided = 0;
     let mut seconds = 0.0;
@@ -321,7 +349,7 @@ pub fn prepare(
     if finished {
         if report.artists.len() < 2 {
             let artists = report.artists.iter().map(|artist| artist.artist.clone()).collect();
-            return Err(too_few(artists, out, options, &report.left_out)?);
+            return Err(too_few(artists, out, true, options, &report.left_out)?);
         }
         writer.finish()?;
     }
@@ -331,7 +359,7 @@ pub fn prepare(
 fn write_left_out(out: &Path, left_out: &[LeftOut]) -> Result<(), PrepareError> {
     let unwritable = |source| PrepareError::Unwritable { path: out.to_owned(), source };
     std::fs::create_dir_all(out).map_err(unwritable)?;
-    reasons::write(out, left_out).map_err(unwritable)
+    Ok(reasons::write(out, left_out)?)
 }
 
 impl Options {

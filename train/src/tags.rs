@@ -39,6 +39,10 @@ pub fn read(path: &Path) -> Tags {
 }
 
 fn read_unguarded(path: &Path) -> Tags {
+    // Opening a pipe would wait for a writer, who may never come.
+    if !path.is_file() {
+        return Tags::default();
+    }
     let options = ParseOptions::new().read_cover_art(false);
     let file = Probe::open(path)
         .map(|probe| probe.options(options))

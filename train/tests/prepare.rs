@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use leitmotif::store::Dataset;
 use leitmotif_train::prepare::{Options, PrepareError, Report, plan, prepare};
 use leitmotif_train::sources::{Found, manifest, tagged};
-use music::{Wave, four_songs, write_float, write_wave};
+use music::{Wave, bytes, four_songs, write_float, write_wave};
 
 fn options() -> Options {
     Options { clip_samples: 4000, min_songs: 2, max_minutes_per_artist: None, threads: 2 }
@@ -28,20 +28,6 @@ fn run(found: Found, out: &Path, options: &Options) -> Result<Report, PrepareErr
 
 fn rules(report: &Report) -> BTreeMap<&str, &str> {
     report.left_out.iter().map(|file| (file.path.as_str(), file.reason.rule())).collect()
-}
-
-/// Every file of a folder with its bytes; locks hold nothing.
-fn bytes(folder: &Path) -> BTreeMap<String, Vec<u8>> {
-    let files = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.is_file());
-    files
-        .map(|path| {
-            (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(&path).unwrap())
-        })
-        .filter(|(name, _)| !name.contains("lock"))
-        .collect()
 }
 
 #[test]

@@ -67,7 +67,15 @@ impl MusicFiles {
 
     fn take(&mut self, path: PathBuf, seen: &mut HashSet<PathBuf>, folders: &mut Vec<PathBuf>) {
         let hidden = path.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'));
-        let is_folder = path.is_dir();
+        let is_folder = match path.metadata() {
+            Ok(metadata) => metadata.is_dir(),
+            // A link that cannot be followed may lead to a folder of music, whatever it is called.
+            Err(error) if !hidden && path.is_symlink() => {
+                self.unreadable.push((path, error));
+                return;
+            }
+            Err(_) => false,
+        };
         if hidden || (!is_folder && !is_music(&path)) {
             self.others += usize::from(!is_folder);
             return;
@@ -134,13 +142,16 @@ mod tests {
         symlink(folder.path().join("album/song.ogg"), folder.path().join("a-link.ogg")).unwrap();
         symlink(elsewhere.path(), folder.path().join("far")).unwrap();
         symlink("nowhere", folder.path().join("gone.mp3")).unwrap();
+        symlink("in-circles", folder.path().join("in-circles")).unwrap();
+        symlink("nowhere", folder.path().join(".hidden")).unwrap();
         let found = MusicFiles::below(folder.path()).unwrap();
         let names = ["album/song.ogg", "far/far.ogg"].map(|name| folder.path().join(name));
         assert_eq!(found.music, names);
         let again: Vec<_> = found.again.iter().map(|(path, _)| path.clone()).collect();
         assert_eq!(again, [folder.path().join("a-link.ogg")]);
-        assert_eq!(found.unreadable.len(), 1);
-        assert!(found.unreadable[0].0.ends_with("gone.mp3"));
+        let unreadable: Vec<_> = found.unreadable.iter().map(|(path, _)| path.clone()).collect();
+        assert_eq!(unreadable, ["gone.mp3", "in-circles"].map(|name| folder.path().join(name)));
+        assert_eq!(found.others, 1);
     }
 
     #[test]

@@ -24,8 +24,12 @@ pub(super) fn shard(folder: &Path, number: u32) -> PathBuf {
 
 /// Writes a whole file under a temporary name and renames it, so that it is old or new and never half.
 ///
-/// The name is this process's own: two that write one split at once each write all of it, and the later one counts.
-pub(super) fn replace(path: &Path, contents: &[u8]) -> Result<(), StoreError> {
+/// The name is this process's own: two that write one file at once each write all of it, and the later one counts.
+///
+/// # Errors
+///
+/// [`StoreError::Unwritable`] with the file, of which then nothing new is left behind.
+pub fn replace(path: &Path, contents: &[u8]) -> Result<(), StoreError> {
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{}.part", std::process::id()));
     let part = PathBuf::from(name);

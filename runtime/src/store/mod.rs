@@ -45,6 +45,7 @@ mod tests;
 
 pub use dataset::Dataset;
 pub use error::StoreError;
+pub use files::replace;
 pub use rows::{ClipRow, DATASET_VERSION, DatasetInfo, quantize};
 pub use split::{Part, write_split};
 pub use writer::DatasetWriter;

@@ -58,7 +58,15 @@ enum Source {
     },
 }
 
+/// One broken file among thousands is no failure: the data set is made, and what it lacks is told.
+const EXIT_STATUS: &str = "Exit status:
+  0    the data set is finished, files left out or not: left-out.csv names each with its reason, the summary counts them
+  1    there is no finished data set; what is done is kept, and the same command goes on from there
+  2    wrong usage
+  130  stopped by Ctrl-C; what is done is kept";
+
 #[derive(Debug, Args)]
+#[command(after_help = EXIT_STATUS)]
 struct How {
     /// Folder of the data set; a run that was interrupted goes on there
     #[arg(long)]

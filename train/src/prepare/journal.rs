@@ -6,8 +6,9 @@
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use leitmotif::store::StoreError;
 use serde::{Deserialize, Serialize};
 
 use super::Reason;
@@ -55,6 +56,7 @@ struct Line {
 /// The journal of one data set folder.
 #[derive(Debug)]
 pub(super) struct Journal {
+    path: PathBuf,
     file: File,
     decided: HashMap<String, Decision>,
 }
@@ -74,7 +76,12 @@ impl Journal {
     }
 
     /// Opens or begins the journal at `path`, which [`is_of`](Self::is_of) these settings.
-    pub(super) fn open(path: &Path, settings: &str) -> io::Result<Journal> {
+    pub(super) fn open(path: &Path, settings: &str) -> Result<Journal, StoreError> {
+        Self::begin(path, settings)
+            .map_err(|source| StoreError::Unwritable { path: path.to_owned(), source })
+    }
+
+    fn begin(path: &Path, settings: &str) -> io::Result<Journal> {
         let mut file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
         let bytes = std::fs::read(path)?;
@@ -88,7 +95,7 @@ impl Journal {
         }
         file.set_len(good as u64)?;
         file.seek(SeekFrom::End(0))?;
-        let mut journal = Journal { file, decided };
+        let mut journal = Journal { path: path.to_owned(), file, decided };
         if good == 0 {
             journal.line(&Header { version: VERSION, settings: settings.to_owned() })?;
         }
@@ -101,9 +108,10 @@ impl Journal {
     }
 
     /// Notes a decision.
-    pub(super) fn note(&mut self, song: &str, decision: Decision) -> io::Result<()> {
+    pub(super) fn note(&mut self, song: &str, decision: Decision) -> Result<(), StoreError> {
         let line = Line { song: song.to_owned(), decision };
-        self.line(&line)?;
+        self.line(&line)
+            .map_err(|source| StoreError::Unwritable { path: self.path.clone(), source })?;
         self.decided.insert(line.song, line.decision);
         Ok(())
     }

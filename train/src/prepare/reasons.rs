@@ -1,8 +1,9 @@
 //! Why a file is not in the data set.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use leitmotif::store::{StoreError, replace};
 use serde::{Deserialize, Serialize};
 
 /// A file that is left out, and why.
@@ -188,14 +189,22 @@ impl fmt::Display for Reason {
     }
 }
 
+/// The list of files left out in a data set's folder.
+pub(super) fn list(folder: &Path) -> PathBuf {
+    folder.join("left-out.csv")
+}
+
 /// Writes `left-out.csv` (path, rule, reason) into `folder`, whole or not at all.
-pub(super) fn write(folder: &Path, left_out: &[LeftOut]) -> std::io::Result<()> {
-    let temporary = folder.join("left-out.csv.tmp");
-    let mut writer = csv::Writer::from_path(&temporary)?;
-    writer.write_record(["path", "rule", "reason"])?;
-    for file in left_out {
-        writer.write_record([file.path.as_str(), file.reason.rule(), &file.reason.to_string()])?;
-    }
-    writer.flush()?;
-    std::fs::rename(temporary, folder.join("left-out.csv"))
+pub(super) fn write(folder: &Path, left_out: &[LeftOut]) -> Result<(), StoreError> {
+    let path = list(folder);
+    let render = || -> std::io::Result<Vec<u8>> {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        writer.write_record(["path", "rule", "reason"])?;
+        for LeftOut { path, reason } in left_out {
+            writer.write_record([path.as_str(), reason.rule(), &reason.to_string()])?;
+        }
+        writer.into_inner().map_err(csv::IntoInnerError::into_error)
+    };
+    let text = render().map_err(|source| StoreError::Unwritable { path: path.clone(), source })?;
+    replace(&path, &text)
 }

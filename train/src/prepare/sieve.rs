@@ -220,7 +220,7 @@ impl<'a> Sieve<'a> {
     }
 
     fn note(&mut self, track: &Track, decision: Decision) -> Result<(), PrepareError> {
-        self.journal.note(&track.id, decision).map_err(PrepareError::Journal)
+        Ok(self.journal.note(&track.id, decision)?)
     }
 }
 

@@ -1,5 +1,7 @@
-//! Small pieces of music for tests.
+//! Small pieces of music for tests, and what became of them.
+#![allow(dead_code, reason = "every test file uses its own part")]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -20,30 +22,58 @@ impl Wave {
 
 /// A 16 kHz mono WAV of 16-bit samples.
 pub(crate) fn write_wave(path: &Path, samples: &[i16]) {
-    write(path, 1, 16, samples.iter().flat_map(|sample| sample.to_le_bytes()).collect());
+    fs::write(path, wave(samples)).unwrap();
+}
+
+/// The same as bytes.
+pub(crate) fn wave(samples: &[i16]) -> Vec<u8> {
+    wav(1, 16_000, 16, &samples.iter().flat_map(|sample| sample.to_le_bytes()).collect::<Vec<_>>())
 }
 
 /// A 16 kHz mono WAV of floats.
 pub(crate) fn write_float(path: &Path, samples: &[f32]) {
-    write(path, 3, 32, samples.iter().flat_map(|sample| sample.to_le_bytes()).collect());
+    let data: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
+    fs::write(path, wav(3, 16_000, 32, &data)).unwrap();
 }
 
-fn write(path: &Path, format: u16, bits: u16, data: Vec<u8>) {
+/// A mono WAV around the bytes of its samples.
+pub(crate) fn wav(format: u16, rate: u32, bits: u16, data: &[u8]) -> Vec<u8> {
+    [&header(format, rate, bits, data.len() as u32)[..], data].concat()
+}
+
+/// The header of a mono WAV that has `length` bytes of samples.
+pub(crate) fn header(format: u16, rate: u32, bits: u16, length: u32) -> Vec<u8> {
     let mut file = Vec::new();
     file.extend(b"RIFF");
-    file.extend((36 + data.len() as u32).to_le_bytes());
+    file.extend(length.saturating_add(36).to_le_bytes());
     file.extend(b"WAVEfmt ");
     file.extend(16u32.to_le_bytes());
     file.extend(format.to_le_bytes());
     file.extend(1u16.to_le_bytes());
-    file.extend(16_000u32.to_le_bytes());
-    file.extend((16_000 * u32::from(bits) / 8).to_le_bytes());
+    file.extend(rate.to_le_bytes());
+    file.extend((rate * u32::from(bits) / 8).to_le_bytes());
     file.extend((bits / 8).to_le_bytes());
     file.extend(bits.to_le_bytes());
     file.extend(b"data");
-    file.extend((data.len() as u32).to_le_bytes());
-    file.extend(data);
-    fs::write(path, file).unwrap();
+    file.extend(length.to_le_bytes());
+    file
+}
+
+/// Every file of a folder and of the folders in it, with its bytes; locks hold nothing.
+pub(crate) fn bytes(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if path.is_dir() {
+            let inner = bytes(&path);
+            files
+                .extend(inner.into_iter().map(|(below, bytes)| (format!("{name}/{below}"), bytes)));
+        } else if !name.contains("lock") {
+            files.insert(name.to_owned(), fs::read(&path).unwrap());
+        }
+    }
+    files
 }
 
 /// Two artists with two songs of 10,000 samples each.
