@@ -21,14 +21,28 @@ const PEERS: [&str; 2] = ["serve.jsonl", "step.jsonl"];
 ///
 /// A result that is missing or unreadable, and a table's place that is not marked.
 pub fn readme(readme: &str, results: &Path) -> anyhow::Result<String> {
-    let own = own(&Own::read(&newest(results, OWN)?)?)?;
-    let ears = ears(&Pairs::read(&newest(results, "ears.jsonl")?)?)?;
-    let mut pairs = Vec::new();
-    for name in PEERS {
-        pairs.extend(Pairs::read(&newest(results, name)?)?);
-    }
-    let text = placed(readme, "own", &own)?;
-    placed(&placed(&text, "ears", &ears)?, "peers", &peers(&pairs)?)
+    let own = match newest(results, OWN)? {
+        Some(path) => own(&Own::read(&path)?)?,
+        None => unmeasured("make bench"),
+    };
+    let pairs = |names: &[&str]| -> anyhow::Result<Vec<Pairs>> {
+        let files =
+            names.iter().map(|name| newest(results, name)).collect::<anyhow::Result<Vec<_>>>()?;
+        let pairs = files
+            .iter()
+            .flatten()
+            .map(|path| Pairs::read(path))
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        Ok(pairs.concat())
+    };
+    let ears = ears(&pairs(&["ears.jsonl"])?)?;
+    let peers = peers(&pairs(&PEERS)?)?;
+    placed(&placed(&placed(readme, "own", &own)?, "ears", &ears)?, "peers", &peers)
+}
+
+/// What stands in the place of a table before anyone has measured.
+fn unmeasured(target: &str) -> String {
+    format!("Not measured yet: `{target}`.\n")
 }
 
 /// `text` with `table` between `<!-- bench:NAME -->` and `<!-- /bench -->`.
@@ -115,6 +129,9 @@ fn own(own: &Own) -> anyhow::Result<String> {
 
 /// Decoding beside ffmpeg and Python.
 fn ears(pairs: &[Pairs]) -> anyhow::Result<String> {
+    if pairs.is_empty() {
+        return Ok(unmeasured("make bench-peers"));
+    }
     let mut text = "| decode, mix, resample three minutes | ours, one core | to ffmpeg | to Python (soundfile, soxr) |\n|---|---|---|---|\n".to_owned();
     for (name, what) in music::formats() {
         let of = |peer: &str| pairs.iter().find(|pair| pair.name == format!("{name}, {peer}"));
@@ -135,6 +152,9 @@ fn ears(pairs: &[Pairs]) -> anyhow::Result<String> {
 
 /// Recognising and training beside Python.
 fn peers(pairs: &[Pairs]) -> anyhow::Result<String> {
+    if pairs.is_empty() {
+        return Ok(unmeasured("make bench-peers"));
+    }
     let mut text = "| `model1` | ours | theirs | ratio |\n|---|---|---|---|\n".to_owned();
     for Pairs { name, our_median, their_median, ratio, .. } in pairs {
         writeln!(
