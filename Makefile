@@ -18,14 +18,14 @@ test: ## set-up, then every core check: format, lints, tests, documentation, lic
 check-all: test ## also what is slow: every script of scripts/check-all.d
 	scripts/check-all
 
-bench: ## our own speed: every criterion bench
+bench: ## our own speed and the machine's limits; writes benches/results and README's table
 	scripts/setup bench
-	cargo bench -p leitmotif-benches
+	since=$$(date +%s) && cargo bench -p leitmotif-benches --bench '*' && cargo run --release -p leitmotif-benches --bin table -- --since $$since
 
-bench-peers: ## our speed as ratios to ffmpeg and Python, alternating; writes benches/results
-	scripts/setup bench
+bench-peers: ## our speed as ratios to ffmpeg, Python and PyTorch, alternating; writes benches/results and README's tables
+	scripts/setup peers
 	cargo build --release -p leitmotif-benches
-	benches/peers/ears
+	benches/peers/run
 
 setup: ## fetch libtorch and ONNX Runtime into .deps (pinned, hashes checked); a second run does nothing
 	scripts/setup

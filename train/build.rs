@@ -1,4 +1,4 @@
-//! Lets every program and test of this crate find libtorch with no variable set, whatever the
+//! Lets every program and test of this crate and of `benches` find libtorch with no variable set, whatever the
 //! linker.
 //!
 //! *Where to look*: run paths to libtorch's folder, relative to the program as long as both lie in
@@ -14,7 +14,8 @@ use std::path::{Component, Path, PathBuf};
 use std::{env, fs};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    println!("cargo::rerun-if-changed=build.rs");
+    // Not on a file: this script is also that of `benches`, seen from another folder, and a changed script runs anyway.
+    println!("cargo::rerun-if-env-changed=LIBTORCH");
     if env::var("CARGO_CFG_TARGET_OS").as_deref() != Ok("linux") {
         return Ok(());
     }

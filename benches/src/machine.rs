@@ -3,16 +3,16 @@
 use std::fs;
 use std::process::Command;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The facts that belong beside every number.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Machine {
     /// The processor, as the system names it.
     pub processor: String,
     /// Processors that may be used.
     pub cores: usize,
-    /// Commit that was measured, with `+` where files differed from it.
+    /// Commit that was measured, with `+` where files other than results differed from it.
     pub commit: String,
     /// Day of the measurement, `YYYY-MM-DD`.
     pub date: String,
@@ -27,7 +27,10 @@ impl Machine {
             .find_map(|line| line.strip_prefix("model name"))
             .and_then(|rest| rest.split_once(':'))
             .map_or("unknown".to_owned(), |(_, name)| name.trim().to_owned());
-        let changed = said("git", &["status", "--porcelain", "--untracked-files=no"]);
+        // Measuring changes its own results and README's tables.
+        let sources = [":/", ":(exclude,top)README.md", ":(exclude,top)benches/results"];
+        let status = ["status", "--porcelain", "--untracked-files=no", "--"];
+        let changed = said("git", &[&status[..], &sources].concat());
         let mark = if changed.is_some_and(|changes| !changes.is_empty()) { "+" } else { "" };
         let commit = said("git", &["rev-parse", "--short", "HEAD"]);
         Machine {
@@ -36,6 +39,13 @@ impl Machine {
             commit: commit.map_or("unknown".to_owned(), |commit| commit + mark),
             date: said("date", &["-u", "+%F"]).unwrap_or_else(|| "unknown".to_owned()),
         }
+    }
+}
+
+impl std::fmt::Display for Machine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Machine { processor, cores, commit, date } = self;
+        write!(f, "{date}, {cores} cores of {processor}, commit {commit}")
     }
 }
 

@@ -121,7 +121,11 @@ fn keep(
 }
 
 /// One step: forward, loss, gradients, Adam. Gives the mean loss, how many answers were right, and of how many.
-fn learn(
+///
+/// # Errors
+///
+/// Whatever libtorch refuses.
+pub fn learn(
     model: &Model,
     adam: &mut Adam,
     batch: &Batch,

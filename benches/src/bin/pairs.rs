@@ -11,7 +11,7 @@ use std::time::Instant;
 use anyhow::{Context, bail, ensure};
 use clap::Parser;
 use leitmotif_benches::machine::Machine;
-use serde::Serialize;
+use leitmotif_benches::pairs::{Pairs, median};
 
 #[derive(Parser)]
 struct Arguments {
@@ -35,24 +35,6 @@ struct Arguments {
     out: Option<PathBuf>,
 }
 
-/// One line of results.
-#[derive(Serialize)]
-struct Outcome<'a> {
-    name: &'a str,
-    ours: &'a str,
-    theirs: &'a str,
-    /// Seconds of each run that counts, in their order.
-    our_seconds: Vec<f64>,
-    their_seconds: Vec<f64>,
-    our_median: f64,
-    their_median: f64,
-    /// Median of the ratios pair by pair: above 1 we are faster.
-    ratio: f64,
-    least_ratio: f64,
-    largest_ratio: f64,
-    machine: Machine,
-}
-
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     ensure!(arguments.pairs >= 5, "--pairs: at least 5, or a median says nothing");
@@ -74,10 +56,10 @@ fn main() -> anyhow::Result<()> {
         }
     }
     let ratios: Vec<f64> = ours.iter().zip(&theirs).map(|(our, their)| their / our).collect();
-    let outcome = Outcome {
-        name: &arguments.name,
-        ours: &arguments.ours,
-        theirs: &arguments.theirs,
+    let outcome = Pairs {
+        name: arguments.name,
+        ours: arguments.ours,
+        theirs: arguments.theirs,
         our_median: median(&ours),
         their_median: median(&theirs),
         ratio: median(&ratios),
@@ -125,28 +107,9 @@ fn time(command: &str, printed: bool) -> anyhow::Result<f64> {
     }
 }
 
-/// The middle one, or the mean of the two in the middle.
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let middle = sorted.len() / 2;
-    match (sorted.get(middle), middle.checked_sub(1).and_then(|before| sorted.get(before))) {
-        (Some(&high), Some(&low)) if sorted.len().is_multiple_of(2) => (low + high) / 2.0,
-        (Some(&value), _) => value,
-        _ => f64::NAN,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn medians_are_the_middle() {
-        assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
-        assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.5);
-        assert!(median(&[]).is_nan());
-    }
 
     #[test]
     fn a_command_is_timed_by_the_clock_or_by_what_it_prints() {

@@ -1,0 +1,232 @@
+//! README's tables, written from the newest results: nobody types a figure.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::path::Path;
+
+use anyhow::Context;
+use leitmotif_models::{GraphKind, Network};
+
+use crate::cases::{self, COMPILED, HEADS, Length, SERVED, THREADS, TRAINED};
+use crate::pairs::Pairs;
+use crate::results::{OWN, Own, newest};
+use crate::{fresh, music};
+
+/// Files of `pairs` with other programs' recognising and training.
+const PEERS: [&str; 2] = ["serve.jsonl", "step.jsonl"];
+
+/// `readme` with every table as the newest files below `results` give it.
+///
+/// # Errors
+///
+/// A result that is missing or unreadable, and a table's place that is not marked.
+pub fn readme(readme: &str, results: &Path) -> anyhow::Result<String> {
+    let own = match newest(results, OWN)? {
+        Some(path) => own(&Own::read(&path)?)?,
+        None => unmeasured("make bench"),
+    };
+    let pairs = |names: &[&str]| -> anyhow::Result<Vec<Pairs>> {
+        let files =
+            names.iter().map(|name| newest(results, name)).collect::<anyhow::Result<Vec<_>>>()?;
+        let pairs = files
+            .iter()
+            .flatten()
+            .map(|path| Pairs::read(path))
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        Ok(pairs.concat())
+    };
+    let ears = ears(&pairs(&["ears.jsonl"])?)?;
+    let peers = peers(&pairs(&PEERS)?)?;
+    placed(&placed(&placed(readme, "own", &own)?, "ears", &ears)?, "peers", &peers)
+}
+
+/// What stands in the place of a table before anyone has measured.
+fn unmeasured(target: &str) -> String {
+    format!("Not measured yet: `{target}`.\n")
+}
+
+/// `text` with `table` between `<!-- bench:NAME -->` and `<!-- /bench -->`.
+fn placed(text: &str, name: &str, table: &str) -> anyhow::Result<String> {
+    let mark = format!("<!-- bench:{name} -->\n");
+    let unmarked = || format!("README.md has no {mark}with <!-- /bench --> after it");
+    let (before, rest) = text.split_once(&mark).with_context(unmarked)?;
+    let (_, after) = rest.split_once("<!-- /bench -->").with_context(unmarked)?;
+    Ok(format!("{before}{mark}{table}<!-- /bench -->{after}"))
+}
+
+/// Serving, training, compiling and preparing beside the machine's limits.
+fn own(own: &Own) -> anyhow::Result<String> {
+    let mut text = String::new();
+    let served = Network::preset(SERVED)?;
+    writeln!(
+        text,
+        "| `{SERVED}`: music heard, times as fast as it plays | segment | clip | song | a song's GFLOP/s | of the limit |\n|---|---|---|---|---|---|"
+    )?;
+    for kind in HEADS.into_iter().flat_map(GraphKind::of_head) {
+        for threads in THREADS {
+            write!(text, "| `{}`, {}", kind.name(), said(threads))?;
+            for length in Length::ALL {
+                let timed = own.of(&cases::serve(&served, kind, length, threads))?;
+                write!(text, " | {:.0}×", timed.speed())?;
+            }
+            let song = own.of(&cases::serve(&served, kind, Length::Song, threads))?;
+            writeln!(text, " | {:.0} | {} |", song.gflops(), percent(own.share(song)?))?;
+        }
+    }
+    writeln!(
+        text,
+        "\n| one training step of {} clips, {} | dense: s | GFLOP/s | of the limit | LSTM: s | GFLOP/s | of the limit |\n|---|---|---|---|---|---|---|",
+        cases::BATCH,
+        said(cases::STEP_THREADS)
+    )?;
+    for preset in TRAINED {
+        write!(text, "| `{preset}`")?;
+        for head in HEADS {
+            let timed = own.of(&cases::step(&Network::preset(preset)?.with_head(head)))?;
+            let share = percent(own.share(timed)?);
+            write!(text, " | {} | {:.0} | {share}", seconds(timed.median), timed.gflops())?;
+        }
+        writeln!(text, " |")?;
+    }
+    text += "\nCompiling a checkpoint for files takes ";
+    let compiled = COMPILED.iter().map(|(preset, head)| {
+        let network = Network::preset(preset)?.with_head(*head);
+        let timed = own.of(&cases::compile(&network))?;
+        let megabytes = 4e-6 * network.costs(fresh::classes(&network)).trainable() as f64;
+        let (took, share) = (seconds(timed.median), percent(own.share(timed)?));
+        Ok(format!("{took} s (`{preset}`, {head}: {megabytes:.0} MB at {share} of memory's speed)"))
+    });
+    text += &listed(compiled.collect::<anyhow::Result<_>>()?);
+    text += ". `prepare` makes ";
+    let prepared = THREADS.into_iter().map(|threads| {
+        let timed = own.of(&cases::prepare(threads))?;
+        let rate = music::LIBRARY_CLIPS as f64 / timed.median / threads as f64;
+        let ffmpeg = own.of(&cases::ffmpeg(music::LIBRARY_FORMAT))?;
+        let ratio = timed.speed() / ffmpeg.speed() / threads as f64;
+        let threads = said(threads);
+        Ok(format!(
+            "{rate:.0} clips a second and core on {threads}, {ratio:.2}× what ffmpeg decodes on one"
+        ))
+    });
+    text += &listed(prepared.collect::<anyhow::Result<_>>()?);
+    text += ".\n\nThe limits: libtorch's product of large matrices ";
+    let product = |threads| {
+        Ok(format!(
+            "{:.0} GFLOP/s on {}",
+            own.of(&cases::product(threads))?.gflops(),
+            said(threads)
+        ))
+    };
+    text += &listed(THREADS.into_iter().map(product).collect::<anyhow::Result<_>>()?);
+    text += "; memory, by a triad, ";
+    let triad = |threads| {
+        Ok(format!("{:.0} GB/s on {}", own.of(&cases::triad(threads))?.gigabytes(), said(threads)))
+    };
+    text += &listed(THREADS.into_iter().map(triad).collect::<anyhow::Result<_>>()?);
+    writeln!(text, ".\nMedians; shares are of the fastest passes. {}.", own.machine)?;
+    Ok(text)
+}
+
+/// Decoding beside ffmpeg and Python.
+fn ears(pairs: &[Pairs]) -> anyhow::Result<String> {
+    if pairs.is_empty() {
+        return Ok(unmeasured("make bench-peers"));
+    }
+    let mut text = "| decode, mix, resample three minutes | ours, one core | to ffmpeg | to Python (soundfile, soxr) |\n|---|---|---|---|\n".to_owned();
+    for (name, what) in music::formats() {
+        let of = |peer: &str| pairs.iter().find(|pair| pair.name == format!("{name}, {peer}"));
+        let ffmpeg = of("ffmpeg")
+            .with_context(|| format!("no result of {name}: `make bench-peers` brings it"))?;
+        // soundfile's libsndfile knows no AAC.
+        let python = of("Python")
+            .map_or("libsndfile has none".to_owned(), |pair| format!("{:.2}×", pair.ratio));
+        writeln!(
+            text,
+            "| {what} | {:.2} s | {:.2}× | {python} |",
+            ffmpeg.our_median, ffmpeg.ratio
+        )?;
+    }
+    text += &caption(pairs);
+    Ok(text)
+}
+
+/// Recognising and training beside Python.
+fn peers(pairs: &[Pairs]) -> anyhow::Result<String> {
+    if pairs.is_empty() {
+        return Ok(unmeasured("make bench-peers"));
+    }
+    let mut text = "| `model1` | ours | theirs | ratio |\n|---|---|---|---|\n".to_owned();
+    for Pairs { name, our_median, their_median, ratio, .. } in pairs {
+        writeln!(
+            text,
+            "| {name} | {} s | {} s | {ratio:.2}× |",
+            seconds(*our_median),
+            seconds(*their_median)
+        )?;
+    }
+    text += &caption(pairs);
+    Ok(text)
+}
+
+/// How and where pairs were measured.
+fn caption(pairs: &[Pairs]) -> String {
+    let machines: BTreeSet<String> = pairs.iter().map(|pair| pair.machine.to_string()).collect();
+    let fewest = pairs.iter().map(|pair| pair.our_seconds.len()).min().unwrap_or(0);
+    let machines = machines.into_iter().collect::<Vec<_>>().join("; ");
+    format!(
+        "\nRatios above 1: we are faster. Medians of at least {fewest} alternating pairs. {machines}.\n"
+    )
+}
+
+fn said(threads: usize) -> String {
+    format!("{threads} thread{}", if threads == 1 { "" } else { "s" })
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.0} %", 100.0 * share)
+}
+
+/// Three digits at most.
+fn seconds(seconds: f64) -> String {
+    let digits = if seconds < 0.1 { 3 } else { 2 };
+    format!("{seconds:.digits$}")
+}
+
+fn listed(parts: Vec<String>) -> String {
+    match parts.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        _ => parts.concat(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results;
+
+    #[test]
+    fn every_figure_of_the_readme_comes_from_the_committed_results() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+        let text = std::fs::read_to_string(path).unwrap();
+        let made = readme(&text, &results::folder()).unwrap();
+        assert!(
+            made == text,
+            "README's tables are not those of benches/results: `cargo run -p leitmotif-benches --bin table` writes them"
+        );
+    }
+
+    #[test]
+    fn a_table_replaces_what_stands_in_its_place() {
+        let text =
+            "a\n<!-- bench:x -->\nold\n<!-- /bench -->\nb\n<!-- bench:y -->\n<!-- /bench -->\n";
+        let made = placed(text, "x", "new\n").unwrap();
+        assert_eq!(made, text.replace("old", "new"));
+        assert!(placed(text, "z", "new\n").is_err());
+    }
+
+    #[test]
+    fn lists_are_read_aloud() {
+        let of = |parts: &[&str]| listed(parts.iter().map(|part| (*part).to_owned()).collect());
+        assert_eq!([of(&[]), of(&["a"]), of(&["a", "b", "c"])], ["", "a", "a, b and c"]);
+    }
+}
