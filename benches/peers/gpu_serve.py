@@ -51,7 +51,7 @@ def main():
     network = checkpoint.description
     samples = (network["window"] - 1) * network["hop"] + network["segment"]
     generator = torch.Generator().manual_seed(1)
-    found = {"unit": "clip", "modes": {}}
+    found = {"unit": "clip", "settings": gpu_network.settings(arguments.device), "modes": {}}
     for mode in arguments.modes.split(","):
         answer = answerer(checkpoint, arguments.device, mode)
         answer(torch.zeros(1, samples))
@@ -64,8 +64,8 @@ def main():
             except torch.OutOfMemoryError as error:
                 found["modes"][mode].append({"batch": batch, "error": str(error)[:300]})
                 break
-    found["settings"] = gpu_network.settings(arguments.device)
-    print(json.dumps(found))
+        # All that is known, after each: whoever cuts this off has that.
+        print(json.dumps(found), flush=True)
 
 
 main()

@@ -153,7 +153,8 @@ def main():
         except Exception as error:  # One mode that cannot run here must not hide the others.
             found["modes"][mode] = {"error": f"{type(error).__name__}: {str(error)[-2000:]}"}
         found["modes"][mode]["seconds"] = time.perf_counter() - began
-    print(json.dumps(found))
+        # All that is known, after each: whoever cuts this off has that.
+        print(json.dumps(found), flush=True)
 
 
 if __name__ == "__main__":

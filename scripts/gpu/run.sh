@@ -36,6 +36,8 @@ if [ -z "${ORT_DYLIB_PATH:-}" ]; then
 fi
 [ -n "${ORT_DYLIB_PATH:-}" ] || echo "no ONNX Runtime found: steps export and serve will fail" >&2
 
+# Whatever carried the folder may have lost what may be run.
+chmod +x "$here"/bin/* 2>/dev/null || true
 # libtorch's threads otherwise spin while they wait.
 export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive} PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 exec "$python" "$here/measure" "$@"

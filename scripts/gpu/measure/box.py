@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import sys
+from pathlib import Path
 
 from runner import NO_GPU, Failed
 
@@ -28,7 +29,7 @@ def measure(run):
     run.part("machine", 10, lambda: machine(run))
     run.part("bundle", 10, lambda: bundle(run))
     run.part("gpu", 10, lambda: gpu(run))
-    run.part("torch", 40, lambda: json.loads(run.command(run.python, "-c", LOOK)))
+    run.part("torch", 60, lambda: json.loads(run.command(run.python, "-c", LOOK)))
     run.part("libtorch", 40, lambda: libtorch(run))
     run.part("onnxruntime", 20, lambda: onnxruntime(run))
 
@@ -76,6 +77,11 @@ def libtorch(run):
 def onnxruntime(run):
     lines = run.program("leitmotif", "providers").splitlines()
     found = dict(line.split(maxsplit=1) for line in lines)
+    provider = Path(found["library"]).parent / "libonnxruntime_providers_cuda.so"
+    if provider.exists():
+        # What the system's loader would not find, told before the provider says less of it.
+        linked = run.command("ldd", provider)
+        found["provider_lacks"] = [line.split()[0] for line in linked.splitlines() if "not found" in line]
     if run.on_gpu and not found["cuda"].startswith("yes"):
         raise Failed(f"cuda: {found['cuda']}; bring onnxruntime-gpu as run.sh says")
     return found

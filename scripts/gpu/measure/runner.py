@@ -45,7 +45,10 @@ class Run:
         began = self.now()
         self.record = {"step": name, "state": "running", "device": self.sizes.device, "limit_seconds": round(self.step_ends - began, 1), "parts": {}}
         self.write()
-        function(self)
+        try:
+            function(self)
+        except Exception as error:  # Between parts, where nothing should go wrong: the other steps go on.
+            self.record["parts"]["between parts"] = {"error": f"{type(error).__name__}: {error}"}
         self.record["seconds"] = round(self.now() - began, 2)
         failed = [part for part, result in self.record["parts"].items() if has_error(result)]
         self.record["state"] = f"failed: {', '.join(failed)}" if failed else "done"
@@ -74,33 +77,39 @@ class Run:
         self.say(f"{self.record['step']}: {name} ... {outcome} ({recorded['seconds']:.1f} s)")
         return result
 
-    def command(self, *arguments, env=None, check=True):
-        """Standard output of a command, which ends when its part's time does."""
-        arguments = [str(argument) for argument in arguments]
+    def command(self, *arguments, env=None, limit=float("inf"), partial=False):
+        """Standard output of a command; with `partial` also of one that time cuts off."""
+        name, arguments = str(arguments[0]).rsplit("/", 1)[-1], [str(argument) for argument in arguments]
         self.log.write(f"$ {' '.join(arguments)}\n")
         environment = {**os.environ, **(env or {})}
         # A session of its own: what it started ends with it.
         child = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace", env=environment, start_new_session=True)
+        cut_off = False
         try:
-            out, err = child.communicate(timeout=max(1.0, self.ends - self.now()))
+            out, err = child.communicate(timeout=max(1.0, min(limit, self.ends - self.now())))
         except subprocess.TimeoutExpired:
+            cut_off = True
             os.killpg(child.pid, signal.SIGKILL)
             out, err = child.communicate()
-            self.log.write(f"{err}\n")
-            raise Failed(f"{arguments[0].rsplit('/', 1)[-1]} did not end in time; it had said: {tail(err or out)}") from None
         self.log.write(f"{err}\n")
         self.log.flush()
-        if check and child.returncode != 0:
-            raise Failed(f"{arguments[0].rsplit('/', 1)[-1]} ended with {child.returncode}: {tail(err or out)}")
+        if cut_off and not (partial and out):
+            raise Failed(f"{name} did not end in time; it had said: {tail(err or out)}")
+        if child.returncode != 0 and not cut_off:
+            raise Failed(f"{name} ended with {child.returncode}: {tail(err or out)}")
         return out
 
     def program(self, name, *arguments, **how):
         """Standard output of one of our programs."""
         return self.command(self.bundle / "bin" / name, *arguments, **how)
 
-    def peer(self, name, *arguments):
-        """What a PyTorch script printed."""
-        return json.loads(self.command(self.python, self.bundle / "peers" / name, *arguments).splitlines()[-1])
+    def peer(self, name, *arguments, limit=float("inf")):
+        """What a PyTorch script has printed: a line with all it knows after each of its modes."""
+        out = self.command(self.python, self.bundle / "peers" / name, *arguments, limit=limit, partial=True)
+        whole = out[: out.rfind("\n") + 1].splitlines()
+        if not whole:
+            raise Failed(f"{name} printed nothing in its time")
+        return json.loads(whole[-1])
 
     def write(self):
         write_json(self.out / f"{self.record['step']}.json", self.record)

@@ -1,49 +1,87 @@
-"""What nvidia-smi says of the GPU while something runs."""
+"""What the driver says of the GPU while something runs: through NVML, the library behind nvidia-smi."""
 
-import subprocess
+import ctypes
 import threading
 import time
 
-EVERY_MS = 100
-QUERY = ("utilization.gpu", "memory.used", "power.draw", "clocks.sm")
+EVERY_SECONDS = 0.05
+LIBRARY = "libnvidia-ml.so.1"
+SM_CLOCK = 1
+
+
+class Utilization(ctypes.Structure):
+    _fields_ = [("gpu", ctypes.c_uint), ("memory", ctypes.c_uint)]
+
+
+class Memory(ctypes.Structure):
+    _fields_ = [("total", ctypes.c_ulonglong), ("free", ctypes.c_ulonglong), ("used", ctypes.c_ulonglong)]
+
+
+class Gpu:
+    """The first GPU."""
+
+    def __init__(self):
+        self.library = ctypes.CDLL(LIBRARY)
+        self._ask("nvmlInit_v2")
+        self.handle = ctypes.c_void_p()
+        self._ask("nvmlDeviceGetHandleByIndex_v2", ctypes.c_uint(0), ctypes.byref(self.handle))
+
+    def _ask(self, name, *arguments):
+        if code := getattr(self.library, name)(*arguments):
+            raise OSError(f"{name} gives {code}")
+
+    def look(self):
+        """Busy per cent, memory in MiB, power in W and clock in MHz; the last two are None where this GPU does not tell."""
+        busy, memory = Utilization(), Memory()
+        self._ask("nvmlDeviceGetUtilizationRates", self.handle, ctypes.byref(busy))
+        self._ask("nvmlDeviceGetMemoryInfo", self.handle, ctypes.byref(memory))
+        return busy.gpu, memory.used / 2**20, self._number(1000, "nvmlDeviceGetPowerUsage"), self._number(1, "nvmlDeviceGetClockInfo", ctypes.c_int(SM_CLOCK))
+
+    def _number(self, unit, name, *which):
+        value = ctypes.c_uint()
+        try:
+            self._ask(name, self.handle, *which, ctypes.byref(value))
+        except OSError:
+            return None
+        return value.value / unit
 
 
 class Sampler:
     """`with Sampler(on) as sampler: …`; does nothing where `on` is false."""
 
     def __init__(self, on):
-        self.on, self.rows, self.child = on, [], None
+        self.on, self.rows, self.fault = on, [], "no GPU"
+        self.ended = threading.Event()
 
     def __enter__(self):
         if self.on:
-            command = ["nvidia-smi", f"--query-gpu={','.join(QUERY)}", "--format=csv,noheader,nounits", "-lms", str(EVERY_MS)]
-            self.child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
             self.reader = threading.Thread(target=self._read, daemon=True)
             self.reader.start()
         return self
 
     def _read(self):
-        for line in self.child.stdout:
-            try:
-                self.rows.append((time.monotonic(), *(float(word) for word in line.split(","))))
-            except ValueError:
-                pass  # A value that this GPU does not tell.
+        try:
+            gpu = Gpu()
+            while not self.ended.wait(EVERY_SECONDS):
+                self.rows.append((time.monotonic(), *gpu.look()))
+        except OSError as error:  # Training goes on without.
+            self.fault = f"NVML: {error}"
 
     def __exit__(self, *_):
-        if self.child:
-            self.child.terminate()
-            self.child.wait()
+        if self.on:
+            self.ended.set()
             self.reader.join()
 
     def told(self, seconds):
         """Busy share over the busiest stretch as long as what was timed, which was one such; peaks over everything."""
         if not self.rows:
-            return {"skipped": "no GPU"} if not self.on else {"skipped": "nvidia-smi told nothing"}
+            return {"skipped": self.fault}
         busiest = busiest_mean([(row[0], row[1]) for row in self.rows], seconds)
+        power, clock = ([row[i] for row in self.rows if row[i] is not None] for i in (3, 4))
         return {
-            "busy_share": busiest / 100, "busy_is": "share of time in which a kernel ran (utilization.gpu)", "samples": len(self.rows),
+            "busy_share": busiest / 100, "busy_is": "share of time in which a kernel ran, by NVML", "samples": len(self.rows),
             "peak_memory_mib": max(row[2] for row in self.rows), "memory_before_mib": self.rows[0][2],
-            "peak_power_w": max(row[3] for row in self.rows), "peak_sm_mhz": max(row[4] for row in self.rows),
+            "peak_power_w": max(power, default=None), "peak_sm_mhz": max(clock, default=None),
         }  # fmt: skip
 
 

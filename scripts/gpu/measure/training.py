@@ -126,27 +126,32 @@ def same_loss(run, head):
 
 
 def peer(run):
-    for network, head in run.sizes.networks:
-        run.part(name_of(network, head), 120, lambda: against_pytorch(run, network, head))
+    for number, (network, head) in enumerate(run.sizes.networks):
+        rounds = run.sizes.rounds if number == 0 else 1
+        run.part(name_of(network, head), 100, lambda: against_pytorch(run, network, head, run.sizes.modes, rounds))
+        # Compiling takes as long as everything else, so it has its own time to lose.
+        if run.sizes.compiled and number == 0:
+            run.part(f"{name_of(network, head)}, compiled", 80, lambda: against_pytorch(run, network, head, run.sizes.compiled, 1))
 
 
-def against_pytorch(run, network, head):
+def against_pytorch(run, network, head, modes, rounds):
     """Our trainer and PyTorch in turns, both fed from the same data set."""
     checkpoint = run.work / name_of(network, head) / "last"
     if not checkpoint.exists():
         raise Failed("there is no checkpoint: the step `train` makes it")
     ours, theirs = [], []
-    for _ in range(run.sizes.rounds):
+    for left in range(rounds, 0, -1):
         ours.append(full_speed(run, network, head, epochs=2, folder=run.work / "peer"))
-        theirs.append(run.peer("gpu_train.py", checkpoint, data(run), "--split", SPLIT, "--device", run.sizes.device, "--batch", run.sizes.batch, "--seconds", run.sizes.peer_seconds, "--modes", ",".join(run.sizes.modes)))
+        settings = ("--device", run.sizes.device, "--batch", run.sizes.batch, "--seconds", run.sizes.peer_seconds, "--modes", ",".join(modes))
+        theirs.append(run.peer("gpu_train.py", checkpoint, data(run), "--split", SPLIT, *settings, limit=(run.ends - run.now()) / left))
     parameters = theirs[0]["check"]["parameters"]
     if parameters != ours[0]["parameters"]:
         raise Failed(f"the peer has {parameters} parameters, ours {ours[0]['parameters']}")
     ratios = {}
-    for mode in run.sizes.modes:
-        pairs = [(a["steps_per_second"], b["modes"][mode]) for a, b in zip(ours, theirs)]
-        for fed in ("fed", "resident"):
-            rates = [(our, their[f"{fed}_steps_per_second"]) for our, their in pairs if "error" not in their]
-            if rates:
-                ratios.setdefault(mode, {})[fed] = median(our / their for our, their in rates)
-    return {"ours_to_theirs": ratios, "ours_steps_per_second": [o["steps_per_second"] for o in ours], "theirs": theirs, "ours": ours}
+    for mode in modes:
+        pairs = [(a["steps_per_second"], b["modes"].get(mode, {})) for a, b in zip(ours, theirs)]
+        for fed in ("fed_steps_per_second", "resident_steps_per_second"):
+            if rates := [our / their[fed] for our, their in pairs if fed in their]:
+                ratios.setdefault(mode, {})[fed.removesuffix("_steps_per_second")] = median(rates)
+    found = {"parameters": parameters, "ours_to_theirs": ratios, "ours": ours, "theirs": theirs}
+    return found if len(ratios) == len(modes) else {**found, "cut_off": [mode for mode in modes if mode not in ratios]}
