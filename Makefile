@@ -1,6 +1,6 @@
 # Every target that a person types; `make` alone lists them. The work is in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check-all bench bench-peers setup peers doctor clean
+.PHONY: help demo test check-all bench bench-peers gpu-bundle setup peers doctor clean
 # MUSIC=FOLDER: the demo uses your own tagged music.
 export MUSIC
 
@@ -26,6 +26,9 @@ bench-peers: ## our speed as ratios to ffmpeg, Python and PyTorch, alternating; 
 	scripts/setup peers
 	cargo build --release -p leitmotif-benches
 	benches/peers/run
+
+gpu-bundle: setup ## everything that measuring on a GPU box needs, in one folder of at most 40 MiB (target/gpu-bundle)
+	scripts/gpu-bundle
 
 setup: ## fetch libtorch and ONNX Runtime into .deps (pinned, hashes checked); a second run does nothing
 	scripts/setup

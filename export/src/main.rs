@@ -11,11 +11,12 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, ensure};
 use clap::builder::RangedU64ValueParser;
 use clap::{Parser, Subcommand};
+use leitmotif::{Device, SessionOptions};
 use leitmotif_export::{Artifact, Checkpoint, Staged, compile};
 use leitmotif_models::{GraphKind, HeadKind, Network, table};
 use serde_json::json;
 
-use verify::{Report, verify};
+use verify::{Report, on_cpu, verify};
 
 /// Trained weights to ONNX: compiles, compares with the trained network, then gives the file its name.
 #[derive(Parser)]
@@ -50,6 +51,12 @@ enum Command {
         model: PathBuf,
         /// Folder that the trainer saved.
         checkpoint: PathBuf,
+        /// Where to run it: cpu, cuda or cuda:N, never another.
+        #[arg(long, default_value = "cpu")]
+        device: Device,
+        /// Let CUDA use TF32, and judge by what that may do.
+        #[arg(long)]
+        tf32: bool,
         /// Print the comparison as JSON.
         #[arg(long)]
         json: bool,
@@ -104,10 +111,11 @@ fn run(command: Command, out: &mut impl Write) -> Result<()> {
         Command::Compile { checkpoint, out: folder, name, force, json } => {
             run_compile(&checkpoint, &folder, name, force, json, out)
         }
-        Command::Verify { model, checkpoint, json } => {
+        Command::Verify { model, checkpoint, device, tf32, json } => {
             let checkpoint = Checkpoint::open(&checkpoint)?;
-            let report =
-                verify(&model, &checkpoint).with_context(|| model.display().to_string())?;
+            let options = SessionOptions::on(device).with_tf32(tf32);
+            let report = verify(&model, &checkpoint, &options)
+                .with_context(|| model.display().to_string())?;
             print_reports(&[report], &[], json, out)
         }
         Command::Inspect { what, head, classes, json } => {
@@ -153,7 +161,7 @@ fn write_all(
     let mut reports = Vec::new();
     for (artifact, path) in artifacts.iter().zip(files) {
         let temporary = staged.add(path, artifact.bytes())?;
-        let report = verify(&temporary, checkpoint)
+        let report = verify(&temporary, checkpoint, &on_cpu())
             .with_context(|| format!("verify: {} was not written", path.display()))?;
         reports.push(report);
     }

@@ -369,3 +369,28 @@ fn what_cannot_be_inspected_is_named() {
     assert!(complaint(&run(&["inspect", str(&cut)])).contains("cut.onnx"));
     assert!(complaint(&run(&["inspect", "model9"])).contains("model1"));
 }
+
+#[test]
+fn verification_runs_where_it_is_told_and_nowhere_else() {
+    let (checkpoint, out) = (fixture_checkpoint(HeadKind::Dense), tempfile::tempdir().unwrap());
+    let name = ["--out", str(out.path()), "--name", "artists"];
+    text(&run(&[&["compile", str(&checkpoint)], &name[..]].concat()));
+    let model = out.path().join("artists.clip.onnx");
+    let verify =
+        |more: &[&str]| run(&[&["verify", str(&model), str(&checkpoint), "--json"], more].concat());
+    let tolerance = |output: &Output| {
+        let told: Value = serde_json::from_str(&text(output)).unwrap();
+        let outputs = told["graphs"][0]["outputs"].as_array().unwrap().clone();
+        let of = |output: &Value| output["output"] == "probabilities";
+        outputs.iter().find(|output| of(output)).unwrap()["tolerance"].as_f64().unwrap()
+    };
+    assert!(tolerance(&verify(&["--device", "cpu"])) < 2e-5);
+    assert_eq!(tolerance(&verify(&["--tf32"])), 1e-2);
+    let cuda = verify(&["--device", "cuda"]);
+    if cuda.status.success() {
+        assert!(tolerance(&cuda) < 2e-5);
+    } else {
+        assert!(complaint(&cuda).contains("CUDA"), "{}", String::from_utf8_lossy(&cuda.stderr));
+        println!("verification_on_cuda ... skipped: no GPU");
+    }
+}

@@ -38,6 +38,12 @@ pub struct SessionOptions {
     /// ONNX Runtime's library. `None` takes the first that exists of: the variable `ORT_DYLIB_PATH`; beside the
     /// program; what `make setup` unpacked in the checkout that this crate was compiled in; the system's own.
     pub onnx_runtime: Option<PathBuf>,
+    /// Lets CUDA round the factors of its products to TF32, ten bits of mantissa: faster, and answers move by up to
+    /// some 1e-3. The CPU never does.
+    pub tf32: bool,
+    /// Begins the name of a file in which ONNX Runtime notes what every node did and where it ran, once
+    /// [`Session::end_profile`] is called.
+    pub profile: Option<PathBuf>,
 }
 
 impl SessionOptions {
@@ -57,6 +63,16 @@ impl SessionOptions {
     /// With this library of ONNX Runtime; see [`onnx_runtime`](Self::onnx_runtime).
     pub fn with_onnx_runtime(self, library: impl Into<PathBuf>) -> Self {
         Self { onnx_runtime: Some(library.into()), ..self }
+    }
+
+    /// With or without [`tf32`](Self::tf32).
+    pub fn with_tf32(self, tf32: bool) -> Self {
+        Self { tf32, ..self }
+    }
+
+    /// With a profile; see [`profile`](Self::profile).
+    pub fn with_profile(self, begins: impl Into<PathBuf>) -> Self {
+        Self { profile: Some(begins.into()), ..self }
     }
 }
 
@@ -137,7 +153,7 @@ impl Session {
         if model.is_empty() {
             return Err(refused("the file is empty".to_owned()));
         }
-        let on = |cuda| runtime.load(model, cuda, options.threads);
+        let on = |cuda| runtime.load(model, cuda, options);
         let on_cpu = |why: &str| -> Result<_, Error> {
             let taken = DeviceTaken { device: Device::Cpu, why: why.to_owned() };
             Ok((on(None).map_err(refused)?, taken))
@@ -207,6 +223,19 @@ impl Session {
         outputs.map_err(|source| self.failed(&source))
     }
 
+    /// Writes the profile that [`SessionOptions::profile`] asked for, a JSON list of events, and gives its file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Run`] where none was asked for or it cannot be written.
+    pub fn end_profile(&mut self) -> Result<PathBuf, Error> {
+        match self.session.end_profiling() {
+            Ok(file) if !file.is_empty() => Ok(file.into()),
+            Ok(_) => Err(self.failed(&io::Error::other("no profile was asked for"))),
+            Err(source) => Err(self.failed(&source)),
+        }
+    }
+
     /// Runs the network for the outputs named, each with the dimensions it will have, which come back in that order.
     ///
     /// For programs that run for long: `ort` rc.14 forgets to free the description of every output whose dimensions it
@@ -224,7 +253,7 @@ impl Session {
         outputs.map_err(|source| self.failed(&source))
     }
 
-    fn failed(&self, source: &ort::Error) -> Error {
+    fn failed(&self, source: &dyn std::error::Error) -> Error {
         Error::Run {
             path: self.path.clone(),
             device: self.device.device.to_string(),
@@ -242,7 +271,7 @@ pub fn runtime_info(asked: Option<&Path>) -> Result<RuntimeInfo, Error> {
     let runtime = Runtime::open(asked)?;
     let mut cuda_obstacle = runtime.cuda_obstacle();
     if cuda_obstacle.is_none() {
-        cuda_obstacle = runtime.builder(Some(0), 0).err();
+        cuda_obstacle = runtime.builder(Some(0), &SessionOptions::default()).err();
     }
     Ok(RuntimeInfo {
         library: runtime.library.clone(),
@@ -349,31 +378,39 @@ impl Runtime {
         &self,
         model: &[u8],
         cuda: Option<usize>,
-        threads: usize,
+        options: &SessionOptions,
     ) -> Result<ort::session::Session, String> {
         // `ort` panics on graph inputs of types that the ONNX standard has and it has not (sequences in sequences).
         without_panic(|| {
-            let mut builder = self.builder(cuda, threads)?;
+            let mut builder = self.builder(cuda, options)?;
             builder.commit_from_memory(model).map_err(|e| one_line(&e))
         })
     }
 
-    fn builder(&self, cuda: Option<usize>, threads: usize) -> Result<SessionBuilder, String> {
+    fn builder(
+        &self,
+        cuda: Option<usize>,
+        options: &SessionOptions,
+    ) -> Result<SessionBuilder, String> {
         let mut builder = SessionBuilder::new(&self.environment).map_err(|e| one_line(&e))?;
         // `ort` would let ONNX Runtime choose a device of its own liking.
         builder =
             builder.with_auto_device(AutoDevicePolicy::PreferCPU).map_err(|e| one_line(&e))?;
-        if threads > 0 {
-            let threads = threads.min(SessionOptions::MOST_THREADS);
+        if options.threads > 0 {
+            let threads = options.threads.min(SessionOptions::MOST_THREADS);
             builder = builder.with_intra_threads(threads).map_err(|e| one_line(&e))?;
+        }
+        if let Some(begins) = &options.profile {
+            builder = builder.with_profiling(begins).map_err(|e| one_line(&e))?;
         }
         if let Some(number) = cuda {
             self.preload_cuda();
             let number = i32::try_from(number).map_err(|_| format!("no device {number}"))?;
-            // TF32 would move answers by 1e-3; the exhaustive search for algorithms stalls on each new length.
+            // Unlike ONNX Runtime's own defaults: TF32 must be asked for, and the exhaustive search for algorithms would
+            // stall on each new length.
             let cuda = ep::CUDA::default()
                 .with_device_id(number)
-                .with_tf32(false)
+                .with_tf32(options.tf32)
                 .with_conv_algorithm_search(ep::cuda::ConvAlgorithmSearch::Heuristic);
             let providers = [cuda.build().error_on_failure()];
             builder = builder.with_execution_providers(providers).map_err(|e| one_line(&e))?;

@@ -314,6 +314,12 @@ fn check_passes_a_sound_model_and_fails_another() {
         assert_eq!(output.status.code(), Some(code));
         assert!(out(&output).starts_with(said), "{}", out(&output));
     }
+    let output =
+        leitmotif().args(["check", "--device", "cpu", "--json"]).arg(tiny("step")).output();
+    let told: Value = serde_json::from_str(&out(&output.unwrap())).unwrap();
+    assert_eq!(told["passed"], true);
+    assert_eq!(told["device"]["device"], "cpu");
+    assert!(told["test"]["largest_difference"].as_f64().unwrap() < 1e-5);
 }
 
 #[test]

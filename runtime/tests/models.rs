@@ -275,3 +275,20 @@ fn a_process_keeps_the_onnx_runtime_it_opened() {
         other => panic!("{other:?}"),
     }
 }
+
+#[test]
+fn a_profile_names_every_nodes_provider() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = noise(1, SEGMENT);
+    let inputs = [("waveform", &[1, SEGMENT][..], &input[..])];
+    let options = on(Device::Cpu).with_profile(folder.path().join("run"));
+    let mut session = Session::open(&tiny("segment"), &options).unwrap();
+    session.run(&inputs).unwrap();
+    let file = session.end_profile().unwrap();
+    assert_eq!(file.parent(), Some(folder.path()));
+    assert!(fs::read_to_string(file).unwrap().contains("CPUExecutionProvider"));
+
+    let mut session = Session::open(&tiny("segment"), &on(Device::Cpu)).unwrap();
+    let error = session.end_profile().unwrap_err().to_string();
+    assert!(error.contains("no profile"), "{error}");
+}

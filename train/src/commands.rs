@@ -1,5 +1,6 @@
 //! The subcommands of `leitmotif-train`, one file each.
 
+pub mod devices;
 pub mod evaluate;
 pub mod fit;
 pub mod inspect;

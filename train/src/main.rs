@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use leitmotif_train::commands::{evaluate, fit, inspect, prepare, split};
+use leitmotif_train::commands::{devices, evaluate, fit, inspect, prepare, split};
 use leitmotif_train::cuda;
 use leitmotif_train::error::TrainError;
 
@@ -29,6 +29,8 @@ enum Command {
     Evaluate(evaluate::EvaluateArgs),
     /// Print a network as the paper prints it
     Inspect(inspect::InspectArgs),
+    /// Tell what libtorch can train on here
+    Devices(devices::DevicesArgs),
 }
 
 /// As shells report a program that Ctrl-C ended.
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         Command::Fit(args) => fit::run(*args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Inspect(args) => inspect::run(args),
+        Command::Devices(args) => devices::run(args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -201,3 +201,16 @@ fn a_preset_is_printed_as_the_paper_prints_it() {
     assert_eq!(code, Some(0));
     assert!(serde_json::from_str::<serde_json::Value>(&stdout).unwrap().is_array());
 }
+
+#[test]
+fn devices_are_told_to_programs_and_people() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, stdout, stderr) = ends(&["devices", "--json"], folder.path());
+    assert_eq!(code, Some(0), "{stderr}");
+    let told: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    // Either GPUs, or the reason why there are none to be used.
+    assert_eq!(told["gpus"].as_i64().unwrap() > 0, told["obstacle"].is_null(), "{told}");
+    assert_eq!(told["has_cudart"], !told["cudnn"].is_null(), "{told}");
+    let (_, stdout, _) = ends(&["devices"], folder.path());
+    assert!(stdout.starts_with("cpu           yes\ncuda          "), "{stdout}");
+}

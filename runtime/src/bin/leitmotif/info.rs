@@ -26,6 +26,9 @@ pub(crate) struct Check {
     model: Model,
     #[command(flatten)]
     running: Running,
+    /// The differences and the device as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 impl Info {
@@ -119,6 +122,13 @@ impl Check {
         let mut recognizer = Recognizer::open_with(&self.model.model, &self.running.options())?;
         complain(&format!("runs on {}", recognizer.device()));
         let test = recognizer.self_test()?;
+        let code = if test.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        if self.json {
+            let told =
+                json!({ "passed": test.passed(), "test": test, "device": recognizer.device() });
+            writeln!(io::stdout(), "{told}")?;
+            return Ok(code);
+        }
         let best = if test.same_best { "the same" } else { "another" };
         writeln!(
             io::stdout(),
@@ -128,7 +138,7 @@ impl Check {
             test.tolerance,
             printable(&test.artist),
         )?;
-        Ok(if test.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(code)
     }
 }
 

@@ -1,0 +1,71 @@
+"""Answers with the network of one of our checkpoints in PyTorch and prints, as JSON, how fast: host to host, as ours.
+
+gpu_serve.py CHECKPOINT [--device cuda] [--batches 1,8,64] [--modes fp32,tf32,bf16]
+"""
+
+import time
+
+BEGAN = time.perf_counter()
+
+import argparse  # noqa: E402
+import json  # noqa: E402
+
+import gpu_network  # noqa: E402
+import torch  # noqa: E402
+
+
+def answerer(checkpoint, device, mode):
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = mode == "tf32"
+    network = checkpoint.network(flat=False).eval().to(device, memory_format=torch.channels_last)
+
+    def answer(waveforms):
+        with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=mode == "bf16"):
+            logits = network(checkpoint.segments(waveforms.to(device)).contiguous())
+            probabilities = logits.float().softmax(-1)
+            # A dense head's clip is the mean of its segments; an LSTM's last word counts.
+            return (probabilities[:, -1] if network.lstm else probabilities.mean(1)).cpu()
+
+    return answer
+
+
+def speed(answer, waveforms, seconds, least=3):
+    answer(waveforms)
+    calls, began = [], time.perf_counter()
+    while len(calls) < least or time.perf_counter() - began < seconds:
+        start = time.perf_counter()
+        answer(waveforms)
+        calls.append(time.perf_counter() - start)
+    middle = sorted(calls)[len(calls) // 2]
+    return {"batch": len(waveforms), "calls": len(calls), "seconds": middle, "per_second": len(waveforms) / middle}
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("checkpoint")
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--batches", default="1,8,64")
+    parser.add_argument("--modes", default="fp32,tf32,bf16")
+    parser.add_argument("--seconds", type=float, default=1.0)
+    arguments = parser.parse_args()
+    checkpoint = gpu_network.Checkpoint(arguments.checkpoint)
+    network = checkpoint.description
+    samples = (network["window"] - 1) * network["hop"] + network["segment"]
+    generator = torch.Generator().manual_seed(1)
+    found = {"unit": "clip", "settings": gpu_network.settings(arguments.device), "modes": {}}
+    for mode in arguments.modes.split(","):
+        answer = answerer(checkpoint, arguments.device, mode)
+        answer(torch.zeros(1, samples))
+        found.setdefault("first_answer_seconds", time.perf_counter() - BEGAN)
+        found["modes"][mode] = []
+        for batch in map(int, arguments.batches.split(",")):
+            waveforms = (torch.rand(batch, samples, generator=generator) - 0.5) / 5
+            try:
+                found["modes"][mode].append(speed(answer, waveforms, arguments.seconds))
+            except torch.OutOfMemoryError as error:
+                found["modes"][mode].append({"batch": batch, "error": str(error)[:300]})
+                break
+        # All that is known, after each: whoever cuts this off has that.
+        print(json.dumps(found), flush=True)
+
+
+main()

@@ -1,0 +1,138 @@
+"""Runs steps and their parts within their time, and has every result on disk as soon as it is known."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+# Less than this is not worth beginning a part with.
+LEAST_SECONDS = 5
+
+
+class Skipped(Exception):
+    """A part that cannot be measured here, with the reason."""
+
+
+class Failed(Exception):
+    """A part that went wrong, with the reason."""
+
+
+NO_GPU = Skipped("no GPU")
+
+
+class Run:
+    def __init__(self, bundle, out, work, sizes, minutes, python):
+        self.bundle, self.out, self.work, self.sizes, self.python = bundle, out, work, sizes, python
+        self.scale = minutes * 60 / sum(sizes.shares.values())
+        self.began = self.now()
+        self.ends = self.began
+        self.allowed = 0.0
+        self.log = open(out / "log.txt", "a", encoding="utf-8")
+
+    @property
+    def on_gpu(self):
+        return self.sizes.device == "cuda"
+
+    @staticmethod
+    def now():
+        return time.monotonic()
+
+    def step(self, name, function):
+        """Runs one step; gives whether all went well."""
+        self.allowed += self.sizes.shares[name] * self.scale
+        self.step_ends = self.began + self.allowed
+        began = self.now()
+        self.record = {"step": name, "state": "running", "device": self.sizes.device, "limit_seconds": round(self.step_ends - began, 1), "parts": {}}
+        self.write()
+        try:
+            function(self)
+        except Exception as error:  # Between parts, where nothing should go wrong: the other steps go on.
+            self.record["parts"]["between parts"] = {"error": f"{type(error).__name__}: {error}"}
+        self.record["seconds"] = round(self.now() - began, 2)
+        failed = [part for part, result in self.record["parts"].items() if has_error(result)]
+        self.record["state"] = f"failed: {', '.join(failed)}" if failed else "done"
+        self.write()
+        return not failed
+
+    def part(self, name, limit, function):
+        """Runs one part and records its result, or why there is none; gives the result, else None."""
+        began = self.now()
+        limit = min(limit * max(self.scale, 0.5), self.step_ends - began)
+        result, outcome = None, "done"
+        try:
+            if limit < LEAST_SECONDS:
+                raise Skipped("out of time")
+            self.ends = began + limit
+            result = function()
+            recorded = dict(result)
+        except Skipped as reason:
+            recorded, outcome = {"skipped": str(reason)}, f"skipped: {reason}"
+        except Exception as error:  # Whatever it is, the next part may tell something.
+            text = str(error) if isinstance(error, Failed) else f"{type(error).__name__}: {error}"
+            recorded, outcome = {"error": text}, f"FAILED: {text[:300]}"
+        recorded["seconds"], recorded["limit_seconds"] = round(self.now() - began, 2), round(limit, 1)
+        self.record["parts"][name] = recorded
+        self.write()
+        self.say(f"{self.record['step']}: {name} ... {outcome} ({recorded['seconds']:.1f} s)")
+        return result
+
+    def command(self, *arguments, env=None, limit=float("inf"), partial=False):
+        """Standard output of a command; with `partial` also of one that time cuts off."""
+        name, arguments = str(arguments[0]).rsplit("/", 1)[-1], [str(argument) for argument in arguments]
+        self.log.write(f"$ {' '.join(arguments)}\n")
+        environment = {**os.environ, **(env or {})}
+        # A session of its own: what it started ends with it.
+        child = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace", env=environment, start_new_session=True)
+        cut_off = False
+        try:
+            out, err = child.communicate(timeout=max(1.0, min(limit, self.ends - self.now())))
+        except subprocess.TimeoutExpired:
+            cut_off = True
+            os.killpg(child.pid, signal.SIGKILL)
+            out, err = child.communicate()
+        self.log.write(f"{err}\n")
+        self.log.flush()
+        if cut_off and not (partial and out):
+            raise Failed(f"{name} did not end in time; it had said: {tail(err or out)}")
+        if child.returncode != 0 and not cut_off:
+            raise Failed(f"{name} ended with {child.returncode}: {tail(err or out)}")
+        return out
+
+    def program(self, name, *arguments, **how):
+        """Standard output of one of our programs."""
+        return self.command(self.bundle / "bin" / name, *arguments, **how)
+
+    def peer(self, name, *arguments, limit=float("inf")):
+        """What a PyTorch script has printed: a line with all it knows after each of its modes."""
+        out = self.command(self.python, self.bundle / "peers" / name, *arguments, limit=limit, partial=True)
+        whole = out[: out.rfind("\n") + 1].splitlines()
+        if not whole:
+            raise Failed(f"{name} printed nothing in its time")
+        return json.loads(whole[-1])
+
+    def write(self):
+        write_json(self.out / f"{self.record['step']}.json", self.record)
+
+    def say(self, text):
+        print(f"[{self.now() - self.began:6.1f} s] {text}", flush=True)
+        self.log.write(text + "\n")
+        self.log.flush()
+
+
+def write_json(path, value):
+    """Whole or not at all."""
+    temporary = path.with_suffix(".new")
+    temporary.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+    temporary.replace(path)
+
+
+def has_error(value):
+    """Whether there is an `error` anywhere in a result."""
+    if isinstance(value, dict):
+        return "error" in value or any(map(has_error, value.values()))
+    return isinstance(value, list) and any(map(has_error, value))
+
+
+def tail(text):
+    return text.strip()[-1500:]

@@ -1,0 +1,112 @@
+"""Steps 4 and 5: what was trained, compiled, held against the trainer on every provider, and served."""
+
+import json
+from statistics import median
+
+from runner import NO_GPU, Failed
+from training import HEADS, name_of
+
+GRAPHS = {"dense": ("clip", "segment"), "lstm": ("sequence", "step")}
+
+
+def export(run):
+    for name in ("demo-dense.clip", "demo-dense.segment", "demo-lstm.sequence", "demo-lstm.step"):
+        run.part(f"self-test, {name}", 30, lambda: self_test(run, name))
+    run.part("a real song", 40, lambda: song(run))
+    checkpoints = [(f"music-{head}", head) for head in HEADS] + [(name_of(*pair), pair[1]) for pair in run.sizes.networks]
+    for name, head in checkpoints:
+        if made := run.part(f"compile, {name}", 40, lambda: compiled(run, name)):
+            for graph, report in zip(GRAPHS[head], made["graphs"]):
+                run.part(f"{name}.{graph}", 40, lambda: parity(run, name, graph, report))
+
+
+def self_test(run, name):
+    """The model that the bundle carries, on the answer that it carries."""
+    model = run.bundle / "models" / f"{name}.onnx"
+    return json.loads(run.program("leitmotif", "check", model, "--device", run.sizes.device, "--json"))
+
+
+def song(run):
+    """One file through the shipped program, on the CPU and on the device."""
+    model = run.bundle / "models" / "demo-dense.clip.onnx"
+
+    def answer(device):
+        out = run.program("leitmotif", "recognize", "--model", model, "--json", "--top", 9, "--device", device, run.bundle / "data" / "song.ogg")
+        told = json.loads(out)
+        return {score["artist"]: score["probability"] for score in told["artists"]}
+
+    cpu = answer("cpu")
+    found = {"cpu": cpu}
+    if not run.on_gpu:
+        return {**found, "cuda": {"skipped": str(NO_GPU)}}
+    cuda = answer("cuda")
+    largest = max(abs(p - cuda[artist]) for artist, p in cpu.items())
+    if largest > 1e-4:
+        raise Failed(f"CUDA's probabilities are {largest:.1e} from the CPU's")
+    return {**found, "cuda": cuda, "largest_difference": largest}
+
+
+def compiled(run, name):
+    """Compiles a checkpoint; the compiler itself compares with libtorch on the CPU's provider."""
+    checkpoint = run.work / name / "last"
+    if not checkpoint.exists():
+        raise Failed("there is no checkpoint: the step `train` makes it")
+    return json.loads(run.program("leitmotif-export", "compile", checkpoint, "--out", run.work / "models", "--name", name, "--force", "--json"))
+
+
+def parity(run, name, graph, on_cpu):
+    """One graph against libtorch's answers, provider by provider, and where its nodes ran; the compiler ran the CPU's."""
+    model, checkpoint = run.work / "models" / f"{name}.{graph}.onnx", run.work / name / "last"
+
+    def on_cuda(*how):
+        if not run.on_gpu:
+            return {"skipped": str(NO_GPU)}
+        try:
+            return json.loads(run.program("leitmotif-export", "verify", model, checkpoint, "--device", "cuda", *how, "--json"))["graphs"][0]
+        except Failed as error:  # With TF32 it may do better, or the other way round.
+            return {"error": str(error)}
+
+    served = json.loads(run.program("serve", model, "--device", run.sizes.device, "--batches", 1, "--seconds", 0, "--placement", "--against-cpu"))
+    return {
+        "cpu": on_cpu, "cuda": on_cuda(), "cuda, tf32": on_cuda("--tf32"),
+        "placement": served["placement"], "largest_difference_to_cpu": served["largest_difference_to_cpu"],
+    }  # fmt: skip
+
+
+def serve(run):
+    network = run.sizes.networks[0][0]
+    for head in HEADS:
+        run.part(name_of(network, head), 90, lambda: against_pytorch(run, network, head))
+
+
+def against_pytorch(run, network, head):
+    """Clips in a second, ours and PyTorch's in turns, from the host's memory and back to it."""
+    name = name_of(network, head)
+    model = run.work / "models" / f"{name}.{GRAPHS[head][0]}.onnx"
+    if not model.exists():
+        raise Failed("there is no model: the step `export` makes it")
+    batches, device = ",".join(map(str, run.sizes.batches)), run.sizes.device
+    common = ("--device", device, "--batches", batches, "--seconds", run.sizes.serve_seconds)
+    ours, theirs = [], []
+    for _ in range(run.sizes.rounds):
+        ours.append(json.loads(run.program("serve", model, *common)))
+        theirs.append(run.peer("gpu_serve.py", run.work / name / "last", *common, "--modes", ",".join(run.sizes.precisions)))
+    tf32 = json.loads(run.program("serve", model, *common, "--tf32")) if run.on_gpu else {"skipped": str(NO_GPU)}
+    ratios = {}
+    for mode in run.sizes.precisions:
+        for our, their in zip(ours, theirs):
+            for a, b in zip(our["batches"], their["modes"][mode]):
+                if "error" not in a and "error" not in b:
+                    ratios.setdefault(mode, {}).setdefault(str(a["batch"]), []).append(a["per_second"] / b["per_second"])
+    medians = {mode: {batch: median(values) for batch, values in of_mode.items()} for mode, of_mode in ratios.items()}
+    return {
+        "ours_to_theirs": medians, "first_answer_seconds": {"ours": [o["first_answer_seconds"] for o in ours], "theirs": [t["first_answer_seconds"] for t in theirs]},
+        "ours": without_memory_errors(ours), "ours, tf32": tf32, "theirs": without_memory_errors(theirs),
+    }  # fmt: skip
+
+
+def without_memory_errors(value):
+    """A batch that memory does not hold is a finding, not a failure: `error` becomes `too_large`."""
+    if isinstance(value, dict):
+        return {"too_large" if key == "error" and "batch" in value else key: without_memory_errors(inner) for key, inner in value.items()}
+    return [without_memory_errors(inner) for inner in value] if isinstance(value, list) else value
