@@ -7,20 +7,17 @@ use leitmotif_models::{CARD_VERSION, Card, Golden, GoldenInput, GraphKind, Netwo
 use crate::fold::FoldedStep;
 use crate::graph::Dim::{Fixed, Named};
 use crate::graph::{Attribute, Graph, Value};
-use crate::lower::{self, Lowered, Rows, State};
+use crate::lower::{self, Form, Lowered, Plan, Rows, State};
 use crate::proto::Model;
-use crate::{Checkpoint, ExportError};
+use crate::tolerance::tolerance;
+use crate::{Checkpoint, ExportError, Recipe};
 
-/// Largest difference between a probability of an fp32 graph and torch's: both round each of some thousand sums to
-/// 24 bits, which moves a probability by about 1e-6; ten times that is still far below what changes an answer.
-pub const FP32_TOLERANCE: f32 = 1e-5;
-
-/// Operator set of the `portable` target: the first with a softmax along one axis and with `Squeeze` by input,
-/// and old enough for every runtime of the last five years.
-const OPSET: u32 = 13;
+/// Operator set of every graph: the first with a softmax along one axis, with `Squeeze` by input and with a scale a channel
+/// in `DequantizeLinear`, and old enough for every runtime of the last five years.
+pub(crate) const OPSET: u32 = 13;
 
 /// File format that came with that operator set.
-const IR_VERSION: i64 = 7;
+pub(crate) const IR_VERSION: i64 = 7;
 
 /// What one call may take. The rule of [`Card::max_seconds_per_call`]: so many segments that the cut samples with their
 /// indices and the two largest neighbouring feature maps fit in here, but at least one window of an LSTM, and no more
@@ -39,6 +36,7 @@ pub(crate) fn graph(
     classes: usize,
     layers: &[FoldedStep],
     kind: GraphKind,
+    recipe: &Recipe,
 ) -> Result<Graph, ExportError> {
     let mut graph = Graph::new(&format!("leitmotif_{}", kind.name()), doc(kind));
     let units = Fixed(network.head.units);
@@ -55,7 +53,10 @@ pub(crate) fn graph(
         c: graph.input("c", &per_unit, "cell state before this segment, zeros at first"),
     });
     let rows = if kind.takes_any_length() { Rows::Segments } else { Rows::Single };
-    let x = lower::network(&mut graph, network, layers, rows, waveform, state)?;
+    let form = Form { target: recipe.target, precision: recipe.precision };
+    let calibration = recipe.calibration.as_ref();
+    let plan = Plan { network, layers, form, calibration, rows, segments: None };
+    let x = lower::network(&mut graph, &plan, waveform, state)?;
 
     match kind {
         GraphKind::Clip => {
@@ -120,18 +121,18 @@ fn doc(kind: GraphKind) -> &'static str {
     }
 }
 
-/// The card of the graph of `kind` called `name`.
-pub(crate) fn card(checkpoint: &Checkpoint, kind: GraphKind, name: &str) -> Card {
+/// The card of the graph of `kind`.
+pub(crate) fn card(checkpoint: &Checkpoint, kind: GraphKind, recipe: &Recipe) -> Card {
     let run = checkpoint.run();
     let network = &run.network;
     let mut tools = run.tools.clone();
     tools.insert(env!("CARGO_PKG_NAME").to_owned(), env!("CARGO_PKG_VERSION").to_owned());
     Card {
         version: CARD_VERSION,
-        name: name.to_owned(),
+        name: recipe.name.clone(),
         graph: kind,
-        target: "portable".to_owned(),
-        precision: "fp32".to_owned(),
+        target: recipe.target,
+        precision: recipe.precision,
         opset: OPSET,
         sample_rate: SampleRate::NETWORK,
         segment_samples: network.segment,
@@ -148,7 +149,9 @@ pub(crate) fn card(checkpoint: &Checkpoint, kind: GraphKind, name: &str) -> Card
         epoch: run.epoch,
         tools,
         weights_sha256: checkpoint.weights().sha256().to_owned(),
-        golden: golden(checkpoint, kind),
+        golden: golden(checkpoint, kind, recipe),
+        calibration: recipe.calibration.clone(),
+        measured: recipe.measured.clone(),
     }
 }
 
@@ -198,8 +201,8 @@ fn max_seconds(network: &Network, classes: usize, kind: GraphKind) -> f64 {
     SampleRate::NETWORK.seconds(samples.saturating_add(network.segment as u64))
 }
 
-/// Row 0 of the probe as a recipe, with torch's answer to what one call of this graph takes of it.
-fn golden(checkpoint: &Checkpoint, kind: GraphKind) -> Golden {
+/// Row 0 of the probe as a recipe, with the answer to what one call of this graph takes of it.
+fn golden(checkpoint: &Checkpoint, kind: GraphKind, recipe: &Recipe) -> Golden {
     let (run, probe) = (checkpoint.run(), checkpoint.probe());
     let (samples, probabilities) = match kind {
         GraphKind::Clip => (
@@ -213,8 +216,11 @@ fn golden(checkpoint: &Checkpoint, kind: GraphKind) -> Golden {
     };
     Golden {
         input: GoldenInput { seed: run.golden.seed, samples },
-        probabilities: probabilities.into_iter().map(|p| p as f32).collect(),
-        tolerance: FP32_TOLERANCE,
+        probabilities: match &recipe.golden {
+            Some(own) => own.clone(),
+            None => probabilities.into_iter().map(|p| p as f32).collect(),
+        },
+        tolerance: tolerance(recipe.precision),
     }
 }
 
@@ -223,17 +229,28 @@ mod tests {
     use std::collections::BTreeSet;
     use std::path::Path;
 
+    use leitmotif_models::{Calibration, Precision, RangeRule, Target};
+
     use super::*;
     use crate::fold::fold;
     use crate::graph::Node;
 
-    fn check(kind: GraphKind) {
+    /// Made up: only the graph's form is looked at.
+    fn calibration(network: &Network) -> Option<Calibration> {
+        let ranges = network.block_names().map(|block| (block, 1.0)).collect();
+        let source = String::new();
+        Some(Calibration { rule: RangeRule::MinMax, source, clips: 1, segments: 1, ranges })
+    }
+
+    fn check(kind: GraphKind, target: Target, precision: Precision) {
         let folder = format!("tests/data/tiny-{}", kind.head());
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
         let checkpoint = Checkpoint::open(&folder).unwrap();
         let (network, classes) = (&checkpoint.run().network, checkpoint.run().classes.len());
-        let layers = fold(&network.steps(classes), checkpoint.weights()).unwrap();
-        let graph = graph(network, classes, &layers, kind).unwrap();
+        let layers = fold(checkpoint.steps(), checkpoint.weights()).unwrap();
+        let calibration = calibration(network).filter(|_| precision == Precision::Int8);
+        let recipe = Recipe { target, precision, calibration, ..Recipe::named("x") };
+        let graph = graph(network, classes, &layers, kind, &recipe).unwrap();
         let nodes: Vec<Node> = graph.nodes().collect();
         let mut used: BTreeSet<String> = nodes.iter().flat_map(|n| n.inputs.clone()).collect();
         used.extend(graph.outputs.iter().map(|port| port.name.clone()));
@@ -253,8 +270,12 @@ mod tests {
 
     #[test]
     fn no_graph_computes_anything_twice_or_in_vain() {
-        for kind in [GraphKind::Clip, GraphKind::Segment, GraphKind::Sequence, GraphKind::Step] {
-            check(kind);
+        let kinds = [GraphKind::Clip, GraphKind::Segment, GraphKind::Sequence, GraphKind::Step];
+        let precisions = [Precision::Fp32, Precision::Fp16, Precision::Int8];
+        for (kind, target) in kinds.into_iter().flat_map(|kind| Target::ALL.map(|t| (kind, t))) {
+            for precision in precisions.into_iter().filter(|p| target.check(*p).is_ok()) {
+                check(kind, target, precision);
+            }
         }
     }
 

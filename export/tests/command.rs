@@ -369,3 +369,57 @@ fn what_cannot_be_inspected_is_named() {
     assert!(complaint(&run(&["inspect", str(&cut)])).contains("cut.onnx"));
     assert!(complaint(&run(&["inspect", "model9"])).contains("model1"));
 }
+
+#[test]
+fn files_that_say_the_same_do_not_differ_and_others_tell_in_what() {
+    let clip = runtime_fixtures().join("tiny.clip.onnx");
+    let same = run(&["diff", str(&clip), str(&clip)]);
+    assert_eq!((same.status.code(), same.stdout.len()), (Some(0), 0));
+
+    let out = tempfile::tempdir().unwrap();
+    let mut tiny = Tiny::new(TINY, HeadKind::Dense, 1, 2);
+    tiny.weights.get_mut("output.bias").unwrap().1[1] += 0.5;
+    tiny.run.epoch = 4;
+    tiny.probe = tiny.make_probe(2);
+    let (checkpoint, models) = (out.path().join("checkpoint"), out.path().join("models"));
+    tiny.save(&checkpoint);
+    text(&run(&["compile", str(&checkpoint), "--out", str(&models), "--target", "cpu"]));
+    let other = models.join("tiny.clip.onnx");
+    let output = run(&["diff", str(&clip), str(&other)]);
+    assert_eq!(output.status.code(), Some(1));
+    let found = String::from_utf8(output.stdout).unwrap();
+    for line in [
+        "weights   output.bias: 1 of 3 values, by 5.0e-1 at most",
+        "card      epoch: 3 → 4",
+        "card      target: \"portable\" → \"cpu\"",
+        "graph     frame.whole: only in the second",
+    ] {
+        assert!(found.contains(line), "no `{line}` in:\n{found}");
+    }
+    let output = run(&["diff", str(&clip), str(&other), "--json"]);
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json["same"], false);
+    assert_eq!(json["differences"].as_array().unwrap().len(), found.lines().count());
+
+    let error = run(&["diff", str(&clip), str(&checkpoint.join("run.json"))]);
+    assert_eq!(error.status.code(), Some(2), "{error:?}");
+    assert!(String::from_utf8_lossy(&error.stderr).contains("run.json is not an ONNX model"));
+}
+
+#[test]
+fn the_parts_of_a_file_are_told_in_bytes_and_its_cost_in_multiply_adds() {
+    let model = runtime_fixtures().join("tiny.clip.onnx");
+    let printed = text(&run(&["inspect", str(&model)]));
+    assert!(
+        printed.contains("multiply-adds a segment") && printed.contains("block6 "),
+        "{printed}"
+    );
+    let json: Value =
+        serde_json::from_str(&text(&run(&["inspect", str(&model), "--json"]))).unwrap();
+    let parts = json["model"]["parts"].as_object().unwrap();
+    let sum: u64 = parts.values().map(|bytes| bytes.as_u64().unwrap()).sum();
+    assert_eq!(sum, fs::metadata(&model).unwrap().len());
+    let layers = json["layers"].as_array().unwrap();
+    let all: u64 = layers.iter().map(|layer| layer["multiply_adds"].as_u64().unwrap()).sum();
+    assert_eq!(json["multiply_adds_per_segment"], all);
+}

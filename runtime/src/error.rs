@@ -78,14 +78,14 @@ pub enum Error {
 
     /// The model's card is of a version this crate does not know.
     #[error(
-        "model {path:?} carries a card of version {found} and this program reads version {supported}: use the leitmotif release that wrote it, or export it again"
+        "model {path:?} carries a card of version {found} and this program reads versions up to {supported}: use the leitmotif release that wrote it, or export it again"
     )]
     CardVersion {
         /// The model.
         path: PathBuf,
         /// The card's version.
         found: u64,
-        /// The version this crate reads.
+        /// The newest version this crate reads.
         supported: u32,
     },
 

@@ -6,23 +6,24 @@
 
 use ndarray::{Array1, Array2};
 
+use crate::ExportError;
 use crate::graph::{Graph, Value};
+use crate::lower::{Form, store};
 
 /// `[…, inputs]` → `[…, outputs]`.
 pub(crate) fn lower(
     graph: &mut Graph,
+    form: Form,
     name: &str,
     weight: &Array2<f32>,
     bias: &Array1<f32>,
     x: Value,
-) -> Value {
-    let (outputs, inputs) = weight.dim();
-    // `iter` of the transposed view walks in its logical order, so this is the transposed matrix in row-major order.
-    let transposed = weight.t().iter().copied().collect();
-    let w = graph.weights(&format!("{name}.weight"), &[inputs, outputs], transposed);
-    let b = graph.weights(&format!("{name}.bias"), &[outputs], bias.to_vec());
+) -> Result<Value, ExportError> {
+    let transposed = weight.t().to_owned().into_dyn();
+    let w = store::floats(graph, form, &format!("{name}.weight"), &transposed, 1)?;
+    let b = graph.weights(&format!("{name}.bias"), &[bias.len()], bias.to_vec());
     let product = graph.node("MatMul", &format!("{name}.matmul"), &[x, w], &[]);
-    graph.node("Add", &format!("{name}.add"), &[product, b], &[])
+    Ok(graph.node("Add", &format!("{name}.add"), &[product, b], &[]))
 }
 
 #[cfg(test)]
@@ -35,13 +36,8 @@ mod tests {
     #[test]
     fn the_stored_matrix_is_the_transpose() {
         let mut graph = Graph::new("test", "");
-        lower(
-            &mut graph,
-            "output",
-            &array![[1.0, 2.0], [3.0, 4.0]],
-            &array![5.0, 6.0],
-            Value::NONE,
-        );
+        let (weight, bias) = (array![[1.0, 2.0], [3.0, 4.0]], array![5.0, 6.0]);
+        lower(&mut graph, Form::default(), "output", &weight, &bias, Value::NONE).unwrap();
         let stored: Vec<_> = graph.constants().collect();
         assert_eq!(stored[0].1.data, Data::F32(vec![1.0, 3.0, 2.0, 4.0]));
         assert_eq!(stored[1].1.data, Data::F32(vec![5.0, 6.0]));

@@ -1,18 +1,21 @@
 //! `leitmotif-export`: compiles a checkpoint to `.onnx` files, verifies and inspects them.
 
+mod compile;
+mod diff;
 mod inspect;
+mod music;
+mod rounding;
 mod verify;
 
-use std::fs;
 use std::io::{self, ErrorKind, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use clap::builder::RangedU64ValueParser;
 use clap::{Parser, Subcommand};
-use leitmotif_export::{Artifact, Checkpoint, Staged, compile};
-use leitmotif_models::{GraphKind, HeadKind, Network, table};
+use leitmotif_export::Checkpoint;
+use leitmotif_models::{HeadKind, Network, table};
 use serde_json::json;
 
 use verify::{Report, verify};
@@ -28,22 +31,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Compile a checkpoint to NAME.clip.onnx and NAME.segment.onnx, or NAME.sequence.onnx and NAME.step.onnx.
-    Compile {
-        /// Folder that the trainer saved.
-        checkpoint: PathBuf,
-        /// Folder for the files.
-        #[arg(long, default_value = ".")]
-        out: PathBuf,
-        /// Name of the model; the network's own where it is left out.
-        #[arg(long)]
-        name: Option<String>,
-        /// Replace files of the same names.
-        #[arg(long)]
-        force: bool,
-        /// Print the comparison as JSON.
-        #[arg(long)]
-        json: bool,
-    },
+    Compile(compile::Options),
     /// Compare a compiled file with its checkpoint.
     Verify {
         /// The .onnx file.
@@ -51,6 +39,17 @@ enum Command {
         /// Folder that the trainer saved.
         checkpoint: PathBuf,
         /// Print the comparison as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Tell in what two .onnx files differ: graph, weights, card. Exits with 0 where they say the same, 1 where not, 2 where
+    /// one cannot be read.
+    Diff {
+        /// The first file.
+        one: PathBuf,
+        /// The second.
+        other: PathBuf,
+        /// Print JSON.
         #[arg(long)]
         json: bool,
     },
@@ -70,18 +69,23 @@ enum Command {
     },
 }
 
+/// How `diff` ends where it could not compare: 1 says that it could.
+const TROUBLE: u8 = 2;
+
 fn main() -> ExitCode {
     let command = Cli::parse().command;
+    let failure =
+        if matches!(command, Command::Diff { .. }) { TROUBLE.into() } else { ExitCode::FAILURE };
     let mut out = io::stdout().lock();
-    match run(command, &mut out).and_then(|()| Ok(out.flush()?)) {
-        Ok(()) => ExitCode::SUCCESS,
+    match run(command, &mut out).and_then(|code| Ok((out.flush()?, code))) {
+        Ok(((), code)) => code,
         // Whoever read our answer has seen enough, as `head` does.
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             // Lines stay lines; what is in them may come from a file.
             let text: Vec<String> = in_one_line(&error).lines().map(table::printable).collect();
             let _nobody_listens = writeln!(io::stderr(), "error: {}", text.join("\n"));
-            ExitCode::FAILURE
+            failure
         }
     }
 }
@@ -99,66 +103,24 @@ fn in_one_line(error: &anyhow::Error) -> String {
     })
 }
 
-fn run(command: Command, out: &mut impl Write) -> Result<()> {
+fn run(command: Command, out: &mut impl Write) -> Result<ExitCode> {
     match command {
-        Command::Compile { checkpoint, out: folder, name, force, json } => {
-            run_compile(&checkpoint, &folder, name, force, json, out)
-        }
+        Command::Compile(options) => compile::compile(options, out)?,
         Command::Verify { model, checkpoint, json } => {
             let checkpoint = Checkpoint::open(&checkpoint)?;
             let report =
                 verify(&model, &checkpoint).with_context(|| model.display().to_string())?;
-            print_reports(&[report], &[], json, out)
+            print_reports(&[report], &[], json, out)?;
+        }
+        Command::Diff { one, other, json } => {
+            let same = diff::diff(&one, &other, json, out)?;
+            return Ok(if same { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Command::Inspect { what, head, classes, json } => {
-            inspect::inspect(&what, head, classes, json, out)
+            inspect::inspect(&what, head, classes, json, out)?;
         }
     }
-}
-
-fn run_compile(
-    checkpoint: &Path,
-    folder: &Path,
-    name: Option<String>,
-    force: bool,
-    json: bool,
-    out: &mut impl Write,
-) -> Result<()> {
-    let checkpoint = Checkpoint::open(checkpoint)?;
-    let network = &checkpoint.run().network;
-    let name = name.unwrap_or_else(|| network.name.clone());
-    ensure!(
-        !name.is_empty() && !name.contains(['/', '\\']) && !name.starts_with('.'),
-        "`{name}` cannot begin a file name; choose another with --name"
-    );
-    let artifacts = GraphKind::of_head(network.head.kind)
-        .into_iter()
-        .map(|kind| compile(&checkpoint, kind, &name))
-        .collect::<Result<Vec<_>, _>>()?;
-    fs::create_dir_all(folder)
-        .with_context(|| format!("cannot make the folder {}", folder.display()))?;
-    let files: Vec<PathBuf> = artifacts.iter().map(|a| folder.join(a.file_name())).collect();
-    let reports = write_all(&artifacts, &files, force, &checkpoint)?;
-    print_reports(&reports, &files, json, out)
-}
-
-/// Writes and verifies every file under a temporary name, then gives all of them their names: a failure leaves none.
-fn write_all(
-    artifacts: &[Artifact],
-    files: &[PathBuf],
-    force: bool,
-    checkpoint: &Checkpoint,
-) -> Result<Vec<Report>> {
-    let mut staged = Staged::new(force);
-    let mut reports = Vec::new();
-    for (artifact, path) in artifacts.iter().zip(files) {
-        let temporary = staged.add(path, artifact.bytes())?;
-        let report = verify(&temporary, checkpoint)
-            .with_context(|| format!("verify: {} was not written", path.display()))?;
-        reports.push(report);
-    }
-    staged.publish()?;
-    Ok(reports)
+    Ok(ExitCode::SUCCESS)
 }
 
 fn print_reports(

@@ -1,0 +1,312 @@
+//! Runs a compiled graph in ONNX Runtime against what the trainer's own network answered.
+
+mod parity;
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use leitmotif::session::{Port, Session, SessionOptions};
+use leitmotif::{Device, Recognizer};
+use leitmotif_export::{Artifact, Checkpoint, Part, Probe, Recipe, compile_as, differences};
+use leitmotif_models::{Card, GraphKind, Precision};
+
+pub(crate) use parity::Report;
+use parity::{Comparison, Expected, named, shaped, widened};
+
+/// Clips side by side in one call: more than one, so that the batch axis is tried.
+const CLIPS_PER_CALL: usize = 2;
+
+/// Compares the model in `path` with what compiling the checkpoint anew says it must declare, and its answers to every
+/// row of the checkpoint's probe with the trainer's.
+///
+/// # Errors
+/// Where the file is no model of this checkpoint, its card, keys, inputs or outputs are not those of its graph, an output
+/// is missing, misshapen or not finite, a probability or embedding is further from the trainer's than its precision allows,
+/// or a top class is another one. The message names the output and the difference. A rounded precision cannot be judged by
+/// nearness alone, so its graph and weights must also be those that compiling anew gives, and int8 must give its own golden
+/// answer.
+pub(crate) fn verify(path: &Path, checkpoint: &Checkpoint) -> Result<Report> {
+    let mut session = Session::open(path, &on_cpu())?;
+    let card = session.metadata(Card::KEY).context("it has no card")?;
+    let card = Card::from_json(&card)?;
+    let run = checkpoint.run();
+    ensure!(card.network == run.network, "its network is not the checkpoint's");
+    ensure!(card.classes == run.classes, "its classes are not the checkpoint's");
+    let due = compile_as(checkpoint, card.graph, &Recipe::of(&card))?;
+    same_card(&card, &due)?;
+    same_keys(&session, &due)?;
+    same_ports(&session, &due)?;
+    if card.precision != Precision::Fp32 {
+        same_weights(path, &due)?;
+    }
+    if card.precision == Precision::Int8 {
+        own_golden_answer(path)?;
+    }
+
+    let mut comparison = Comparison::new(card.precision);
+    let probe = checkpoint.probe();
+    for rows in rows(probe.rows()).chunks(CLIPS_PER_CALL) {
+        match card.graph {
+            GraphKind::Clip | GraphKind::Sequence => {
+                whole_clips(&mut session, &card, probe, rows, &mut comparison)?;
+            }
+            GraphKind::Segment => each_segment(&mut session, &card, probe, rows, &mut comparison)?,
+            GraphKind::Step => {
+                step_by_step(&mut session, &card, checkpoint, rows, &mut comparison)?;
+            }
+        }
+    }
+    let outputs = comparison.into_outputs();
+    let report = Report { graph: card.graph, rows: probe.rows(), outputs };
+    report.judge()?;
+    Ok(report)
+}
+
+fn on_cpu() -> SessionOptions {
+    SessionOptions::on(Device::Cpu)
+}
+
+/// The rows of a probe to run; a single one twice, because a graph may be right for a batch of one only.
+fn rows(count: usize) -> Vec<usize> {
+    if count == 1 { vec![0, 0] } else { (0..count).collect() }
+}
+
+/// Nodes and stored tensors, to the bit.
+fn same_weights(path: &Path, due: &Artifact) -> Result<()> {
+    let bytes = fs::read(path)?;
+    let found = differences((&bytes, path), (due.bytes(), Path::new("what is due")))?;
+    let first = found.iter().find(|found| matches!(found.part, Part::Graph | Part::Weights));
+    match first {
+        None => Ok(()),
+        Some(found) => {
+            bail!(
+                "its {} are not what compiling anew gives: {}: {}",
+                found.part,
+                found.name,
+                found.what
+            )
+        }
+    }
+}
+
+/// What the card of int8 says that this file answers.
+fn own_golden_answer(path: &Path) -> Result<()> {
+    let test = Recognizer::open_with(path, &on_cpu())?.self_test()?;
+    ensure!(
+        test.passed(),
+        "it misses its own golden answer by {:.1e}, where {:.0e} is allowed",
+        test.largest_difference,
+        test.tolerance
+    );
+    Ok(())
+}
+
+/// Every field of the card but `tools` and `version`: another version of the compiler may have made it.
+fn same_card(card: &Card, due: &Artifact) -> Result<()> {
+    // Read from text, as `card` was.
+    let due = Card::from_json(&due.card().to_json()?)?;
+    let due = Card { tools: card.tools.clone(), version: card.version, ..due };
+    let due = serde_json::to_value(due)?;
+    let found = serde_json::to_value(card)?;
+    let fields = due.as_object().into_iter().flatten();
+    let other: Vec<String> = fields
+        .filter(|(field, value)| found.get(field) != Some(value))
+        .map(|(field, _)| format!("`{field}`"))
+        .collect();
+    ensure!(
+        other.is_empty(),
+        "its card does not say what the checkpoint says: {}",
+        other.join(", ")
+    );
+    Ok(())
+}
+
+/// What other programs read beside the card.
+fn same_keys(session: &Session, due: &Artifact) -> Result<()> {
+    for (key, value) in due.metadata().iter().filter(|(key, _)| *key != Card::KEY) {
+        ensure!(
+            session.metadata(key).as_ref() == Some(value),
+            "its metadata key `{key}` is not the checkpoint's"
+        );
+    }
+    Ok(())
+}
+
+fn same_ports(session: &Session, due: &Artifact) -> Result<()> {
+    let due = Session::from_bytes(due.bytes(), &on_cpu())?;
+    for (what, found, due) in
+        [("inputs", session.inputs(), due.inputs()), ("outputs", session.outputs(), due.outputs())]
+    {
+        ensure!(
+            found == due,
+            "its {what} are {}, where {} are due",
+            ports_text(found),
+            ports_text(due)
+        );
+    }
+    Ok(())
+}
+
+fn ports_text(ports: &[Port]) -> String {
+    let axis = |axis: &Option<usize>| axis.map_or("any".to_owned(), |size| size.to_string());
+    let text = |port: &Port| match &port.dims {
+        None => format!("{} (no f32)", port.name),
+        Some(dims) => {
+            format!("{} [{}]", port.name, dims.iter().map(axis).collect::<Vec<_>>().join(", "))
+        }
+    };
+    ports.iter().map(text).collect::<Vec<_>>().join(", ")
+}
+
+fn whole_clips(
+    session: &mut Session,
+    card: &Card,
+    probe: &Probe,
+    rows: &[usize],
+    comparison: &mut Comparison,
+) -> Result<()> {
+    let last = probe.segments().saturating_sub(1);
+    let waveform: Vec<f32> = rows.iter().flat_map(|row| probe.waveform(*row)).copied().collect();
+    let shape = [rows.len(), card.network.clip_samples()];
+    let outputs = session.run(&[("waveform", &shape, &waveform)])?;
+    let mut expected = Expected::default();
+    for row in rows.iter().copied() {
+        for segment in 0..probe.segments() {
+            expected.add("segment_probabilities", probe.probabilities(row, segment));
+        }
+        if card.graph == GraphKind::Clip {
+            let mean = probe.mean_over_segments(|segment| probe.probabilities(row, segment));
+            expected.add("probabilities", mean);
+            let embedding = |segment| widened(probe.embedding(row, segment));
+            expected.add("embedding", probe.mean_over_segments(embedding));
+        } else {
+            expected.add("probabilities", probe.probabilities(row, last));
+            expected.add("embedding", widened(probe.embedding(row, last)));
+        }
+    }
+    comparison.add(
+        "segment_probabilities",
+        &[rows.len(), probe.segments()],
+        &expected,
+        &outputs,
+    )?;
+    comparison.add("probabilities", &[rows.len()], &expected, &outputs)?;
+    comparison.add("embedding", &[rows.len()], &expected, &outputs)
+}
+
+/// All segments of all rows side by side.
+fn each_segment(
+    session: &mut Session,
+    card: &Card,
+    probe: &Probe,
+    rows: &[usize],
+    comparison: &mut Comparison,
+) -> Result<()> {
+    let mut waveform = Vec::new();
+    let mut expected = Expected::default();
+    for row in rows.iter().copied() {
+        for segment in 0..probe.segments() {
+            waveform.extend(cut(card, probe.waveform(row), segment));
+            expected.add_segment(probe, row, segment);
+        }
+    }
+    let batch = rows.len() * probe.segments();
+    let outputs = session.run(&[("waveform", &[batch, card.segment_samples], &waveform)])?;
+    for name in ["probabilities", "logits", "embedding"] {
+        comparison.add(name, &[batch], &expected, &outputs)?;
+    }
+    Ok(())
+}
+
+/// All rows side by side, each from zero states, every state fed back.
+///
+/// The probe holds no cell state. It is judged by what follows from it: stepping on, one segment further than the probe
+/// goes so that every state is used, must give the answers that the `sequence` graph of the same checkpoint gives at once.
+fn step_by_step(
+    session: &mut Session,
+    card: &Card,
+    checkpoint: &Checkpoint,
+    rows: &[usize],
+    comparison: &mut Comparison,
+) -> Result<()> {
+    let probe = checkpoint.probe();
+    let longer: Vec<Vec<f32>> = rows
+        .iter()
+        .map(|row| probe.waveform(*row).iter().copied().cycle())
+        .map(|samples| samples.take(card.network.clip_samples() + card.hop_samples).collect())
+        .collect();
+    let at_once = sequence_answers(checkpoint, card, &longer, probe.segments() + 1)?;
+
+    let state_shape = [rows.len(), card.embedding_units];
+    let zeros = vec![0.0; rows.len() * card.embedding_units];
+    let (mut h, mut c) = (zeros.clone(), zeros);
+    for segment in 0..=probe.segments() {
+        let waveform: Vec<f32> =
+            longer.iter().flat_map(|row| cut(card, row, segment)).copied().collect();
+        let outputs = session.run(&[
+            ("waveform", &[rows.len(), card.segment_samples], &waveform),
+            ("h", &state_shape, &h),
+            ("c", &state_shape, &c),
+        ])?;
+        if segment < probe.segments() {
+            let mut expected = Expected::default();
+            for row in rows.iter().copied() {
+                expected.add_segment(probe, row, segment);
+                expected.add("h_next", widened(probe.embedding(row, segment)));
+            }
+            for name in ["probabilities", "logits", "embedding", "h_next"] {
+                comparison.add(name, &[rows.len()], &expected, &outputs)?;
+            }
+        }
+        let c_next = shaped(&outputs, "c_next", &state_shape)?;
+        let cell = comparison.parity("c_next");
+        cell.add_state(&c_next.data);
+        if segment > 0 {
+            let found = shaped(&outputs, "probabilities", &[rows.len(), card.classes.len()])?;
+            for (row, found) in found.data.chunks(card.classes.len()).enumerate() {
+                let due = at_once.get(row).and_then(|row| row.get(segment)).map(Vec::as_slice);
+                cell.add(due.unwrap_or_default(), found);
+            }
+        }
+        h = named(&outputs, "h_next")?.data.clone();
+        c.clone_from(&c_next.data);
+    }
+    Ok(())
+}
+
+/// What the `sequence` graph in the form of `card` says after each of so many segments of each recording.
+fn sequence_answers(
+    checkpoint: &Checkpoint,
+    card: &Card,
+    recordings: &[Vec<f32>],
+    segments: usize,
+) -> Result<Vec<Vec<Vec<f64>>>> {
+    // The golden answer on the card of another graph is not this one's, and nobody looks at it.
+    let sequence = compile_as(checkpoint, GraphKind::Sequence, &Recipe::of(card))?;
+    let mut session = Session::from_bytes(sequence.bytes(), &on_cpu())?;
+    let samples = recordings.first().map_or(0, Vec::len);
+    let shape = [recordings.len(), samples];
+    let outputs = session.run(&[("waveform", &shape, &recordings.concat())])?;
+    let classes = checkpoint.run().classes.len();
+    let found = shaped(&outputs, "segment_probabilities", &[recordings.len(), segments, classes])?;
+    let rows = found.data.chunks(segments * classes);
+    Ok(rows.map(|row| row.chunks(classes).map(widened).collect()).collect())
+}
+
+/// The samples of one segment; empty beyond the last.
+fn cut<'a>(card: &Card, waveform: &'a [f32], segment: usize) -> &'a [f32] {
+    let start = segment * card.hop_samples;
+    waveform.get(start..start + card.segment_samples).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_probe_of_one_row_is_run_as_a_batch_of_two() {
+        assert_eq!(rows(1), [0, 0]);
+        assert_eq!(rows(3), [0, 1, 2]);
+    }
+}
