@@ -40,13 +40,20 @@ pub(crate) fn graph(
 ) -> Result<Graph, ExportError> {
     let mut graph = Graph::new(&format!("leitmotif_{}", kind.name()), doc(kind));
     let units = Fixed(network.head.units);
-    let (batch, classes) = (Named("batch"), Fixed(classes));
-    let samples = if kind.takes_any_length() { Named("samples") } else { Fixed(network.segment) };
+    let batch = recipe.fixed.batch.map_or(Named("batch"), Fixed);
+    let fixed_segments = recipe.fixed.segments.filter(|_| kind.takes_any_length());
+    let classes = Fixed(classes);
+    let samples = match (kind.takes_any_length(), fixed_segments) {
+        (true, None) => Named("samples"),
+        (true, Some(segments)) => Fixed(network.samples_of(segments)),
+        (false, _) => Fixed(network.segment),
+    };
     let waveform_doc = "mono samples at 16 kHz in [-1, 1]";
     let waveform = graph.input("waveform", &[batch.clone(), samples], waveform_doc);
     let per_class = [batch.clone(), classes.clone()];
-    let per_unit = [batch.clone(), units];
-    let per_segment = [batch, Named("segments"), classes];
+    let per_unit = [batch.clone(), units.clone()];
+    let segments = fixed_segments.map_or(Named("segments"), Fixed);
+    let per_segment = [batch.clone(), segments.clone(), classes];
 
     let state = (kind == GraphKind::Step).then(|| State {
         h: graph.input("h", &per_unit, "hidden state before this segment, zeros at first"),
@@ -55,10 +62,22 @@ pub(crate) fn graph(
     let rows = if kind.takes_any_length() { Rows::Segments } else { Rows::Single };
     let form = Form { target: recipe.target, precision: recipe.precision };
     let calibration = recipe.calibration.as_ref();
-    let plan = Plan { network, layers, form, calibration, rows, segments: None };
+    let embedding_only = recipe.embedding_only;
+    let plan =
+        Plan { network, layers, form, calibration, rows, segments: fixed_segments, embedding_only };
     let x = lower::network(&mut graph, &plan, waveform, state)?;
 
     match kind {
+        GraphKind::Clip if embedding_only => {
+            let mean = mean_over_segments(&mut graph, "clip.embedding", x.embedding);
+            graph.output(mean, "embedding", &per_unit, "mean of the tanh layer");
+            let each = [batch, segments, units];
+            graph.output(x.embedding, SEGMENT_EMBEDDINGS, &each, "of each segment");
+        }
+        GraphKind::Sequence if embedding_only => {
+            let h = x.last_h.unwrap_or(x.embedding);
+            graph.output(h, "embedding", &per_unit, "last hidden state");
+        }
         GraphKind::Clip => {
             let probabilities =
                 mean_over_segments(&mut graph, "clip.probabilities", x.probabilities);
@@ -94,6 +113,7 @@ pub(crate) fn graph(
 }
 
 const SEGMENTS: &str = "segment_probabilities";
+const SEGMENT_EMBEDDINGS: &str = "segment_embeddings";
 
 fn segment_outputs(
     graph: &mut Graph,
@@ -125,6 +145,8 @@ fn doc(kind: GraphKind) -> &'static str {
 pub(crate) fn card(checkpoint: &Checkpoint, kind: GraphKind, recipe: &Recipe) -> Card {
     let run = checkpoint.run();
     let network = &run.network;
+    let segments = recipe.fixed.segments.filter(|_| kind.takes_any_length());
+    let fixed = leitmotif_models::Fixed { segments, ..recipe.fixed };
     let mut tools = run.tools.clone();
     tools.insert(env!("CARGO_PKG_NAME").to_owned(), env!("CARGO_PKG_VERSION").to_owned());
     Card {
@@ -138,7 +160,10 @@ pub(crate) fn card(checkpoint: &Checkpoint, kind: GraphKind, recipe: &Recipe) ->
         segment_samples: network.segment,
         hop_samples: network.hop,
         window_segments: network.window,
-        max_seconds_per_call: max_seconds(network, run.classes.len(), kind),
+        max_seconds_per_call: match fixed.segments {
+            Some(segments) => SampleRate::NETWORK.seconds(network.samples_of(segments) as u64),
+            None => max_seconds(network, run.classes.len(), kind),
+        },
         embedding_units: network.head.units,
         classes: run.classes.clone(),
         network: network.clone(),
@@ -150,6 +175,8 @@ pub(crate) fn card(checkpoint: &Checkpoint, kind: GraphKind, recipe: &Recipe) ->
         tools,
         weights_sha256: checkpoint.weights().sha256().to_owned(),
         golden: golden(checkpoint, kind, recipe),
+        fixed,
+        embedding_only: recipe.embedding_only,
         calibration: recipe.calibration.clone(),
         measured: recipe.measured.clone(),
     }
@@ -162,13 +189,16 @@ pub(crate) fn card(checkpoint: &Checkpoint, kind: GraphKind, recipe: &Recipe) ->
 pub(crate) fn model(graph: Graph, card: &Card) -> Result<Model, ExportError> {
     let json = card.to_json()?;
     let classes = serde_json::Value::from(card.classes.clone()).to_string();
-    let metadata = BTreeMap::from([
+    let mut metadata = BTreeMap::from([
         (Card::KEY, json),
         ("class_outputs_key", "probabilities".to_owned()),
         ("classes", classes),
         ("embedding_outputs_key", "embedding".to_owned()),
         ("sample_rate", card.sample_rate.0.to_string()),
     ]);
+    if card.embedding_only {
+        metadata.remove("class_outputs_key");
+    }
     Ok(Model {
         graph,
         ir_version: IR_VERSION,
@@ -204,13 +234,14 @@ fn max_seconds(network: &Network, classes: usize, kind: GraphKind) -> f64 {
 /// Row 0 of the probe as a recipe, with the answer to what one call of this graph takes of it.
 fn golden(checkpoint: &Checkpoint, kind: GraphKind, recipe: &Recipe) -> Golden {
     let (run, probe) = (checkpoint.run(), checkpoint.probe());
+    let segments = recipe.fixed.segments.unwrap_or(probe.segments());
     let (samples, probabilities) = match kind {
         GraphKind::Clip => (
-            run.golden.samples,
-            probe.mean_over_segments(|segment| probe.probabilities(0, segment)),
+            run.network.samples_of(segments),
+            probe.mean_over(segments, |segment| probe.probabilities(0, segment)),
         ),
         GraphKind::Sequence => {
-            (run.golden.samples, probe.probabilities(0, probe.segments().saturating_sub(1)))
+            (run.network.samples_of(segments), probe.probabilities(0, segments.saturating_sub(1)))
         }
         GraphKind::Segment | GraphKind::Step => (run.network.segment, probe.probabilities(0, 0)),
     };
@@ -243,13 +274,26 @@ mod tests {
     }
 
     fn check(kind: GraphKind, target: Target, precision: Precision) {
+        let free = leitmotif_models::Fixed::default();
+        let whole = leitmotif_models::Fixed { batch: Some(1), segments: Some(7) };
+        for (fixed, embedding_only) in [(free, false), (whole, false), (free, true)] {
+            if kind.takes_any_length() || !embedding_only {
+                check_one(
+                    kind,
+                    Recipe { target, precision, fixed, embedding_only, ..Recipe::named("x") },
+                );
+            }
+        }
+    }
+
+    fn check_one(kind: GraphKind, recipe: Recipe) {
         let folder = format!("tests/data/tiny-{}", kind.head());
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
         let checkpoint = Checkpoint::open(&folder).unwrap();
         let (network, classes) = (&checkpoint.run().network, checkpoint.run().classes.len());
         let layers = fold(checkpoint.steps(), checkpoint.weights()).unwrap();
-        let calibration = calibration(network).filter(|_| precision == Precision::Int8);
-        let recipe = Recipe { target, precision, calibration, ..Recipe::named("x") };
+        let calibration = calibration(network).filter(|_| recipe.precision == Precision::Int8);
+        let recipe = Recipe { calibration, ..recipe };
         let graph = graph(network, classes, &layers, kind, &recipe).unwrap();
         let nodes: Vec<Node> = graph.nodes().collect();
         let mut used: BTreeSet<String> = nodes.iter().flat_map(|n| n.inputs.clone()).collect();

@@ -44,7 +44,15 @@ impl Calibrator {
         let dims = [Named("batch"), Fixed(network.segment)];
         let waveform = graph.input("waveform", &dims, "mono samples at 16 kHz in [-1, 1]");
         let (form, rows) = (Form::default(), Rows::Single);
-        let plan = Plan { network, layers: &layers, form, calibration: None, rows, segments: None };
+        let plan = Plan {
+            network,
+            layers: &layers,
+            form,
+            calibration: None,
+            rows,
+            segments: None,
+            embedding_only: false,
+        };
         let lowered = lower::network(&mut graph, &plan, waveform, None)?;
         for (name, value) in lowered.blocks {
             let dims = [Named("batch"), Named("channels"), Fixed(1), Named("positions")];

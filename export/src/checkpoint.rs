@@ -194,12 +194,17 @@ impl Probe {
 
     /// The mean over the segments of a row of one vector per segment.
     pub fn mean_over_segments(&self, of: impl Fn(usize) -> Vec<f64>) -> Vec<f64> {
+        self.mean_over(self.segments(), of)
+    }
+
+    /// The mean over the first `segments` of a row.
+    pub fn mean_over(&self, segments: usize, of: impl Fn(usize) -> Vec<f64>) -> Vec<f64> {
         let mut mean: Vec<f64> = Vec::new();
-        for segment in 0..self.segments() {
+        for segment in 0..segments {
             let values = of(segment);
             mean.resize(values.len(), 0.0);
             for (sum, value) in mean.iter_mut().zip(values) {
-                *sum += value / self.segments() as f64;
+                *sum += value / segments as f64;
             }
         }
         mean

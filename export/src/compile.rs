@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use leitmotif_models::{Calibration, Card, GraphKind, Measured, Precision, Target};
+use leitmotif_models::{Calibration, Card, Fixed, GraphKind, Measured, Precision, Target};
 
 use crate::fold::fold;
+use crate::graph::{Dim, Port};
 use crate::proto::encode;
 use crate::{Checkpoint, ExportError, assemble};
 
@@ -13,8 +14,13 @@ use crate::{Checkpoint, ExportError, assemble};
 pub struct Artifact {
     card: Card,
     metadata: BTreeMap<String, String>,
+    inputs: Vec<(String, Shape)>,
+    outputs: Vec<(String, Shape)>,
     bytes: Vec<u8>,
 }
+
+/// The axes of an input or output, `None` where any size will do.
+pub type Shape = Vec<Option<usize>>;
 
 /// What to make of a checkpoint. The same checkpoint, graph and recipe give the same bytes.
 ///
@@ -36,6 +42,10 @@ pub struct Recipe {
     pub calibration: Option<Calibration>,
     /// What the precision was found to cost, for the card.
     pub measured: Option<Measured>,
+    /// Sizes that are not free. A number of segments is left out of graphs that take one.
+    pub fixed: Fixed,
+    /// Whether to end with the embedding; only of the graphs that take recordings.
+    pub embedding_only: bool,
     /// The answer to the golden input in int8, one probability a class; without it the card holds torch's.
     pub golden: Option<Vec<f32>>,
 }
@@ -47,6 +57,8 @@ impl Recipe {
             name: name.to_owned(),
             target: Target::Portable,
             precision: Precision::Fp32,
+            fixed: Fixed::default(),
+            embedding_only: false,
             calibration: None,
             measured: None,
             golden: None,
@@ -62,6 +74,8 @@ impl Recipe {
             precision: card.precision,
             calibration: card.calibration.clone(),
             measured: card.measured.clone(),
+            fixed: card.fixed,
+            embedding_only: card.embedding_only,
             golden: int8.then(|| card.golden.probabilities.clone()),
         }
     }
@@ -83,6 +97,7 @@ pub fn compile(
 ///
 /// # Errors
 /// [`ExportError`] of the phase that failed; [`ExportError::WrongHead`] for a graph that the head does not have,
+/// [`ExportError::NoEmbeddingOf`] for an embedding of a graph that takes one segment,
 /// [`ExportError::Form`] for a precision that the target does not have, [`ExportError::NotCalibrated`] for int8 without
 /// ranges.
 pub fn compile_as(
@@ -97,12 +112,24 @@ pub fn compile_as(
     if kind.head() != head {
         return Err(ExportError::WrongHead { graph: kind.name().to_owned(), head });
     }
+    if recipe.embedding_only && !kind.takes_any_length() {
+        return Err(ExportError::NoEmbeddingOf { graph: kind.name().to_owned() });
+    }
     let layers = fold(checkpoint.steps(), checkpoint.weights())?;
     let graph = assemble::graph(network, classes, &layers, kind, recipe)?;
     let card = assemble::card(checkpoint, kind, recipe);
+    let (inputs, outputs) = (named_shapes(&graph.inputs), named_shapes(&graph.outputs));
     let model = assemble::model(graph, &card)?;
     let bytes = encode(&model)?;
-    Ok(Artifact { card, metadata: model.metadata, bytes })
+    Ok(Artifact { card, metadata: model.metadata, inputs, outputs, bytes })
+}
+
+fn named_shapes(ports: &[Port]) -> Vec<(String, Shape)> {
+    let size = |dim: &Dim| match dim {
+        Dim::Fixed(size) => Some(*size),
+        Dim::Named(_) => None,
+    };
+    ports.iter().map(|port| (port.name.clone(), port.dims.iter().map(size).collect())).collect()
 }
 
 impl Artifact {
@@ -116,13 +143,24 @@ impl Artifact {
         &self.metadata
     }
 
+    /// What the graph takes, in its order.
+    pub fn inputs(&self) -> &[(String, Shape)] {
+        &self.inputs
+    }
+
+    /// What the graph gives, in its order.
+    pub fn outputs(&self) -> &[(String, Shape)] {
+        &self.outputs
+    }
+
     /// The content of the `.onnx` file.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// `NAME.GRAPH.onnx`.
+    /// `NAME.GRAPH.onnx`, or `NAME.embedding.onnx` where it ends there.
     pub fn file_name(&self) -> String {
-        format!("{}.{}.onnx", self.card.name, self.card.graph.name())
+        let graph = if self.card.embedding_only { "embedding" } else { self.card.graph.name() };
+        format!("{}.{graph}.onnx", self.card.name)
     }
 }

@@ -88,6 +88,14 @@ pub enum ExportError {
         /// The head of the network.
         head: HeadKind,
     },
+    /// A graph of one segment without its artists.
+    #[error(
+        "lower: only a graph that takes recordings is cut off at the embedding; the `{graph}` graph gives it among others"
+    )]
+    NoEmbeddingOf {
+        /// The graph asked for.
+        graph: String,
+    },
     /// A precision that the target cannot do.
     #[error("lower: {0}")]
     Form(#[from] NoSuchForm),
@@ -139,6 +147,14 @@ pub enum ExportError {
         path: PathBuf,
         /// What protobuf said.
         reason: String,
+    },
+    /// A file in which a layer is not to be found.
+    #[error("{path} has no node with which {layer} ends; was it made by leitmotif-export?")]
+    NoLayer {
+        /// The file.
+        path: PathBuf,
+        /// The layer.
+        layer: String,
     },
     /// A file of that name is there, and replacing it was not asked for.
     #[error(

@@ -1,4 +1,4 @@
-//! Writes ONNX's protobuf: with `read.rs`, the only file that knows `onnx-protobuf`.
+//! Writes ONNX's protobuf: with `read.rs` and `layers.rs`, the only file that knows `onnx-protobuf`.
 //!
 //! Fields are written in the order of their numbers and nothing in a model is a map, so that the same model always
 //! gives the same bytes.

@@ -1,4 +1,5 @@
-//! Reads ONNX's protobuf, any producer's: with `proto.rs`, the only file that knows `onnx-protobuf`.
+//! Reads ONNX's protobuf, any producer's: with `proto.rs` and `layers.rs`, the only file that
+//! knows `onnx-protobuf`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -76,7 +77,7 @@ impl Contents {
     }
 }
 
-fn parse(bytes: &[u8], path: &Path) -> Result<ModelProto, ExportError> {
+pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<ModelProto, ExportError> {
     let refused = |reason| ExportError::NotOnnx { path: path.to_owned(), reason };
     wire::check(bytes).map_err(|reason| refused(reason.to_owned()))?;
     let model = ModelProto::parse_from_bytes(bytes).map_err(|error| refused(error.to_string()))?;

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::run::check_classes;
 use crate::{
-    Calibration, DatasetNote, GoldenInput, HeadKind, Measured, Network, Precision, SampleRate,
-    Scores, SplitNote, Target,
+    Calibration, DatasetNote, Fixed, GoldenInput, HeadKind, Measured, Network, Precision,
+    SampleRate, Scores, SplitNote, Target,
 };
 
 /// Version of the card that this crate writes, and the newest it reads. Version 1 had neither `calibration` nor `measured`
@@ -67,6 +67,13 @@ pub struct Card {
     pub weights_sha256: String,
     /// An input with its answer, by which any runtime can test itself.
     pub golden: Golden,
+    /// Sizes that are not free; absent where all are.
+    #[serde(default, skip_serializing_if = "Fixed::is_free")]
+    pub fixed: Fixed,
+    /// Whether the file ends with the embedding and names no artists: what it gives is `embedding`, and, of a dense head,
+    /// `segment_embeddings`. Absent where it does not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub embedding_only: bool,
     /// How the ranges of int8 were found; absent in other precisions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration: Option<Calibration>,
@@ -194,6 +201,22 @@ impl Card {
         (samples as usize).max(self.segment_samples)
     }
 
+    /// Sizes are those of calls: at least one, and no more segments than a window.
+    fn check_sizes(&self) -> Result<(), CardError> {
+        let no = |what: String| Err(CardError::Contradiction(what));
+        let window = self.network.window;
+        match self.fixed {
+            Fixed { batch: Some(0), .. } => no("a batch of none".to_owned()),
+            Fixed { segments: Some(_), .. } if !self.graph.takes_any_length() => {
+                no(format!("a number of segments of a {} graph", self.graph.name()))
+            }
+            Fixed { segments: Some(count), .. } if !(1..=window).contains(&count) => {
+                no(format!("{count} segments a call, where a window has {window}"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// A card of int8 holds the range of every block, and no other card holds any.
     fn check_form(&self) -> Result<(), CardError> {
         let no = |what: String| Err(CardError::Contradiction(what));
@@ -241,6 +264,7 @@ impl Card {
             }
         }
         self.check_form()?;
+        self.check_sizes()?;
         let most = SampleRate::NETWORK.seconds(Network::MOST_CLIP_SAMPLES as u64);
         if !(self.max_seconds_per_call > 0.0 && self.max_seconds_per_call <= most) {
             return no(format!(
@@ -249,8 +273,10 @@ impl Card {
             ));
         }
         let golden = &self.golden;
-        let samples =
-            if self.graph.takes_any_length() { network.clip_samples() } else { network.segment };
+        let samples = match self.graph.takes_any_length() {
+            true => network.samples_of(self.fixed.segments.unwrap_or(network.window)),
+            false => network.segment,
+        };
         if golden.input.samples != samples {
             return no(format!(
                 "golden input of {} samples where {samples} are a call",

@@ -90,6 +90,17 @@ pub struct Measured {
     pub right: Option<BeforeAfter>,
 }
 
+/// Sizes that a graph was given once and for all, for devices and compilers that cannot do with free ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fixed {
+    /// Recordings, or segments, side by side in one call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<usize>,
+    /// Segments of each recording, at most a window; a graph that takes one segment has no such size.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub segments: Option<usize>,
+}
+
 /// A count in fp32 and in the precision of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BeforeAfter {
@@ -112,6 +123,13 @@ impl Target {
             (Target::Cuda, Precision::Int8) => Err(NoSuchForm { target: self, precision }),
             _ => Ok(()),
         }
+    }
+}
+
+impl Fixed {
+    /// Whether every size is free.
+    pub fn is_free(&self) -> bool {
+        *self == Fixed::default()
     }
 }
 

@@ -197,7 +197,12 @@ impl Network {
 
     /// Samples of a clip of [`window`](Network::window) segments.
     pub fn clip_samples(&self) -> usize {
-        self.window.saturating_sub(1).saturating_mul(self.hop).saturating_add(self.segment)
+        self.samples_of(self.window)
+    }
+
+    /// Samples of so many segments, of one at least.
+    pub fn samples_of(&self, segments: usize) -> usize {
+        segments.saturating_sub(1).saturating_mul(self.hop).saturating_add(self.segment)
     }
 
     /// Segments in so many samples.

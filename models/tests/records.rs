@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use leitmotif_models::{
-    CARD_VERSION, Calibration, Card, CardError, DatasetNote, Golden, GoldenInput, GraphKind,
+    CARD_VERSION, Calibration, Card, CardError, DatasetNote, Fixed, Golden, GoldenInput, GraphKind,
     Measured, Network, Precision, RUN_VERSION, RangeRule, RunRecord, SampleRate, SplitNote, Target,
 };
 
@@ -45,6 +45,8 @@ fn card() -> Card {
             probabilities: vec![0.25, 0.75],
             tolerance: 1e-5,
         },
+        fixed: Fixed::default(),
+        embedding_only: false,
         calibration: None,
         measured: None,
         network,
@@ -133,6 +135,19 @@ fn cards_of_version_1_are_read_and_newer_ones_than_ours_are_not() {
     }
     // A field that a later leitmotif adds within the version.
     assert_eq!(of("{\"mood\":\"blue\",\"version\":2"), Ok(card()));
+}
+
+#[test]
+fn fixed_sizes_are_those_of_calls() {
+    let complaint = |fixed| Card { fixed, ..card() }.to_json().err().map(|e| e.to_string());
+    let fixed = |batch, segments| Fixed { batch, segments };
+    assert_eq!(complaint(fixed(Some(3), None)), None);
+    assert_eq!(complaint(fixed(None, Some(7))), None);
+    assert!(complaint(fixed(Some(0), None)).unwrap().contains("a batch of none"));
+    assert!(complaint(fixed(None, Some(8))).unwrap().contains("a window has 7"));
+    // The golden input is what one call takes.
+    assert!(complaint(fixed(None, Some(2))).unwrap().contains("1458 are a call"));
+    assert!(!card().to_json().unwrap().contains("fixed"));
 }
 
 #[test]

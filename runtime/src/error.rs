@@ -98,6 +98,24 @@ pub enum Error {
         source: CardError,
     },
 
+    /// The model's sizes are fixed in a way that recordings of any length do not have.
+    #[error(
+        "model {path:?} takes exactly so many recordings of so many segments at a call, for devices that need that: to recognise files, export it without --batch (or with --batch 1) and without --segments"
+    )]
+    FixedSizes {
+        /// The model.
+        path: PathBuf,
+    },
+
+    /// The model ends with the embedding and names no artists.
+    #[error(
+        "model {path:?} gives embeddings and names no artists: export it without --embedding-only, or run it as a `Session`"
+    )]
+    EmbeddingOnly {
+        /// The model.
+        path: PathBuf,
+    },
+
     /// The graph does not have the inputs and outputs that its card promises.
     #[error(
         "model {path:?} does not match its card: `{name}` should be {expected} and is {found}; export it again"

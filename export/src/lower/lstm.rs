@@ -39,13 +39,14 @@ pub(crate) struct Weights<'a> {
     pub(crate) bias: &'a Array1<f32>,
 }
 
-/// Features `[batch, segments, inputs]`, or `[batch, inputs]` with one segment, and the state before them.
+/// Features `[batch, segments, inputs]`, or `[batch, inputs]` with one segment, and the state before them. Without `each`
+/// nobody asks for h after any segment but the last, and it is not given.
 pub(crate) fn lower(
     graph: &mut Graph,
     form: Form,
     name: &str,
     weights: &Weights<'_>,
-    rows: Rows,
+    (rows, each): (Rows, bool),
     x: Value,
     initial: State,
 ) -> Result<After, ExportError> {
@@ -59,6 +60,15 @@ pub(crate) fn lower(
     let inputs = |sequence| [sequence, w, r, b, Value::NONE, initial.h, initial.c];
     let directions = graph.integers(&[0]);
     Ok(match rows {
+        Rows::Segments if !each => {
+            let perm = [("perm", Ints(vec![1, 0, 2]))];
+            let sequence = graph.node("Transpose", &format!("{name}.sequence"), &[x], &perm);
+            let outputs = ["", "y_h"];
+            let [_, y_h] =
+                graph.node_with_outputs("LSTM", name, &inputs(sequence), outputs, &attributes);
+            let h = graph.node("Squeeze", &format!("{name}.h"), &[y_h, directions], &[]);
+            After { each: h, last_h: h, last_c: None }
+        }
         Rows::Segments => {
             let perm = [("perm", Ints(vec![1, 0, 2]))];
             let sequence = graph.node("Transpose", &format!("{name}.sequence"), &[x], &perm);

@@ -27,6 +27,7 @@ use crate::graph::{Graph, Value};
 use feature_map::Rounded;
 pub(crate) use lstm::State;
 use lstm::Weights;
+pub(crate) use store::FLOAT;
 
 /// For whom, and in which numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,6 +55,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) rows: Rows,
     /// Segments of a recording where their number is fixed.
     pub(crate) segments: Option<usize>,
+    /// Whether to stop where the embedding is.
+    pub(crate) embedding_only: bool,
 }
 
 /// What the rows of the feature maps are.
@@ -122,7 +125,11 @@ pub(crate) fn network(
         last_c: None,
         blocks: Vec::new(),
     };
-    for step in plan.layers {
+    let layers = match plan.embedding_only {
+        true => plan.layers.get(..embedding_end(plan.layers)).unwrap_or_default(),
+        false => plan.layers,
+    };
+    for step in layers {
         let name = &step.name;
         flow.x = match &step.layer {
             FoldedLayer::Conv { conv, weight, bias } => {
@@ -163,7 +170,9 @@ pub(crate) fn network(
                     None => lstm::zero_state(graph, name, *units, waveform)?,
                 };
                 let weights = Weights { units: *units, input, recurrent, bias };
-                let after = lstm::lower(graph, form, name, &weights, rows, flow.x, initial)?;
+                let each = !plan.embedding_only;
+                let after =
+                    lstm::lower(graph, form, name, &weights, (rows, each), flow.x, initial)?;
                 (lowered.last_h, lowered.last_c) = (Some(after.last_h), after.last_c);
                 lowered.embedding = after.each;
                 after.each
@@ -175,6 +184,12 @@ pub(crate) fn network(
         };
     }
     Ok(lowered)
+}
+
+/// How many layers there are until the embedding is: the tanh layer or the LSTM, whichever comes.
+fn embedding_end(layers: &[FoldedStep]) -> usize {
+    let is = |step: &FoldedStep| matches!(step.layer, FoldedLayer::Tanh | FoldedLayer::Lstm { .. });
+    layers.iter().position(is).map_or(layers.len(), |at| at + 1)
 }
 
 fn convolution(

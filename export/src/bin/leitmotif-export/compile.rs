@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use leitmotif_export::{Artifact, Checkpoint, Recipe, Staged, compile_as};
-use leitmotif_models::{GraphKind, Precision, RangeRule, Target};
+use clap::builder::RangedU64ValueParser;
+use leitmotif_export::{Artifact, Checkpoint, Recipe, Staged, compile_as, essentia_sidecar};
+use leitmotif_models::{Fixed, GraphKind, HeadKind, Precision, RangeRule, Target};
 
 use crate::music::Music;
 use crate::verify::{Report, verify};
@@ -16,7 +17,7 @@ use crate::{print_reports, rounding};
 /// What to compile and how.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Folder that the trainer saved.
+    /// Folder that the trainer saved, or a .toml file that maps tensors of another program.
     checkpoint: PathBuf,
     /// Folder for the files.
     #[arg(long, default_value = ".")]
@@ -40,6 +41,18 @@ pub(crate) struct Options {
     /// How int8 chooses ranges: minmax, percentile or mse.
     #[arg(long, default_value_t)]
     ranges: RangeRule,
+    /// Fix the number of recordings (or segments) side by side, for devices that need it.
+    #[arg(long, value_parser = RangedU64ValueParser::<usize>::new().range(1..=65_536))]
+    batch: Option<usize>,
+    /// Fix the number of segments of a recording, at most a window.
+    #[arg(long)]
+    segments: Option<usize>,
+    /// Compile NAME.embedding.onnx alone, which ends with the embedding and names no artists.
+    #[arg(long)]
+    embedding_only: bool,
+    /// Also write a description of each file in another project's form.
+    #[arg(long, value_enum)]
+    sidecar: Option<Sidecar>,
     /// Compile though more than one clip in a hundred is lost.
     #[arg(long)]
     allow_loss: bool,
@@ -49,6 +62,13 @@ pub(crate) struct Options {
     /// Print the comparison as JSON.
     #[arg(long)]
     json: bool,
+}
+
+/// Descriptions that lie beside a model, NAME.GRAPH.json.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Sidecar {
+    /// The metadata of essentia's models.
+    Essentia,
 }
 
 /// Compiles every graph of the head, each under a temporary name until all of them have been run and compared.
@@ -70,10 +90,22 @@ pub(crate) fn compile(options: Options, out: &mut impl Write) -> Result<()> {
         precision != Precision::Fp32 || options.calibrate.is_none(),
         "fp32 rounds nothing, so there is nothing to calibrate; leave --calibrate out, or choose --precision int8"
     );
+    if let Some(segments) = options.segments {
+        ensure!(
+            (1..=network.window).contains(&segments),
+            "--segments {segments}: the checkpoint's probe vouches for 1 to {} segments, a window",
+            network.window
+        );
+    }
+    let fixed = Fixed { batch: options.batch, segments: options.segments };
+    let embedding_only = options.embedding_only;
     let mut recipe = Recipe { target, precision, ..Recipe::named(&name) };
-    let files = planned(&options.out, network.head.kind, &name);
+    let kinds = kinds(network.head.kind, embedding_only);
+    let files = planned(&options.out, &kinds, &name, embedding_only);
     let mut staged = Staged::new(options.force);
-    files.iter().try_for_each(|file| staged.check(file))?;
+    let beside = |file: &PathBuf| options.sidecar.map(|_| file.with_extension("json"));
+    let descriptions: Vec<PathBuf> = files.iter().filter_map(beside).collect();
+    files.iter().chain(&descriptions).try_for_each(|file| staged.check(file))?;
     let music = match &options.calibrate {
         Some(folder) => Some(Music::open(folder, options.split.as_deref(), &checkpoint)?),
         None => None,
@@ -86,7 +118,8 @@ pub(crate) fn compile(options: Options, out: &mut impl Write) -> Result<()> {
         options.allow_loss,
     )?;
 
-    let artifacts = GraphKind::of_head(network.head.kind)
+    let recipe = Recipe { fixed, embedding_only, ..recipe };
+    let artifacts = kinds
         .into_iter()
         .map(|kind| artifact(&checkpoint, kind, &recipe))
         .collect::<Result<Vec<_>>>()?;
@@ -96,7 +129,11 @@ pub(crate) fn compile(options: Options, out: &mut impl Write) -> Result<()> {
     for (artifact, path) in artifacts.iter().zip(&files) {
         reports.push(stage(&mut staged, artifact, path, &checkpoint)?);
     }
+    for (artifact, path) in artifacts.iter().zip(&descriptions) {
+        staged.add(path, essentia_sidecar(artifact).as_bytes())?;
+    }
     staged.publish()?;
+    let files: Vec<PathBuf> = files.into_iter().chain(descriptions).collect();
     print_reports(&reports, &files, options.json, out)?;
     if let (Some(artifact), false) = (artifacts.first(), options.json) {
         for line in rounding::told(artifact.card()) {
@@ -106,10 +143,16 @@ pub(crate) fn compile(options: Options, out: &mut impl Write) -> Result<()> {
     Ok(())
 }
 
-/// Where the graphs of a head will lie.
-fn planned(folder: &Path, head: leitmotif_models::HeadKind, name: &str) -> Vec<PathBuf> {
-    let file = |kind: GraphKind| folder.join(format!("{name}.{}.onnx", kind.name()));
-    GraphKind::of_head(head).map(file).to_vec()
+/// The graphs to compile: all of the head, or the one that takes recordings.
+fn kinds(head: HeadKind, embedding_only: bool) -> Vec<GraphKind> {
+    let kept = |kind: &GraphKind| kind.takes_any_length() || !embedding_only;
+    GraphKind::of_head(head).into_iter().filter(kept).collect()
+}
+
+/// Where they will lie; as [`Artifact::file_name`] says once they are there.
+fn planned(folder: &Path, kinds: &[GraphKind], name: &str, embedding_only: bool) -> Vec<PathBuf> {
+    let graph = |kind: &GraphKind| if embedding_only { "embedding" } else { kind.name() };
+    kinds.iter().map(|kind| folder.join(format!("{name}.{}.onnx", graph(kind)))).collect()
 }
 
 fn artifact(checkpoint: &Checkpoint, kind: GraphKind, recipe: &Recipe) -> Result<Artifact> {

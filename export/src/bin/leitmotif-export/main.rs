@@ -18,7 +18,7 @@ use leitmotif_export::Checkpoint;
 use leitmotif_models::{HeadKind, Network, table};
 use serde_json::json;
 
-use verify::{Report, verify};
+use verify::{Departure, Report, verify};
 
 /// Trained weights to ONNX: compiles, compares with the trained network, then gives the file its name.
 #[derive(Parser)]
@@ -36,8 +36,11 @@ enum Command {
     Verify {
         /// The .onnx file.
         model: PathBuf,
-        /// Folder that the trainer saved.
+        /// Folder that the trainer saved, or a mapping file.
         checkpoint: PathBuf,
+        /// Compare layer by layer first, and name the first that departs.
+        #[arg(long)]
+        layers: bool,
         /// Print the comparison as JSON.
         #[arg(long)]
         json: bool,
@@ -106,11 +109,15 @@ fn in_one_line(error: &anyhow::Error) -> String {
 fn run(command: Command, out: &mut impl Write) -> Result<ExitCode> {
     match command {
         Command::Compile(options) => compile::compile(options, out)?,
-        Command::Verify { model, checkpoint, json } => {
+        Command::Verify { model, checkpoint, layers, json } => {
             let checkpoint = Checkpoint::open(&checkpoint)?;
-            let report =
-                verify(&model, &checkpoint).with_context(|| model.display().to_string())?;
-            print_reports(&[report], &[], json, out)?;
+            let file = || model.display().to_string();
+            let layers = match layers {
+                true => verify::layers(&model, &checkpoint).with_context(file)?,
+                false => Vec::new(),
+            };
+            let report = verify(&model, &checkpoint).with_context(file)?;
+            print_verified(&report, &layers, json, out)?;
         }
         Command::Diff { one, other, json } => {
             let same = diff::diff(&one, &other, json, out)?;
@@ -121,6 +128,25 @@ fn run(command: Command, out: &mut impl Write) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn print_verified(
+    report: &Report,
+    layers: &[Departure],
+    json: bool,
+    out: &mut impl Write,
+) -> Result<()> {
+    if json {
+        writeln!(out, "{}", json!({ "graphs": [report], "layers": layers }))?;
+        return Ok(());
+    }
+    if !layers.is_empty() {
+        writeln!(out, "layer      relative Δ    allowed")?;
+    }
+    for Departure { layer, relative, tolerance } in layers {
+        writeln!(out, "{layer:<9} {relative:>11.1e} {tolerance:>10.0e}")?;
+    }
+    print_reports(std::slice::from_ref(report), &[], false, out)
 }
 
 fn print_reports(

@@ -7,7 +7,8 @@ use leitmotif::session::{Session, SessionOptions};
 use leitmotif::{Device, Recognizer};
 use leitmotif_export::{Calibrator, Checkpoint, MOST_LOSS, Recipe, compile, compile_as};
 use leitmotif_models::{
-    BeforeAfter, Calibration, Card, GraphKind, Measured, Precision, RangeRule, segment_starts,
+    BeforeAfter, Calibration, Card, Fixed, GraphKind, Measured, Precision, RangeRule,
+    segment_starts,
 };
 
 use crate::music::{Clip, Music, is_silent, spread};
@@ -64,9 +65,11 @@ pub(crate) fn golden_answer(
     kind: GraphKind,
     recipe: &Recipe,
 ) -> Result<Vec<f32>> {
-    let artifact = compile_as(checkpoint, kind, recipe)?;
+    // Whose sizes are free and who names artists is recognised with; what is cut off or fixed computes the same.
+    let free = Recipe { fixed: Fixed::default(), embedding_only: false, ..recipe.clone() };
+    let artifact = compile_as(checkpoint, kind, &free)?;
     let mut recognizer = Recognizer::from_bytes(artifact.bytes(), &on_cpu())?;
-    let samples = artifact.card().golden.input.samples();
+    let samples = compile_as(checkpoint, kind, recipe)?.card().golden.input.samples();
     let answer = recognizer.recognize_samples(&samples)?;
     let mut probabilities = vec![0.0; artifact.card().classes.len()];
     for score in answer.artists {

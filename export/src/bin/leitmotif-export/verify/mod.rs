@@ -1,5 +1,6 @@
 //! Runs a compiled graph in ONNX Runtime against what the trainer's own network answered.
 
+mod layers;
 mod parity;
 
 use std::fs;
@@ -9,8 +10,9 @@ use anyhow::{Context, Result, bail, ensure};
 use leitmotif::session::{Port, Session, SessionOptions};
 use leitmotif::{Device, Recognizer};
 use leitmotif_export::{Artifact, Checkpoint, Part, Probe, Recipe, compile_as, differences};
-use leitmotif_models::{Card, GraphKind, Precision};
+use leitmotif_models::{Card, Fixed, GraphKind, Precision};
 
+pub(crate) use layers::{Departure, layers};
 pub(crate) use parity::Report;
 use parity::{Comparison, Expected, named, shaped, widened};
 
@@ -40,13 +42,14 @@ pub(crate) fn verify(path: &Path, checkpoint: &Checkpoint) -> Result<Report> {
     if card.precision != Precision::Fp32 {
         same_weights(path, &due)?;
     }
-    if card.precision == Precision::Int8 {
+    if card.precision == Precision::Int8 && card.fixed.is_free() && !card.embedding_only {
         own_golden_answer(path)?;
     }
 
     let mut comparison = Comparison::new(card.precision);
     let probe = checkpoint.probe();
-    for rows in rows(probe.rows()).chunks(CLIPS_PER_CALL) {
+    for rows in calls(probe.rows(), card.fixed.batch) {
+        let rows = rows.as_slice();
         match card.graph {
             GraphKind::Clip | GraphKind::Sequence => {
                 whole_clips(&mut session, &card, probe, rows, &mut comparison)?;
@@ -67,9 +70,14 @@ fn on_cpu() -> SessionOptions {
     SessionOptions::on(Device::Cpu)
 }
 
-/// The rows of a probe to run; a single one twice, because a graph may be right for a batch of one only.
-fn rows(count: usize) -> Vec<usize> {
-    if count == 1 { vec![0, 0] } else { (0..count).collect() }
+/// The rows of a probe for each call; a single one twice, because a graph may be right for a batch of one only. Where the
+/// batch is fixed, the last call is filled up with the first rows.
+fn calls(count: usize, batch: Option<usize>) -> Vec<Vec<usize>> {
+    let rows: Vec<usize> = if count == 1 { vec![0, 0] } else { (0..count).collect() };
+    let size = batch.unwrap_or(CLIPS_PER_CALL).max(1);
+    let short = batch.map_or(0, |_| rows.len().next_multiple_of(size) - rows.len());
+    let filled: Vec<usize> = rows.iter().copied().chain((0..count).cycle().take(short)).collect();
+    filled.chunks(size).map(<[usize]>::to_vec).collect()
 }
 
 /// Nodes and stored tensors, to the bit.
@@ -166,36 +174,42 @@ fn whole_clips(
     rows: &[usize],
     comparison: &mut Comparison,
 ) -> Result<()> {
-    let last = probe.segments().saturating_sub(1);
-    let waveform: Vec<f32> = rows.iter().flat_map(|row| probe.waveform(*row)).copied().collect();
-    let shape = [rows.len(), card.network.clip_samples()];
+    let segments = card.fixed.segments.unwrap_or(probe.segments());
+    let last = segments.saturating_sub(1);
+    let samples = card.network.samples_of(segments);
+    let beginning = |row: &usize| probe.waveform(*row).get(..samples).unwrap_or_default();
+    let waveform: Vec<f32> = rows.iter().flat_map(beginning).copied().collect();
+    let shape = [rows.len(), samples];
     let outputs = session.run(&[("waveform", &shape, &waveform)])?;
     let mut expected = Expected::default();
     for row in rows.iter().copied() {
-        for segment in 0..probe.segments() {
+        for segment in 0..segments {
             expected.add("segment_probabilities", probe.probabilities(row, segment));
+            expected.add("segment_embeddings", widened(probe.embedding(row, segment)));
         }
         if card.graph == GraphKind::Clip {
-            let mean = probe.mean_over_segments(|segment| probe.probabilities(row, segment));
+            let mean = probe.mean_over(segments, |segment| probe.probabilities(row, segment));
             expected.add("probabilities", mean);
             let embedding = |segment| widened(probe.embedding(row, segment));
-            expected.add("embedding", probe.mean_over_segments(embedding));
+            expected.add("embedding", probe.mean_over(segments, embedding));
         } else {
             expected.add("probabilities", probe.probabilities(row, last));
             expected.add("embedding", widened(probe.embedding(row, last)));
         }
     }
-    comparison.add(
-        "segment_probabilities",
-        &[rows.len(), probe.segments()],
-        &expected,
-        &outputs,
-    )?;
-    comparison.add("probabilities", &[rows.len()], &expected, &outputs)?;
-    comparison.add("embedding", &[rows.len()], &expected, &outputs)
+    let (each, whole) = ([rows.len(), segments], [rows.len()]);
+    comparison.add("embedding", &whole, &expected, &outputs)?;
+    if card.embedding_only {
+        return match card.graph {
+            GraphKind::Clip => comparison.add("segment_embeddings", &each, &expected, &outputs),
+            _ => Ok(()),
+        };
+    }
+    comparison.add("segment_probabilities", &each, &expected, &outputs)?;
+    comparison.add("probabilities", &whole, &expected, &outputs)
 }
 
-/// All segments of all rows side by side.
+/// All segments of all rows side by side, or as many as the batch is fixed to.
 fn each_segment(
     session: &mut Session,
     card: &Card,
@@ -203,18 +217,21 @@ fn each_segment(
     rows: &[usize],
     comparison: &mut Comparison,
 ) -> Result<()> {
-    let mut waveform = Vec::new();
-    let mut expected = Expected::default();
-    for row in rows.iter().copied() {
-        for segment in 0..probe.segments() {
+    let of_row = |row: usize| (0..probe.segments()).map(move |segment| (row, segment));
+    let pairs: Vec<(usize, usize)> = rows.iter().copied().flat_map(of_row).collect();
+    // As many rows as the fixed batch has: their segments fill whole batches.
+    for pairs in pairs.chunks(card.fixed.batch.unwrap_or(pairs.len()).max(1)) {
+        let mut waveform = Vec::new();
+        let mut expected = Expected::default();
+        for (row, segment) in pairs.iter().copied() {
             waveform.extend(cut(card, probe.waveform(row), segment));
             expected.add_segment(probe, row, segment);
         }
-    }
-    let batch = rows.len() * probe.segments();
-    let outputs = session.run(&[("waveform", &[batch, card.segment_samples], &waveform)])?;
-    for name in ["probabilities", "logits", "embedding"] {
-        comparison.add(name, &[batch], &expected, &outputs)?;
+        let batch = pairs.len();
+        let outputs = session.run(&[("waveform", &[batch, card.segment_samples], &waveform)])?;
+        for name in ["probabilities", "logits", "embedding"] {
+            comparison.add(name, &[batch], &expected, &outputs)?;
+        }
     }
     Ok(())
 }
@@ -283,7 +300,8 @@ fn sequence_answers(
     segments: usize,
 ) -> Result<Vec<Vec<Vec<f64>>>> {
     // The golden answer on the card of another graph is not this one's, and nobody looks at it.
-    let sequence = compile_as(checkpoint, GraphKind::Sequence, &Recipe::of(card))?;
+    let free = Recipe { fixed: Fixed::default(), ..Recipe::of(card) };
+    let sequence = compile_as(checkpoint, GraphKind::Sequence, &free)?;
     let mut session = Session::from_bytes(sequence.bytes(), &on_cpu())?;
     let samples = recordings.first().map_or(0, Vec::len);
     let shape = [recordings.len(), samples];
@@ -306,7 +324,14 @@ mod tests {
 
     #[test]
     fn a_probe_of_one_row_is_run_as_a_batch_of_two() {
-        assert_eq!(rows(1), [0, 0]);
-        assert_eq!(rows(3), [0, 1, 2]);
+        assert_eq!(calls(1, None), [[0, 0]]);
+        assert_eq!(calls(3, None), [&[0, 1][..], &[2]]);
+    }
+
+    #[test]
+    fn a_fixed_batch_is_always_full() {
+        assert_eq!(calls(1, Some(1)), [[0], [0]]);
+        assert_eq!(calls(3, Some(2)), [[0, 1], [2, 0]]);
+        assert_eq!(calls(2, Some(5)), [[0, 1, 0, 1, 0]]);
     }
 }
