@@ -202,7 +202,7 @@ def main(exporter, results=None):
         for name, path in sizes.items():
             session(path, 1, f"{folder}/optimised.onnx")
             nodes = len(onnx.load(f"{folder}/optimised.onnx").graph.node)
-            lines.append({"file": name, "bytes": os.path.getsize(path), "nodes_after_optimiser": nodes})
+            lines.append({"file": name, "bytes": os.path.getsize(path), "nodes": len(onnx.load(path).graph.node), "nodes_after_optimiser": nodes})
         forms = ["fp32 portable", "fp32 cpu", "int8 cpu"]
         for segments, threads in [(7, 2), (1, 1), (32, 2)]:
             whole = segments > 1

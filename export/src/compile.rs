@@ -7,7 +7,7 @@ use leitmotif_models::{Calibration, Card, Fixed, GraphKind, Measured, Precision,
 use crate::fold::fold;
 use crate::graph::{Dim, Port};
 use crate::proto::encode;
-use crate::{Checkpoint, ExportError, assemble};
+use crate::{Checkpoint, ExportError, assemble, describe};
 
 /// A compiled graph, complete but not yet in a file.
 #[derive(Clone, Debug)]
@@ -117,7 +117,7 @@ pub fn compile_as(
     }
     let layers = fold(checkpoint.steps(), checkpoint.weights())?;
     let graph = assemble::graph(network, classes, &layers, kind, recipe)?;
-    let card = assemble::card(checkpoint, kind, recipe);
+    let card = describe::card(checkpoint, kind, recipe);
     let (inputs, outputs) = (named_shapes(&graph.inputs), named_shapes(&graph.outputs));
     let model = assemble::model(graph, &card)?;
     let bytes = encode(&model)?;

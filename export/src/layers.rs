@@ -142,7 +142,7 @@ pub fn tapped(bytes: &[u8], path: &Path, layers: &[String]) -> Result<Vec<u8>, E
     let mut model = parse(bytes, path)?;
     let graph = model.graph.mut_or_insert_default();
     for layer in layers {
-        let ends = ["pool.floats", "relu.floats", "pool", "relu", "tanh", "add"];
+        let ends = ["pool.floats", "relu.floats", "pool", "relu", "tanh", "gemm", "add"];
         let ends = ends.iter().map(|end| format!("{layer}.{end}"));
         // By the node: a value that is an output of the graph has that output's name.
         let node = ends.filter_map(|end| graph.node.iter().find(|node| node.name == end)).next();

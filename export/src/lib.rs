@@ -24,6 +24,7 @@ mod assemble;
 mod calibrate;
 mod checkpoint;
 mod compile;
+mod describe;
 mod diff;
 mod error;
 mod essentia;

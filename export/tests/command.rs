@@ -7,42 +7,26 @@
     reason = "tests stop at a surprise"
 )]
 
+#[path = "support/command.rs"]
+mod command;
 mod support;
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 use leitmotif_export::{Checkpoint, compile};
 use leitmotif_models::{GraphKind, HeadKind};
 use serde_json::Value;
 
+use command::{complaint, run, str, text};
 use support::{TINY, Tiny, fixture_checkpoint, runtime_fixtures};
-
-fn run(arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_leitmotif-export"));
-    command.args(arguments).env("RUST_BACKTRACE", "0").output().unwrap()
-}
-
-fn text(output: &Output) -> String {
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn complaint(output: &Output) -> String {
-    assert_eq!(output.status.code(), Some(1));
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
 
 fn files(folder: &Path) -> Vec<String> {
     let name = |entry: fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
     let mut names: Vec<_> = fs::read_dir(folder).unwrap().map(|e| name(e.unwrap())).collect();
     names.sort();
     names
-}
-
-fn str(path: &Path) -> &str {
-    path.to_str().unwrap()
 }
 
 #[test]

@@ -210,3 +210,46 @@ fn files_are_as_small_as_their_precision_promises() {
         }
     }
 }
+
+/// `onnx.checker` in full and strict shape inference have nothing against any form, and Python's ONNX Runtime gives its golden
+/// answer.
+#[test]
+fn strangers_accept_every_form() {
+    let packages = support::manifest_folder().join("../.deps/site-packages");
+    let checkpoint = checkpoint(TINY, HeadKind::Lstm);
+    let folder = tempfile::tempdir().unwrap();
+    let precisions = [Precision::Fp32, Precision::Fp16, Precision::Int8];
+    let forms = Target::ALL.into_iter().flat_map(|target| precisions.map(|p| (target, p)));
+    for (target, precision) in forms.filter(|(target, p)| target.check(*p).is_ok()) {
+        for kind in GraphKind::of_head(HeadKind::Lstm) {
+            let mut recipe = recipe(&checkpoint, target, precision);
+            if precision == Precision::Int8 {
+                recipe.golden = Some(golden_answer(&checkpoint, kind, &recipe));
+            }
+            let path = folder.path().join("model.onnx");
+            std::fs::write(&path, compile_as(&checkpoint, kind, &recipe).unwrap().bytes()).unwrap();
+            let output = std::process::Command::new("python3")
+                .arg(support::manifest_folder().join("tests/stranger.py"))
+                .arg(&path)
+                .env("PYTHONPATH", &packages)
+                .output()
+                .expect("python3 must be installed; `make doctor` says how");
+            let complaint = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{} {target} {precision}: {complaint}", kind.name());
+        }
+    }
+}
+
+/// What the graph itself says to the golden input.
+fn golden_answer(checkpoint: &Checkpoint, kind: GraphKind, recipe: &Recipe) -> Vec<f32> {
+    let artifact = compile_as(checkpoint, kind, recipe).unwrap();
+    let samples = artifact.card().golden.input.samples();
+    let (shape, state) = ([1, samples.len()], vec![0.0; artifact.card().embedding_units]);
+    let mut inputs: Vec<(&str, &[usize], &[f32])> = vec![("waveform", &shape, &samples)];
+    let state_shape = [1, state.len()];
+    if kind == GraphKind::Step {
+        inputs.extend([("h", &state_shape[..], &state[..]), ("c", &state_shape, &state)]);
+    }
+    let outputs = session(artifact.bytes()).run(&inputs).unwrap();
+    outputs.into_iter().find(|output| output.name == "probabilities").unwrap().data
+}

@@ -7,37 +7,21 @@
     reason = "tests stop at a surprise"
 )]
 
+#[path = "support/command.rs"]
+mod command;
 mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
 use leitmotif::store::{ClipRow, DatasetInfo, DatasetWriter, Part, split_digest, write_split};
 use leitmotif_export::Summary;
 use leitmotif_models::{Card, HeadKind, Precision, Target};
 use tempfile::TempDir;
 
+use command::{complaint, run, str, text};
 use support::{CLASSES, TINY, Tiny, fixture_checkpoint, noise};
-
-fn run(arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_leitmotif-export"));
-    command.args(arguments).env("RUST_BACKTRACE", "0").output().unwrap()
-}
-
-fn text(output: &Output) -> String {
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn complaint(output: &Output) -> String {
-    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stdout));
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
-
-fn str(path: &Path) -> &str {
-    path.to_str().unwrap()
-}
 
 /// A folder of so many files of noise at 16 kHz, of the loudness given.
 fn folder(files: u64, loudness: f32) -> TempDir {
@@ -142,10 +126,10 @@ fn a_tampered_weight_of_a_rounded_file_is_named() {
     text(&prepared.compile(&["--precision", "int8", "--allow-loss"]));
     let model = prepared.path("out/tiny.segment.onnx");
     let mut bytes = fs::read(&model).unwrap();
-    let name = b"output.weight";
+    // Name (field 8, thirteen letters) and raw data (field 9, fifteen weights) of the stored tensor.
+    let name = b"\x42\x0doutput.weight\x4a\x0f";
     let at = bytes.windows(name.len()).position(|window| window == name).unwrap();
-    // Behind the name come tag and length of the raw data, then fifteen weights.
-    bytes[at + name.len() + 5] ^= 1;
+    bytes[at + name.len()] ^= 1;
     fs::write(&model, bytes).unwrap();
     let error = complaint(&run(&["verify", str(&model), str(&prepared.path("checkpoint"))]));
     assert!(error.contains("weights are not what compiling anew gives: output.weight"), "{error}");

@@ -42,10 +42,10 @@ pub enum Precision {
 pub enum RangeRule {
     /// Up to the largest value: nothing is cut, but one loud value coarsens all others.
     MinMax,
-    /// Up to the 99.99th percentile: the few values above are cut.
+    /// Up to the 99.99th percentile: the few values above are cut. It changed the fewest answers of the demo's networks.
+    #[default]
     Percentile,
     /// Where the mean squared error of rounding and cutting together is least.
-    #[default]
     Mse,
 }
 

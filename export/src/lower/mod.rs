@@ -157,7 +157,7 @@ pub(crate) fn network(
                 flatten::lower(graph, name, rows, x)
             }
             FoldedLayer::Linear { weight, bias } => {
-                lowered.logits = linear::lower(graph, form, name, weight, bias, flow.x)?;
+                lowered.logits = linear::lower(graph, form, name, (weight, bias), rows, flow.x)?;
                 lowered.logits
             }
             FoldedLayer::Tanh => {

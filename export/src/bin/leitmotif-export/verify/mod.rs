@@ -1,17 +1,18 @@
 //! Runs a compiled graph in ONNX Runtime against what the trainer's own network answered.
 
+mod declared;
 mod layers;
 mod parity;
 
-use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail, ensure};
-use leitmotif::session::{Port, Session, SessionOptions};
-use leitmotif::{Device, Recognizer};
-use leitmotif_export::{Artifact, Checkpoint, Part, Probe, Recipe, compile_as, differences};
+use anyhow::{Context, Result, ensure};
+use leitmotif::Device;
+use leitmotif::session::{Session, SessionOptions};
+use leitmotif_export::{Checkpoint, Probe, Recipe, compile_as};
 use leitmotif_models::{Card, Fixed, GraphKind, Precision};
 
+use declared::{own_golden_answer, same_card, same_keys, same_ports, same_weights};
 pub(crate) use layers::{Departure, layers};
 pub(crate) use parity::Report;
 use parity::{Comparison, Expected, named, shaped, widened};
@@ -78,93 +79,6 @@ fn calls(count: usize, batch: Option<usize>) -> Vec<Vec<usize>> {
     let short = batch.map_or(0, |_| rows.len().next_multiple_of(size) - rows.len());
     let filled: Vec<usize> = rows.iter().copied().chain((0..count).cycle().take(short)).collect();
     filled.chunks(size).map(<[usize]>::to_vec).collect()
-}
-
-/// Nodes and stored tensors, to the bit.
-fn same_weights(path: &Path, due: &Artifact) -> Result<()> {
-    let bytes = fs::read(path)?;
-    let found = differences((&bytes, path), (due.bytes(), Path::new("what is due")))?;
-    let first = found.iter().find(|found| matches!(found.part, Part::Graph | Part::Weights));
-    match first {
-        None => Ok(()),
-        Some(found) => {
-            bail!(
-                "its {} are not what compiling anew gives: {}: {}",
-                found.part,
-                found.name,
-                found.what
-            )
-        }
-    }
-}
-
-/// What the card of int8 says that this file answers.
-fn own_golden_answer(path: &Path) -> Result<()> {
-    let test = Recognizer::open_with(path, &on_cpu())?.self_test()?;
-    ensure!(
-        test.passed(),
-        "it misses its own golden answer by {:.1e}, where {:.0e} is allowed",
-        test.largest_difference,
-        test.tolerance
-    );
-    Ok(())
-}
-
-/// Every field of the card but `tools` and `version`: another version of the compiler may have made it.
-fn same_card(card: &Card, due: &Artifact) -> Result<()> {
-    // Read from text, as `card` was.
-    let due = Card::from_json(&due.card().to_json()?)?;
-    let due = Card { tools: card.tools.clone(), version: card.version, ..due };
-    let due = serde_json::to_value(due)?;
-    let found = serde_json::to_value(card)?;
-    let fields = due.as_object().into_iter().flatten();
-    let other: Vec<String> = fields
-        .filter(|(field, value)| found.get(field) != Some(value))
-        .map(|(field, _)| format!("`{field}`"))
-        .collect();
-    ensure!(
-        other.is_empty(),
-        "its card does not say what the checkpoint says: {}",
-        other.join(", ")
-    );
-    Ok(())
-}
-
-/// What other programs read beside the card.
-fn same_keys(session: &Session, due: &Artifact) -> Result<()> {
-    for (key, value) in due.metadata().iter().filter(|(key, _)| *key != Card::KEY) {
-        ensure!(
-            session.metadata(key).as_ref() == Some(value),
-            "its metadata key `{key}` is not the checkpoint's"
-        );
-    }
-    Ok(())
-}
-
-fn same_ports(session: &Session, due: &Artifact) -> Result<()> {
-    let due = Session::from_bytes(due.bytes(), &on_cpu())?;
-    for (what, found, due) in
-        [("inputs", session.inputs(), due.inputs()), ("outputs", session.outputs(), due.outputs())]
-    {
-        ensure!(
-            found == due,
-            "its {what} are {}, where {} are due",
-            ports_text(found),
-            ports_text(due)
-        );
-    }
-    Ok(())
-}
-
-fn ports_text(ports: &[Port]) -> String {
-    let axis = |axis: &Option<usize>| axis.map_or("any".to_owned(), |size| size.to_string());
-    let text = |port: &Port| match &port.dims {
-        None => format!("{} (no f32)", port.name),
-        Some(dims) => {
-            format!("{} [{}]", port.name, dims.iter().map(axis).collect::<Vec<_>>().join(", "))
-        }
-    };
-    ports.iter().map(text).collect::<Vec<_>>().join(", ")
 }
 
 fn whole_clips(
