@@ -63,19 +63,19 @@ pub fn differences(
     };
     of_graphs(&one, &other, &mut |name, what| differ(Part::Graph, name, what));
     let (tensors, others) = (by_name(&one.tensors), by_name(&other.tensors));
-    pairs(&tensors, &others, &mut |name, a, b| {
+    pairs(&tensors, &others, |name, a, b| {
         if let Some(what) = one_side(a, b).or_else(|| of_tensors(a?, b?)) {
             differ(Part::Weights, name, what);
         }
     });
     let (card, other_card) = (fields(&one), fields(&other));
-    pairs(&card, &other_card, &mut |name, a, b| {
+    pairs(&card, &other_card, |name, a, b| {
         if a != b {
             let told = |value: Option<&Value>| value.map_or("absent".to_owned(), short);
             differ(Part::Card, name, format!("{} → {}", told(a), told(b)));
         }
     });
-    pairs(&one.metadata, &other.metadata, &mut |name, a, b| {
+    pairs(&one.metadata, &other.metadata, |name, a, b| {
         if name != Card::KEY && a != b {
             let told = |text: Option<&String>| text.map_or("absent".to_owned(), |t| cut(t));
             differ(Part::Metadata, name, format!("{} → {}", told(a), told(b)));
@@ -102,7 +102,7 @@ fn of_graphs(one: &Contents, other: &Contents, differ: &mut dyn FnMut(&str, Stri
         c.nodes.iter().map(|node| (name(node), node.clone())).collect()
     };
     let (nodes, others) = (by_name(one), by_name(other));
-    pairs(&nodes, &others, &mut |name, a, b| {
+    pairs(&nodes, &others, |name, a, b| {
         if let Some(what) = one_side(a, b).or_else(|| of_nodes(a?, b?)) {
             differ(name, what);
         }
@@ -157,7 +157,7 @@ fn of_tensors(a: &StoredTensor, b: &StoredTensor) -> Option<String> {
 fn pairs<T>(
     one: &BTreeMap<String, T>,
     other: &BTreeMap<String, T>,
-    each: &mut dyn FnMut(&str, Option<&T>, Option<&T>),
+    mut each: impl FnMut(&str, Option<&T>, Option<&T>),
 ) {
     let names: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
     names.into_iter().for_each(|name| each(name, one.get(name), other.get(name)));
