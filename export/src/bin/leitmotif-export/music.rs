@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use leitmotif::audio::{MusicFiles, read_all};
+use leitmotif::audio::{AudioReader, MusicFiles};
 use leitmotif::store::{Dataset, Part, split_digest};
 use leitmotif_export::Checkpoint;
 use leitmotif_models::{RunRecord, SampleRate};
@@ -140,7 +140,13 @@ impl Music {
                 samples
             }
             (Place::Prepared(row), None) => bail!("clip {row} of no data set"),
-            (Place::File(path), _) => read_all(path, SampleRate::NETWORK)?.0,
+            (Place::File(path), _) => {
+                let mut reader = AudioReader::open(path, SampleRate::NETWORK)?;
+                let mut samples = Vec::new();
+                // No further than it is looked at: a folder may hold hours.
+                while samples.len() < MOST_SAMPLES && reader.read(&mut samples)? > 0 {}
+                samples
+            }
         };
         samples.truncate(MOST_SAMPLES);
         Ok(samples)
