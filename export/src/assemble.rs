@@ -1,34 +1,22 @@
-//! Puts the outputs on a lowered network and the card beside it.
+//! Puts the outputs on a lowered network, and its card beside the graph.
 
 use std::collections::BTreeMap;
 
-use leitmotif_models::{CARD_VERSION, Card, Golden, GoldenInput, GraphKind, Network, SampleRate};
+use leitmotif_models::{Card, GraphKind, Network};
 
 use crate::fold::FoldedStep;
 use crate::graph::Dim::{Fixed, Named};
 use crate::graph::{Attribute, Graph, Value};
-use crate::lower::{self, Lowered, Rows, State};
+use crate::lower::{self, Form, Lowered, Plan, Rows, State};
 use crate::proto::Model;
-use crate::{Checkpoint, ExportError};
+use crate::{ExportError, Recipe};
 
-/// Largest difference between a probability of an fp32 graph and torch's: both round each of some thousand sums to
-/// 24 bits, which moves a probability by about 1e-6; ten times that is still far below what changes an answer.
-pub const FP32_TOLERANCE: f32 = 1e-5;
-
-/// Operator set of the `portable` target: the first with a softmax along one axis and with `Squeeze` by input,
-/// and old enough for every runtime of the last five years.
-const OPSET: u32 = 13;
+/// Operator set of every graph: the first with a softmax along one axis, with `Squeeze` by input and with a scale a channel
+/// in `DequantizeLinear`, and old enough for every runtime of the last five years.
+pub(crate) const OPSET: u32 = 13;
 
 /// File format that came with that operator set.
-const IR_VERSION: i64 = 7;
-
-/// What one call may take. The rule of [`Card::max_seconds_per_call`]: so many segments that the cut samples with their
-/// indices and the two largest neighbouring feature maps fit in here, but at least one window of an LSTM, and no more
-/// than a card may say.
-const CALL_BYTES: u64 = 512 << 20;
-
-/// A cut sample is four bytes, its index eight.
-const BYTES_PER_CUT_SAMPLE: u64 = 12;
+pub(crate) const IR_VERSION: i64 = 7;
 
 /// The graph of `kind` over folded layers.
 ///
@@ -39,25 +27,48 @@ pub(crate) fn graph(
     classes: usize,
     layers: &[FoldedStep],
     kind: GraphKind,
+    recipe: &Recipe,
 ) -> Result<Graph, ExportError> {
     let mut graph = Graph::new(&format!("leitmotif_{}", kind.name()), doc(kind));
     let units = Fixed(network.head.units);
-    let (batch, classes) = (Named("batch"), Fixed(classes));
-    let samples = if kind.takes_any_length() { Named("samples") } else { Fixed(network.segment) };
+    let batch = recipe.fixed.batch.map_or(Named("batch"), Fixed);
+    let fixed_segments = recipe.fixed.segments.filter(|_| kind.takes_any_length());
+    let classes = Fixed(classes);
+    let samples = match (kind.takes_any_length(), fixed_segments) {
+        (true, None) => Named("samples"),
+        (true, Some(segments)) => Fixed(network.samples_of(segments)),
+        (false, _) => Fixed(network.segment),
+    };
     let waveform_doc = "mono samples at 16 kHz in [-1, 1]";
     let waveform = graph.input("waveform", &[batch.clone(), samples], waveform_doc);
     let per_class = [batch.clone(), classes.clone()];
-    let per_unit = [batch.clone(), units];
-    let per_segment = [batch, Named("segments"), classes];
+    let per_unit = [batch.clone(), units.clone()];
+    let segments = fixed_segments.map_or(Named("segments"), Fixed);
+    let per_segment = [batch.clone(), segments.clone(), classes];
 
     let state = (kind == GraphKind::Step).then(|| State {
         h: graph.input("h", &per_unit, "hidden state before this segment, zeros at first"),
         c: graph.input("c", &per_unit, "cell state before this segment, zeros at first"),
     });
     let rows = if kind.takes_any_length() { Rows::Segments } else { Rows::Single };
-    let x = lower::network(&mut graph, network, layers, rows, waveform, state)?;
+    let form = Form { target: recipe.target, precision: recipe.precision };
+    let calibration = recipe.calibration.as_ref();
+    let embedding_only = recipe.embedding_only;
+    let plan =
+        Plan { network, layers, form, calibration, rows, segments: fixed_segments, embedding_only };
+    let x = lower::network(&mut graph, &plan, waveform, state)?;
 
     match kind {
+        GraphKind::Clip if embedding_only => {
+            let mean = mean_over_segments(&mut graph, "clip.embedding", x.embedding);
+            graph.output(mean, "embedding", &per_unit, "mean of the tanh layer");
+            let each = [batch, segments, units];
+            graph.output(x.embedding, SEGMENT_EMBEDDINGS, &each, "of each segment");
+        }
+        GraphKind::Sequence if embedding_only => {
+            let h = x.last_h.unwrap_or(x.embedding);
+            graph.output(h, "embedding", &per_unit, "last hidden state");
+        }
         GraphKind::Clip => {
             let probabilities =
                 mean_over_segments(&mut graph, "clip.probabilities", x.probabilities);
@@ -93,6 +104,7 @@ pub(crate) fn graph(
 }
 
 const SEGMENTS: &str = "segment_probabilities";
+const SEGMENT_EMBEDDINGS: &str = "segment_embeddings";
 
 fn segment_outputs(
     graph: &mut Graph,
@@ -120,38 +132,6 @@ fn doc(kind: GraphKind) -> &'static str {
     }
 }
 
-/// The card of the graph of `kind` called `name`.
-pub(crate) fn card(checkpoint: &Checkpoint, kind: GraphKind, name: &str) -> Card {
-    let run = checkpoint.run();
-    let network = &run.network;
-    let mut tools = run.tools.clone();
-    tools.insert(env!("CARGO_PKG_NAME").to_owned(), env!("CARGO_PKG_VERSION").to_owned());
-    Card {
-        version: CARD_VERSION,
-        name: name.to_owned(),
-        graph: kind,
-        target: "portable".to_owned(),
-        precision: "fp32".to_owned(),
-        opset: OPSET,
-        sample_rate: SampleRate::NETWORK,
-        segment_samples: network.segment,
-        hop_samples: network.hop,
-        window_segments: network.window,
-        max_seconds_per_call: max_seconds(network, run.classes.len(), kind),
-        embedding_units: network.head.units,
-        classes: run.classes.clone(),
-        network: network.clone(),
-        dataset: run.dataset.clone(),
-        split: run.split.clone(),
-        scores: run.scores.clone(),
-        seed: run.seed,
-        epoch: run.epoch,
-        tools,
-        weights_sha256: checkpoint.weights().sha256().to_owned(),
-        golden: golden(checkpoint, kind),
-    }
-}
-
 /// The graph and its card as one model.
 ///
 /// # Errors
@@ -159,13 +139,16 @@ pub(crate) fn card(checkpoint: &Checkpoint, kind: GraphKind, name: &str) -> Card
 pub(crate) fn model(graph: Graph, card: &Card) -> Result<Model, ExportError> {
     let json = card.to_json()?;
     let classes = serde_json::Value::from(card.classes.clone()).to_string();
-    let metadata = BTreeMap::from([
+    let mut metadata = BTreeMap::from([
         (Card::KEY, json),
         ("class_outputs_key", "probabilities".to_owned()),
         ("classes", classes),
         ("embedding_outputs_key", "embedding".to_owned()),
         ("sample_rate", card.sample_rate.0.to_string()),
     ]);
+    if card.embedding_only {
+        metadata.remove("class_outputs_key");
+    }
     Ok(Model {
         graph,
         ir_version: IR_VERSION,
@@ -182,58 +165,47 @@ pub(crate) fn model(graph: Graph, card: &Card) -> Result<Model, ExportError> {
     })
 }
 
-fn max_seconds(network: &Network, classes: usize, kind: GraphKind) -> f64 {
-    let least = match kind {
-        GraphKind::Clip => 1,
-        GraphKind::Sequence => network.window,
-        GraphKind::Segment | GraphKind::Step => {
-            return SampleRate::NETWORK.seconds(network.segment as u64);
-        }
-    };
-    let cut = BYTES_PER_CUT_SAMPLE * network.segment as u64;
-    let bytes = cut.saturating_add(network.costs(classes).peak_bytes());
-    let most = network.segments_in(Network::MOST_CLIP_SAMPLES) as u64;
-    let segments = (CALL_BYTES / bytes).min(most).max(least as u64);
-    let samples = (segments - 1).saturating_mul(network.hop as u64);
-    SampleRate::NETWORK.seconds(samples.saturating_add(network.segment as u64))
-}
-
-/// Row 0 of the probe as a recipe, with torch's answer to what one call of this graph takes of it.
-fn golden(checkpoint: &Checkpoint, kind: GraphKind) -> Golden {
-    let (run, probe) = (checkpoint.run(), checkpoint.probe());
-    let (samples, probabilities) = match kind {
-        GraphKind::Clip => (
-            run.golden.samples,
-            probe.mean_over_segments(|segment| probe.probabilities(0, segment)),
-        ),
-        GraphKind::Sequence => {
-            (run.golden.samples, probe.probabilities(0, probe.segments().saturating_sub(1)))
-        }
-        GraphKind::Segment | GraphKind::Step => (run.network.segment, probe.probabilities(0, 0)),
-    };
-    Golden {
-        input: GoldenInput { seed: run.golden.seed, samples },
-        probabilities: probabilities.into_iter().map(|p| p as f32).collect(),
-        tolerance: FP32_TOLERANCE,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
     use std::path::Path;
 
+    use leitmotif_models::{Calibration, Precision, RangeRule, Target};
+
     use super::*;
+    use crate::Checkpoint;
     use crate::fold::fold;
     use crate::graph::Node;
 
-    fn check(kind: GraphKind) {
+    /// Made up: only the graph's form is looked at.
+    fn calibration(network: &Network) -> Option<Calibration> {
+        let ranges = network.block_names().map(|block| (block, 1.0)).collect();
+        let source = String::new();
+        Some(Calibration { rule: RangeRule::MinMax, source, clips: 1, segments: 1, ranges })
+    }
+
+    fn check(kind: GraphKind, target: Target, precision: Precision) {
+        let free = leitmotif_models::Fixed::default();
+        let whole = leitmotif_models::Fixed { batch: Some(1), segments: Some(7) };
+        for (fixed, embedding_only) in [(free, false), (whole, false), (free, true)] {
+            if kind.takes_any_length() || !embedding_only {
+                check_one(
+                    kind,
+                    Recipe { target, precision, fixed, embedding_only, ..Recipe::named("x") },
+                );
+            }
+        }
+    }
+
+    fn check_one(kind: GraphKind, recipe: Recipe) {
         let folder = format!("tests/data/tiny-{}", kind.head());
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
         let checkpoint = Checkpoint::open(&folder).unwrap();
         let (network, classes) = (&checkpoint.run().network, checkpoint.run().classes.len());
-        let layers = fold(&network.steps(classes), checkpoint.weights()).unwrap();
-        let graph = graph(network, classes, &layers, kind).unwrap();
+        let layers = fold(checkpoint.steps(), checkpoint.weights()).unwrap();
+        let calibration = calibration(network).filter(|_| recipe.precision == Precision::Int8);
+        let recipe = Recipe { calibration, ..recipe };
+        let graph = graph(network, classes, &layers, kind, &recipe).unwrap();
         let nodes: Vec<Node> = graph.nodes().collect();
         let mut used: BTreeSet<String> = nodes.iter().flat_map(|n| n.inputs.clone()).collect();
         used.extend(graph.outputs.iter().map(|port| port.name.clone()));
@@ -253,17 +225,12 @@ mod tests {
 
     #[test]
     fn no_graph_computes_anything_twice_or_in_vain() {
-        for kind in [GraphKind::Clip, GraphKind::Segment, GraphKind::Sequence, GraphKind::Step] {
-            check(kind);
+        let kinds = [GraphKind::Clip, GraphKind::Segment, GraphKind::Sequence, GraphKind::Step];
+        let precisions = [Precision::Fp32, Precision::Fp16, Precision::Int8];
+        for (kind, target) in kinds.into_iter().flat_map(|kind| Target::ALL.map(|t| (kind, t))) {
+            for precision in precisions.into_iter().filter(|p| target.check(*p).is_ok()) {
+                check(kind, target, precision);
+            }
         }
-    }
-
-    #[test]
-    fn one_call_takes_no_more_than_a_card_may_say() {
-        let network = "name = \"sparse\"\nsegment = 3\nhop = 16777216\nwindow = 2\n\
-            blocks = [{ filters = 1, stride = 3 }]\nhead = { kind = \"dense\", units = 1 }";
-        let network = Network::from_toml(network).unwrap();
-        let seconds = max_seconds(&network, 2, GraphKind::Clip);
-        assert_eq!(seconds, SampleRate::NETWORK.seconds(3 * (1 << 24) + 3));
     }
 }

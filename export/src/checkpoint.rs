@@ -1,11 +1,13 @@
-//! A checkpoint folder as the exporter reads it: `run.json`, `weights.safetensors` and `probe.safetensors`.
+//! A checkpoint folder as the exporter reads it: `run.json`, `weights.safetensors` and `probe.safetensors`; or a mapping
+//! file beside tensors that another program trained.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use leitmotif_models::RunRecord;
+use leitmotif_models::{RunRecord, Step};
 use ndarray::{Array2, Array3};
 
+use crate::mapping::Mapping;
 use crate::weights::{Expected, Tensors, misfit};
 use crate::{ExportError, TensorProblem};
 
@@ -13,6 +15,8 @@ use crate::{ExportError, TensorProblem};
 #[derive(Debug)]
 pub struct Checkpoint {
     run: RunRecord,
+    /// The layers as they were trained.
+    steps: Vec<Step>,
     weights: Tensors,
     probe: Probe,
 }
@@ -28,21 +32,42 @@ pub struct Probe {
 }
 
 impl Checkpoint {
-    /// Reads the checkpoint in `folder` and checks it.
+    /// Reads the checkpoint in the folder `path`, or what the mapping file `path` (ending in `.toml`) names, and checks it.
     ///
     /// # Errors
-    /// [`ExportError::Unreadable`], [`ExportError::Run`], [`ExportError::NotSafetensors`], [`ExportError::Tensors`] or
-    /// [`ExportError::NotGolden`], each with its file. Tensors that do not fit are named all at once, those of the weights
-    /// before those of the probe: a network with NaN weights also answers NaN.
-    pub fn open(folder: &Path) -> Result<Self, ExportError> {
-        let run = Self::read_run(folder)?;
-        let folder = &place(folder);
+    /// [`ExportError::Unreadable`], [`ExportError::Run`], [`ExportError::Mapping`], [`ExportError::NotSafetensors`],
+    /// [`ExportError::Tensors`] or [`ExportError::NotGolden`], each with its file. Tensors that do not fit are named all at
+    /// once, those of the weights before those of the probe: a network with NaN weights also answers NaN.
+    pub fn open(path: &Path) -> Result<Self, ExportError> {
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            return Self::mapped(Mapping::open(path)?);
+        }
+        let run = Self::read_run(path)?;
+        let folder = &place(path);
         let params = run.network.params(run.classes.len());
         let expected: Vec<Expected> = params.into_iter().map(Expected::from).collect();
         let weights = Tensors::read(&folder.join("weights.safetensors"), &expected);
         let probe = Probe::read(&folder.join("probe.safetensors"), &run);
+        let steps = run.network.steps(run.classes.len());
+        Self::of(run, steps, weights, probe)
+    }
+
+    fn mapped(mapping: Mapping) -> Result<Self, ExportError> {
+        let ignored = |tensor: &str| mapping.ignores(tensor);
+        let weights = Tensors::read_but(&mapping.weights, &mapping.expected(), &ignored);
+        let probe = Probe::read(&mapping.probe, &mapping.run);
+        let steps = mapping.steps();
+        Self::of(mapping.run, steps, weights, probe)
+    }
+
+    fn of(
+        run: RunRecord,
+        steps: Vec<Step>,
+        weights: Result<Tensors, ExportError>,
+        probe: Result<Probe, ExportError>,
+    ) -> Result<Self, ExportError> {
         match (weights, probe) {
-            (Ok(weights), Ok(probe)) => Ok(Checkpoint { run, weights, probe }),
+            (Ok(weights), Ok(probe)) => Ok(Checkpoint { run, steps, weights, probe }),
             (Err(ExportError::Tensors { files: mut all }), Err(ExportError::Tensors { files })) => {
                 all.extend(files);
                 Err(ExportError::Tensors { files: all })
@@ -75,6 +100,11 @@ impl Checkpoint {
         &self.probe
     }
 
+    /// The layers with their configuration.
+    pub(crate) fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
     /// The trained weights, each of the shape that the network needs.
     pub(crate) fn weights(&self) -> &Tensors {
         &self.weights
@@ -84,15 +114,10 @@ impl Checkpoint {
 impl Probe {
     fn read(path: &Path, run: &RunRecord) -> Result<Self, ExportError> {
         let network = &run.network;
-        let per_segment = |name: &str, width| Expected {
-            name: name.to_owned(),
-            shape: vec![None, Some(network.window), Some(width)],
-        };
+        let per_segment =
+            |name: &str, width| Expected::new(name, vec![None, Some(network.window), Some(width)]);
         let expected = [
-            Expected {
-                name: "waveform".to_owned(),
-                shape: vec![None, Some(network.clip_samples())],
-            },
+            Expected::new("waveform", vec![None, Some(network.clip_samples())]),
             per_segment("logits", run.classes.len()),
             per_segment("embedding", network.head.units),
         ];
@@ -169,12 +194,17 @@ impl Probe {
 
     /// The mean over the segments of a row of one vector per segment.
     pub fn mean_over_segments(&self, of: impl Fn(usize) -> Vec<f64>) -> Vec<f64> {
+        self.mean_over(self.segments(), of)
+    }
+
+    /// The mean over the first `segments` of a row.
+    pub fn mean_over(&self, segments: usize, of: impl Fn(usize) -> Vec<f64>) -> Vec<f64> {
         let mut mean: Vec<f64> = Vec::new();
-        for segment in 0..self.segments() {
+        for segment in 0..segments {
             let values = of(segment);
             mean.resize(values.len(), 0.0);
             for (sum, value) in mean.iter_mut().zip(values) {
-                *sum += value / self.segments() as f64;
+                *sum += value / segments as f64;
             }
         }
         mean

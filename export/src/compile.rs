@@ -2,43 +2,134 @@
 
 use std::collections::BTreeMap;
 
-use leitmotif_models::{Card, GraphKind};
+use leitmotif_models::{Calibration, Card, Fixed, GraphKind, Measured, Precision, Target};
 
 use crate::fold::fold;
+use crate::graph::{Dim, Port};
 use crate::proto::encode;
-use crate::{Checkpoint, ExportError, assemble};
+use crate::{Checkpoint, ExportError, assemble, describe};
 
 /// A compiled graph, complete but not yet in a file.
 #[derive(Clone, Debug)]
 pub struct Artifact {
     card: Card,
     metadata: BTreeMap<String, String>,
+    inputs: Vec<(String, Shape)>,
+    outputs: Vec<(String, Shape)>,
     bytes: Vec<u8>,
 }
 
-/// Compiles the graph of `kind` and calls the model `name`.
+/// The axes of an input or output, `None` where any size will do.
+pub type Shape = Vec<Option<usize>>;
+
+/// What to make of a checkpoint. The same checkpoint, graph and recipe give the same bytes.
 ///
-/// The same checkpoint, kind and name give the same bytes.
+/// ```
+/// use leitmotif_export::Recipe;
+/// use leitmotif_models::{Precision, Target};
+///
+/// let recipe = Recipe { target: Target::Cpu, precision: Precision::Fp16, ..Recipe::named("artists") };
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recipe {
+    /// Name of the model, as in `NAME.clip.onnx`.
+    pub name: String,
+    /// For whom.
+    pub target: Target,
+    /// In which numbers.
+    pub precision: Precision,
+    /// The ranges of feature maps: due in int8, and in nothing else. See [`Calibrator`](crate::Calibrator).
+    pub calibration: Option<Calibration>,
+    /// What the precision was found to cost, for the card.
+    pub measured: Option<Measured>,
+    /// Sizes that are not free. A number of segments is left out of graphs that take one.
+    pub fixed: Fixed,
+    /// Whether to end with the embedding; only of the graphs that take recordings.
+    pub embedding_only: bool,
+    /// The answer to the golden input in int8, one probability a class; without it the card holds torch's.
+    pub golden: Option<Vec<f32>>,
+}
+
+impl Recipe {
+    /// Portable and in fp32, under this name.
+    pub fn named(name: &str) -> Self {
+        Recipe {
+            name: name.to_owned(),
+            target: Target::Portable,
+            precision: Precision::Fp32,
+            fixed: Fixed::default(),
+            embedding_only: false,
+            calibration: None,
+            measured: None,
+            golden: None,
+        }
+    }
+
+    /// What made the file of this card, so that it can be compiled again.
+    pub fn of(card: &Card) -> Self {
+        let int8 = card.precision == Precision::Int8;
+        Recipe {
+            name: card.name.clone(),
+            target: card.target,
+            precision: card.precision,
+            calibration: card.calibration.clone(),
+            measured: card.measured.clone(),
+            fixed: card.fixed,
+            embedding_only: card.embedding_only,
+            golden: int8.then(|| card.golden.probabilities.clone()),
+        }
+    }
+}
+
+/// Compiles the portable fp32 graph of `kind` and calls the model `name`.
 ///
 /// # Errors
-/// [`ExportError`] of the phase that failed; [`ExportError::WrongHead`] for a graph that the head does not have.
+/// Those of [`compile_as`].
 pub fn compile(
     checkpoint: &Checkpoint,
     kind: GraphKind,
     name: &str,
 ) -> Result<Artifact, ExportError> {
+    compile_as(checkpoint, kind, &Recipe::named(name))
+}
+
+/// Compiles the graph of `kind` by a recipe.
+///
+/// # Errors
+/// [`ExportError`] of the phase that failed; [`ExportError::WrongHead`] for a graph that the head does not have,
+/// [`ExportError::NoEmbeddingOf`] for an embedding of a graph that takes one segment,
+/// [`ExportError::Form`] for a precision that the target does not have, [`ExportError::NotCalibrated`] for int8 without
+/// ranges.
+pub fn compile_as(
+    checkpoint: &Checkpoint,
+    kind: GraphKind,
+    recipe: &Recipe,
+) -> Result<Artifact, ExportError> {
+    recipe.target.check(recipe.precision)?;
     let run = checkpoint.run();
     let (network, classes) = (&run.network, run.classes.len());
     let head = network.head.kind;
     if kind.head() != head {
         return Err(ExportError::WrongHead { graph: kind.name().to_owned(), head });
     }
-    let layers = fold(&network.steps(classes), checkpoint.weights())?;
-    let graph = assemble::graph(network, classes, &layers, kind)?;
-    let card = assemble::card(checkpoint, kind, name);
+    if recipe.embedding_only && !kind.takes_any_length() {
+        return Err(ExportError::NoEmbeddingOf { graph: kind.name().to_owned() });
+    }
+    let layers = fold(checkpoint.steps(), checkpoint.weights())?;
+    let graph = assemble::graph(network, classes, &layers, kind, recipe)?;
+    let card = describe::card(checkpoint, kind, recipe);
+    let (inputs, outputs) = (named_shapes(&graph.inputs), named_shapes(&graph.outputs));
     let model = assemble::model(graph, &card)?;
     let bytes = encode(&model)?;
-    Ok(Artifact { card, metadata: model.metadata, bytes })
+    Ok(Artifact { card, metadata: model.metadata, inputs, outputs, bytes })
+}
+
+fn named_shapes(ports: &[Port]) -> Vec<(String, Shape)> {
+    let size = |dim: &Dim| match dim {
+        Dim::Fixed(size) => Some(*size),
+        Dim::Named(_) => None,
+    };
+    ports.iter().map(|port| (port.name.clone(), port.dims.iter().map(size).collect())).collect()
 }
 
 impl Artifact {
@@ -52,13 +143,24 @@ impl Artifact {
         &self.metadata
     }
 
+    /// What the graph takes, in its order.
+    pub fn inputs(&self) -> &[(String, Shape)] {
+        &self.inputs
+    }
+
+    /// What the graph gives, in its order.
+    pub fn outputs(&self) -> &[(String, Shape)] {
+        &self.outputs
+    }
+
     /// The content of the `.onnx` file.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// `NAME.GRAPH.onnx`.
+    /// `NAME.GRAPH.onnx`, or `NAME.embedding.onnx` where it ends there.
     pub fn file_name(&self) -> String {
-        format!("{}.{}.onnx", self.card.name, self.card.graph.name())
+        let graph = if self.card.embedding_only { "embedding" } else { self.card.graph.name() };
+        format!("{}.{graph}.onnx", self.card.name)
     }
 }

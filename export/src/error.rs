@@ -3,14 +3,14 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use leitmotif_models::{CardError, HeadKind, RunError};
+use leitmotif_models::{CardError, HeadKind, NoSuchForm, RunError};
 
 /// Why nothing was compiled. Each message begins with the phase or the file that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
     /// A file of the checkpoint could not be read.
     #[error(
-        "cannot read {path}: {source}; a checkpoint folder holds run.json, weights.safetensors and probe.safetensors"
+        "cannot read {path}: {source}; a checkpoint folder holds run.json, weights.safetensors and probe.safetensors, and a mapping file names its own"
     )]
     Unreadable {
         /// The file.
@@ -33,6 +33,14 @@ pub enum ExportError {
         path: PathBuf,
         /// What is wrong with it.
         source: RunError,
+    },
+    /// A mapping file that maps wrongly.
+    #[error("{path} does not map a network: {reason}")]
+    Mapping {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
     },
     /// A file is no safetensors file, or a damaged one.
     #[error("{path} is not a whole safetensors file ({reason}); copy the checkpoint again")]
@@ -80,6 +88,41 @@ pub enum ExportError {
         /// The head of the network.
         head: HeadKind,
     },
+    /// A graph of one segment without its artists.
+    #[error(
+        "lower: only a graph that takes recordings is cut off at the embedding; the `{graph}` graph gives it among others"
+    )]
+    NoEmbeddingOf {
+        /// The graph asked for.
+        graph: String,
+    },
+    /// A precision that the target cannot do.
+    #[error("lower: {0}")]
+    Form(#[from] NoSuchForm),
+    /// A weight that 16 bits cannot hold.
+    #[error(
+        "lower: `{name}` has weights beyond 65,504, the largest float of 16 bits; take fp32 or int8 for this checkpoint"
+    )]
+    BeyondHalf {
+        /// The tensor.
+        name: String,
+    },
+    /// Int8 without the range of a feature map.
+    #[error(
+        "lower: int8 needs the range of {block}, which calibration finds on real music; name some with --calibrate"
+    )]
+    NotCalibrated {
+        /// The block.
+        block: String,
+    },
+    /// Calibration saw what no range can be made of.
+    #[error(
+        "calibrate: {reason}; calibrate with music that the network knows, and if that does not help take fp16"
+    )]
+    Calibration {
+        /// What it saw.
+        reason: String,
+    },
     /// A size that the file format cannot hold.
     #[error(
         "{what} is too large for an ONNX file, which holds less than 2 GiB; describe a smaller network"
@@ -104,6 +147,14 @@ pub enum ExportError {
         path: PathBuf,
         /// What protobuf said.
         reason: String,
+    },
+    /// A file in which a layer is not to be found.
+    #[error("{path} has no node with which {layer} ends; was it made by leitmotif-export?")]
+    NoLayer {
+        /// The file.
+        path: PathBuf,
+        /// The layer.
+        layer: String,
     },
     /// A file of that name is there, and replacing it was not asked for.
     #[error(

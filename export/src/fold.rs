@@ -61,7 +61,7 @@ pub(crate) fn fold(steps: &[Step], weights: &Tensors) -> Result<Vec<FoldedStep>,
             Layer::Conv(conv) => FoldedLayer::Conv {
                 conv,
                 weight: weights.get(&tensor("conv.weight"))?,
-                bias: Array1::zeros(conv.filters),
+                bias: bias_or_zeros(weights, &tensor("conv.bias"), conv.filters)?,
             },
             Layer::BatchNorm(config) => {
                 let norm = read_norm(weights, &step.name, config)?;
@@ -73,7 +73,7 @@ pub(crate) fn fold(steps: &[Step], weights: &Tensors) -> Result<Vec<FoldedStep>,
             Layer::Flatten => FoldedLayer::Flatten,
             Layer::Dense { units, .. } => FoldedLayer::Linear {
                 weight: weights.get(&tensor("weight"))?,
-                bias: Array1::zeros(units),
+                bias: bias_or_zeros(weights, &tensor("bias"), units)?,
             },
             Layer::Tanh => FoldedLayer::Tanh,
             Layer::Lstm { units, .. } => FoldedLayer::Lstm {
@@ -94,6 +94,11 @@ pub(crate) fn fold(steps: &[Step], weights: &Tensors) -> Result<Vec<FoldedStep>,
         folded.push(FoldedStep { name: step.name.clone(), layer });
     }
     Ok(folded)
+}
+
+/// A bias that another program's layer may have before its norm; ours has none.
+fn bias_or_zeros(weights: &Tensors, name: &str, length: usize) -> Result<Array1<f32>, ExportError> {
+    if weights.has(name) { weights.get(name) } else { Ok(Array1::zeros(length)) }
 }
 
 fn read_norm(weights: &Tensors, step: &str, config: BatchNorm) -> Result<Norm, ExportError> {

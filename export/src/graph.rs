@@ -18,8 +18,16 @@ pub(crate) enum Dim {
 pub(crate) enum Data {
     /// 32-bit floats.
     F32(Vec<f32>),
+    /// 16-bit floats, as their bits.
+    F16(Vec<u16>),
     /// 64-bit integers: shapes, axes, indices.
     I64(Vec<i64>),
+    /// 32-bit integers: biases of integer convolutions.
+    I32(Vec<i32>),
+    /// 8-bit integers with a sign: weights.
+    I8(Vec<i8>),
+    /// 8-bit integers without one: zero points of feature maps.
+    U8(Vec<u8>),
 }
 
 /// A tensor stored in the file.
@@ -110,10 +118,15 @@ impl Graph {
         self.value(name)
     }
 
-    /// Stores a tensor of weights in row-major order.
+    /// Stores a tensor of floats in row-major order.
     pub(crate) fn weights(&mut self, name: &str, shape: &[usize], data: Vec<f32>) -> Value {
+        self.tensor(name, shape, Data::F32(data))
+    }
+
+    /// Stores a tensor in row-major order.
+    pub(crate) fn tensor(&mut self, name: &str, shape: &[usize], data: Data) -> Value {
         let value = self.value(name);
-        self.constants.push((value, Tensor { shape: shape.to_vec(), data: Data::F32(data) }));
+        self.constants.push((value, Tensor { shape: shape.to_vec(), data }));
         value
     }
 
@@ -132,9 +145,7 @@ impl Graph {
         if let Some(known) = self.integers.get(&name) {
             return *known;
         }
-        let value = self.value(&name);
-        let tensor = Tensor { shape: shape.to_vec(), data: Data::I64(data.to_vec()) };
-        self.constants.push((value, tensor));
+        let value = self.tensor(&name, shape, Data::I64(data.to_vec()));
         self.integers.insert(name, value);
         value
     }

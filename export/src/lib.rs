@@ -1,9 +1,10 @@
 //! Compiles trained leitmotif weights to ONNX: no libtorch, no ONNX Runtime, no Python.
 //!
-//! A [`Checkpoint`] is the folder that the trainer saved; [`compile`] turns it into an [`Artifact`], the bytes of one
+//! A [`Checkpoint`] is the folder that the trainer saved, or a mapping file beside tensors that another program trained; [`compile`] turns it into an [`Artifact`], the bytes of one
 //! self-describing `.onnx` file; [`Staged`] puts several in place together once the caller has accepted each.
+//! A [`Recipe`] says for which machine and in which numbers; for int8 a [`Calibrator`] finds the ranges of feature maps.
 //! The phases are modules: check (`checkpoint`, `weights`) → fold (`fold`, `gates`) → lower (`lower/`, one layer a
-//! file) → assemble (`assemble`) → write (`proto`, `write`). The command `leitmotif-export` adds the check itself: it runs
+//! file; `quantize`) → assemble (`assemble`) → write (`proto`, `write`). The command `leitmotif-export` adds the check itself: it runs
 //! every file in ONNX Runtime against the checkpoint's [`Probe`] before any file gets its name.
 //!
 //! ```
@@ -20,21 +21,35 @@
 //! ```
 
 mod assemble;
+mod calibrate;
 mod checkpoint;
 mod compile;
+mod describe;
+mod diff;
 mod error;
+mod essentia;
 mod fold;
 mod gates;
 mod graph;
+mod layers;
 mod lower;
+mod mapping;
 mod proto;
+mod quantize;
+mod read;
+mod summary;
+mod tolerance;
 mod weights;
 mod wire;
 mod write;
 
-pub use assemble::FP32_TOLERANCE;
+pub use calibrate::Calibrator;
 pub use checkpoint::{Checkpoint, Probe};
-pub use compile::{Artifact, compile};
+pub use compile::{Artifact, Recipe, Shape, compile, compile_as};
+pub use diff::{Difference, Part, differences};
 pub use error::{ExportError, Misfit, TensorProblem};
-pub use proto::Summary;
+pub use essentia::essentia_sidecar;
+pub use layers::{LayerOutput, layer_outputs, layer_tolerance, tap_name, tapped};
+pub use summary::Summary;
+pub use tolerance::{FP16_TOLERANCE, FP32_TOLERANCE, INT8_TOLERANCE, MOST_LOSS, tolerance};
 pub use write::Staged;

@@ -28,12 +28,23 @@ pub(crate) struct Tensors {
 #[derive(Debug)]
 pub(crate) struct Expected {
     pub(crate) name: String,
+    /// Its name in the file.
+    pub(crate) stored_as: String,
     pub(crate) shape: Vec<Option<usize>>,
+    /// Whether the file may lack it.
+    pub(crate) optional: bool,
+}
+
+impl Expected {
+    /// A tensor that the file has under this name.
+    pub(crate) fn new(name: &str, shape: Vec<Option<usize>>) -> Self {
+        Expected { name: name.to_owned(), stored_as: name.to_owned(), shape, optional: false }
+    }
 }
 
 impl From<Param> for Expected {
     fn from(param: Param) -> Self {
-        Expected { name: param.name, shape: param.shape.into_iter().map(Some).collect() }
+        Expected::new(&param.name, param.shape.into_iter().map(Some).collect())
     }
 }
 
@@ -43,6 +54,15 @@ impl Tensors {
     /// # Errors
     /// [`ExportError::Tensors`] with every tensor that is missing, surplus, misshapen, not f32 or not finite.
     pub(crate) fn read(path: &Path, expected: &[Expected]) -> Result<Self, ExportError> {
+        Self::read_but(path, expected, &|_| false)
+    }
+
+    /// As [`read`](Tensors::read), but surplus tensors that `ignored` knows are no problem.
+    pub(crate) fn read_but(
+        path: &Path,
+        expected: &[Expected],
+        ignored: &dyn Fn(&str) -> bool,
+    ) -> Result<Self, ExportError> {
         let bytes = fs::read(path)
             .map_err(|source| ExportError::Unreadable { path: path.to_owned(), source })?;
         let file = SafeTensors::deserialize(&bytes).map_err(|error| {
@@ -51,9 +71,10 @@ impl Tensors {
         let mut problems = Vec::new();
         let mut tensors = BTreeMap::new();
         for wanted in expected {
-            match file.tensor(&wanted.name) {
+            match file.tensor(&wanted.stored_as) {
+                Err(_) if wanted.optional => {}
                 Err(_) => problems.push(TensorProblem::Missing {
-                    name: wanted.name.clone(),
+                    name: wanted.stored_as.clone(),
                     shape: wanted.shape.clone(),
                 }),
                 Ok(view) => match read_tensor(wanted, &view) {
@@ -62,7 +83,7 @@ impl Tensors {
                 },
             }
         }
-        problems.extend(surplus(&file, expected));
+        problems.extend(surplus(&file, expected, ignored));
         if !problems.is_empty() {
             return Err(misfit(path, problems));
         }
@@ -72,6 +93,11 @@ impl Tensors {
     /// SHA-256 of the file, in hexadecimal.
     pub(crate) fn sha256(&self) -> &str {
         &self.sha256
+    }
+
+    /// Whether an optional tensor was there.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.tensors.contains_key(name)
     }
 
     /// A copy of one tensor with its number of axes in the type.
@@ -98,13 +124,13 @@ pub(crate) fn misfit(path: &Path, problems: Vec<TensorProblem>) -> ExportError {
 }
 
 fn read_tensor(wanted: &Expected, view: &TensorView<'_>) -> Result<ArrayD<f32>, TensorProblem> {
-    let name = wanted.name.clone();
+    let name = wanted.stored_as.clone();
     if view.dtype() != Dtype::F32 {
         return Err(TensorProblem::NotF32 { name, found: format!("{:?}", view.dtype()) });
     }
     let found = view.shape().to_vec();
     let misshapen = || TensorProblem::Misshapen {
-        name: wanted.name.clone(),
+        name: wanted.stored_as.clone(),
         expected: wanted.shape.clone(),
         found: found.clone(),
     };
@@ -126,11 +152,15 @@ fn read_tensor(wanted: &Expected, view: &TensorView<'_>) -> Result<ArrayD<f32>, 
     Array::from_shape_vec(IxDyn(&found), values).map_err(|_| misshapen())
 }
 
-fn surplus(file: &SafeTensors<'_>, expected: &[Expected]) -> Vec<TensorProblem> {
-    let known: BTreeSet<&str> = expected.iter().map(|wanted| wanted.name.as_str()).collect();
+fn surplus(
+    file: &SafeTensors<'_>,
+    expected: &[Expected],
+    ignored: &dyn Fn(&str) -> bool,
+) -> Vec<TensorProblem> {
+    let known: BTreeSet<&str> = expected.iter().map(|wanted| wanted.stored_as.as_str()).collect();
     let mut surplus: Vec<_> = file
         .iter()
-        .filter(|(name, _)| !known.contains(name))
+        .filter(|(name, _)| !known.contains(name) && !ignored(name))
         .map(|(name, view)| (name.to_owned(), view.shape().to_vec()))
         .collect();
     surplus.sort();
@@ -148,7 +178,7 @@ mod tests {
     use super::*;
 
     fn expected(name: &str, shape: &[usize]) -> Expected {
-        Expected { name: name.into(), shape: shape.iter().copied().map(Some).collect() }
+        Expected::new(name, shape.iter().copied().map(Some).collect())
     }
 
     fn bytes(values: &[f32]) -> Vec<u8> {

@@ -30,6 +30,14 @@ impl Staged {
         Staged { replace, files: Vec::new() }
     }
 
+    /// Whether `path` may be written, as far as can be told without writing.
+    ///
+    /// # Errors
+    /// [`ExportError::Exists`] or [`ExportError::InTheWay`].
+    pub fn check(&self, path: &Path) -> Result<(), ExportError> {
+        check_free(path, self.replace)
+    }
+
     /// Writes `bytes` for `path` and tells where they lie until they are published: there they can be judged.
     ///
     /// # Errors

@@ -7,42 +7,27 @@
     reason = "tests stop at a surprise"
 )]
 
+#[path = "support/command.rs"]
+mod command;
 mod support;
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
+use std::process::{Command, Stdio};
 
 use leitmotif_export::{Checkpoint, compile};
 use leitmotif_models::{GraphKind, HeadKind};
 use serde_json::Value;
 
+use command::{complaint, run, str, text};
 use support::{TINY, Tiny, fixture_checkpoint, runtime_fixtures};
-
-fn run(arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_leitmotif-export"));
-    command.args(arguments).env("RUST_BACKTRACE", "0").output().unwrap()
-}
-
-fn text(output: &Output) -> String {
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn complaint(output: &Output) -> String {
-    assert_eq!(output.status.code(), Some(1));
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
 
 fn files(folder: &Path) -> Vec<String> {
     let name = |entry: fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
     let mut names: Vec<_> = fs::read_dir(folder).unwrap().map(|e| name(e.unwrap())).collect();
     names.sort();
     names
-}
-
-fn str(path: &Path) -> &str {
-    path.to_str().unwrap()
 }
 
 #[test]
@@ -393,4 +378,58 @@ fn verification_runs_where_it_is_told_and_nowhere_else() {
         assert!(complaint(&cuda).contains("CUDA"), "{}", String::from_utf8_lossy(&cuda.stderr));
         println!("verification_on_cuda ... skipped: no GPU");
     }
+}
+
+#[test]
+fn files_that_say_the_same_do_not_differ_and_others_tell_in_what() {
+    let clip = runtime_fixtures().join("tiny.clip.onnx");
+    let same = run(&["diff", str(&clip), str(&clip)]);
+    assert_eq!((same.status.code(), same.stdout.len()), (Some(0), 0));
+
+    let out = tempfile::tempdir().unwrap();
+    let mut tiny = Tiny::new(TINY, HeadKind::Dense, 1, 2);
+    tiny.weights.get_mut("output.bias").unwrap().1[1] += 0.5;
+    tiny.run.epoch = 4;
+    tiny.probe = tiny.make_probe(2);
+    let (checkpoint, models) = (out.path().join("checkpoint"), out.path().join("models"));
+    tiny.save(&checkpoint);
+    text(&run(&["compile", str(&checkpoint), "--out", str(&models), "--target", "cpu"]));
+    let other = models.join("tiny.clip.onnx");
+    let output = run(&["diff", str(&clip), str(&other)]);
+    assert_eq!(output.status.code(), Some(1));
+    let found = String::from_utf8(output.stdout).unwrap();
+    for line in [
+        "weights   output.bias: 1 of 3 values, by 5.0e-1 at most",
+        "card      epoch: 3 → 4",
+        "card      target: \"portable\" → \"cpu\"",
+        "graph     frame.whole: only in the second",
+    ] {
+        assert!(found.contains(line), "no `{line}` in:\n{found}");
+    }
+    let output = run(&["diff", str(&clip), str(&other), "--json"]);
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json["same"], false);
+    assert_eq!(json["differences"].as_array().unwrap().len(), found.lines().count());
+
+    let error = run(&["diff", str(&clip), str(&checkpoint.join("run.json"))]);
+    assert_eq!(error.status.code(), Some(2), "{error:?}");
+    assert!(String::from_utf8_lossy(&error.stderr).contains("run.json is not an ONNX model"));
+}
+
+#[test]
+fn the_parts_of_a_file_are_told_in_bytes_and_its_cost_in_multiply_adds() {
+    let model = runtime_fixtures().join("tiny.clip.onnx");
+    let printed = text(&run(&["inspect", str(&model)]));
+    assert!(
+        printed.contains("multiply-adds a segment") && printed.contains("block6 "),
+        "{printed}"
+    );
+    let json: Value =
+        serde_json::from_str(&text(&run(&["inspect", str(&model), "--json"]))).unwrap();
+    let parts = json["model"]["parts"].as_object().unwrap();
+    let sum: u64 = parts.values().map(|bytes| bytes.as_u64().unwrap()).sum();
+    assert_eq!(sum, fs::metadata(&model).unwrap().len());
+    let layers = json["layers"].as_array().unwrap();
+    let all: u64 = layers.iter().map(|layer| layer["multiply_adds"].as_u64().unwrap()).sum();
+    assert_eq!(json["multiply_adds_per_segment"], all);
 }

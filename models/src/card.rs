@@ -5,28 +5,32 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::run::check_classes;
-use crate::{DatasetNote, GoldenInput, HeadKind, Network, SampleRate, Scores, SplitNote};
+use crate::{
+    Calibration, DatasetNote, Fixed, GoldenInput, HeadKind, Measured, Network, Precision,
+    SampleRate, Scores, SplitNote, Target,
+};
 
-/// Version of the card that this crate writes, and the only one it reads.
-pub const CARD_VERSION: u32 = 1;
+/// Version of the card that this crate writes, and the newest it reads. Version 1 had neither `calibration` nor `measured`
+/// and is still read. Fields that a reader of version 2 does not know are passed over: they may be added within a
+/// version as long as they change the meaning of no other.
+pub const CARD_VERSION: u32 = 2;
 
 /// Largest tolerance of a golden answer: a tenth of a probability is coarser than any precision needs.
 const MOST_TOLERANCE: f32 = 0.1;
 
 /// What an `.onnx` file says of itself; checked, so that nobody re-checks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Card {
-    /// [`CARD_VERSION`].
+    /// [`CARD_VERSION`], or an older one.
     pub version: u32,
     /// Name of the model, as in `NAME.clip.onnx`.
     pub name: String,
     /// What this file's graph takes and gives.
     pub graph: GraphKind,
-    /// `portable`, `cpu` or `cuda`: which form of the operators was chosen.
-    pub target: String,
-    /// `fp32`, later `fp16` and `int8`.
-    pub precision: String,
+    /// Which form of the operators was chosen.
+    pub target: Target,
+    /// In which numbers it computes.
+    pub precision: Precision,
     /// ONNX operator set.
     pub opset: u32,
     /// Rate of the samples that go in.
@@ -63,6 +67,19 @@ pub struct Card {
     pub weights_sha256: String,
     /// An input with its answer, by which any runtime can test itself.
     pub golden: Golden,
+    /// Sizes that are not free; absent where all are.
+    #[serde(default, skip_serializing_if = "Fixed::is_free")]
+    pub fixed: Fixed,
+    /// Whether the file ends with the embedding and names no artists: what it gives is `embedding`, and, of a dense head,
+    /// `segment_embeddings`. Absent where it does not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub embedding_only: bool,
+    /// How the ranges of int8 were found; absent in other precisions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
+    /// What the precision changed on real music; absent in fp32, and where nothing was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured: Option<Measured>,
 }
 
 /// The four graphs of the artifact contract.
@@ -79,13 +96,14 @@ pub enum GraphKind {
     Step,
 }
 
-/// A recipe for an input and the trainer's own answer to it.
+/// A recipe for an input and the answer that is due to it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Golden {
     /// How to make the input: a whole clip for `clip` and `sequence`, one segment for `segment` and `step`.
     pub input: GoldenInput,
-    /// Probabilities that libtorch computed, one a class (an LSTM starts from zero states).
+    /// One a class (an LSTM starts from zero states): what libtorch computed, or, in int8, what this file computed in ONNX
+    /// Runtime when it was compiled, because eight bits move an answer further than a fault of a runtime would.
     pub probabilities: Vec<f32>,
     /// Largest difference that this file's precision allows; at most 0.1, beyond which a test tells nothing.
     pub tolerance: f32,
@@ -99,7 +117,7 @@ pub enum CardError {
     Syntax(String),
     /// Written for another version of leitmotif.
     #[error(
-        "the card is of version {found}; this leitmotif reads version {CARD_VERSION}, so update it or export the model again"
+        "the card is of version {found}; this leitmotif reads versions up to {CARD_VERSION}, so update it or export the model again"
     )]
     Version {
         /// Version in the file.
@@ -155,7 +173,7 @@ impl Card {
         let value: serde_json::Value =
             serde_json::from_str(text).map_err(|e| CardError::Syntax(e.to_string()))?;
         match value.get("version").and_then(serde_json::Value::as_u64) {
-            Some(found) if found != u64::from(CARD_VERSION) => {
+            Some(found) if !(1..=u64::from(CARD_VERSION)).contains(&found) => {
                 return Err(CardError::Version { found });
             }
             _ => {}
@@ -181,6 +199,41 @@ impl Card {
     pub fn max_samples_per_call(&self) -> usize {
         let samples = self.max_seconds_per_call * f64::from(self.sample_rate.0);
         (samples as usize).max(self.segment_samples)
+    }
+
+    /// Sizes are those of calls: at least one, and no more segments than a window.
+    fn check_sizes(&self) -> Result<(), CardError> {
+        let no = |what: String| Err(CardError::Contradiction(what));
+        let window = self.network.window;
+        match self.fixed {
+            Fixed { batch: Some(0), .. } => no("a batch of none".to_owned()),
+            Fixed { segments: Some(_), .. } if !self.graph.takes_any_length() => {
+                no(format!("a number of segments of a {} graph", self.graph.name()))
+            }
+            Fixed { segments: Some(count), .. } if !(1..=window).contains(&count) => {
+                no(format!("{count} segments a call, where a window has {window}"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A card of int8 holds the range of every block, and no other card holds any.
+    fn check_form(&self) -> Result<(), CardError> {
+        let no = |what: String| Err(CardError::Contradiction(what));
+        if let Err(error) = self.target.check(self.precision) {
+            return no(error.to_string());
+        }
+        match (&self.calibration, self.precision) {
+            (None, Precision::Fp32 | Precision::Fp16) => Ok(()),
+            (None, Precision::Int8) => no("an int8 model without its calibration".to_owned()),
+            (Some(_), Precision::Fp32 | Precision::Fp16) => {
+                no(format!("a calibration of a model in {}", self.precision))
+            }
+            (Some(calibration), Precision::Int8) => match calibration.check(&self.network) {
+                Ok(()) => Ok(()),
+                Err(what) => no(what),
+            },
+        }
     }
 
     fn check(&self) -> Result<(), CardError> {
@@ -210,6 +263,8 @@ impl Card {
                 return no(format!("{key} is {found}, but its network says {expected}"));
             }
         }
+        self.check_form()?;
+        self.check_sizes()?;
         let most = SampleRate::NETWORK.seconds(Network::MOST_CLIP_SAMPLES as u64);
         if !(self.max_seconds_per_call > 0.0 && self.max_seconds_per_call <= most) {
             return no(format!(
@@ -218,8 +273,10 @@ impl Card {
             ));
         }
         let golden = &self.golden;
-        let samples =
-            if self.graph.takes_any_length() { network.clip_samples() } else { network.segment };
+        let samples = match self.graph.takes_any_length() {
+            true => network.samples_of(self.fixed.segments.unwrap_or(network.window)),
+            false => network.segment,
+        };
         if golden.input.samples != samples {
             return no(format!(
                 "golden input of {} samples where {samples} are a call",

@@ -19,6 +19,7 @@
 
 mod card;
 mod cost;
+mod form;
 mod golden;
 mod layer;
 mod network;
@@ -33,6 +34,9 @@ mod units;
 
 pub use card::{CARD_VERSION, Card, CardError, Golden, GraphKind};
 pub use cost::{Cost, Costs};
+pub use form::{
+    BeforeAfter, Calibration, Fixed, Measured, NoSuchForm, Precision, RangeRule, Target,
+};
 pub use golden::GoldenInput;
 pub use layer::{BatchNorm, Conv, Layer};
 pub use network::{Block, Head, HeadKind, Network, NetworkError, Step};

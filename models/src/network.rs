@@ -197,7 +197,12 @@ impl Network {
 
     /// Samples of a clip of [`window`](Network::window) segments.
     pub fn clip_samples(&self) -> usize {
-        self.window.saturating_sub(1).saturating_mul(self.hop).saturating_add(self.segment)
+        self.samples_of(self.window)
+    }
+
+    /// Samples of so many segments, of one at least.
+    pub fn samples_of(&self, segments: usize) -> usize {
+        segments.saturating_sub(1).saturating_mul(self.hop).saturating_add(self.segment)
     }
 
     /// Segments in so many samples.
@@ -210,12 +215,16 @@ impl Network {
         self.blocks.last().map_or(0, |b| b.filters)
     }
 
+    /// The prefixes of the blocks' parameters: `block1`, `block2`…
+    pub fn block_names(&self) -> impl Iterator<Item = String> + use<> {
+        (1..=self.blocks.len()).map(|number| format!("block{number}"))
+    }
+
     /// Every layer in order, with shapes, for `classes` classes.
     pub fn steps(&self, classes: usize) -> Vec<Step> {
         let mut steps = Steps { list: Vec::new(), shape: Shape::Samples(self.segment) };
         let mut channels = 1;
-        for (i, block) in self.blocks.iter().enumerate() {
-            let name = format!("block{}", i + 1);
+        for (name, block) in self.block_names().zip(&self.blocks) {
             let conv = block.conv(channels);
             channels = block.filters;
             let length = block.conv_length(steps.shape.length()).unwrap_or(0);
@@ -350,10 +359,12 @@ impl Block {
         Conv { in_channels, filters, kernel, stride, padding }
     }
 
-    /// Positions after the convolution, or `None` where a position at the end would be dropped.
+    /// Positions after the convolution, or `None` where positions at the end would be dropped that are more than what was
+    /// padded. Up to that, PyTorch and ONNX both drop them: a first convolution of 3 samples, one every 3, with a zero at each
+    /// side is common, and leaves two of them over.
     fn conv_length(&self, length: usize) -> Option<usize> {
         let room = (length + 2 * self.padding).checked_sub(self.kernel)?;
-        (room % self.stride == 0).then_some(room / self.stride + 1)
+        (room % self.stride <= 2 * self.padding).then_some(room / self.stride + 1)
     }
 }
 

@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use leitmotif_models::{
-    CARD_VERSION, Card, DatasetNote, Golden, GoldenInput, GraphKind, Network, RUN_VERSION,
-    RunRecord, SampleRate, SplitNote,
+    CARD_VERSION, Calibration, Card, CardError, DatasetNote, Fixed, Golden, GoldenInput, GraphKind,
+    Measured, Network, Precision, RUN_VERSION, RangeRule, RunRecord, SampleRate, SplitNote, Target,
 };
 
 fn network() -> Network {
@@ -23,8 +23,8 @@ fn card() -> Card {
         version: CARD_VERSION,
         name: "example".into(),
         graph: GraphKind::Clip,
-        target: "portable".into(),
-        precision: "fp32".into(),
+        target: Target::Portable,
+        precision: Precision::Fp32,
         opset: 13,
         sample_rate: SampleRate::NETWORK,
         segment_samples: network.segment,
@@ -45,6 +45,10 @@ fn card() -> Card {
             probabilities: vec![0.25, 0.75],
             tolerance: 1e-5,
         },
+        fixed: Fixed::default(),
+        embedding_only: false,
+        calibration: None,
+        measured: None,
         network,
     }
 }
@@ -98,4 +102,70 @@ fn bounds_of_a_card_are_judged() {
     assert_eq!(complaint(|card| card.golden.tolerance = 0.1), "");
     assert!(complaint(|card| card.golden.tolerance = 0.11).contains("at most 0.1"));
     assert!(complaint(|card| card.golden.tolerance = 0.0).contains("tolerance is 0"));
+}
+
+/// A card of int8 with everything that version 2 added.
+fn int8() -> Card {
+    let ranges = network().block_names().map(|block| (block, 2.5)).collect();
+    let (source, clips) = ("noise".to_owned(), 3);
+    let calibration =
+        Calibration { rule: RangeRule::Mse, source: source.clone(), clips, segments: 21, ranges };
+    let measured = Measured { source, clips, changed: 1, right: None };
+    let (target, precision) = (Target::Cpu, Precision::Int8);
+    Card { target, precision, calibration: Some(calibration), measured: Some(measured), ..card() }
+}
+
+#[test]
+fn a_card_tells_how_it_was_calibrated_and_what_that_cost() {
+    let text = int8().to_json().unwrap();
+    assert_eq!(Card::from_json(&text), Ok(int8()));
+    for word in ["\"rule\":\"mse\"", "\"block6\":2.5", "\"changed\":1", "\"target\":\"cpu\""] {
+        assert!(text.contains(word), "{text}");
+    }
+}
+
+#[test]
+fn cards_of_version_1_are_read_and_newer_ones_than_ours_are_not() {
+    let text = card().to_json().unwrap();
+    assert!(!text.contains("calibration") && !text.contains("measured"), "{text}");
+    let of = |version: &str| Card::from_json(&text.replace("{\"version\":2", version));
+    assert_eq!(of("{\"version\":1"), Ok(Card { version: 1, ..card() }));
+    for (version, found) in [("{\"version\":3", 3), ("{\"version\":0", 0)] {
+        assert_eq!(of(version), Err(CardError::Version { found }));
+    }
+    // A field that a later leitmotif adds within the version.
+    assert_eq!(of("{\"mood\":\"blue\",\"version\":2"), Ok(card()));
+}
+
+#[test]
+fn fixed_sizes_are_those_of_calls() {
+    let complaint = |fixed| Card { fixed, ..card() }.to_json().err().map(|e| e.to_string());
+    let fixed = |batch, segments| Fixed { batch, segments };
+    assert_eq!(complaint(fixed(Some(3), None)), None);
+    assert_eq!(complaint(fixed(None, Some(7))), None);
+    assert!(complaint(fixed(Some(0), None)).unwrap().contains("a batch of none"));
+    assert!(complaint(fixed(None, Some(8))).unwrap().contains("a window has 7"));
+    // The golden input is what one call takes.
+    assert!(complaint(fixed(None, Some(2))).unwrap().contains("1458 are a call"));
+    assert!(!card().to_json().unwrap().contains("fixed"));
+}
+
+#[test]
+fn a_form_that_is_none_is_refused() {
+    let complaint = |change: fn(&mut Card)| {
+        let mut card = int8();
+        change(&mut card);
+        card.to_json().unwrap_err().to_string()
+    };
+    assert!(complaint(|card| card.target = Target::Cuda).contains("no integer convolutions"));
+    assert!(complaint(|card| card.calibration = None).contains("without its calibration"));
+    assert!(complaint(|card| card.precision = Precision::Fp16).contains("a model in fp16"));
+    fn ranges(card: &mut Card) -> &mut std::collections::BTreeMap<String, f32> {
+        &mut card.calibration.as_mut().unwrap().ranges
+    }
+    assert!(complaint(|card| ranges(card).clear()).contains("its network has 6 blocks"));
+    let zero = complaint(|card| {
+        ranges(card).insert("block2".into(), 0.0);
+    });
+    assert!(zero.contains("the range of block2 is 0"), "{zero}");
 }

@@ -78,14 +78,14 @@ pub enum Error {
 
     /// The model's card is of a version this crate does not know.
     #[error(
-        "model {path:?} carries a card of version {found} and this program reads version {supported}: use the leitmotif release that wrote it, or export it again"
+        "model {path:?} carries a card of version {found} and this program reads versions up to {supported}: use the leitmotif release that wrote it, or export it again"
     )]
     CardVersion {
         /// The model.
         path: PathBuf,
         /// The card's version.
         found: u64,
-        /// The version this crate reads.
+        /// The newest version this crate reads.
         supported: u32,
     },
 
@@ -96,6 +96,24 @@ pub enum Error {
         path: PathBuf,
         /// What is wrong with it.
         source: CardError,
+    },
+
+    /// The model's sizes are fixed in a way that recordings of any length do not have.
+    #[error(
+        "model {path:?} takes exactly so many recordings of so many segments at a call, for devices that need that: to recognise files, export it without --batch (or with --batch 1) and without --segments"
+    )]
+    FixedSizes {
+        /// The model.
+        path: PathBuf,
+    },
+
+    /// The model ends with the embedding and names no artists.
+    #[error(
+        "model {path:?} gives embeddings and names no artists: export it without --embedding-only, or run it as a `Session`"
+    )]
+    EmbeddingOnly {
+        /// The model.
+        path: PathBuf,
     },
 
     /// The graph does not have the inputs and outputs that its card promises.

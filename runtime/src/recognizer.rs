@@ -70,7 +70,8 @@ impl Recognizer {
     /// # Errors
     ///
     /// Those of [`Session::open`]; [`Error::NoCard`], [`Error::CardVersion`] and [`Error::BadCard`] where the model
-    /// does not say what it is, and [`Error::WrongShape`] where it is not what it says.
+    /// does not say what it is, [`Error::EmbeddingOnly`] and [`Error::FixedSizes`] where it is not for this, and
+    /// [`Error::WrongShape`] where it is not what it says.
     pub fn open_with(path: impl AsRef<Path>, options: &SessionOptions) -> Result<Self, Error> {
         Self::new(Session::open(path.as_ref(), options)?)
     }
@@ -90,11 +91,17 @@ impl Recognizer {
             None => return Err(Error::NoCard { path }),
             Some(text) => Card::from_json(&text).map_err(|source| match source {
                 CardError::Version { found } => {
-                    Error::CardVersion { path, found, supported: CARD_VERSION }
+                    Error::CardVersion { path: path.clone(), found, supported: CARD_VERSION }
                 }
-                source => Error::BadCard { path, source },
+                source => Error::BadCard { path: path.clone(), source },
             })?,
         };
+        if card.embedding_only {
+            return Err(Error::EmbeddingOnly { path });
+        }
+        if card.fixed.segments.is_some() || card.fixed.batch.is_some_and(|batch| batch != 1) {
+            return Err(Error::FixedSizes { path });
+        }
         let graph = Graph::new(session, &card)?;
         Ok(Self { card, graph })
     }

@@ -36,14 +36,14 @@ fn a_model_without_a_card_is_refused() {
 
 #[test]
 fn a_card_of_another_version_is_refused_with_both_versions() {
-    let error = refusal(&edited("clip", &[("{\"version\":1", "{\"version\":9")]));
-    assert!(matches!(error, Error::CardVersion { found: 9, supported: 1, .. }), "{error:?}");
+    let error = refusal(&edited("clip", &[("{\"version\":2", "{\"version\":9")]));
+    assert!(matches!(error, Error::CardVersion { found: 9, supported: 2, .. }), "{error:?}");
 }
 
 #[test]
 fn a_card_that_contradicts_itself_is_refused() {
     for edit in [
-        ("{\"version\":1", "{\"versiom\":1"),
+        ("{\"version\":2", "{\"versiom\":2"),
         ("\"graph\":\"clip\"", "\"graph\":\"step\""),
         ("\"embedding_units\":5", "\"embedding_units\":6"),
         ("\"max_seconds_per_call\":", "\"max_seconds_per_cell\":"),

@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
-use leitmotif::store::{ClipRow, Dataset, Part};
+use leitmotif::store::{Dataset, Part, split_digest};
 use leitmotif_models::{DatasetNote, SplitNote};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use crate::batches::Example;
 use crate::error::TrainError;
@@ -93,7 +92,7 @@ impl Task {
                 Part::Test => test.push(example),
             }
         }
-        let digest = digest(dataset.clips(), parts);
+        let digest = split_digest(dataset.clips(), parts);
         let (dataset, split_name) = (Arc::new(dataset), split_name.to_owned());
         Task { dataset, classes, train, validation, test, left_out, split_name, digest }
     }
@@ -182,19 +181,6 @@ pub(crate) fn shown(split: &SplitNote) -> String {
     )
 }
 
-/// Digest of a split, independent of the order of its clips.
-fn digest(clips: &[ClipRow], parts: &[Option<Part>]) -> String {
-    let pairs =
-        clips.iter().zip(parts).filter_map(|(row, part)| Some((row.clip.as_str(), (*part)?)));
-    let mut hasher = Sha256::new();
-    for (clip, part) in pairs.collect::<BTreeSet<_>>() {
-        hasher.update((clip.len() as u64).to_le_bytes());
-        hasher.update(clip);
-        hasher.update(part.to_string());
-    }
-    hasher.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// The fields in which two notes differ: `clips 100 then, 90 now`; empty where they are alike.
 pub(crate) fn differences(then: &impl Serialize, now: &impl Serialize) -> String {
     let fields = |note: serde_json::Result<serde_json::Value>| match note {
@@ -237,28 +223,6 @@ pub(crate) fn some_of<'a>(names: impl ExactSizeIterator<Item = &'a String>) -> S
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn rows(names: &[&str]) -> Vec<ClipRow> {
-        names
-            .iter()
-            .map(|name| ClipRow { clip: (*name).to_owned(), ..ClipRow::default() })
-            .collect()
-    }
-
-    #[test]
-    fn a_digest_tells_names_and_parts_but_not_their_order() {
-        use Part::{Test, Train};
-        let one = digest(&rows(&["a", "b", "c"]), &[Some(Train), Some(Test), None]);
-        assert_eq!(one.len(), 16);
-        assert_eq!(one, digest(&rows(&["b", "c", "a"]), &[Some(Test), None, Some(Train)]));
-        for (names, parts) in [
-            (["a", "b", "c"], [Some(Test), Some(Train), None]),
-            (["a", "b", "c"], [Some(Train), Some(Test), Some(Test)]),
-            (["a", "bb", "c"], [Some(Train), Some(Test), None]),
-        ] {
-            assert_ne!(one, digest(&rows(&names), &parts), "{names:?} {parts:?}");
-        }
-    }
 
     #[test]
     fn only_what_differs_is_named() {

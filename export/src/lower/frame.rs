@@ -1,26 +1,64 @@
 //! Cuts the waveform into segments inside the graph.
-//! <https://onnx.ai/onnx/operators/onnx__Range.html>, opset 11; <https://onnx.ai/onnx/operators/onnx__Gather.html>, opset 13.
+//! <https://onnx.ai/onnx/operators/onnx__Range.html>, opset 11; <https://onnx.ai/onnx/operators/onnx__Gather.html>, opset 13;
+//! <https://onnx.ai/onnx/operators/onnx__Slice.html>, opset 13; <https://onnx.ai/onnx/operators/onnx__Reshape.html>, opset 13.
 //!
-//! Starts are `Range(0, T − L + 1, hop)`, a column; plus `Range(0, L, 1)`, a row, they are the index of every sample of
-//! every segment. No table is stored, T and the batch stay free, and what is left after the last whole segment drops
-//! out by the range's own end.
+//! In general starts are `Range(0, T − L + 1, hop)`, a column; plus `Range(0, L, 1)`, a row, they are the index of every
+//! sample of every segment. No table is stored, T and the batch stay free, and what is left after the last whole segment
+//! drops out by the range's own end.
+//!
+//! Segments that adjoin need no index: the recording is cut off after the last whole one and looked at in rows. ONNX
+//! Runtime copies nothing for that, and on CUDA no index has to be sent there. tract cannot follow the division of a free
+//! length, so the `portable` target has this only where the number of segments is fixed.
 //!
 //! Segments become the height of an image of one channel, `[batch, 1, segments, L]`: convolutions and pools of height
 //! one never mix them, and no Reshape has to fold them into the batch (tract refuses the way back).
 
+use leitmotif_models::Target;
+
 use crate::ExportError;
 use crate::graph::{Graph, Value};
-use crate::lower::size;
+use crate::lower::{Plan, size};
 
 /// `[batch, samples]` → `[batch, 1, segments, segment]`.
 pub(crate) fn cut(
     graph: &mut Graph,
+    plan: &Plan<'_>,
     waveform: Value,
-    segment: usize,
-    hop: usize,
 ) -> Result<Value, ExportError> {
-    let segment = size("the segment", segment)?;
-    let hop = graph.integer(size("the hop", hop)?);
+    let adjoin = plan.network.hop == plan.network.segment;
+    let segment = size("the segment", plan.network.segment)?;
+    let hop = size("the hop", plan.network.hop)?;
+    match (plan.form.target, plan.segments) {
+        (_, Some(segments)) if adjoin => {
+            Ok(in_rows(graph, waveform, size("the segments", segments)?, segment))
+        }
+        (Target::Cpu | Target::Cuda, None) if adjoin => {
+            let whole = whole_segments(graph, waveform, segment);
+            Ok(in_rows(graph, whole, -1, segment))
+        }
+        _ => Ok(gathered(graph, waveform, segment, hop)),
+    }
+}
+
+/// `[batch, segments · segment]` → `[batch, 1, segments, segment]`; a number of -1 follows from the samples.
+fn in_rows(graph: &mut Graph, waveform: Value, segments: i64, segment: i64) -> Value {
+    let shape = graph.integers(&[0, 1, segments, segment]);
+    graph.node("Reshape", "frame", &[waveform, shape], &[])
+}
+
+/// Drops what is left after the last whole segment.
+fn whole_segments(graph: &mut Graph, waveform: Value, segment: i64) -> Value {
+    let (zero, one) = (graph.integers(&[0]), graph.integers(&[1]));
+    let length = graph.integers(&[segment]);
+    let shape = graph.shape(waveform);
+    let samples = graph.node("Gather", "frame.samples", &[shape, one], &[]);
+    let segments = graph.node("Div", "frame.count", &[samples, length], &[]);
+    let end = graph.node("Mul", "frame.end", &[segments, length], &[]);
+    graph.node("Slice", "frame.whole", &[waveform, zero, end, one], &[])
+}
+
+fn gathered(graph: &mut Graph, waveform: Value, segment: i64, hop: i64) -> Value {
+    let hop = graph.integer(hop);
     let (zero, one) = (graph.integer(0), graph.integer(1));
     let last_start = graph.integer(1 - segment);
     let segment = graph.integer(segment);
@@ -35,7 +73,7 @@ pub(crate) fn cut(
     let index = graph.node("Add", "frame.index", &[column, offsets], &[]);
     let axis = [("axis", crate::graph::Attribute::Int(1))];
     let segments = graph.node("Gather", "frame.segments", &[waveform, index], &axis);
-    Ok(graph.node("Unsqueeze", "frame", &[segments, second], &[]))
+    graph.node("Unsqueeze", "frame", &[segments, second], &[])
 }
 
 /// `[batch, segment]` → `[batch, 1, 1, segment]`.

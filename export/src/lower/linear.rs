@@ -1,28 +1,41 @@
-//! Lowers `Layer::Dense` (with its folded batch norm) and `Layer::Output` to `MatMul` and `Add`.
-//! <https://onnx.ai/onnx/operators/onnx__MatMul.html>, opset 13.
+//! Lowers `Layer::Dense` (with its folded batch norm) and `Layer::Output` to `Gemm`, or to `MatMul` and `Add`.
+//! <https://onnx.ai/onnx/operators/onnx__Gemm.html>, opset 13; <https://onnx.ai/onnx/operators/onnx__MatMul.html>, opset 13.
 //!
-//! Torch keeps a linear map as `[outputs, inputs]`; `MatMul` multiplies from the right, so the stored matrix is the
-//! transpose. `Gemm` would take torch's layout, but only two axes, and the segments are a third.
+//! Torch keeps a linear map as `[outputs, inputs]`, and `Gemm` takes that as it is, but knows two axes only. With the
+//! segments as a third, `MatMul` multiplies from the right, so the stored matrix is the transpose.
 
 use ndarray::{Array1, Array2};
 
+use crate::ExportError;
+use crate::graph::Attribute::Int;
 use crate::graph::{Graph, Value};
+use crate::lower::{Form, Rows, store};
 
 /// `[…, inputs]` → `[…, outputs]`.
 pub(crate) fn lower(
     graph: &mut Graph,
+    form: Form,
     name: &str,
-    weight: &Array2<f32>,
-    bias: &Array1<f32>,
+    (weight, bias): (&Array2<f32>, &Array1<f32>),
+    rows: Rows,
     x: Value,
-) -> Value {
-    let (outputs, inputs) = weight.dim();
-    // `iter` of the transposed view walks in its logical order, so this is the transposed matrix in row-major order.
-    let transposed = weight.t().iter().copied().collect();
-    let w = graph.weights(&format!("{name}.weight"), &[inputs, outputs], transposed);
-    let b = graph.weights(&format!("{name}.bias"), &[outputs], bias.to_vec());
-    let product = graph.node("MatMul", &format!("{name}.matmul"), &[x, w], &[]);
-    graph.node("Add", &format!("{name}.add"), &[product, b], &[])
+) -> Result<Value, ExportError> {
+    let (weight_name, bias_name) = (format!("{name}.weight"), format!("{name}.bias"));
+    match rows {
+        Rows::Single => {
+            let w = store::floats(graph, form, &weight_name, &weight.to_owned().into_dyn(), 0)?;
+            let b = graph.weights(&bias_name, &[bias.len()], bias.to_vec());
+            let as_torch = [("transA", Int(0)), ("transB", Int(1))];
+            Ok(graph.node("Gemm", &format!("{name}.gemm"), &[x, w, b], &as_torch))
+        }
+        Rows::Segments => {
+            let transposed = weight.t().to_owned().into_dyn();
+            let w = store::floats(graph, form, &weight_name, &transposed, 1)?;
+            let b = graph.weights(&bias_name, &[bias.len()], bias.to_vec());
+            let product = graph.node("MatMul", &format!("{name}.matmul"), &[x, w], &[]);
+            Ok(graph.node("Add", &format!("{name}.add"), &[product, b], &[]))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -32,18 +45,17 @@ mod tests {
     use super::*;
     use crate::graph::Data;
 
-    #[test]
-    fn the_stored_matrix_is_the_transpose() {
+    fn stored(rows: Rows) -> Vec<Data> {
         let mut graph = Graph::new("test", "");
-        lower(
-            &mut graph,
-            "output",
-            &array![[1.0, 2.0], [3.0, 4.0]],
-            &array![5.0, 6.0],
-            Value::NONE,
-        );
-        let stored: Vec<_> = graph.constants().collect();
-        assert_eq!(stored[0].1.data, Data::F32(vec![1.0, 3.0, 2.0, 4.0]));
-        assert_eq!(stored[1].1.data, Data::F32(vec![5.0, 6.0]));
+        let (weight, bias) = (array![[1.0, 2.0], [3.0, 4.0]], array![5.0, 6.0]);
+        lower(&mut graph, Form::default(), "output", (&weight, &bias), rows, Value::NONE).unwrap();
+        graph.constants().map(|(_, tensor)| tensor.data.clone()).collect()
+    }
+
+    #[test]
+    fn a_matrix_that_multiplies_from_the_right_is_the_transpose() {
+        let transposed = [Data::F32(vec![1.0, 3.0, 2.0, 4.0]), Data::F32(vec![5.0, 6.0])];
+        assert_eq!(stored(Rows::Segments), transposed);
+        assert_eq!(stored(Rows::Single)[0], Data::F32(vec![1.0, 2.0, 3.0, 4.0]));
     }
 }

@@ -5,12 +5,12 @@
 //! first, `[segments, batch, features]` (ONNX Runtime lacks `layout=1`), and adds an axis for directions.
 //! Initial states are always given: without them a dynamic batch aborts the process under ort-tract.
 
-use ndarray::{Array1, Array2};
+use ndarray::{Array1, Array2, Axis};
 
 use crate::ExportError;
 use crate::graph::Attribute::{Int, Ints, Text, Texts};
 use crate::graph::{Graph, Value};
-use crate::lower::{Rows, size};
+use crate::lower::{Form, Rows, size, store};
 
 /// Hidden and cell state: `[batch, units]` each as inputs, `[1, batch, units]` as the operator takes them.
 #[derive(Clone, Copy, Debug)]
@@ -39,16 +39,18 @@ pub(crate) struct Weights<'a> {
     pub(crate) bias: &'a Array1<f32>,
 }
 
-/// Features `[batch, segments, inputs]`, or `[batch, inputs]` with one segment, and the state before them.
+/// Features `[batch, segments, inputs]`, or `[batch, inputs]` with one segment, and the state before them. Without `each`
+/// nobody asks for h after any segment but the last, and it is not given.
 pub(crate) fn lower(
     graph: &mut Graph,
+    form: Form,
     name: &str,
     weights: &Weights<'_>,
-    rows: Rows,
+    (rows, each): (Rows, bool),
     x: Value,
     initial: State,
 ) -> Result<After, ExportError> {
-    let (w, r, b) = store(graph, name, weights);
+    let (w, r, b) = stored(graph, form, name, weights)?;
     let attributes = [
         ("activations", Texts(vec!["Sigmoid", "Tanh", "Tanh"])),
         ("direction", Text("forward")),
@@ -58,6 +60,15 @@ pub(crate) fn lower(
     let inputs = |sequence| [sequence, w, r, b, Value::NONE, initial.h, initial.c];
     let directions = graph.integers(&[0]);
     Ok(match rows {
+        Rows::Segments if !each => {
+            let perm = [("perm", Ints(vec![1, 0, 2]))];
+            let sequence = graph.node("Transpose", &format!("{name}.sequence"), &[x], &perm);
+            let outputs = ["", "y_h"];
+            let [_, y_h] =
+                graph.node_with_outputs("LSTM", name, &inputs(sequence), outputs, &attributes);
+            let h = graph.node("Squeeze", &format!("{name}.h"), &[y_h, directions], &[]);
+            After { each: h, last_h: h, last_c: None }
+        }
         Rows::Segments => {
             let perm = [("perm", Ints(vec![1, 0, 2]))];
             let sequence = graph.node("Transpose", &format!("{name}.sequence"), &[x], &perm);
@@ -110,13 +121,20 @@ pub(crate) fn zero_state(
     Ok(State { h: zeros, c: zeros })
 }
 
-fn store(graph: &mut Graph, name: &str, weights: &Weights<'_>) -> (Value, Value, Value) {
+/// W, R and B; in int8 with a scale for each unit of each gate. The cell itself always computes in 32 bits: its state is
+/// carried through a whole window, and so would be its roundings.
+fn stored(
+    graph: &mut Graph,
+    form: Form,
+    name: &str,
+    weights: &Weights<'_>,
+) -> Result<(Value, Value, Value), ExportError> {
     let mut matrix = |part: &str, matrix: &Array2<f32>| {
-        let shape = [1, matrix.nrows(), matrix.ncols()];
-        graph.weights(&format!("{name}.{part}"), &shape, matrix.iter().copied().collect())
+        let with_direction = matrix.clone().insert_axis(Axis(0)).into_dyn();
+        store::floats(graph, form, &format!("{name}.{part}"), &with_direction, 1)
     };
-    let w = matrix("weight", weights.input);
-    let r = matrix("recurrent_weight", weights.recurrent);
+    let w = matrix("weight", weights.input)?;
+    let r = matrix("recurrent_weight", weights.recurrent)?;
     let shape = [1, weights.bias.len()];
-    (w, r, graph.weights(&format!("{name}.bias"), &shape, weights.bias.to_vec()))
+    Ok((w, r, graph.weights(&format!("{name}.bias"), &shape, weights.bias.to_vec())))
 }

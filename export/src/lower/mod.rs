@@ -4,23 +4,60 @@
 //! The two differ only in axes, so each lowering gets a [`Rows`] where that matters.
 
 mod conv;
+mod feature_map;
 mod flatten;
 mod frame;
+mod integer_conv;
 mod linear;
 mod lstm;
 mod max_pool;
+mod patches;
 mod relu;
 mod softmax;
+mod store;
 mod tanh;
 
-use leitmotif_models::Network;
+use leitmotif_models::{Calibration, Conv, Network, Precision, Target};
+use ndarray::{Array1, Array3};
 
 use crate::ExportError;
 use crate::fold::{FoldedLayer, FoldedStep};
 use crate::graph::{Graph, Value};
 
+use feature_map::Rounded;
 pub(crate) use lstm::State;
 use lstm::Weights;
+pub(crate) use store::FLOAT;
+
+/// For whom, and in which numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Form {
+    pub(crate) target: Target,
+    pub(crate) precision: Precision,
+}
+
+impl Form {
+    /// Whether the convolutions themselves are of 16-bit floats. On a CPU ONNX Runtime has no such kernels and would cast
+    /// there and back around each.
+    pub(crate) fn computes_in_half(self) -> bool {
+        self.precision == Precision::Fp16 && self.target == Target::Cuda
+    }
+}
+
+/// What is lowered, and how.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan<'a> {
+    pub(crate) network: &'a Network,
+    pub(crate) layers: &'a [FoldedStep],
+    pub(crate) form: Form,
+    /// Of the feature maps, in int8.
+    pub(crate) calibration: Option<&'a Calibration>,
+    pub(crate) rows: Rows,
+    /// Segments of a recording where their number is fixed.
+    pub(crate) segments: Option<usize>,
+    /// Whether to stop where the embedding is.
+    pub(crate) embedding_only: bool,
+}
 
 /// What the rows of the feature maps are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,43 +81,87 @@ pub(crate) struct Lowered {
     pub(crate) last_h: Option<Value>,
     /// Its c, where one segment is taken per call.
     pub(crate) last_c: Option<Value>,
+    /// What leaves each block, by the block's name.
+    pub(crate) blocks: Vec<(String, Value)>,
 }
 
-/// Lowers the whole network behind `waveform`: `[batch, samples]` for many segments, `[batch, segment]` for one.
+/// A feature map on its way through the blocks.
+#[derive(Clone, Copy, Debug)]
+struct Flow {
+    x: Value,
+    /// In int8, once it is rounded: the scale of its integers.
+    scale: Option<f32>,
+    /// Whether the last convolution left the channels behind the positions.
+    channels_last: bool,
+}
+
+/// Lowers the layers behind `waveform`: `[batch, samples]` for many segments, `[batch, segment]` for one.
 ///
 /// `state` is h and c before the first segment; without it an LSTM starts from zeros.
 ///
 /// # Errors
-/// [`ExportError::TooLarge`] for a size beyond ONNX's 64-bit signed integers.
+/// [`ExportError::TooLarge`] for a size beyond ONNX's 64-bit signed integers, [`ExportError::BeyondHalf`] for a weight beyond
+/// 16 bits, [`ExportError::NotCalibrated`] for int8 without a range.
 pub(crate) fn network(
     graph: &mut Graph,
-    network: &Network,
-    layers: &[FoldedStep],
-    rows: Rows,
+    plan: &Plan<'_>,
     waveform: Value,
     state: Option<State>,
 ) -> Result<Lowered, ExportError> {
+    let Plan { form, rows, .. } = *plan;
     let mut x = match rows {
-        Rows::Segments => frame::cut(graph, waveform, network.segment, network.hop)?,
+        Rows::Segments => frame::cut(graph, plan, waveform)?,
         Rows::Single => frame::single(graph, waveform),
     };
-    let mut lowered =
-        Lowered { embedding: x, logits: x, probabilities: x, last_h: None, last_c: None };
+    if form.computes_in_half() {
+        x = store::cast(graph, "frame.half", x, store::FLOAT16);
+    }
+    let mut flow = Flow { x, scale: None, channels_last: false };
+    let mut lowered = Lowered {
+        embedding: x,
+        logits: x,
+        probabilities: x,
+        last_h: None,
+        last_c: None,
+        blocks: Vec::new(),
+    };
+    let layers = match plan.embedding_only {
+        true => plan.layers.get(..embedding_end(plan.layers)).unwrap_or_default(),
+        false => plan.layers,
+    };
     for step in layers {
         let name = &step.name;
-        x = match &step.layer {
+        flow.x = match &step.layer {
             FoldedLayer::Conv { conv, weight, bias } => {
-                conv::lower(graph, name, *conv, weight, bias, x)?
+                flow = convolution(graph, plan, name, (*conv, weight, bias), flow)?;
+                continue;
             }
-            FoldedLayer::Relu => relu::lower(graph, name, x),
-            FoldedLayer::MaxPool { size } => max_pool::lower(graph, name, *size, x)?,
-            FoldedLayer::Flatten => flatten::lower(graph, name, rows, x),
+            FoldedLayer::Relu => {
+                let x = relu::lower(graph, name, flow.x);
+                flow = rounded(graph, plan, &format!("{name}.relu"), name, Flow { x, ..flow })?;
+                lowered.blocks.push((name.clone(), flow.x));
+                continue;
+            }
+            FoldedLayer::MaxPool { size } => {
+                let x = max_pool::lower(graph, name, *size, flow.x)?;
+                flow = rounded(graph, plan, &format!("{name}.pool"), name, Flow { x, ..flow })?;
+                lowered.blocks.pop();
+                lowered.blocks.push((name.clone(), flow.x));
+                continue;
+            }
+            FoldedLayer::Flatten => {
+                let x = match form.computes_in_half() {
+                    true => store::cast(graph, "flatten.floats", flow.x, store::FLOAT),
+                    false => flow.x,
+                };
+                flatten::lower(graph, name, rows, x)
+            }
             FoldedLayer::Linear { weight, bias } => {
-                lowered.logits = linear::lower(graph, name, weight, bias, x);
+                lowered.logits = linear::lower(graph, form, name, (weight, bias), rows, flow.x)?;
                 lowered.logits
             }
             FoldedLayer::Tanh => {
-                lowered.embedding = tanh::lower(graph, name, x);
+                lowered.embedding = tanh::lower(graph, name, flow.x);
                 lowered.embedding
             }
             FoldedLayer::Lstm { units, input, recurrent, bias } => {
@@ -89,18 +170,69 @@ pub(crate) fn network(
                     None => lstm::zero_state(graph, name, *units, waveform)?,
                 };
                 let weights = Weights { units: *units, input, recurrent, bias };
-                let after = lstm::lower(graph, name, &weights, rows, x, initial)?;
+                let each = !plan.embedding_only;
+                let after =
+                    lstm::lower(graph, form, name, &weights, (rows, each), flow.x, initial)?;
                 (lowered.last_h, lowered.last_c) = (Some(after.last_h), after.last_c);
                 lowered.embedding = after.each;
                 after.each
             }
             FoldedLayer::Softmax => {
-                lowered.probabilities = softmax::lower(graph, name, x);
+                lowered.probabilities = softmax::lower(graph, name, flow.x);
                 lowered.probabilities
             }
         };
     }
     Ok(lowered)
+}
+
+/// How many layers there are until the embedding is: the tanh layer or the LSTM, whichever comes.
+fn embedding_end(layers: &[FoldedStep]) -> usize {
+    let is = |step: &FoldedStep| matches!(step.layer, FoldedLayer::Tanh | FoldedLayer::Lstm { .. });
+    layers.iter().position(is).map_or(layers.len(), |at| at + 1)
+}
+
+fn convolution(
+    graph: &mut Graph,
+    plan: &Plan<'_>,
+    name: &str,
+    (conv, weight, bias): (Conv, &Array3<f32>, &Array1<f32>),
+    Flow { x, scale, .. }: Flow,
+) -> Result<Flow, ExportError> {
+    let Plan { network, form, .. } = *plan;
+    let by_patches = form.precision == Precision::Int8
+        && form.target == Target::Cpu
+        && scale.is_none()
+        && patches::fits(conv);
+    let x = match scale {
+        Some(scale) => {
+            let x = Rounded { floats: x, scale };
+            integer_conv::lower(graph, name, conv, weight, bias, x)?
+        }
+        None if by_patches => {
+            patches::lower(graph, form, name, conv, network.segment, weight, bias, x)?
+        }
+        None => conv::lower(graph, form, name, conv, weight, bias, x)?,
+    };
+    Ok(Flow { x, scale, channels_last: by_patches })
+}
+
+/// In int8, rounds the output of a layer of `block`; `name` is for what that adds.
+fn rounded(
+    graph: &mut Graph,
+    plan: &Plan<'_>,
+    name: &str,
+    block: &str,
+    flow: Flow,
+) -> Result<Flow, ExportError> {
+    if plan.form.precision != Precision::Int8 {
+        return Ok(flow);
+    }
+    let range = plan.calibration.and_then(|calibration| calibration.ranges.get(block));
+    let range = range.ok_or_else(|| ExportError::NotCalibrated { block: block.to_owned() })?;
+    let Rounded { floats, scale } =
+        feature_map::lower(graph, name, *range, flow.channels_last, flow.x);
+    Ok(Flow { x: floats, scale: Some(scale), channels_last: false })
 }
 
 /// A size as ONNX stores it.

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! [`DatasetWriter`] makes one and survives being killed at any moment, [`Dataset`] reads one and believes nothing
-//! that it has not checked, [`write_split`] and [`Dataset::read_split`] keep the splits.
+//! that it has not checked, [`write_split`] and [`Dataset::read_split`] keep the splits, [`split_digest`] tells them apart.
 //!
 //! Positions and lengths count samples, not bytes. The same songs in the same order give the same bytes, whether or
 //! not the writing was interrupted.
@@ -47,5 +47,5 @@ pub use dataset::Dataset;
 pub use error::StoreError;
 pub use files::replace;
 pub use rows::{ClipRow, DATASET_VERSION, DatasetInfo, quantize};
-pub use split::{Part, write_split};
+pub use split::{Part, split_digest, write_split};
 pub use writer::DatasetWriter;

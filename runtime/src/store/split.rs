@@ -1,13 +1,14 @@
 //! Which clips train, validate and test: `splits/NAME.csv`.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     fmt, fs,
     path::{Path, PathBuf},
     str::FromStr,
 };
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::{ClipRow, StoreError, files};
 
@@ -81,6 +82,20 @@ pub fn write_split(
     files::replace(&path, &bytes)
 }
 
+/// By what a split is known whatever it is called: the first 16 hexadecimal digits of the SHA-256 over the names and parts
+/// of its clips, in the order of their names.
+pub fn split_digest(clips: &[ClipRow], parts: &[Option<Part>]) -> String {
+    let pairs =
+        clips.iter().zip(parts).filter_map(|(row, part)| Some((row.clip.as_str(), (*part)?)));
+    let mut hasher = Sha256::new();
+    for (clip, part) in pairs.collect::<BTreeSet<_>>() {
+        hasher.update((clip.len() as u64).to_le_bytes());
+        hasher.update(clip);
+        hasher.update(part.to_string());
+    }
+    hasher.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Reads `splits/NAME.csv`: the part of each clip, in the order of `clips`.
 pub(super) fn read_split(
     folder: &Path,
@@ -152,4 +167,31 @@ fn check_name(name: &str) -> Result<(), String> {
         return Err("a name has letters, digits, `-`, `_` and `.`".to_owned());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(names: &[&str]) -> Vec<ClipRow> {
+        names
+            .iter()
+            .map(|name| ClipRow { clip: (*name).to_owned(), ..ClipRow::default() })
+            .collect()
+    }
+
+    #[test]
+    fn a_digest_tells_names_and_parts_but_not_their_order() {
+        use Part::{Test, Train};
+        let one = split_digest(&rows(&["a", "b", "c"]), &[Some(Train), Some(Test), None]);
+        assert_eq!(one.len(), 16);
+        assert_eq!(one, split_digest(&rows(&["b", "c", "a"]), &[Some(Test), None, Some(Train)]));
+        for (names, parts) in [
+            (["a", "b", "c"], [Some(Test), Some(Train), None]),
+            (["a", "b", "c"], [Some(Train), Some(Test), Some(Test)]),
+            (["a", "bb", "c"], [Some(Train), Some(Test), None]),
+        ] {
+            assert_ne!(one, split_digest(&rows(&names), &parts), "{names:?} {parts:?}");
+        }
+    }
 }

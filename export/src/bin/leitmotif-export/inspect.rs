@@ -10,6 +10,8 @@ use leitmotif_models::table::{self, printable};
 use leitmotif_models::{Card, HeadKind, Network};
 use serde_json::json;
 
+use crate::rounding;
+
 /// Prints `what`: a preset, a description, a checkpoint folder or an `.onnx` file.
 ///
 /// # Errors
@@ -78,9 +80,13 @@ fn inspect_model(path: &Path, json: bool, out: &mut impl Write) -> Result<()> {
         Some(text) => Some(Card::from_json(&text).with_context(|| path.display().to_string())?),
         None => None,
     };
+    // Of one segment: a graph that takes recordings does as much for each.
+    let multiply_adds =
+        card.as_ref().map(|card| card.network.costs(card.classes.len()).multiply_adds());
     if json {
         let layers = card.as_ref().map(|card| table::rows(&card.network, card.classes.len()));
-        writeln!(out, "{}", json!({ "model": summary, "card": card, "layers": layers }))?;
+        let told = json!({ "model": summary, "card": card, "layers": layers, "multiply_adds_per_segment": multiply_adds });
+        writeln!(out, "{told}")?;
         return Ok(());
     }
     let mut lines = summary_lines(path, &summary);
@@ -109,6 +115,7 @@ fn summary_lines(path: &Path, summary: &Summary) -> Vec<Line> {
     let mut lines = vec![
         ("file", format!("{}, {} bytes", path.display(), bytes(summary.file_bytes))),
         ("tensors", format!("{} bytes", bytes(summary.tensor_bytes))),
+        ("bytes", parts(summary)),
         ("producer", summary.producer.clone()),
         (
             "graph",
@@ -124,6 +131,14 @@ fn summary_lines(path: &Path, summary: &Summary) -> Vec<Line> {
     lines
 }
 
+/// The parts of the file, the largest first.
+fn parts(summary: &Summary) -> String {
+    let mut parts: Vec<(&String, &u64)> = summary.parts.iter().collect();
+    parts.sort_by_key(|(name, bytes)| (std::cmp::Reverse(**bytes), *name));
+    let told = parts.iter().map(|(name, bytes)| format!("{name} {}", table::thousands(**bytes)));
+    told.collect::<Vec<_>>().join(", ")
+}
+
 fn card_lines(card: &Card) -> Vec<Line> {
     let Card { name, graph, target, precision, dataset, split, .. } = card;
     let mut lines = vec![
@@ -137,6 +152,9 @@ fn card_lines(card: &Card) -> Vec<Line> {
         let songs = 100.0 * scores.song_accuracy.value;
         lines.push(("scores", format!("{clips:.1} % of clips, {songs:.1} % of songs")));
     }
+    lines.extend(rounding::told(card).into_iter().map(|line| ("precision", line)));
+    let multiply_adds = card.network.costs(card.classes.len()).multiply_adds();
+    lines.push(("cost", format!("{} multiply-adds a segment", table::thousands(multiply_adds))));
     lines.push(("one call", format!("at most {:.1} s", card.max_seconds_per_call)));
     lines.push(("weights", format!("SHA-256 {}", card.weights_sha256)));
     lines

@@ -1,22 +1,25 @@
 //! `leitmotif-export`: compiles a checkpoint to `.onnx` files, verifies and inspects them.
 
+mod compile;
+mod diff;
 mod inspect;
+mod music;
+mod rounding;
 mod verify;
 
-use std::fs;
 use std::io::{self, ErrorKind, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use clap::builder::RangedU64ValueParser;
 use clap::{Parser, Subcommand};
 use leitmotif::{Device, SessionOptions};
-use leitmotif_export::{Artifact, Checkpoint, Staged, compile};
-use leitmotif_models::{GraphKind, HeadKind, Network, table};
+use leitmotif_export::Checkpoint;
+use leitmotif_models::{HeadKind, Network, table};
 use serde_json::json;
 
-use verify::{Report, on_cpu, verify};
+use verify::{Departure, Report, verify};
 
 /// Trained weights to ONNX: compiles, compares with the trained network, then gives the file its name.
 #[derive(Parser)]
@@ -29,27 +32,12 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Compile a checkpoint to NAME.clip.onnx and NAME.segment.onnx, or NAME.sequence.onnx and NAME.step.onnx.
-    Compile {
-        /// Folder that the trainer saved.
-        checkpoint: PathBuf,
-        /// Folder for the files.
-        #[arg(long, default_value = ".")]
-        out: PathBuf,
-        /// Name of the model; the network's own where it is left out.
-        #[arg(long)]
-        name: Option<String>,
-        /// Replace files of the same names.
-        #[arg(long)]
-        force: bool,
-        /// Print the comparison as JSON.
-        #[arg(long)]
-        json: bool,
-    },
+    Compile(compile::Options),
     /// Compare a compiled file with its checkpoint.
     Verify {
         /// The .onnx file.
         model: PathBuf,
-        /// Folder that the trainer saved.
+        /// Folder that the trainer saved, or a mapping file.
         checkpoint: PathBuf,
         /// Where to run it: cpu, cuda or cuda:N, never another.
         #[arg(long, default_value = "cpu")]
@@ -57,7 +45,21 @@ enum Command {
         /// Let CUDA use TF32, and judge by what that may do.
         #[arg(long)]
         tf32: bool,
+        /// Compare layer by layer first, and name the first that departs.
+        #[arg(long)]
+        layers: bool,
         /// Print the comparison as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Tell in what two .onnx files differ: graph, weights, card. Exits with 0 where they say the same, 1 where not, 2 where
+    /// one cannot be read.
+    Diff {
+        /// The first file.
+        one: PathBuf,
+        /// The second.
+        other: PathBuf,
+        /// Print JSON.
         #[arg(long)]
         json: bool,
     },
@@ -77,18 +79,23 @@ enum Command {
     },
 }
 
+/// How `diff` ends where it could not compare: 1 says that it could.
+const TROUBLE: u8 = 2;
+
 fn main() -> ExitCode {
     let command = Cli::parse().command;
+    let failure =
+        if matches!(command, Command::Diff { .. }) { TROUBLE.into() } else { ExitCode::FAILURE };
     let mut out = io::stdout().lock();
-    match run(command, &mut out).and_then(|()| Ok(out.flush()?)) {
-        Ok(()) => ExitCode::SUCCESS,
+    match run(command, &mut out).and_then(|code| Ok((out.flush()?, code))) {
+        Ok(((), code)) => code,
         // Whoever read our answer has seen enough, as `head` does.
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             // Lines stay lines; what is in them may come from a file.
             let text: Vec<String> = in_one_line(&error).lines().map(table::printable).collect();
             let _nobody_listens = writeln!(io::stderr(), "error: {}", text.join("\n"));
-            ExitCode::FAILURE
+            failure
         }
     }
 }
@@ -106,67 +113,48 @@ fn in_one_line(error: &anyhow::Error) -> String {
     })
 }
 
-fn run(command: Command, out: &mut impl Write) -> Result<()> {
+fn run(command: Command, out: &mut impl Write) -> Result<ExitCode> {
     match command {
-        Command::Compile { checkpoint, out: folder, name, force, json } => {
-            run_compile(&checkpoint, &folder, name, force, json, out)
-        }
-        Command::Verify { model, checkpoint, device, tf32, json } => {
+        Command::Compile(options) => compile::compile(options, out)?,
+        Command::Verify { model, checkpoint, device, tf32, layers, json } => {
             let checkpoint = Checkpoint::open(&checkpoint)?;
+            let file = || model.display().to_string();
+            let layers = match layers {
+                true => verify::layers(&model, &checkpoint).with_context(file)?,
+                false => Vec::new(),
+            };
             let options = SessionOptions::on(device).with_tf32(tf32);
-            let report = verify(&model, &checkpoint, &options)
-                .with_context(|| model.display().to_string())?;
-            print_reports(&[report], &[], json, out)
+            let report = verify(&model, &checkpoint, &options).with_context(file)?;
+            print_verified(&report, &layers, json, out)?;
+        }
+        Command::Diff { one, other, json } => {
+            let same = diff::diff(&one, &other, json, out)?;
+            return Ok(if same { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Command::Inspect { what, head, classes, json } => {
-            inspect::inspect(&what, head, classes, json, out)
+            inspect::inspect(&what, head, classes, json, out)?;
         }
     }
+    Ok(ExitCode::SUCCESS)
 }
 
-fn run_compile(
-    checkpoint: &Path,
-    folder: &Path,
-    name: Option<String>,
-    force: bool,
+fn print_verified(
+    report: &Report,
+    layers: &[Departure],
     json: bool,
     out: &mut impl Write,
 ) -> Result<()> {
-    let checkpoint = Checkpoint::open(checkpoint)?;
-    let network = &checkpoint.run().network;
-    let name = name.unwrap_or_else(|| network.name.clone());
-    ensure!(
-        !name.is_empty() && !name.contains(['/', '\\']) && !name.starts_with('.'),
-        "`{name}` cannot begin a file name; choose another with --name"
-    );
-    let artifacts = GraphKind::of_head(network.head.kind)
-        .into_iter()
-        .map(|kind| compile(&checkpoint, kind, &name))
-        .collect::<Result<Vec<_>, _>>()?;
-    fs::create_dir_all(folder)
-        .with_context(|| format!("cannot make the folder {}", folder.display()))?;
-    let files: Vec<PathBuf> = artifacts.iter().map(|a| folder.join(a.file_name())).collect();
-    let reports = write_all(&artifacts, &files, force, &checkpoint)?;
-    print_reports(&reports, &files, json, out)
-}
-
-/// Writes and verifies every file under a temporary name, then gives all of them their names: a failure leaves none.
-fn write_all(
-    artifacts: &[Artifact],
-    files: &[PathBuf],
-    force: bool,
-    checkpoint: &Checkpoint,
-) -> Result<Vec<Report>> {
-    let mut staged = Staged::new(force);
-    let mut reports = Vec::new();
-    for (artifact, path) in artifacts.iter().zip(files) {
-        let temporary = staged.add(path, artifact.bytes())?;
-        let report = verify(&temporary, checkpoint, &on_cpu())
-            .with_context(|| format!("verify: {} was not written", path.display()))?;
-        reports.push(report);
+    if json {
+        writeln!(out, "{}", json!({ "graphs": [report], "layers": layers }))?;
+        return Ok(());
     }
-    staged.publish()?;
-    Ok(reports)
+    if !layers.is_empty() {
+        writeln!(out, "layer      relative Δ    allowed")?;
+    }
+    for Departure { layer, relative, tolerance } in layers {
+        writeln!(out, "{layer:<9} {relative:>11.1e} {tolerance:>10.0e}")?;
+    }
+    print_reports(std::slice::from_ref(report), &[], false, out)
 }
 
 fn print_reports(

@@ -1,0 +1,176 @@
+//! `leitmotif-export compile`: from a checkpoint to files that have been run.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use clap::builder::RangedU64ValueParser;
+use leitmotif_export::{Artifact, Checkpoint, Recipe, Staged, compile_as, essentia_sidecar};
+use leitmotif_models::{Fixed, GraphKind, HeadKind, Precision, RangeRule, Target};
+
+use crate::music::Music;
+use crate::verify::{Report, on_cpu, verify};
+use crate::{print_reports, rounding};
+
+/// What to compile and how.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Folder that the trainer saved, or a .toml file that maps tensors of another program.
+    checkpoint: PathBuf,
+    /// Folder for the files.
+    #[arg(long, default_value = ".")]
+    out: PathBuf,
+    /// Name of the model; the network's own where it is left out.
+    #[arg(long)]
+    name: Option<String>,
+    /// For whom: portable (any reader of ONNX), cpu or cuda (whatever ONNX Runtime runs fastest there).
+    #[arg(long, default_value_t)]
+    target: Target,
+    /// In which numbers: fp32, fp16 (half the size) or int8 (a quarter, and faster on a CPU).
+    #[arg(long, default_value_t)]
+    precision: Precision,
+    /// A prepared data set, whose training clips calibrate int8 and whose other clips tell what a precision costs; or a
+    /// folder of audio files.
+    #[arg(long, value_name = "FOLDER")]
+    calibrate: Option<PathBuf>,
+    /// Split of the data set; that of the training where it is left out.
+    #[arg(long, requires = "calibrate")]
+    split: Option<String>,
+    /// How int8 chooses ranges: minmax, percentile or mse.
+    #[arg(long, default_value_t)]
+    ranges: RangeRule,
+    /// Fix the number of recordings (or segments) side by side, for devices that need it.
+    #[arg(long, value_parser = RangedU64ValueParser::<usize>::new().range(1..=65_536))]
+    batch: Option<usize>,
+    /// Fix the number of segments of a recording, at most a window.
+    #[arg(long)]
+    segments: Option<usize>,
+    /// Compile NAME.embedding.onnx alone, which ends with the embedding and names no artists.
+    #[arg(long)]
+    embedding_only: bool,
+    /// Also write a description of each file in another project's form.
+    #[arg(long, value_enum)]
+    sidecar: Option<Sidecar>,
+    /// Compile though more than one clip in a hundred is lost.
+    #[arg(long)]
+    allow_loss: bool,
+    /// Replace files of the same names.
+    #[arg(long)]
+    force: bool,
+    /// Print the comparison as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Descriptions that lie beside a model, NAME.GRAPH.json.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Sidecar {
+    /// The metadata of essentia's models.
+    Essentia,
+}
+
+/// Compiles every graph of the head, each under a temporary name until all of them have been run and compared.
+///
+/// # Errors
+/// Of whichever phase fails; no file is left.
+pub(crate) fn compile(options: Options, out: &mut impl Write) -> Result<()> {
+    let checkpoint = Checkpoint::open(&options.checkpoint)?;
+    let network = &checkpoint.run().network;
+    let name = options.name.unwrap_or_else(|| network.name.clone());
+    ensure!(
+        !name.is_empty() && !name.contains(['/', '\\']) && !name.starts_with('.'),
+        "`{name}` cannot begin a file name; choose another with --name"
+    );
+    let Options { target, precision, .. } = options;
+    // Before minutes of listening.
+    target.check(precision)?;
+    ensure!(
+        precision != Precision::Fp32 || options.calibrate.is_none(),
+        "fp32 rounds nothing, so there is nothing to calibrate; leave --calibrate out, or choose --precision int8"
+    );
+    if let Some(segments) = options.segments {
+        ensure!(
+            (1..=network.window).contains(&segments),
+            "--segments {segments}: the checkpoint's probe vouches for 1 to {} segments, a window",
+            network.window
+        );
+    }
+    let fixed = Fixed { batch: options.batch, segments: options.segments };
+    let embedding_only = options.embedding_only;
+    let mut recipe = Recipe { target, precision, ..Recipe::named(&name) };
+    let kinds = kinds(network.head.kind, embedding_only);
+    let files = planned(&options.out, &kinds, &name, embedding_only);
+    let mut staged = Staged::new(options.force);
+    let beside = |file: &PathBuf| options.sidecar.map(|_| file.with_extension("json"));
+    let descriptions: Vec<PathBuf> = files.iter().filter_map(beside).collect();
+    files.iter().chain(&descriptions).try_for_each(|file| staged.check(file))?;
+    let music = match &options.calibrate {
+        Some(folder) => Some(Music::open(folder, options.split.as_deref(), &checkpoint)?),
+        None => None,
+    };
+    rounding::complete(
+        &mut recipe,
+        &checkpoint,
+        music.as_ref(),
+        options.ranges,
+        options.allow_loss,
+    )?;
+
+    let recipe = Recipe { fixed, embedding_only, ..recipe };
+    let artifacts = kinds
+        .into_iter()
+        .map(|kind| artifact(&checkpoint, kind, &recipe))
+        .collect::<Result<Vec<_>>>()?;
+    fs::create_dir_all(&options.out)
+        .with_context(|| format!("cannot make the folder {}", options.out.display()))?;
+    let mut reports = Vec::new();
+    for (artifact, path) in artifacts.iter().zip(&files) {
+        reports.push(stage(&mut staged, artifact, path, &checkpoint)?);
+    }
+    for (artifact, path) in artifacts.iter().zip(&descriptions) {
+        staged.add(path, essentia_sidecar(artifact).as_bytes())?;
+    }
+    staged.publish()?;
+    let files: Vec<PathBuf> = files.into_iter().chain(descriptions).collect();
+    print_reports(&reports, &files, options.json, out)?;
+    if let (Some(artifact), false) = (artifacts.first(), options.json) {
+        for line in rounding::told(artifact.card()) {
+            writeln!(out, "{}", leitmotif_models::table::printable(&line))?;
+        }
+    }
+    Ok(())
+}
+
+/// The graphs to compile: all of the head, or the one that takes recordings.
+fn kinds(head: HeadKind, embedding_only: bool) -> Vec<GraphKind> {
+    let kept = |kind: &GraphKind| kind.takes_any_length() || !embedding_only;
+    GraphKind::of_head(head).into_iter().filter(kept).collect()
+}
+
+/// Where they will lie; as [`Artifact::file_name`] says once they are there.
+fn planned(folder: &Path, kinds: &[GraphKind], name: &str, embedding_only: bool) -> Vec<PathBuf> {
+    let graph = |kind: &GraphKind| if embedding_only { "embedding" } else { kind.name() };
+    kinds.iter().map(|kind| folder.join(format!("{name}.{}.onnx", graph(kind)))).collect()
+}
+
+fn artifact(checkpoint: &Checkpoint, kind: GraphKind, recipe: &Recipe) -> Result<Artifact> {
+    let golden = match recipe.precision {
+        Precision::Int8 => Some(rounding::golden_answer(checkpoint, kind, recipe)?),
+        Precision::Fp32 | Precision::Fp16 => None,
+    };
+    Ok(compile_as(checkpoint, kind, &Recipe { golden, ..recipe.clone() })?)
+}
+
+/// Writes and verifies a file under a temporary name.
+fn stage(
+    staged: &mut Staged,
+    artifact: &Artifact,
+    path: &Path,
+    checkpoint: &Checkpoint,
+) -> Result<Report> {
+    let temporary = staged.add(path, artifact.bytes())?;
+    verify(&temporary, checkpoint, &on_cpu())
+        .with_context(|| format!("verify: {} was not written", path.display()))
+}

@@ -1,0 +1,191 @@
+//! The real music by which int8 is calibrated and every rounded precision is judged.
+//!
+//! Of a prepared data set the training clips calibrate, and the validation and test clips judge. Of a folder of audio files
+//! every other one calibrates and the rest judge. No clip does both.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use leitmotif::audio::{AudioReader, MusicFiles};
+use leitmotif::store::{Dataset, Part, split_digest};
+use leitmotif_export::Checkpoint;
+use leitmotif_models::{RunRecord, SampleRate};
+
+/// Below this peak a clip is silence: a step of 16 bits is a third of it.
+const SILENCE: f32 = 1e-4;
+
+/// Most samples of one clip that are looked at: half a minute, as long as a clip of MagnaTagATune. A folder may hold whole
+/// songs, and two minutes of one song tell no more of ranges than thirty seconds.
+const MOST_SAMPLES: usize = 30 * SampleRate::NETWORK.0 as usize;
+
+/// Clips for two purposes.
+#[derive(Debug)]
+pub(crate) struct Music {
+    /// What to call it on the card.
+    pub(crate) source: String,
+    dataset: Option<Dataset>,
+    /// Those that calibrate.
+    pub(crate) calibrating: Vec<Clip>,
+    /// Those that judge.
+    pub(crate) judging: Vec<Clip>,
+}
+
+/// A clip or a file.
+#[derive(Clone, Debug)]
+pub(crate) struct Clip {
+    place: Place,
+    /// Who plays, as an index of the network's classes; `None` where nobody said.
+    pub(crate) class: Option<usize>,
+}
+
+#[derive(Clone, Debug)]
+enum Place {
+    /// A row of the data set.
+    Prepared(usize),
+    File(PathBuf),
+}
+
+impl Music {
+    /// Opens a data set, or a folder of audio files. `split` is the name of a split of the data set; without it that of
+    /// the training.
+    ///
+    /// # Errors
+    /// Where `folder` is neither; where the split is not the one that the network learnt from, for then a clip that judges
+    /// may have been learnt; where there are no clips to calibrate or none to judge, or all of one artist.
+    pub(crate) fn open(
+        folder: &Path,
+        split: Option<&str>,
+        checkpoint: &Checkpoint,
+    ) -> Result<Self> {
+        let music = if folder.join("dataset.toml").exists() {
+            Self::prepared(folder, split, checkpoint.run())?
+        } else {
+            ensure!(
+                split.is_none(),
+                "--split is for a prepared data set, and {} is none: it has no dataset.toml",
+                folder.display()
+            );
+            Self::of_files(folder)?
+        };
+        for (clips, purpose) in [(&music.calibrating, "calibrate"), (&music.judging, "judge")] {
+            ensure!(!clips.is_empty(), "{} has no clip to {purpose} with", music.source);
+        }
+        Ok(music)
+    }
+
+    fn prepared(folder: &Path, split: Option<&str>, run: &RunRecord) -> Result<Self> {
+        let dataset = Dataset::open(folder)?;
+        let name = split.map_or_else(
+            || format!("{}-seed{}", run.split.protocol, run.split.seed),
+            str::to_owned,
+        );
+        let parts = dataset.read_split(&name)?;
+        if let Some(digest) = &run.split.digest {
+            ensure!(
+                *digest == split_digest(dataset.clips(), &parts),
+                "split {name} of {} is not the one that the network learnt from: clips that should judge it may be among those that it knows",
+                folder.display()
+            );
+        }
+        let mut music = Music {
+            source: format!("{}, split {name}", dataset.info().name),
+            dataset: None,
+            calibrating: Vec::new(),
+            judging: Vec::new(),
+        };
+        for (row, (clip, part)) in dataset.clips().iter().zip(parts).enumerate() {
+            let class = run.classes.iter().position(|artist| *artist == clip.artist);
+            let (Some(part), Some(_)) = (part, class) else { continue };
+            let clip = Clip { place: Place::Prepared(row), class };
+            match part {
+                Part::Train => music.calibrating.push(clip),
+                Part::Validation | Part::Test => music.judging.push(clip),
+            }
+        }
+        let first = music.calibrating.first().and_then(|clip| clip.class);
+        ensure!(
+            music.calibrating.is_empty() || music.calibrating.iter().any(|c| c.class != first),
+            "all training clips of {} are of one artist, whose ranges are not those of the others",
+            music.source
+        );
+        music.dataset = Some(dataset);
+        Ok(music)
+    }
+
+    fn of_files(folder: &Path) -> Result<Self> {
+        let files = MusicFiles::below(folder)
+            .with_context(|| format!("cannot read the folder {}", folder.display()))?;
+        if let Some((path, error)) = files.unreadable.first() {
+            bail!("cannot read {}: {error}", path.display());
+        }
+        let clip = |path| Clip { place: Place::File(path), class: None };
+        let (mut calibrating, mut judging) = (Vec::new(), Vec::new());
+        for (number, path) in files.music.into_iter().enumerate() {
+            if number % 2 == 0 { &mut calibrating } else { &mut judging }.push(clip(path));
+        }
+        let name = folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy();
+        Ok(Music { source: format!("folder {name}"), dataset: None, calibrating, judging })
+    }
+
+    /// Mono samples at the network's rate.
+    ///
+    /// # Errors
+    /// Where the clip cannot be read or heard.
+    pub(crate) fn samples(&self, clip: &Clip) -> Result<Vec<f32>> {
+        let mut samples = match (&clip.place, &self.dataset) {
+            (Place::Prepared(row), Some(dataset)) => {
+                let length = dataset.clips().get(*row).map_or(0, |clip| clip.samples);
+                let mut samples = vec![0.0; usize::try_from(length)?.min(MOST_SAMPLES)];
+                dataset.read(*row, 0, &mut samples)?;
+                samples
+            }
+            (Place::Prepared(row), None) => bail!("clip {row} of no data set"),
+            (Place::File(path), _) => {
+                let mut reader = AudioReader::open(path, SampleRate::NETWORK)?;
+                let mut samples = Vec::new();
+                // No further than it is looked at: a folder may hold hours.
+                while samples.len() < MOST_SAMPLES && reader.read(&mut samples)? > 0 {}
+                samples
+            }
+        };
+        samples.truncate(MOST_SAMPLES);
+        Ok(samples)
+    }
+}
+
+/// Whether nothing is to be heard.
+pub(crate) fn is_silent(samples: &[f32]) -> bool {
+    samples.iter().all(|sample| sample.abs() < SILENCE)
+}
+
+/// So many of `clips`, spread evenly over all of them.
+pub(crate) fn spread(clips: &[Clip], most: usize) -> Vec<&Clip> {
+    let step = clips.len().div_ceil(most.max(1)).max(1);
+    clips.iter().step_by(step).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clips_are_taken_from_the_whole_list() {
+        let clip = |row| Clip { place: Place::Prepared(row), class: None };
+        let clips: Vec<Clip> = (0..10).map(clip).collect();
+        let rows = |most| -> Vec<usize> {
+            let row = |clip: &Clip| match clip.place {
+                Place::Prepared(row) => row,
+                Place::File(_) => panic!("a file"),
+            };
+            spread(&clips, most).into_iter().map(row).collect()
+        };
+        assert_eq!(rows(4), [0, 3, 6, 9]);
+        assert_eq!(rows(100).len(), 10);
+    }
+
+    #[test]
+    fn a_step_of_sixteen_bits_is_silence() {
+        assert!(is_silent(&[0.0, 1.0 / 32_768.0, -3.0 / 32_768.0]));
+        assert!(!is_silent(&[0.0, 0.01]));
+    }
+}

@@ -1,0 +1,179 @@
+//! Calibrates int8 and measures what a rounded precision costs, by running graphs in ONNX Runtime on real music.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context, Result, ensure};
+use leitmotif::session::{Session, SessionOptions};
+use leitmotif::{Device, Recognizer};
+use leitmotif_export::{Calibrator, Checkpoint, MOST_LOSS, Recipe, compile, compile_as};
+use leitmotif_models::{
+    BeforeAfter, Calibration, Card, Fixed, GraphKind, Measured, Precision, RangeRule,
+    segment_starts,
+};
+
+use crate::music::{Clip, Music, is_silent, spread};
+
+/// Clips that calibrate. Ranges settle after some dozen; a hundred also hold the rare loud ones.
+const MOST_CLIPS: usize = 128;
+
+/// Segments of one clip that calibrate. Neighbours are alike, so a few spread over the clip tell as much as all.
+const MOST_SEGMENTS: usize = 8;
+
+/// Makes `recipe` whole: ranges for int8, the file's own golden answer, and what the precision costs on real music.
+///
+/// # Errors
+/// Where int8 has no music to be calibrated with; where the music is silent or all sounds alike to the network; where
+/// more than [`MOST_LOSS`] of the clips is lost and that is not allowed.
+pub(crate) fn complete(
+    recipe: &mut Recipe,
+    checkpoint: &Checkpoint,
+    music: Option<&Music>,
+    rule: RangeRule,
+    allow_loss: bool,
+) -> Result<()> {
+    if recipe.precision == Precision::Int8 {
+        let music = music.context(
+            "int8 is calibrated on real music: name the data set of the training with --calibrate, or a folder of audio files",
+        )?;
+        recipe.calibration = Some(calibrate(checkpoint, music, rule)?);
+    }
+    if let Some(music) = music {
+        let (measured, heard) = measure(recipe, checkpoint, music)?;
+        ensure!(
+            allow_loss || measured.clips < 2 || heard.len() > 1,
+            "the network says {} to every clip of {}: that is no music to judge a precision by, unless you insist with --allow-loss",
+            named(checkpoint, &heard),
+            music.source
+        );
+        ensure!(
+            allow_loss || measured.loss() <= MOST_LOSS,
+            "{} costs too much: {measured}; at most {:.0} % may be lost, so take fp16, another --ranges rule or more music, or insist with --allow-loss",
+            recipe.precision,
+            100.0 * MOST_LOSS
+        );
+        recipe.measured = Some(measured);
+    }
+    Ok(())
+}
+
+/// The answer of a graph to its own golden input, for the card of int8.
+///
+/// # Errors
+/// Where ONNX Runtime fails.
+pub(crate) fn golden_answer(
+    checkpoint: &Checkpoint,
+    kind: GraphKind,
+    recipe: &Recipe,
+) -> Result<Vec<f32>> {
+    // Whose sizes are free and who names artists is recognised with; what is cut off or fixed computes the same.
+    let free = Recipe { fixed: Fixed::default(), embedding_only: false, ..recipe.clone() };
+    let artifact = compile_as(checkpoint, kind, &free)?;
+    let mut recognizer = Recognizer::from_bytes(artifact.bytes(), &on_cpu())?;
+    let samples = compile_as(checkpoint, kind, recipe)?.card().golden.input.samples();
+    let answer = recognizer.recognize_samples(&samples)?;
+    let mut probabilities = vec![0.0; artifact.card().classes.len()];
+    for score in answer.artists {
+        if let Some(slot) = probabilities.get_mut(score.class) {
+            *slot = score.probability;
+        }
+    }
+    Ok(probabilities)
+}
+
+fn on_cpu() -> SessionOptions {
+    SessionOptions::on(Device::Cpu)
+}
+
+fn calibrate(checkpoint: &Checkpoint, music: &Music, rule: RangeRule) -> Result<Calibration> {
+    let network = &checkpoint.run().network;
+    let mut session = Session::from_bytes(&Calibrator::graph(checkpoint)?, &on_cpu())?;
+    let mut calibrator = Calibrator::new(checkpoint);
+    let (mut clips, mut segments, mut silent) = (0, 0, 0);
+    for clip in spread(&music.calibrating, MOST_CLIPS) {
+        let samples = music.samples(clip)?;
+        let starts: Vec<usize> =
+            segment_starts(samples.len(), network.segment, network.hop).collect();
+        if is_silent(&samples) {
+            silent += 1;
+        } else if !starts.is_empty() {
+            clips += 1;
+        }
+        let step = starts.len().div_ceil(MOST_SEGMENTS).max(1);
+        for start in starts.into_iter().step_by(step) {
+            let segment = samples.get(start..start + network.segment).unwrap_or_default();
+            if is_silent(segment) {
+                continue;
+            }
+            segments += 1;
+            for output in session.run(&[("waveform", &[1, network.segment], segment)])? {
+                calibrator.add(&output.name, &output.data)?;
+            }
+        }
+    }
+    ensure!(
+        segments > 0,
+        "{} has nothing to calibrate with: {silent} of its clips are silent and the others shorter than a segment",
+        music.source
+    );
+    Ok(calibrator.finish(rule, &music.source, clips, segments)?)
+}
+
+/// Every judging clip in fp32 and as `recipe` says, and the classes that fp32 hears in them.
+fn measure(
+    recipe: &Recipe,
+    checkpoint: &Checkpoint,
+    music: &Music,
+) -> Result<(Measured, BTreeSet<usize>)> {
+    let [whole, _] = GraphKind::of_head(checkpoint.run().network.head.kind);
+    let before = compile(checkpoint, whole, &recipe.name)?;
+    let after = compile_as(checkpoint, whole, recipe)?;
+    let mut before = Recognizer::from_bytes(before.bytes(), &on_cpu())?;
+    let mut after = Recognizer::from_bytes(after.bytes(), &on_cpu())?;
+    let mut measured = Measured { source: music.source.clone(), clips: 0, changed: 0, right: None };
+    let mut right = BeforeAfter { before: 0, after: 0 };
+    let mut heard = BTreeSet::new();
+    for clip in &music.judging {
+        let samples = music.samples(clip)?;
+        let Some(was) = best(&mut before, &samples)? else { continue };
+        let Some(is) = best(&mut after, &samples)? else { continue };
+        heard.insert(was);
+        measured.clips += 1;
+        measured.changed += usize::from(was != is);
+        if let Some(class) = clip.class {
+            right.before += usize::from(was == class);
+            right.after += usize::from(is == class);
+        }
+    }
+    ensure!(measured.clips > 0, "no clip of {} is as long as a segment", music.source);
+    let known = |clip: &Clip| clip.class.is_some();
+    measured.right = music.judging.iter().all(known).then_some(right);
+    Ok((measured, heard))
+}
+
+fn named<'a>(checkpoint: &'a Checkpoint, heard: &BTreeSet<usize>) -> &'a str {
+    let class = heard.first().and_then(|class| checkpoint.run().classes.get(*class));
+    class.map_or("nothing", String::as_str)
+}
+
+/// The most probable class; `None` where there is less than a segment.
+fn best(recognizer: &mut Recognizer, samples: &[f32]) -> Result<Option<usize>> {
+    match recognizer.recognize_samples(samples) {
+        Ok(answer) => Ok(answer.best().map(|score| score.class)),
+        Err(leitmotif::Error::TooShort { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A line for people: what was calibrated and measured.
+pub(crate) fn told(card: &Card) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(Calibration { rule, source, clips, segments, .. }) = &card.calibration {
+        lines.push(format!(
+            "calibrated on {segments} segments of {clips} clips ({source}), ranges by {rule}"
+        ));
+    }
+    if let Some(measured) = &card.measured {
+        lines.push(format!("measured: {measured}"));
+    }
+    lines
+}

@@ -1,0 +1,100 @@
+//! Whether a file declares, and holds, what compiling its checkpoint anew would.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Result, bail, ensure};
+use leitmotif::Recognizer;
+use leitmotif::session::{Port, Session};
+use leitmotif_export::{Artifact, Part, differences};
+use leitmotif_models::Card;
+
+use super::on_cpu;
+
+/// Nodes and stored tensors, to the bit.
+pub(super) fn same_weights(path: &Path, due: &Artifact) -> Result<()> {
+    let bytes = fs::read(path)?;
+    let found = differences((&bytes, path), (due.bytes(), Path::new("what is due")))?;
+    let first = found.iter().find(|found| matches!(found.part, Part::Graph | Part::Weights));
+    match first {
+        None => Ok(()),
+        Some(found) => {
+            bail!(
+                "its {} are not what compiling anew gives: {}: {}",
+                found.part,
+                found.name,
+                found.what
+            )
+        }
+    }
+}
+
+/// What the card of int8 says that this file answers.
+pub(super) fn own_golden_answer(path: &Path) -> Result<()> {
+    let test = Recognizer::open_with(path, &on_cpu())?.self_test()?;
+    ensure!(
+        test.passed(),
+        "it misses its own golden answer by {:.1e}, where {:.0e} is allowed",
+        test.largest_difference,
+        test.tolerance
+    );
+    Ok(())
+}
+
+/// Every field of the card but `tools` and `version`: another version of the compiler may have made it.
+pub(super) fn same_card(card: &Card, due: &Artifact) -> Result<()> {
+    // Read from text, as `card` was.
+    let due = Card::from_json(&due.card().to_json()?)?;
+    let due = Card { tools: card.tools.clone(), version: card.version, ..due };
+    let due = serde_json::to_value(due)?;
+    let found = serde_json::to_value(card)?;
+    let fields = due.as_object().into_iter().flatten();
+    let other: Vec<String> = fields
+        .filter(|(field, value)| found.get(field) != Some(value))
+        .map(|(field, _)| format!("`{field}`"))
+        .collect();
+    ensure!(
+        other.is_empty(),
+        "its card does not say what the checkpoint says: {}",
+        other.join(", ")
+    );
+    Ok(())
+}
+
+/// What other programs read beside the card.
+pub(super) fn same_keys(session: &Session, due: &Artifact) -> Result<()> {
+    for (key, value) in due.metadata().iter().filter(|(key, _)| *key != Card::KEY) {
+        ensure!(
+            session.metadata(key).as_ref() == Some(value),
+            "its metadata key `{key}` is not the checkpoint's"
+        );
+    }
+    Ok(())
+}
+
+/// Inputs and outputs with their axes.
+pub(super) fn same_ports(session: &Session, due: &Artifact) -> Result<()> {
+    let due = Session::from_bytes(due.bytes(), &on_cpu())?;
+    for (what, found, due) in
+        [("inputs", session.inputs(), due.inputs()), ("outputs", session.outputs(), due.outputs())]
+    {
+        ensure!(
+            found == due,
+            "its {what} are {}, where {} are due",
+            ports_text(found),
+            ports_text(due)
+        );
+    }
+    Ok(())
+}
+
+fn ports_text(ports: &[Port]) -> String {
+    let axis = |axis: &Option<usize>| axis.map_or("any".to_owned(), |size| size.to_string());
+    let text = |port: &Port| match &port.dims {
+        None => format!("{} (no f32)", port.name),
+        Some(dims) => {
+            format!("{} [{}]", port.name, dims.iter().map(axis).collect::<Vec<_>>().join(", "))
+        }
+    };
+    ports.iter().map(text).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,255 @@
+//! Runs a compiled graph in ONNX Runtime against what the trainer's own network answered.
+
+mod declared;
+mod layers;
+mod parity;
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use leitmotif::Device;
+use leitmotif::session::{Session, SessionOptions};
+use leitmotif_export::{Checkpoint, Probe, Recipe, compile_as};
+use leitmotif_models::{Card, Fixed, GraphKind, Precision};
+
+use declared::{own_golden_answer, same_card, same_keys, same_ports, same_weights};
+pub(crate) use layers::{Departure, layers};
+pub(crate) use parity::Report;
+use parity::{Comparison, Expected, named, shaped, widened};
+
+/// Clips side by side in one call: more than one, so that the batch axis is tried.
+const CLIPS_PER_CALL: usize = 2;
+
+/// Compares the model in `path` with what compiling the checkpoint anew says it must declare, and its answers to every
+/// row of the checkpoint's probe with the trainer's. Where `options` allow TF32, answers must come within what that may do.
+///
+/// # Errors
+/// Where the file is no model of this checkpoint, its card, keys, inputs or outputs are not those of its graph, an output
+/// is missing, misshapen or not finite, a probability or embedding is further from the trainer's than its precision allows,
+/// or a top class is another one. The message names the output and the difference. A rounded precision cannot be judged by
+/// nearness alone, so its graph and weights must also be those that compiling anew gives, and int8 must give its own golden
+/// answer.
+pub(crate) fn verify(
+    path: &Path,
+    checkpoint: &Checkpoint,
+    options: &SessionOptions,
+) -> Result<Report> {
+    let mut session = Session::open(path, options)?;
+    let card = session.metadata(Card::KEY).context("it has no card")?;
+    let card = Card::from_json(&card)?;
+    let run = checkpoint.run();
+    ensure!(card.network == run.network, "its network is not the checkpoint's");
+    ensure!(card.classes == run.classes, "its classes are not the checkpoint's");
+    let due = compile_as(checkpoint, card.graph, &Recipe::of(&card))?;
+    same_card(&card, &due)?;
+    same_keys(&session, &due)?;
+    same_ports(&session, &due)?;
+    if card.precision != Precision::Fp32 {
+        same_weights(path, &due)?;
+    }
+    if card.precision == Precision::Int8 && card.fixed.is_free() && !card.embedding_only {
+        own_golden_answer(path)?;
+    }
+
+    let mut comparison = Comparison::new(card.precision, options.tf32);
+    let probe = checkpoint.probe();
+    for rows in calls(probe.rows(), card.fixed.batch) {
+        let rows = rows.as_slice();
+        match card.graph {
+            GraphKind::Clip | GraphKind::Sequence => {
+                whole_clips(&mut session, &card, probe, rows, &mut comparison)?;
+            }
+            GraphKind::Segment => each_segment(&mut session, &card, probe, rows, &mut comparison)?,
+            GraphKind::Step => {
+                step_by_step(&mut session, &card, checkpoint, rows, &mut comparison)?;
+            }
+        }
+    }
+    let outputs = comparison.into_outputs();
+    let report = Report { graph: card.graph, rows: probe.rows(), outputs };
+    report.judge()?;
+    Ok(report)
+}
+
+pub(crate) fn on_cpu() -> SessionOptions {
+    SessionOptions::on(Device::Cpu)
+}
+
+/// The rows of a probe for each call; a single one twice, because a graph may be right for a batch of one only. Where the
+/// batch is fixed, the last call is filled up with the first rows.
+fn calls(count: usize, batch: Option<usize>) -> Vec<Vec<usize>> {
+    let rows: Vec<usize> = if count == 1 { vec![0, 0] } else { (0..count).collect() };
+    let size = batch.unwrap_or(CLIPS_PER_CALL).max(1);
+    let short = batch.map_or(0, |_| rows.len().next_multiple_of(size) - rows.len());
+    let filled: Vec<usize> = rows.iter().copied().chain((0..count).cycle().take(short)).collect();
+    filled.chunks(size).map(<[usize]>::to_vec).collect()
+}
+
+fn whole_clips(
+    session: &mut Session,
+    card: &Card,
+    probe: &Probe,
+    rows: &[usize],
+    comparison: &mut Comparison,
+) -> Result<()> {
+    let segments = card.fixed.segments.unwrap_or(probe.segments());
+    let last = segments.saturating_sub(1);
+    let samples = card.network.samples_of(segments);
+    let beginning = |row: &usize| probe.waveform(*row).get(..samples).unwrap_or_default();
+    let waveform: Vec<f32> = rows.iter().flat_map(beginning).copied().collect();
+    let shape = [rows.len(), samples];
+    let outputs = session.run(&[("waveform", &shape, &waveform)])?;
+    let mut expected = Expected::default();
+    for row in rows.iter().copied() {
+        for segment in 0..segments {
+            expected.add("segment_probabilities", probe.probabilities(row, segment));
+            expected.add("segment_embeddings", widened(probe.embedding(row, segment)));
+        }
+        if card.graph == GraphKind::Clip {
+            let mean = probe.mean_over(segments, |segment| probe.probabilities(row, segment));
+            expected.add("probabilities", mean);
+            let embedding = |segment| widened(probe.embedding(row, segment));
+            expected.add("embedding", probe.mean_over(segments, embedding));
+        } else {
+            expected.add("probabilities", probe.probabilities(row, last));
+            expected.add("embedding", widened(probe.embedding(row, last)));
+        }
+    }
+    let (each, whole) = ([rows.len(), segments], [rows.len()]);
+    comparison.add("embedding", &whole, &expected, &outputs)?;
+    if card.embedding_only {
+        return match card.graph {
+            GraphKind::Clip => comparison.add("segment_embeddings", &each, &expected, &outputs),
+            _ => Ok(()),
+        };
+    }
+    comparison.add("segment_probabilities", &each, &expected, &outputs)?;
+    comparison.add("probabilities", &whole, &expected, &outputs)
+}
+
+/// All segments of all rows side by side, or as many as the batch is fixed to.
+fn each_segment(
+    session: &mut Session,
+    card: &Card,
+    probe: &Probe,
+    rows: &[usize],
+    comparison: &mut Comparison,
+) -> Result<()> {
+    let of_row = |row: usize| (0..probe.segments()).map(move |segment| (row, segment));
+    let pairs: Vec<(usize, usize)> = rows.iter().copied().flat_map(of_row).collect();
+    // As many rows as the fixed batch has: their segments fill whole batches.
+    for pairs in pairs.chunks(card.fixed.batch.unwrap_or(pairs.len()).max(1)) {
+        let mut waveform = Vec::new();
+        let mut expected = Expected::default();
+        for (row, segment) in pairs.iter().copied() {
+            waveform.extend(cut(card, probe.waveform(row), segment));
+            expected.add_segment(probe, row, segment);
+        }
+        let batch = pairs.len();
+        let outputs = session.run(&[("waveform", &[batch, card.segment_samples], &waveform)])?;
+        for name in ["probabilities", "logits", "embedding"] {
+            comparison.add(name, &[batch], &expected, &outputs)?;
+        }
+    }
+    Ok(())
+}
+
+/// All rows side by side, each from zero states, every state fed back.
+///
+/// The probe holds no cell state. It is judged by what follows from it: stepping on, one segment further than the probe
+/// goes so that every state is used, must give the answers that the `sequence` graph of the same checkpoint gives at once.
+fn step_by_step(
+    session: &mut Session,
+    card: &Card,
+    checkpoint: &Checkpoint,
+    rows: &[usize],
+    comparison: &mut Comparison,
+) -> Result<()> {
+    let probe = checkpoint.probe();
+    let longer: Vec<Vec<f32>> = rows
+        .iter()
+        .map(|row| probe.waveform(*row).iter().copied().cycle())
+        .map(|samples| samples.take(card.network.clip_samples() + card.hop_samples).collect())
+        .collect();
+    let at_once = sequence_answers(checkpoint, card, &longer, probe.segments() + 1)?;
+
+    let state_shape = [rows.len(), card.embedding_units];
+    let zeros = vec![0.0; rows.len() * card.embedding_units];
+    let (mut h, mut c) = (zeros.clone(), zeros);
+    for segment in 0..=probe.segments() {
+        let waveform: Vec<f32> =
+            longer.iter().flat_map(|row| cut(card, row, segment)).copied().collect();
+        let outputs = session.run(&[
+            ("waveform", &[rows.len(), card.segment_samples], &waveform),
+            ("h", &state_shape, &h),
+            ("c", &state_shape, &c),
+        ])?;
+        if segment < probe.segments() {
+            let mut expected = Expected::default();
+            for row in rows.iter().copied() {
+                expected.add_segment(probe, row, segment);
+                expected.add("h_next", widened(probe.embedding(row, segment)));
+            }
+            for name in ["probabilities", "logits", "embedding", "h_next"] {
+                comparison.add(name, &[rows.len()], &expected, &outputs)?;
+            }
+        }
+        let c_next = shaped(&outputs, "c_next", &state_shape)?;
+        let cell = comparison.parity("c_next");
+        cell.add_state(&c_next.data);
+        if segment > 0 {
+            let found = shaped(&outputs, "probabilities", &[rows.len(), card.classes.len()])?;
+            for (row, found) in found.data.chunks(card.classes.len()).enumerate() {
+                let due = at_once.get(row).and_then(|row| row.get(segment)).map(Vec::as_slice);
+                cell.add(due.unwrap_or_default(), found);
+            }
+        }
+        h = named(&outputs, "h_next")?.data.clone();
+        c.clone_from(&c_next.data);
+    }
+    Ok(())
+}
+
+/// What the `sequence` graph in the form of `card` says after each of so many segments of each recording.
+fn sequence_answers(
+    checkpoint: &Checkpoint,
+    card: &Card,
+    recordings: &[Vec<f32>],
+    segments: usize,
+) -> Result<Vec<Vec<Vec<f64>>>> {
+    // The golden answer on the card of another graph is not this one's, and nobody looks at it.
+    let free = Recipe { fixed: Fixed::default(), ..Recipe::of(card) };
+    let sequence = compile_as(checkpoint, GraphKind::Sequence, &free)?;
+    let mut session = Session::from_bytes(sequence.bytes(), &on_cpu())?;
+    let samples = recordings.first().map_or(0, Vec::len);
+    let shape = [recordings.len(), samples];
+    let outputs = session.run(&[("waveform", &shape, &recordings.concat())])?;
+    let classes = checkpoint.run().classes.len();
+    let found = shaped(&outputs, "segment_probabilities", &[recordings.len(), segments, classes])?;
+    let rows = found.data.chunks(segments * classes);
+    Ok(rows.map(|row| row.chunks(classes).map(widened).collect()).collect())
+}
+
+/// The samples of one segment; empty beyond the last.
+fn cut<'a>(card: &Card, waveform: &'a [f32], segment: usize) -> &'a [f32] {
+    let start = segment * card.hop_samples;
+    waveform.get(start..start + card.segment_samples).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_probe_of_one_row_is_run_as_a_batch_of_two() {
+        assert_eq!(calls(1, None), [[0, 0]]);
+        assert_eq!(calls(3, None), [&[0, 1][..], &[2]]);
+    }
+
+    #[test]
+    fn a_fixed_batch_is_always_full() {
+        assert_eq!(calls(1, Some(1)), [[0], [0]]);
+        assert_eq!(calls(3, Some(2)), [[0, 1], [2, 0]]);
+        assert_eq!(calls(2, Some(5)), [[0, 1, 0, 1, 0]]);
+    }
+}

@@ -1,0 +1,112 @@
+//! The card of a file: what it says of itself.
+
+use leitmotif_models::{
+    CARD_VERSION, Card, Fixed, Golden, GoldenInput, GraphKind, Network, SampleRate,
+};
+
+use crate::assemble::OPSET;
+use crate::tolerance::tolerance;
+use crate::{Checkpoint, Recipe};
+
+/// What one call may take. The rule of [`Card::max_seconds_per_call`]: so many segments that the cut samples with their
+/// indices and the two largest neighbouring feature maps fit in here, but at least one window of an LSTM, and no more
+/// than a card may say.
+const CALL_BYTES: u64 = 512 << 20;
+
+/// A cut sample is four bytes, its index eight.
+const BYTES_PER_CUT_SAMPLE: u64 = 12;
+
+/// The card of the graph of `kind`.
+pub(crate) fn card(checkpoint: &Checkpoint, kind: GraphKind, recipe: &Recipe) -> Card {
+    let run = checkpoint.run();
+    let network = &run.network;
+    let segments = recipe.fixed.segments.filter(|_| kind.takes_any_length());
+    let fixed = Fixed { segments, ..recipe.fixed };
+    let mut tools = run.tools.clone();
+    tools.insert(env!("CARGO_PKG_NAME").to_owned(), env!("CARGO_PKG_VERSION").to_owned());
+    Card {
+        version: CARD_VERSION,
+        name: recipe.name.clone(),
+        graph: kind,
+        target: recipe.target,
+        precision: recipe.precision,
+        opset: OPSET,
+        sample_rate: SampleRate::NETWORK,
+        segment_samples: network.segment,
+        hop_samples: network.hop,
+        window_segments: network.window,
+        max_seconds_per_call: match fixed.segments {
+            Some(segments) => SampleRate::NETWORK.seconds(network.samples_of(segments) as u64),
+            None => max_seconds(network, run.classes.len(), kind),
+        },
+        embedding_units: network.head.units,
+        classes: run.classes.clone(),
+        network: network.clone(),
+        dataset: run.dataset.clone(),
+        split: run.split.clone(),
+        scores: run.scores.clone(),
+        seed: run.seed,
+        epoch: run.epoch,
+        tools,
+        weights_sha256: checkpoint.weights().sha256().to_owned(),
+        golden: golden(checkpoint, kind, recipe),
+        fixed,
+        embedding_only: recipe.embedding_only,
+        calibration: recipe.calibration.clone(),
+        measured: recipe.measured.clone(),
+    }
+}
+
+fn max_seconds(network: &Network, classes: usize, kind: GraphKind) -> f64 {
+    let least = match kind {
+        GraphKind::Clip => 1,
+        GraphKind::Sequence => network.window,
+        GraphKind::Segment | GraphKind::Step => {
+            return SampleRate::NETWORK.seconds(network.segment as u64);
+        }
+    };
+    let cut = BYTES_PER_CUT_SAMPLE * network.segment as u64;
+    let bytes = cut.saturating_add(network.costs(classes).peak_bytes());
+    let most = network.segments_in(Network::MOST_CLIP_SAMPLES) as u64;
+    let segments = (CALL_BYTES / bytes).min(most).max(least as u64);
+    let samples = (segments - 1).saturating_mul(network.hop as u64);
+    SampleRate::NETWORK.seconds(samples.saturating_add(network.segment as u64))
+}
+
+/// Row 0 of the probe as a recipe, with the answer to what one call of this graph takes of it.
+fn golden(checkpoint: &Checkpoint, kind: GraphKind, recipe: &Recipe) -> Golden {
+    let (run, probe) = (checkpoint.run(), checkpoint.probe());
+    let segments = recipe.fixed.segments.unwrap_or(probe.segments());
+    let (samples, probabilities) = match kind {
+        GraphKind::Clip => (
+            run.network.samples_of(segments),
+            probe.mean_over(segments, |segment| probe.probabilities(0, segment)),
+        ),
+        GraphKind::Sequence => {
+            (run.network.samples_of(segments), probe.probabilities(0, segments.saturating_sub(1)))
+        }
+        GraphKind::Segment | GraphKind::Step => (run.network.segment, probe.probabilities(0, 0)),
+    };
+    Golden {
+        input: GoldenInput { seed: run.golden.seed, samples },
+        probabilities: match &recipe.golden {
+            Some(own) => own.clone(),
+            None => probabilities.into_iter().map(|p| p as f32).collect(),
+        },
+        tolerance: tolerance(recipe.precision),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_call_takes_no_more_than_a_card_may_say() {
+        let network = "name = \"sparse\"\nsegment = 3\nhop = 16777216\nwindow = 2\n\
+            blocks = [{ filters = 1, stride = 3 }]\nhead = { kind = \"dense\", units = 1 }";
+        let network = Network::from_toml(network).unwrap();
+        let seconds = max_seconds(&network, 2, GraphKind::Clip);
+        assert_eq!(seconds, SampleRate::NETWORK.seconds(3 * (1 << 24) + 3));
+    }
+}

@@ -1,0 +1,74 @@
+//! The description of a model that users of essentia expect beside its file: <https://essentia.upf.edu/models.html>.
+//!
+//! It repeats what the card says, for programs that read a JSON of this form; nothing of ours reads it.
+
+use leitmotif_models::GraphKind;
+use serde_json::{Value, json};
+
+use crate::compile::{Artifact, Shape};
+
+/// The text of `NAME.GRAPH.json`.
+pub fn essentia_sidecar(artifact: &Artifact) -> String {
+    let card = artifact.card();
+    let purpose = |name: &str| match name {
+        "probabilities" | "segment_probabilities" => ("Softmax", "predictions"),
+        "logits" => ("Add", "logits"),
+        "embedding" | "segment_embeddings"
+            if card.graph.head() == leitmotif_models::HeadKind::Dense =>
+        {
+            ("Tanh", "embeddings")
+        }
+        "embedding" => ("LSTM", "embeddings"),
+        _ => ("LSTM", "state"),
+    };
+    let input = |(name, dims): &(String, Shape)| json!({ "name": name, "type": "float", "shape": axes(dims) });
+    let output = |(name, dims): &(String, Shape)| {
+        let (op, purpose) = purpose(name);
+        json!({ "name": name, "type": "float", "shape": axes(dims), "op": op, "output_purpose": purpose })
+    };
+    let hears = match card.graph {
+        GraphKind::Clip | GraphKind::Sequence => "recordings of any length",
+        GraphKind::Segment | GraphKind::Step => "one segment at a time",
+    };
+    let metrics = match &card.scores {
+        Some(scores) => json!({
+            "clip accuracy": scores.clip_accuracy.value,
+            "song accuracy": scores.song_accuracy.value,
+        }),
+        None => json!({}),
+    };
+    let size = format!("{} clips of {} songs", card.dataset.clips, card.dataset.songs);
+    let told = json!({
+        "name": card.name,
+        "type": "multi-class classifier",
+        "link": "",
+        "version": "1",
+        "description": format!("Artist recognition from the raw waveform; takes {hears}. {}", card.network.description),
+        "author": "",
+        "email": "",
+        "release_date": "",
+        "framework": "onnx",
+        "framework_version": format!("opset {}", card.opset),
+        "classes": card.classes,
+        "model_types": ["onnx"],
+        "dataset": {
+            "name": card.dataset.name,
+            "citation": "",
+            "licence": card.dataset.licence,
+            "size": size,
+            "metrics": metrics,
+        },
+        "schema": {
+            "inputs": artifact.inputs().iter().map(input).collect::<Vec<_>>(),
+            "outputs": artifact.outputs().iter().map(output).collect::<Vec<_>>(),
+        },
+        "citation": "",
+        "inference": { "sample_rate": card.sample_rate.0, "algorithm": "" },
+    });
+    format!("{told:#}\n")
+}
+
+/// Free axes are -1, as tensors of essentia's own models have them.
+fn axes(dims: &[Option<usize>]) -> Vec<Value> {
+    dims.iter().map(|dim| dim.map_or(json!(-1), |size| json!(size))).collect()
+}

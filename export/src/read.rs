@@ -1,0 +1,192 @@
+//! Reads ONNX's protobuf, any producer's: with `proto.rs` and `layers.rs`, the only file that
+//! knows `onnx-protobuf`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use onnx_protobuf::tensor_proto::DataType;
+use onnx_protobuf::tensor_shape_proto::dimension;
+use onnx_protobuf::{AttributeProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
+use protobuf::{Enum, Message};
+
+use crate::{ExportError, wire};
+
+/// What a file says, as plain data.
+#[derive(Clone, Debug)]
+pub(crate) struct Contents {
+    pub(crate) graph: String,
+    pub(crate) ir_version: i64,
+    /// By domain; the default one is `ai.onnx`.
+    pub(crate) opsets: BTreeMap<String, i64>,
+    /// Name and version.
+    pub(crate) producer: String,
+    pub(crate) nodes: Vec<StoredNode>,
+    pub(crate) tensors: Vec<StoredTensor>,
+    /// E.g. `waveform [batch, samples]`.
+    pub(crate) inputs: Vec<String>,
+    pub(crate) outputs: Vec<String>,
+    pub(crate) metadata: BTreeMap<String, String>,
+}
+
+/// A node as it stands in the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StoredNode {
+    pub(crate) name: String,
+    /// With its domain, where it is not the default one.
+    pub(crate) operator: String,
+    pub(crate) inputs: Vec<String>,
+    pub(crate) outputs: Vec<String>,
+    pub(crate) attributes: BTreeMap<String, String>,
+}
+
+/// A tensor as it stands in the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StoredTensor {
+    pub(crate) name: String,
+    /// Name of the element type, `FLOAT`.
+    pub(crate) kind: String,
+    pub(crate) shape: Vec<i64>,
+    /// From its shape and type, however its producer stored it.
+    pub(crate) bytes: u64,
+    /// Raw little-endian values; empty where its producer stored them otherwise.
+    pub(crate) raw: Vec<u8>,
+    /// Everything that the file says of it: equal texts, equal tensors.
+    pub(crate) whole: Vec<u8>,
+}
+
+impl Contents {
+    /// Reads the content of an `.onnx` file; `path` is for the error only.
+    ///
+    /// # Errors
+    /// [`ExportError::NotOnnx`] for anything that is no ONNX model.
+    pub(crate) fn of(bytes: &[u8], path: &Path) -> Result<Self, ExportError> {
+        let model = parse(bytes, path)?;
+        let graph = model.graph.unwrap_or_default();
+        let domain = |name: &str| if name.is_empty() { "ai.onnx".into() } else { name.to_owned() };
+        Ok(Contents {
+            graph: graph.name,
+            ir_version: model.ir_version,
+            opsets: model.opset_import.iter().map(|o| (domain(&o.domain), o.version)).collect(),
+            producer: format!("{} {}", model.producer_name, model.producer_version),
+            nodes: graph.node.into_iter().map(stored_node).collect(),
+            tensors: graph.initializer.into_iter().map(stored_tensor).collect(),
+            inputs: graph.input.iter().map(port_text).collect(),
+            outputs: graph.output.iter().map(port_text).collect(),
+            metadata: model.metadata_props.into_iter().map(|e| (e.key, e.value)).collect(),
+        })
+    }
+}
+
+pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<ModelProto, ExportError> {
+    let refused = |reason| ExportError::NotOnnx { path: path.to_owned(), reason };
+    wire::check(bytes).map_err(|reason| refused(reason.to_owned()))?;
+    let model = ModelProto::parse_from_bytes(bytes).map_err(|error| refused(error.to_string()))?;
+    match model.graph.as_ref().is_some_and(|graph| !graph.node.is_empty()) {
+        true => Ok(model),
+        false => Err(refused("it holds no graph".to_owned())),
+    }
+}
+
+fn stored_node(node: NodeProto) -> StoredNode {
+    let attribute = |attribute: AttributeProto| (attribute.name.clone(), format!("{attribute:?}"));
+    StoredNode {
+        name: node.name,
+        operator: match node.domain.as_str() {
+            "" | "ai.onnx" => node.op_type,
+            domain => format!("{domain}.{}", node.op_type),
+        },
+        inputs: node.input,
+        outputs: node.output,
+        attributes: node.attribute.into_iter().map(attribute).collect(),
+    }
+}
+
+fn stored_tensor(tensor: TensorProto) -> StoredTensor {
+    let kind = DataType::from_i32(tensor.data_type);
+    let width = match kind {
+        Some(DataType::DOUBLE | DataType::INT64 | DataType::UINT64 | DataType::COMPLEX64) => 8,
+        Some(DataType::FLOAT | DataType::INT32 | DataType::UINT32) => 4,
+        Some(DataType::FLOAT16 | DataType::BFLOAT16 | DataType::INT16 | DataType::UINT16) => 2,
+        _ => 1,
+    };
+    let values = tensor.dims.iter().fold(1u64, |n, axis| n.saturating_mul(axis.unsigned_abs()));
+    let whole = tensor.write_to_bytes().unwrap_or_default();
+    StoredTensor {
+        name: tensor.name,
+        kind: kind.map_or("of no known type".to_owned(), |kind| format!("{kind:?}")),
+        shape: tensor.dims,
+        bytes: values.saturating_mul(width),
+        raw: tensor.raw_data,
+        whole,
+    }
+}
+
+fn port_text(port: &ValueInfoProto) -> String {
+    let dims = port.type_.as_ref().filter(|t| t.has_tensor_type()).map(|t| t.tensor_type());
+    let Some(shape) = dims.and_then(|tensor| tensor.shape.as_ref()) else {
+        return port.name.clone();
+    };
+    let axes: Vec<String> = shape
+        .dim
+        .iter()
+        .map(|dim| match &dim.value {
+            Some(dimension::Value::DimValue(size)) => size.to_string(),
+            Some(dimension::Value::DimParam(name)) => name.clone(),
+            _ => "?".to_owned(),
+        })
+        .collect();
+    format!("{} [{}]", port.name, axes.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use onnx_protobuf::GraphProto;
+    use protobuf::MessageField;
+
+    use super::*;
+    use crate::proto::encode;
+    use crate::proto::tests::model;
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let contents = Contents::of(&encode(&model()).unwrap(), Path::new("x.onnx")).unwrap();
+        assert_eq!(contents.inputs, ["x [batch, 3]"]);
+        assert_eq!(contents.outputs, ["y [batch, 3]"]);
+        let operators: Vec<&str> = contents.nodes.iter().map(|n| n.operator.as_str()).collect();
+        assert_eq!(operators, ["Add", "Softmax"]);
+        assert!(contents.nodes[1].attributes["axis"].contains("-1"), "{:?}", contents.nodes);
+        assert_eq!(contents.opsets, [("ai.onnx".into(), 13)].into());
+        let [weights] = &contents.tensors[..] else { panic!("{:?}", contents.tensors) };
+        assert_eq!((weights.kind.as_str(), weights.bytes, weights.raw.len()), ("FLOAT", 12, 12));
+        assert_eq!(contents.metadata.get("a").map(String::as_str), Some("🎷"));
+    }
+
+    #[test]
+    fn sizes_that_a_file_claims_do_not_wrap() {
+        let huge = TensorProto { dims: vec![i64::MAX, 16], data_type: 1, ..Default::default() };
+        let graph = GraphProto {
+            node: vec![NodeProto::default()],
+            initializer: vec![huge.clone(), huge],
+            ..Default::default()
+        };
+        let model = ModelProto { graph: MessageField::some(graph), ..Default::default() };
+        let contents = Contents::of(&model.write_to_bytes().unwrap(), Path::new("x")).unwrap();
+        assert!(contents.tensors.iter().all(|tensor| tensor.bytes == u64::MAX));
+    }
+
+    #[test]
+    fn a_file_of_nested_groups_is_refused() {
+        // Field 1000 opens a group, a million times: the parser would follow each with a call of itself.
+        let bytes = [0xC3, 0x3E].repeat(1_000_000);
+        let error = Contents::of(&bytes, Path::new("bomb.onnx")).unwrap_err();
+        assert!(matches!(error, ExportError::NotOnnx { .. }), "{error}");
+    }
+
+    #[test]
+    fn other_files_are_refused_by_name() {
+        for bytes in [&b""[..], b"RIFF....WAVE", &encode(&model()).unwrap()[..40]] {
+            let error = Contents::of(bytes, Path::new("song.onnx")).unwrap_err();
+            assert!(error.to_string().contains("song.onnx"), "{error}");
+        }
+    }
+}

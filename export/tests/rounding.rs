@@ -1,0 +1,251 @@
+//! `leitmotif-export compile` in rounded precisions, from outside: what it calibrates with, what it measures, what it refuses.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests stop at a surprise"
+)]
+
+#[path = "support/command.rs"]
+mod command;
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use leitmotif::store::{ClipRow, DatasetInfo, DatasetWriter, Part, split_digest, write_split};
+use leitmotif_export::Summary;
+use leitmotif_models::{Card, HeadKind, Precision, Target};
+use tempfile::TempDir;
+
+use command::{complaint, run, str, text};
+use support::{CLASSES, TINY, Tiny, fixture_checkpoint, noise};
+
+/// A folder of so many files of noise at 16 kHz, of the loudness given.
+fn folder(files: u64, loudness: f32) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for seed in 0..files {
+        let samples = noise(3 * 729, 900 + seed);
+        let data: Vec<u8> = samples
+            .iter()
+            .flat_map(|sample| ((sample * loudness * 32_767.0) as i16).to_le_bytes())
+            .collect();
+        let mut wav = b"RIFF".to_vec();
+        wav.extend((36 + data.len() as u32).to_le_bytes());
+        wav.extend(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
+        wav.extend([16_000u32, 32_000].map(u32::to_le_bytes).concat());
+        wav.extend(b"\x02\0\x10\0data");
+        wav.extend((data.len() as u32).to_le_bytes());
+        wav.extend(data);
+        fs::write(folder.path().join(format!("{seed:02}.wav")), wav).unwrap();
+    }
+    folder
+}
+
+/// A prepared data set of noise by two of the artists, with its split `song-seed1`, and a checkpoint that learnt from it.
+struct Prepared {
+    folder: TempDir,
+}
+
+impl Prepared {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        let clip_samples = 7 * 729;
+        let info = DatasetInfo { name: "noise".into(), clip_samples, ..DatasetInfo::default() };
+        let mut writer = DatasetWriter::create_or_resume(&data, info).unwrap();
+        let (mut rows, mut parts) = (Vec::new(), Vec::new());
+        for number in 0..20u64 {
+            let row = ClipRow {
+                clip: format!("{number}#0"),
+                song: number.to_string(),
+                artist: CLASSES[number as usize % 2].to_owned(),
+                samples: clip_samples as u64,
+                ..ClipRow::default()
+            };
+            writer.append_song(std::slice::from_ref(&row), &noise(clip_samples, number)).unwrap();
+            rows.push(row);
+            let part = [Part::Train, Part::Train, Part::Validation, Part::Test];
+            parts.push(Some(part[(number / 2 % 4) as usize]));
+        }
+        writer.finish().unwrap();
+        write_split(&data, "song-seed1", &rows, &parts).unwrap();
+        let mut tiny = Tiny::new(TINY, HeadKind::Dense, 21, 2);
+        tiny.run.split.digest = Some(split_digest(&rows, &parts));
+        tiny.save(&folder.path().join("checkpoint"));
+        Prepared { folder }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn compile(&self, options: &[&str]) -> Output {
+        let (checkpoint, out, data) =
+            (self.path("checkpoint"), self.path("out"), self.path("data"));
+        let fixed = ["compile", str(&checkpoint), "--out", str(&out), "--calibrate", str(&data)];
+        run(&[&fixed[..], options].concat())
+    }
+}
+
+fn card(path: &Path) -> Card {
+    let summary = Summary::of(&fs::read(path).unwrap(), path).unwrap();
+    Card::from_json(&summary.metadata[Card::KEY]).unwrap()
+}
+
+#[test]
+fn a_data_set_calibrates_with_its_training_clips_and_judges_with_the_others() {
+    let prepared = Prepared::new();
+    let options = ["--precision", "int8", "--target", "cpu", "--allow-loss"];
+    let table = text(&prepared.compile(&options));
+    assert!(table.contains("calibrated on 84 segments of 12 clips"), "{table}");
+    assert!(table.contains("right in fp32") && table.contains("of 8 answers changed"), "{table}");
+    let model = prepared.path("out/tiny.clip.onnx");
+    let card = card(&model);
+    assert_eq!((card.target, card.precision), (Target::Cpu, Precision::Int8));
+    let (calibration, measured) = (card.calibration.unwrap(), card.measured.unwrap());
+    assert_eq!((calibration.clips, calibration.segments, calibration.ranges.len()), (12, 84, 6));
+    assert_eq!(measured.clips, 8);
+    assert!(measured.right.is_some());
+
+    // The file is verified from the checkpoint alone, and recognised as any other.
+    text(&run(&["verify", str(&model), str(&prepared.path("checkpoint"))]));
+    let mut recognizer = leitmotif::Recognizer::open(&model).unwrap();
+    assert!(recognizer.self_test().unwrap().passed());
+    // The same music gives the same bytes.
+    let bytes = fs::read(&model).unwrap();
+    text(&prepared.compile(&[&options[..], &["--force"]].concat()));
+    assert!(bytes == fs::read(&model).unwrap());
+}
+
+#[test]
+fn a_tampered_weight_of_a_rounded_file_is_named() {
+    let prepared = Prepared::new();
+    text(&prepared.compile(&["--precision", "int8", "--allow-loss"]));
+    let model = prepared.path("out/tiny.segment.onnx");
+    let mut bytes = fs::read(&model).unwrap();
+    // Name (field 8, thirteen letters) and raw data (field 9, fifteen weights) of the stored tensor.
+    let name = b"\x42\x0doutput.weight\x4a\x0f";
+    let at = bytes.windows(name.len()).position(|window| window == name).unwrap();
+    bytes[at + name.len()] ^= 1;
+    fs::write(&model, bytes).unwrap();
+    let error = complaint(&run(&["verify", str(&model), str(&prepared.path("checkpoint"))]));
+    assert!(error.contains("weights are not what compiling anew gives: output.weight"), "{error}");
+}
+
+#[test]
+fn another_split_than_the_networks_own_is_refused() {
+    let prepared = Prepared::new();
+    let split = prepared.path("data/splits/song-seed1.csv");
+    let swapped = fs::read_to_string(&split).unwrap().replacen("train", "test", 1);
+    fs::write(&split, swapped).unwrap();
+    let error = complaint(&prepared.compile(&["--precision", "int8"]));
+    assert!(error.contains("is not the one that the network learnt from"), "{error}");
+    let error = complaint(&prepared.compile(&["--precision", "int8", "--split", "album-seed1"]));
+    assert!(error.contains("album-seed1"), "{error}");
+}
+
+#[test]
+fn a_folder_calibrates_with_every_other_file() {
+    let (music, out) = (folder(6, 0.5), tempfile::tempdir().unwrap());
+    let checkpoint = fixture_checkpoint(HeadKind::Lstm);
+    let arguments = [
+        "compile",
+        str(&checkpoint),
+        "--out",
+        str(out.path()),
+        "--precision",
+        "int8",
+        "--allow-loss",
+        "--ranges",
+        "percentile",
+        "--calibrate",
+        str(music.path()),
+    ];
+    let table = text(&run(&arguments));
+    assert!(table.contains("9 segments of 3 clips") && table.contains("by percentile"), "{table}");
+    assert!(table.contains("of 3 answers changed") && !table.contains("right in"), "{table}");
+    let card = card(&out.path().join("tiny.step.onnx"));
+    assert!(card.measured.unwrap().right.is_none());
+}
+
+/// Nothing is left behind and the reason is told.
+fn refused(options: &[&str], reason: &str) {
+    let out = tempfile::tempdir().unwrap();
+    let folder = out.path().join("out");
+    let checkpoint = fixture_checkpoint(HeadKind::Dense);
+    let fixed = ["compile", str(&checkpoint), "--out", str(&folder)];
+    let error = complaint(&run(&[&fixed[..], options].concat()));
+    assert!(error.contains(reason), "no `{reason}` in: {error}");
+    assert!(!folder.exists() || fs::read_dir(&folder).unwrap().next().is_none());
+}
+
+#[test]
+fn music_that_tells_nothing_is_refused() {
+    let int8 = |folder: &TempDir, reason: &str| {
+        refused(&["--precision", "int8", "--calibrate", str(folder.path())], reason);
+    };
+    int8(&folder(0, 0.5), "has no clip to calibrate with");
+    int8(&folder(1, 0.5), "has no clip to judge with");
+    int8(&folder(4, 0.0), "2 of its clips are silent");
+    let broken = folder(4, 0.5);
+    fs::write(broken.path().join("00.wav"), "no sound").unwrap();
+    int8(&broken, "00.wav");
+}
+
+#[test]
+fn options_that_do_not_go_together_are_refused() {
+    refused(&["--precision", "int8"], "--calibrate");
+    refused(&["--precision", "int8", "--target", "cuda"], "no integer convolutions");
+    let music = folder(2, 0.5);
+    refused(&["--calibrate", str(music.path())], "fp32 rounds nothing");
+    let split = ["--precision", "fp16", "--calibrate", str(music.path()), "--split", "song-seed1"];
+    refused(&split, "--split is for a prepared data set");
+}
+
+#[test]
+fn a_loss_beyond_one_clip_in_a_hundred_fails_unless_allowed() {
+    // Two artists nearly tie for every file, so that eight bits decide some the other way.
+    let (files, loudness) = (40, 0.5);
+    let music = folder(files, loudness);
+    let mut tiny = Tiny::new(TINY, HeadKind::Dense, 21, 2);
+    tiny.weights.get_mut("output.bias").unwrap().1 = vec![0.0, 0.0, -20.0];
+    let leads: Vec<f64> = (1..files)
+        .step_by(2)
+        .map(|seed| {
+            let samples: Vec<f32> =
+                noise(3 * 729, 900 + seed).iter().map(|x| x * loudness).collect();
+            let answers = tiny.reference().segments(&samples);
+            answers.iter().map(|answer| answer.logits[0] - answer.logits[1]).sum::<f64>() / 3.0
+        })
+        .collect();
+    let mean = leads.iter().sum::<f64>() / leads.len() as f64;
+    tiny.weights.get_mut("output.bias").unwrap().1[1] = mean as f32;
+    tiny.probe = tiny.make_probe(2);
+    let place = tempfile::tempdir().unwrap();
+    let (checkpoint, out) = (place.path().join("checkpoint"), place.path().join("out"));
+    tiny.save(&checkpoint);
+    let arguments = [
+        "compile",
+        str(&checkpoint),
+        "--out",
+        str(&out),
+        "--precision",
+        "int8",
+        "--calibrate",
+        str(music.path()),
+    ];
+    let error = complaint(&run(&arguments));
+    assert!(error.contains("int8 costs too much") && error.contains("--allow-loss"), "{error}");
+    assert!(!out.exists());
+    let table = text(&run(&[&arguments[..], &["--allow-loss"]].concat()));
+    assert!(table.contains("of 20 answers changed"), "{table}");
+}
+
+#[test]
+fn music_in_which_the_network_hears_one_artist_is_refused() {
+    let music = folder(6, 0.5);
+    refused(&["--precision", "int8", "--calibrate", str(music.path())], "to every clip of folder");
+}
