@@ -1,9 +1,11 @@
 //! The subcommands of `leitmotif-train`, one file each.
 
 pub mod evaluate;
+pub mod experiment;
 pub mod fit;
 pub mod inspect;
 pub mod prepare;
+pub mod report;
 pub mod split;
 
 use std::io::{self, Write};

@@ -126,15 +126,7 @@ impl Task {
 
     /// What a checkpoint tells of the music.
     pub fn dataset_note(&self) -> DatasetNote {
-        let info = self.dataset.info();
-        let songs: BTreeSet<&str> = self.dataset.clips().iter().map(|c| c.song.as_str()).collect();
-        DatasetNote {
-            name: info.name.clone(),
-            licence: info.licence.clone(),
-            notes: info.notes.clone(),
-            clips: self.dataset.clips().len(),
-            songs: songs.len(),
-        }
+        dataset_note(&self.dataset)
     }
 
     /// What a checkpoint tells of the split: its name read as `PROTOCOL-seedN`, the shares of clips that it really has, and its digest.
@@ -172,6 +164,19 @@ impl Task {
     }
 }
 
+/// See [`Task::dataset_note`].
+pub(crate) fn dataset_note(dataset: &Dataset) -> DatasetNote {
+    let info = dataset.info();
+    let songs: BTreeSet<&str> = dataset.clips().iter().map(|c| c.song.as_str()).collect();
+    DatasetNote {
+        name: info.name.clone(),
+        licence: info.licence.clone(),
+        notes: info.notes.clone(),
+        clips: dataset.clips().len(),
+        songs: songs.len(),
+    }
+}
+
 /// `song-seed1 with 25.0 % of the clips to test, digest 0123456789abcdef`.
 pub(crate) fn shown(split: &SplitNote) -> String {
     let SplitNote { protocol, seed, test_share, digest, .. } = split;
@@ -183,7 +188,7 @@ pub(crate) fn shown(split: &SplitNote) -> String {
 }
 
 /// Digest of a split, independent of the order of its clips.
-fn digest(clips: &[ClipRow], parts: &[Option<Part>]) -> String {
+pub(crate) fn digest(clips: &[ClipRow], parts: &[Option<Part>]) -> String {
     let pairs =
         clips.iter().zip(parts).filter_map(|(row, part)| Some((row.clip.as_str(), (*part)?)));
     let mut hasher = Sha256::new();
