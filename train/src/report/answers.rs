@@ -6,7 +6,7 @@ use super::Section;
 use super::measure::{What, by_song, of_line};
 use super::results::{Genres, Line, Results};
 use super::table::{Cell, Table};
-use crate::experiment::file::{Measure, Question};
+use crate::experiment::file::Question;
 use crate::random::Random;
 
 const RESAMPLES: usize = 1_000;
@@ -24,7 +24,7 @@ struct Answer {
 }
 
 /// One row a question.
-pub fn section(results: &Results) -> Section {
+pub(super) fn section(results: &Results) -> Section {
     let mut table = Table::new(
         "answers",
         "The paper’s claims as questions. Yes or no where the 95 % interval of the difference, over songs, leaves no doubt",
@@ -142,7 +142,7 @@ mod tests {
     use super::super::measure::tests::{genres, run};
     use super::super::results::Run;
     use super::*;
-    use crate::experiment::file::{self, Judged};
+    use crate::experiment::file::{self, Judged, Measure};
     use crate::split::Protocol;
 
     fn answered(better: &[Run], worse: &[Run]) -> Option<Answer> {

@@ -11,23 +11,23 @@ use crate::history::EpochRow;
 
 /// A measure with its parameters.
 #[derive(Clone, Copy, Debug)]
-pub struct What<'a> {
+pub(super) struct What<'a> {
     /// Which.
-    pub measure: Measure,
+    pub(super) measure: Measure,
     /// The k of top-k.
-    pub k: Option<usize>,
+    pub(super) k: Option<usize>,
     /// The genre of the share of wrong answers.
-    pub genre: Option<&'a str>,
+    pub(super) genre: Option<&'a str>,
 }
 
 impl<'a> What<'a> {
     /// What a number of the paper's is of.
-    pub fn of(value: &'a PaperValue) -> Self {
+    pub(super) fn of(value: &'a PaperValue) -> Self {
         What { measure: value.measure, k: value.k, genre: value.genre.as_deref() }
     }
 
     /// In words.
-    pub fn words(&self) -> String {
+    pub(super) fn words(&self) -> String {
         match self.measure {
             Measure::Accuracy => "test accuracy, %".to_owned(),
             Measure::PeakEpoch => "epoch of the highest test accuracy".to_owned(),
@@ -40,7 +40,7 @@ impl<'a> What<'a> {
 }
 
 /// Accuracy on the test part after an epoch.
-pub fn tested(row: &EpochRow, judged: Judged) -> Option<f64> {
+pub(super) fn tested(row: &EpochRow, judged: Judged) -> Option<f64> {
     match judged {
         Judged::Clip => row.test_clips,
         Judged::Segment => row.test_segments,
@@ -48,13 +48,13 @@ pub fn tested(row: &EpochRow, judged: Judged) -> Option<f64> {
 }
 
 /// The measure of a line over its runs.
-pub fn of_line(line: &Line<'_>, what: What<'_>, genres: &Genres) -> Option<Spread> {
+pub(super) fn of_line(line: &Line<'_>, what: What<'_>, genres: &Genres) -> Option<Spread> {
     let values = line.runs.iter().filter_map(|run| of_run(run, line.line.judged, what, genres));
     Spread::of(&values.collect::<Vec<_>>())
 }
 
 /// The measure of one run; nothing where there is nothing to measure it on.
-pub fn of_run(run: &Run, judged: Judged, what: What<'_>, genres: &Genres) -> Option<f64> {
+pub(super) fn of_run(run: &Run, judged: Judged, what: What<'_>, genres: &Genres) -> Option<f64> {
     match what.measure {
         Measure::PeakEpoch => {
             let rows = run.history.rows();
@@ -76,7 +76,7 @@ pub fn of_run(run: &Run, judged: Judged, what: What<'_>, genres: &Genres) -> Opt
 }
 
 /// The two numbers of a share by song, because clips of one song are not independent.
-pub fn by_song<'a>(
+pub(super) fn by_song<'a>(
     run: &'a Run,
     judged: Judged,
     what: What<'_>,
@@ -120,7 +120,7 @@ fn rank(clip: &Prediction) -> usize {
 }
 
 #[cfg(test)]
-pub mod tests {
+pub(super) mod tests {
     use leitmotif_models::{ClassId, HeadKind, Network, Predictions, RunRecord, Scores};
 
     use super::*;
@@ -128,7 +128,7 @@ pub mod tests {
     use crate::history::History;
 
     /// A run with these answers: clip, song, truth, answer of four classes `A`…`D` (the classes after it follow in order).
-    pub fn run(key: &str, answers: &[(&str, &str, usize, usize)]) -> Run {
+    pub(in super::super) fn run(key: &str, answers: &[(&str, &str, usize, usize)]) -> Run {
         let classes: Vec<String> = ["A", "B", "C", "D"].map(str::to_owned).to_vec();
         let clip = |(clip, song, truth, answer): &(&str, &str, usize, usize)| Prediction {
             clip: (*clip).to_owned(),
@@ -186,7 +186,7 @@ pub mod tests {
         }
     }
 
-    pub fn genres() -> Genres {
+    pub(in super::super) fn genres() -> Genres {
         let mut genres = Genres::default();
         // A's two albums are of different genres; D has none.
         for (clip, artist, column) in [

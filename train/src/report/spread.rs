@@ -2,22 +2,22 @@
 
 /// Mean, extremes and standard deviation of at least one value.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Spread {
+pub(super) struct Spread {
     /// How many values.
-    pub runs: usize,
+    pub(super) runs: usize,
     /// Their mean.
-    pub mean: f64,
+    pub(super) mean: f64,
     /// The smallest.
-    pub low: f64,
+    pub(super) low: f64,
     /// The largest.
-    pub high: f64,
+    pub(super) high: f64,
     /// Standard deviation of a sample; nothing of one value.
-    pub deviation: Option<f64>,
+    pub(super) deviation: Option<f64>,
 }
 
 impl Spread {
     /// Of these values; nothing without any.
-    pub fn of(values: &[f64]) -> Option<Self> {
+    pub(super) fn of(values: &[f64]) -> Option<Self> {
         if values.is_empty() {
             return None;
         }
