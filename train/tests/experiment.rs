@@ -39,8 +39,8 @@ fn scale() -> String {
             if model == "model4" { segment / 2 } else { segment }
         )
     };
-    let settings = "name = \"tiny\"\nabout = \"three notes\"\nepochs = 3\nruns = 2\nsplits = 1\ntest = 0.3\nvalidation = 0.0\n\
-                    batch = 6\nrate = 0.01\nnorm_momentum = 0.8\nchoices = [\"Tiny networks.\"]\n";
+    let settings = "name = \"tiny\"\nabout = \"three notes\"\nepochs = 4\nruns = 2\nsplits = 1\ntest = 0.3\nvalidation = 0.0\n\
+                    batch = 4\nrate = 0.01\nnorm_momentum = 0.5\nchoices = [\"Tiny networks.\"]\n";
     [
         settings.to_owned(),
         network("tiny1", "model1", 243, 4, 6, 5),
@@ -77,9 +77,10 @@ fn dataset(folder: &Path) {
         let mut record: Vec<String> = record.unwrap().iter().map(str::to_owned).collect();
         let song = record[place("song")].clone();
         let (artist, number) = song.split_once('/').unwrap();
-        let (name, genre) = match artist {
-            "0" => ("Ann Lee", "Jazz"),
-            "1" => ("Ann Lee & Bob <i>", "Jazz;Polka"),
+        // Half of one note's songs are said to be of another: what cannot be told apart is confused.
+        let (name, genre) = match (artist, number) {
+            ("0", _) | ("2", "0" | "1" | "2") => ("Ann Lee", "Jazz"),
+            ("1", _) => ("Ann Lee & Bob <i>", "Jazz;Polka"),
             _ => ("Cy", "World"),
         };
         record[place("artist")] = name.to_owned();
@@ -165,10 +166,10 @@ fn all_experiments_survive_a_kill_and_end_in_a_report() {
         let record = read_record(&last).unwrap();
         let text = fs::read_to_string(last.join("test.predictions.jsonl")).unwrap();
         let predictions = Predictions::from_lines(&text).unwrap();
-        assert_eq!((record.epoch, record.scores), (3, Scores::of(&predictions)), "{key}");
+        assert_eq!((record.epoch, record.scores), (4, Scores::of(&predictions)), "{key}");
         let history = fs::read_to_string(last.with_file_name("history.csv")).unwrap();
         assert!(
-            history.lines().next().unwrap().contains("test_clips") && history.lines().count() == 4
+            history.lines().next().unwrap().contains("test_clips") && history.lines().count() == 5
         );
     }
 
@@ -242,7 +243,7 @@ fn report_is_whole(folder: &Path) {
         let table = tables.find(|t| t["id"] == id).unwrap_or_else(|| panic!("no table {id}"));
         serde_json::from_value(table["rows"].clone()).unwrap()
     };
-    assert_eq!(rows("answers").len(), 9);
+    assert_eq!(rows("answers").len(), 10);
     for row in rows("answers") {
         assert!(["yes", "no", "undecided"].contains(&row[1].as_str().unwrap()), "{row:?}");
     }
@@ -250,33 +251,33 @@ fn report_is_whole(folder: &Path) {
     let splits = rows("splits-scores");
     assert_eq!((&splits[0][1], &splits[0][6]), (&"2 of 2".into(), &56.0.into()));
     assert_eq!((&splits[1][6], &splits[1][9]), (&42.0.into(), &42.0.into()));
-    assert_eq!(rows("splits-epochs").len(), 2 * 3);
+    assert_eq!(rows("splits-epochs").len(), 2 * 4);
     assert_eq!(rows("segments-scores").len(), 3);
     assert_eq!(rows("heads-scores").len(), 3);
-    // Tones are learnt, whatever head.
-    assert!(rows("heads-scores")[2][2].as_f64().unwrap() > 50.0, "{:?}", rows("heads-scores"));
+    // Tones are learnt: what is always right but for the songs that are said to be another's.
+    let artists = rows("artists");
+    assert!(artists.len() == 3 && artists[1][3] == 100.0, "{artists:?}");
     assert_eq!(rows("topk-curve").len(), 2 * 3);
     assert_eq!(rows("topk-curve")[2][2], 100.0);
     let together = rows("topk-collaborations");
     assert_eq!(together.len(), 4);
     assert_eq!(together[0][1..3], ["Ann Lee", "Ann Lee & Bob <i>"]);
-    // The paper's eleven genres and our one of another name; Jazz is of two artists with four test clips each.
+    // The paper's eleven genres and our one of another name; Jazz is of two artists, of whom three and two songs are tested.
     let genres = rows("genres-wrong");
     assert_eq!(genres.len(), 12);
     let jazz = genres.iter().find(|row| row[0] == "Jazz").unwrap();
-    assert_eq!((&jazz[1], &jazz[5], &jazz[9]), (&8.into(), &14.1.into(), &3.84.into()));
+    assert_eq!((&jazz[1], &jazz[5], &jazz[9]), (&10.into(), &14.1.into(), &3.84.into()));
     assert_eq!(genres[11][0], "Polka");
     assert_eq!(rows("genres-shared")[1][5], 60.63);
     assert_eq!(rows("scores").len(), 12);
-    assert_eq!(rows("artists").len(), 3);
     assert_eq!(rows("filters").len(), 5 * (6 + 6 + 12));
     let leaks = rows("leaks");
     assert_eq!(leaks.len(), 2);
     assert!(leaks[0][0] == "clip-seed1" && leaks[0][6].as_i64() > Some(0), "{leaks:?}");
-    assert!(leaks[1][0] == "song-seed1" && leaks[1][6] == 0, "{leaks:?}");
+    assert!(leaks[1][0] == "song-test30-validation0-seed1" && leaks[1][6] == 0, "{leaks:?}");
     assert!(rows("choices").iter().any(|row| row[2] == "Tiny networks."));
     for row in rows("runs") {
-        assert!(row[4] == 3 && row[12] == "cpu", "{row:?}");
+        assert!(row[4] == 4 && row[12] == "cpu", "{row:?}");
         assert!(row[14].as_str().unwrap().contains("libtorch"), "{row:?}");
     }
 }
@@ -340,7 +341,9 @@ fn ctrl_c_stops_cleanly_and_early_stopping_judges_the_best_epoch() {
         .map(|run| run.unwrap().file_name().into_string().unwrap())
         .collect();
     assert_eq!(keys.len(), 2, "{keys:?}");
-    assert!(keys.iter().all(|key| key.contains("-song-seed1-run1-")), "{keys:?}");
+    // The data set's own split by song has other shares, and stays.
+    let split = "-song-test30-validation10-seed1-run1-";
+    assert!(keys.iter().all(|key| key.contains(split)), "{keys:?}");
     let (code, _, stderr) = ends("report results --json report.json", folder);
     assert_eq!(code, Some(0), "{stderr}");
     let json: Value =
