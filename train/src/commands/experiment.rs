@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use leitmotif::store::Dataset;
+use leitmotif::store::{Dataset, Part};
 use tch::Device;
 
 use crate::device::DeviceChoice;
@@ -15,7 +15,6 @@ use crate::experiment::folder;
 use crate::experiment::plan::{Plan, State, state};
 use crate::experiment::runs::{Site, work};
 use crate::experiment::scale::{Changes, Scale};
-use leitmotif::store::Part;
 
 /// Arguments of `experiment`.
 #[derive(Debug, Args)]

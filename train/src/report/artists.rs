@@ -10,6 +10,8 @@ use super::table::{Cell, Shown, Table};
 
 /// Pairs of artists named per network.
 const CONFUSED: usize = 15;
+/// Artists in a network's confusion matrix.
+const MATRIX: usize = 12;
 
 /// One row a run.
 pub(super) fn scores(results: &Results) -> Section {
@@ -22,15 +24,15 @@ pub(super) fn scores(results: &Results) -> Section {
             "run’s seed",
             "clips",
             "clips right, %",
-            "from",
-            "to",
+            "clips from",
+            "clips to",
             "songs",
             "songs right, %",
-            "from ",
-            "to ",
+            "songs from",
+            "songs to",
             "macro-F1 by song, %",
-            "from  ",
-            "to  ",
+            "F1 from",
+            "F1 to",
             "largest artist’s clips, %",
         ],
     );
@@ -73,8 +75,10 @@ pub(super) fn section(results: &Results) -> Section {
     )
     .shown(Shown::Folded);
     let mut artists: BTreeMap<&str, Vec<Option<(usize, usize)>>> = BTreeMap::new();
+    let mut matrices = Vec::new();
     for (i, (name, runs)) in subjects.iter().enumerate() {
         let (pairs, all) = pairs(runs);
+        matrices.push(matrix(&format!("confusion-{}", i + 1), name, &pairs, &all));
         let mut most: Vec<_> =
             pairs.iter().filter(|((truth, answer), _)| truth != answer).collect();
         // Of equally many the names decide, so that the same answers give the same table.
@@ -124,8 +128,36 @@ pub(super) fn section(results: &Results) -> Section {
         title: "Artists".to_owned(),
         text: Vec::new(),
         figures: Vec::new(),
-        tables: vec![confused, table],
+        tables: [confused, table].into_iter().chain(matrices).collect(),
     }
+}
+
+/// Who is taken for whom among the artists with the most wrong answers.
+fn matrix(
+    id: &str,
+    name: &str,
+    pairs: &BTreeMap<(&str, &str), usize>,
+    all: &BTreeMap<&str, usize>,
+) -> Table {
+    let count = |truth: &str, answer: &str| pairs.get(&(truth, answer)).copied().unwrap_or(0);
+    let mut wrong: Vec<(usize, &str)> =
+        all.iter().map(|(artist, clips)| (clips - count(artist, artist), *artist)).collect();
+    wrong.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(b.1)));
+    wrong.truncate(MATRIX);
+    let caption = format!(
+        "{name}: the {} artists with the most wrong answers, clips of all runs by true artist (row) and answer (column)",
+        wrong.len()
+    );
+    let mut table = Table::new(id, caption, &["true artist"]).shown(Shown::Folded);
+    table.columns.extend(wrong.iter().map(|(_, artist)| (*artist).to_owned()));
+    table.columns.push("anyone else".to_owned());
+    for (_, truth) in &wrong {
+        let cells: Vec<usize> = wrong.iter().map(|(_, answer)| count(truth, answer)).collect();
+        let others = all.get(truth).copied().unwrap_or(0) - cells.iter().sum::<usize>();
+        let counts = cells.into_iter().chain([others]).map(Cell::count);
+        table.rows.push([Cell::text(*truth)].into_iter().chain(counts).collect());
+    }
+    table
 }
 
 /// Clips by (true artist, answer), and by true artist.
@@ -142,4 +174,30 @@ fn pairs<'a>(runs: &[&'a Run]) -> (BTreeMap<(&'a str, &'a str), usize>, BTreeMap
         }
     }
     (pairs, all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::measure::tests::run;
+    use super::*;
+
+    #[test]
+    fn a_matrix_begins_with_the_artist_who_is_wrong_most_and_loses_no_clip() {
+        let answers = [
+            ("1", "x", 0, 0),
+            ("2", "x", 0, 1),
+            ("3", "y", 1, 0),
+            ("4", "y", 1, 2),
+            ("5", "z", 3, 3),
+        ];
+        let run = run("r", &answers);
+        let (pairs, all) = pairs(&[&run, &run]);
+        assert_eq!((pairs[&("B", "C")], all["B"]), (2, 4));
+        let table = matrix("m", "n", &pairs, &all);
+        assert_eq!(table.columns, ["true artist", "B", "A", "D", "anyone else"]);
+        let row = |cells: [usize; 4]| cells.map(Cell::count);
+        assert_eq!(table.rows[0][1..], row([0, 2, 0, 2]));
+        assert_eq!(table.rows[1][1..], row([2, 2, 0, 0]));
+        assert_eq!(table.rows[2][1..], row([0, 0, 2, 0]));
+    }
 }

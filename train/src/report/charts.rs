@@ -79,10 +79,11 @@ fn draw(chart: &Chart, text: &mut String) -> Result<(), Box<dyn std::error::Erro
         .axis_style(INK)
         .bold_line_style(GRID)
         .light_line_style(TRANSPARENT)
-        .x_labels(8)
+        .x_labels(8.min((chart.x.to - chart.x.from) as usize + 1).max(2))
         .y_labels(6)
-        .x_label_formatter(&|x| format!("{x:.0}"))
-        .y_label_formatter(&|y| format!("{y:.0}"))
+        // Epochs and k are whole; what lies between them needs no name.
+        .x_label_formatter(&whole)
+        .y_label_formatter(&whole)
         .draw()?;
     for line in &chart.lines {
         let outline: Vec<(f64, f64)> = line
@@ -113,6 +114,10 @@ fn draw(chart: &Chart, text: &mut String) -> Result<(), Box<dyn std::error::Erro
     }
     root.present()?;
     Ok(())
+}
+
+fn whole(value: &f64) -> String {
+    if (value - value.round()).abs() < 1e-6 { format!("{value:.0}") } else { String::new() }
 }
 
 fn colour(number: usize) -> RGBColor {

@@ -99,7 +99,7 @@ fn table(table: &Table, folder: &str) -> String {
     for (i, column) in table.columns.iter().enumerate() {
         let numbers = table.rows.iter().filter_map(|row| row.get(i));
         let class = if numbers.clone().any(is_number) { " class=\"n\"" } else { "" };
-        grid += &format!("<th scope=\"col\"{class}>{}</th>", escaped(column.trim()));
+        grid += &format!("<th scope=\"col\"{class}>{}</th>", escaped(column));
     }
     grid += "</tr></thead>\n<tbody>\n";
     for row in &table.rows {

@@ -9,7 +9,7 @@ use super::spread::Spread;
 use super::table::{Cell, Shown, Table};
 use super::{Figure, Section};
 use crate::experiment::error::ExperimentError;
-use crate::experiment::file::Measure;
+use crate::experiment::file::{Measure, PaperValue};
 use crate::experiment::plan::Asked;
 
 pub(super) fn section(results: &Results, asked: &Asked) -> Result<Section, ExperimentError> {
@@ -104,14 +104,17 @@ fn chart(asked: &Asked, curves: &[Vec<Spread>], most: f64) -> Chart {
             band: points().map(|(k, s)| (k, s.low, s.high)).collect(),
         }
     };
-    let place = |v: &crate::experiment::file::PaperValue| {
+    let papers = asked.experiment.values.iter();
+    let papers_classes = papers.filter(|v| v.measure == Measure::AllAtK).map(|v| v.value);
+    // Among far fewer artists than the paper's its numbers would have no meaning.
+    let comparable = papers_classes.fold(0.0, f64::max) <= 1.1 * most;
+    let place = |v: &PaperValue| {
         let (k, percent) = match v.measure {
             Measure::TopK => (v.k? as f64, v.value),
             Measure::AllAtK => (v.value, 100.0),
             _ => return None,
         };
-        // Among fewer artists than the paper's its numbers have no place.
-        (k <= most).then_some((k, percent, asked.experiment.line(&v.line)?))
+        Some((k.min(most), percent, asked.experiment.line(&v.line)?)).filter(|_| comparable)
     };
     Chart {
         x: Axis { label: "k", from: 1.0_f64.min(most - 1.0), to: most },
