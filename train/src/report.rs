@@ -121,11 +121,12 @@ impl Report {
         let note = &results.note;
         let unfinished = match results.wanted - results.finished {
             0 => String::new(),
+            1 => " One run is still to be done: what it would show is missing here.".to_owned(),
             n => format!(" {n} runs are still to be done: what they would show is missing here."),
         };
         let summary = vec![
             format!(
-                "Who made it? {} clips of {} songs by {} artists ({}), split and learnt {} times.{unfinished}",
+                "Who made it? {} clips of {} songs by {} artists ({}); {} finished runs.{unfinished}",
                 note.dataset.clips, note.dataset.songs, note.artists, note.dataset.name, results.finished,
             ),
             "The experiments are those of Nibbeling, “Artist Recognition with Convolutional Recurrent Neural Networks” (2018). \

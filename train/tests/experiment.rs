@@ -334,8 +334,18 @@ fn ctrl_c_stops_cleanly_and_early_stopping_judges_the_best_epoch() {
     assert!(killed.success());
     assert_eq!(child.wait().unwrap().code(), Some(130));
 
-    let (code, _, stderr) = ends(&heads, folder);
+    // What another process is at is left to it.
+    let begun = fs::read_dir(&runs).unwrap().next().unwrap().unwrap().path();
+    let lock = fs::File::create(begun.join("lock")).unwrap();
+    lock.lock().unwrap();
+    let (code, stdout, stderr) = ends(&heads, folder);
     assert_eq!(code, Some(0), "{stderr}");
+    assert!(stdout.starts_with("1 runs done, 0 of 2"), "{stdout}");
+    assert!(stdout.contains("1 are left to another process"), "{stdout}");
+    lock.unlock().unwrap();
+
+    let (code, stdout, stderr) = ends(&heads, folder);
+    assert!(code == Some(0) && stdout.starts_with("1 runs done, 1 of 2"), "{stdout}{stderr}");
     let keys: Vec<String> = fs::read_dir(&runs)
         .unwrap()
         .map(|run| run.unwrap().file_name().into_string().unwrap())

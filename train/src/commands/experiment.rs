@@ -13,7 +13,7 @@ use crate::experiment::estimate::{Basis, Speeds, seconds};
 use crate::experiment::file::Experiment;
 use crate::experiment::folder;
 use crate::experiment::plan::{Plan, State, state};
-use crate::experiment::runs::{Site, work};
+use crate::experiment::runs::{Outcome, Site, work};
 use crate::experiment::scale::{Changes, Scale};
 
 /// Arguments of `experiment`.
@@ -83,14 +83,14 @@ pub fn run(args: ExperimentArgs) -> anyhow::Result<()> {
         threads: super::cores(args.threads),
     };
     match work(&plan, &site, &stop) {
-        Ok(done) => super::print(|out| {
+        Ok(Outcome { done, there, elsewhere }) => super::print(|out| {
             let all = plan.runs.len();
-            writeln!(out, "{done} runs done, {} of {all} were there already", all - done)?;
-            writeln!(
-                out,
-                "`leitmotif-train report {} --out report.html` shows them",
-                args.out.display()
-            )
+            writeln!(out, "{done} runs done, {there} of {all} were there already")?;
+            if elsewhere > 0 {
+                writeln!(out, "{elsewhere} are left to another process, which is at them")?;
+            }
+            let results = args.out.display();
+            writeln!(out, "`leitmotif-train report {results} --out report.html` shows them")
         }),
         Err(ExperimentError::Train(TrainError::Interrupted)) => {
             crate::progress::say!("stopped; the same command goes on");

@@ -36,13 +36,24 @@ pub struct Site<'a> {
     pub threads: usize,
 }
 
-/// Does every run of the plan that is not finished; gives how many it did.
+/// What became of the runs of a plan.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Done now.
+    pub done: usize,
+    /// Finished before.
+    pub there: usize,
+    /// Another process is at them.
+    pub elsewhere: usize,
+}
+
+/// Does every run of the plan that is not finished and that no other process is at.
 ///
 /// # Errors
 ///
 /// `Interrupted` once `stop` is set: everything finished, and the last epoch of the run under way, is kept. `RunsFailed` after
 /// all others are done, where the loss of some became no number. Else whatever cannot be read, written or computed.
-pub fn work(plan: &Plan, site: &Site<'_>, stop: &AtomicBool) -> Result<usize, ExperimentError> {
+pub fn work(plan: &Plan, site: &Site<'_>, stop: &AtomicBool) -> Result<Outcome, ExperimentError> {
     let Site { dataset, results, .. } = *site;
     let music = Dataset::open(dataset)?;
     folder::check(results, &music)?;
@@ -53,12 +64,13 @@ pub fn work(plan: &Plan, site: &Site<'_>, stop: &AtomicBool) -> Result<usize, Ex
     }
     plan.write_splits(&music)?;
     drop(music);
-    let mut done = 0;
+    let mut outcome = Outcome::default();
     let mut failed = Vec::new();
     for (i, wanted) in plan.runs.iter().enumerate() {
         let progress = format!("run {} of {}, {}", i + 1, plan.runs.len(), wanted.key);
         if state(results, &wanted.key)? == State::Finished {
             say!("{progress}: done already");
+            outcome.there += 1;
         } else {
             say!("{progress}:");
             match one(wanted, site, stop) {
@@ -67,9 +79,14 @@ pub fn work(plan: &Plan, site: &Site<'_>, stop: &AtomicBool) -> Result<usize, Ex
                     failed.push((wanted.key.clone(), error.to_string()));
                     continue;
                 }
+                Err(ExperimentError::Train(TrainError::RunInUse { .. })) => {
+                    say!("{progress}: another process is at it");
+                    outcome.elsewhere += 1;
+                    continue;
+                }
                 other => other?,
             }
-            done += 1;
+            outcome.done += 1;
         }
         if wanted.learned {
             look(wanted, site, stop)?;
@@ -81,7 +98,7 @@ pub fn work(plan: &Plan, site: &Site<'_>, stop: &AtomicBool) -> Result<usize, Ex
             reason: reason.clone(),
             others: others.len(),
         }),
-        None => Ok(done),
+        None => Ok(outcome),
     }
 }
 
@@ -102,7 +119,9 @@ fn one(wanted: &Wanted, site: &Site<'_>, stop: &AtomicBool) -> Result<(), Experi
     fs::create_dir_all(&run).map_err(|e| ExperimentError::file(&run, e))?;
     let began = Instant::now();
     let outcome = fit(&run, &task, start, site.device, stop);
-    Session::here(site.device, began.elapsed().as_secs_f64()).note(&run)?;
+    if !matches!(outcome, Err(TrainError::RunInUse { .. })) {
+        Session::here(site.device, began.elapsed().as_secs_f64()).note(&run)?;
+    }
     outcome?;
     Ok(())
 }
