@@ -200,6 +200,7 @@ fn report_is_whole(folder: &Path) {
         let html = html.replace("xmlns=\"http://www.w3.org/2000/svg\"", "");
         assert!(!html.contains(outside), "{outside}");
     }
+    assert_eq!(html.matches("read off its figure").count(), 2);
     // Figures 1 to 5, and per network looked at its centres and spectra: tiny1 with both heads, tiny2.
     assert_eq!(html.matches("<svg class=\"chart\"").count(), 5 + 3);
     assert_eq!(html.matches("data:image/png;base64,").count(), 3 * 5);

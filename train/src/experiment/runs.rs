@@ -92,7 +92,7 @@ pub fn work(plan: &Plan, site: &Site<'_>, stop: &AtomicBool) -> Result<Outcome, 
             look(wanted, site, stop)?;
         }
     }
-    match failed.into_iter().rev().collect::<Vec<_>>().split_last() {
+    match failed.split_first() {
         Some(((first, reason), others)) => Err(ExperimentError::RunsFailed {
             first: first.clone(),
             reason: reason.clone(),

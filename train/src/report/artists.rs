@@ -13,6 +13,9 @@ const CONFUSED: usize = 15;
 /// Artists in a network's confusion matrix.
 const MATRIX: usize = 12;
 
+/// Clips by true artist and answer.
+type Pairs<'a> = BTreeMap<(&'a str, &'a str), usize>;
+
 /// One row a run.
 pub(super) fn scores(results: &Results) -> Section {
     let mut table = Table::new(
@@ -133,12 +136,7 @@ pub(super) fn section(results: &Results) -> Section {
 }
 
 /// Who is taken for whom among the artists with the most wrong answers.
-fn matrix(
-    id: &str,
-    name: &str,
-    pairs: &BTreeMap<(&str, &str), usize>,
-    all: &BTreeMap<&str, usize>,
-) -> Table {
+fn matrix(id: &str, name: &str, pairs: &Pairs<'_>, all: &BTreeMap<&str, usize>) -> Table {
     let count = |truth: &str, answer: &str| pairs.get(&(truth, answer)).copied().unwrap_or(0);
     let mut wrong: Vec<(usize, &str)> =
         all.iter().map(|(artist, clips)| (clips - count(artist, artist), *artist)).collect();
@@ -161,7 +159,7 @@ fn matrix(
 }
 
 /// Clips by (true artist, answer), and by true artist.
-fn pairs<'a>(runs: &[&'a Run]) -> (BTreeMap<(&'a str, &'a str), usize>, BTreeMap<&'a str, usize>) {
+fn pairs<'a>(runs: &[&'a Run]) -> (Pairs<'a>, BTreeMap<&'a str, usize>) {
     let (mut pairs, mut all) = (BTreeMap::new(), BTreeMap::new());
     for run in runs {
         let classes = run.predictions.classes();

@@ -43,10 +43,14 @@ pub(super) fn section(results: &Results, asked: &Asked) -> Result<Section, Exper
     })
 }
 
-/// What was run, in a sentence.
+/// What was run, in a sentence or two.
 pub(super) fn about(asked: &Asked) -> String {
     let scale = &asked.scale;
-    format!("Scale “{}”: {}.", scale.name, scale.about)
+    let read_off = match asked.experiment.values.iter().any(|value| value.about) {
+        true => " The paper’s percentages here are read off its figure.",
+        false => "",
+    };
+    format!("Scale “{}”: {}.{read_off}", scale.name, scale.about)
 }
 
 /// Which colour is which line, and whether the paper's marks occur.
