@@ -2,9 +2,11 @@
 
 pub mod devices;
 pub mod evaluate;
+pub mod experiment;
 pub mod fit;
 pub mod inspect;
 pub mod prepare;
+pub mod report;
 pub mod split;
 
 use std::io::{self, Write};

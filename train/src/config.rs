@@ -43,6 +43,9 @@ pub struct FitConfig {
     pub first_filters: FirstFilters,
     /// Epochs without better validation after which the run ends; never where absent.
     pub patience: Option<usize>,
+    /// Whether the test part is judged after every epoch, for curves alone: nothing is chosen by it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub watch_test: bool,
     /// Whether the convolutions stay as they were taken over.
     pub freeze_convolutions: bool,
     /// What the convolutions were taken over from: network, epoch, data set and split.
@@ -77,6 +80,7 @@ impl Default for FitConfig {
             norm_momentum: None,
             first_filters: FirstFilters::default(),
             patience: None,
+            watch_test: false,
             freeze_convolutions: false,
             started_from: None,
             seed: 1,

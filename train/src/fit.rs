@@ -91,9 +91,15 @@ pub fn fit(
         let seconds = began.elapsed().as_secs_f64();
         // An epoch that is learnt is finished, whatever was asked meanwhile: its work would be lost.
         let validation = judge(&model, task, "validation", &task.validation, &NEVER, &progress)?;
-        let row = tally.row(epoch, step, rate, seconds);
-        let is_best =
-            history.push(row.with_validation(validation.as_ref().map(|(_, scores)| scores)));
+        let watched = match config.watch_test {
+            true => judge(&model, task, "test", &task.test, &NEVER, &progress)?,
+            false => None,
+        };
+        let row = tally
+            .row(epoch, step, rate, seconds)
+            .with_validation(validation.as_ref().map(|(_, scores)| scores))
+            .with_test(watched.as_ref().map(|(_, scores)| scores));
+        let is_best = history.push(row);
         let checkpoint = run::checkpoint(task, &model, &adam, &config, (epoch, step), &probe)?;
         keep(run, &checkpoint, is_best, &history)?;
         progress.epoch_done(&history);
@@ -193,6 +199,9 @@ impl Tally {
             validation_segments: None,
             validation_clips: None,
             validation_songs: None,
+            test_segments: None,
+            test_clips: None,
+            test_songs: None,
             seconds,
             clips_per_second: self.clips as f64 / seconds.max(1e-9),
         }

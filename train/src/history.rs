@@ -29,6 +29,15 @@ pub struct EpochRow {
     pub validation_clips: Option<f64>,
     /// See above.
     pub validation_songs: Option<f64>,
+    /// Accuracy by segment, clip and song on the test part, where it was watched; nothing is chosen by it.
+    #[serde(default)]
+    pub test_segments: Option<f64>,
+    /// See above.
+    #[serde(default)]
+    pub test_clips: Option<f64>,
+    /// See above.
+    #[serde(default)]
+    pub test_songs: Option<f64>,
     /// Seconds of learning.
     pub seconds: f64,
     /// Clips learnt from per second.
@@ -41,6 +50,14 @@ impl EpochRow {
         self.validation_segments = scores.map(|s| s.segment_accuracy.value);
         self.validation_clips = scores.map(|s| s.clip_accuracy.value);
         self.validation_songs = scores.map(|s| s.song_accuracy.value);
+        self
+    }
+
+    /// Adds what watching the test part found.
+    pub fn with_test(mut self, scores: Option<&Scores>) -> Self {
+        self.test_segments = scores.map(|s| s.segment_accuracy.value);
+        self.test_clips = scores.map(|s| s.clip_accuracy.value);
+        self.test_songs = scores.map(|s| s.song_accuracy.value);
         self
     }
 
@@ -77,6 +94,11 @@ impl History {
         }
         let bytes = writer.into_inner().map_err(|e| broken(e.to_string()))?;
         write_text(&path, &String::from_utf8_lossy(&bytes))
+    }
+
+    /// Every epoch, in order.
+    pub fn rows(&self) -> &[EpochRow] {
+        &self.rows
     }
 
     /// The newest epoch.
@@ -125,6 +147,9 @@ mod tests {
             validation_segments: validation.map(|_| 0.1),
             validation_clips: validation.map(|v| v.1),
             validation_songs: validation.map(|v| v.0),
+            test_segments: None,
+            test_clips: Some(0.75),
+            test_songs: None,
             seconds: 1.25,
             clips_per_second: 80.0,
         }
@@ -140,6 +165,26 @@ mod tests {
         assert_eq!(history.best_epoch(), 2);
         assert!(history.is_exhausted(Some(2)) && !history.is_exhausted(Some(3)));
         assert!(!history.is_exhausted(None));
+    }
+
+    #[test]
+    fn the_test_part_decides_nothing() {
+        let mut history = History::default();
+        let tested =
+            |epoch, test| EpochRow { test_songs: Some(test), ..row(epoch, Some((0.5, 0.5))) };
+        assert!(history.push(tested(1, 0.1)));
+        assert!(!history.push(tested(2, 0.9)));
+        assert_eq!(history.best_epoch(), 1);
+    }
+
+    #[test]
+    fn a_history_from_before_the_test_part_was_watched_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let old = "epoch,step,rate,loss,accuracy,validation_segments,validation_clips,validation_songs,seconds,clips_per_second\n\
+                   1,200,0.0025,1.5,0.5,,,,14.5,26.25\n";
+        std::fs::write(folder.path().join(FILE), old).unwrap();
+        let read = History::read(folder.path(), 1).unwrap();
+        assert_eq!((read.rows[0].test_clips, read.rows[0].seconds), (None, 14.5));
     }
 
     #[test]

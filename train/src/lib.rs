@@ -34,6 +34,10 @@ pub mod schedule;
 // Checkpoints.
 pub mod checkpoint;
 
+// The paper, repeated.
+pub mod experiment;
+pub mod report;
+
 // What the program's subcommands do.
 pub mod commands;
 

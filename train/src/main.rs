@@ -4,7 +4,9 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use leitmotif_train::commands::{devices, evaluate, fit, inspect, prepare, split};
+use leitmotif_train::commands::{
+    devices, evaluate, experiment, fit, inspect, prepare, report, split,
+};
 use leitmotif_train::cuda;
 use leitmotif_train::error::TrainError;
 
@@ -27,6 +29,10 @@ enum Command {
     Fit(Box<fit::FitArgs>),
     /// Judge a checkpoint on a part of a split
     Evaluate(evaluate::EvaluateArgs),
+    /// Repeat the paper's experiments, or others, on a data set
+    Experiment(experiment::ExperimentArgs),
+    /// Make one HTML file of the experiments that have been run
+    Report(report::ReportArgs),
     /// Print a network as the paper prints it
     Inspect(inspect::InspectArgs),
     /// Tell what libtorch can train on here
@@ -45,6 +51,8 @@ fn main() -> ExitCode {
         Command::Split(args) => split::run(args),
         Command::Fit(args) => fit::run(*args),
         Command::Evaluate(args) => evaluate::run(args),
+        Command::Experiment(args) => experiment::run(args),
+        Command::Report(args) => report::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Devices(args) => devices::run(args),
     };

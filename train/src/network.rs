@@ -199,6 +199,39 @@ impl Model {
         Ok(Output { logits: x, embedding })
     }
 
+    /// What the filters of a block (from 1) answer before their ReLU.
+    ///
+    /// # Shapes
+    /// `[rows, samples]` → `[rows, filters, positions]`; any number of samples that leaves a position.
+    ///
+    /// # Errors
+    ///
+    /// A block there is not; too few samples.
+    pub fn excitation(&self, input: &Tensor, block: usize) -> Result<Tensor, TrainError> {
+        let wanted = format!("block{block}");
+        let mut x = input.f_unsqueeze(1)?.f_unsqueeze(1)?;
+        for step in self.network.steps(self.classes) {
+            let name = step.name.as_str();
+            x = match step.layer {
+                Layer::Conv(conv) => self.conv(&x, name, conv)?,
+                Layer::BatchNorm(norm) if is_block(name) => {
+                    let normed = self.batch_norm(&x, name, norm, false)?;
+                    if name == wanted {
+                        return Ok(normed.f_squeeze_dim(2)?);
+                    }
+                    normed
+                }
+                Layer::Relu => x.f_relu()?,
+                Layer::MaxPool { size } => {
+                    let size = [1, size as i64];
+                    x.f_max_pool2d(size, size, [0, 0], [1, 1], false)?
+                }
+                _ => break,
+            };
+        }
+        Err(TrainError::NoSuchTensor { name: wanted })
+    }
+
     fn segments(&self, input: &Tensor) -> Result<Tensor, TrainError> {
         let (segment, hop) = (self.network.segment, self.network.hop);
         let wrong = || TrainError::InputShape { found: input.size(), segment };

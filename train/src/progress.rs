@@ -159,6 +159,9 @@ impl Progress {
                 line += ", the best so far";
             }
         }
+        if let (Some(clips), Some(songs)) = (row.test_clips, row.test_songs) {
+            line += &format!("; test: {} of clips, {} of songs", percent(clips), percent(songs));
+        }
         match &self.bar {
             Some(bar) => bar.println(line),
             None => say!("{line}"),

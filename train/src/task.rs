@@ -125,15 +125,7 @@ impl Task {
 
     /// What a checkpoint tells of the music.
     pub fn dataset_note(&self) -> DatasetNote {
-        let info = self.dataset.info();
-        let songs: BTreeSet<&str> = self.dataset.clips().iter().map(|c| c.song.as_str()).collect();
-        DatasetNote {
-            name: info.name.clone(),
-            licence: info.licence.clone(),
-            notes: info.notes.clone(),
-            clips: self.dataset.clips().len(),
-            songs: songs.len(),
-        }
+        dataset_note(&self.dataset)
     }
 
     /// What a checkpoint tells of the split: its name read as `PROTOCOL-seedN`, the shares of clips that it really has, and its digest.
@@ -168,6 +160,19 @@ impl Task {
             }
         };
         differs.then(|| format!("then: {}; now: {}", shown(then), shown(&now)))
+    }
+}
+
+/// See [`Task::dataset_note`].
+pub(crate) fn dataset_note(dataset: &Dataset) -> DatasetNote {
+    let info = dataset.info();
+    let songs: BTreeSet<&str> = dataset.clips().iter().map(|c| c.song.as_str()).collect();
+    DatasetNote {
+        name: info.name.clone(),
+        licence: info.licence.clone(),
+        notes: info.notes.clone(),
+        clips: dataset.clips().len(),
+        songs: songs.len(),
     }
 }
 

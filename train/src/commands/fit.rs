@@ -123,6 +123,9 @@ struct Settings {
     /// End after so many epochs without better validation; needs a split with a validation part
     #[arg(long)]
     patience: Option<usize>,
+    /// Judge the test part after every epoch, for curves as the paper's; nothing is chosen by it
+    #[arg(long)]
+    watch_test: bool,
     /// Seed of first values, batches and augmentation
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -231,6 +234,7 @@ impl Settings {
             norm_momentum: self.norm_momentum,
             first_filters: self.first_filters,
             patience: self.patience,
+            watch_test: self.watch_test,
             seed: self.seed,
             ..defaults
         }

@@ -4,12 +4,12 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
 use leitmotif::store::{ClipRow, Part};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::sources::{normalised, song_group};
 
 /// What testing and validation share with training.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LeakReport {
     /// Between test and training.
     pub test: SideLeaks,
@@ -18,7 +18,7 @@ pub struct LeakReport {
 }
 
 /// What one side shares with training.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SideLeaks {
     /// Clips of the side.
     pub clips: usize,

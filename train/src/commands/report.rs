@@ -1,0 +1,34 @@
+//! `leitmotif-train report`: the results so far as one HTML file.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::checkpoint::check_writable;
+use crate::report::Report;
+
+/// Arguments of `report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// Folder of the results, as `experiment` fills it
+    results: PathBuf,
+    /// The page; the numbers go into CSV files in a folder beside it
+    #[arg(long, default_value = "report.html")]
+    out: PathBuf,
+    /// Write the numbers to this file as JSON, too
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+/// Runs `report`.
+pub fn run(args: ReportArgs) -> anyhow::Result<()> {
+    let report = Report::of(&args.results)?;
+    for file in std::iter::once(&args.out).chain(&args.json) {
+        check_writable(file)?;
+    }
+    let tables = report.write(&args.out, args.json.as_deref())?;
+    super::print(|out| {
+        let count = report.tables().count();
+        writeln!(out, "{} and {count} tables in {}", args.out.display(), tables.display())
+    })
+}

@@ -1,0 +1,151 @@
+//! The page: one file that needs nothing else.
+
+use super::table::{Cell, Shown, Table};
+use super::{Figure, Report, Section, Stroke, charts};
+
+const TEMPLATE: &str = include_str!("page.html");
+const STYLE: &str = include_str!("page.css");
+
+/// The whole page; `tables` is the folder of the CSV files beside it.
+pub(super) fn html(report: &Report, tables: &str) -> String {
+    let entries = report.sections.iter();
+    let contents: String = entries
+        .map(|s| format!("<li><a href=\"#{}\">{}</a></li>\n", escaped(&s.id), escaped(&s.title)))
+        .collect();
+    let summary: String = report.summary.iter().map(|text| paragraph(text)).collect();
+    let sections: String = report.sections.iter().map(|s| section(s, tables)).collect();
+    // In one pass: what is put in may hold braces itself.
+    let mut html = String::new();
+    let mut rest = TEMPLATE;
+    while let Some((before, after)) = rest.split_once("{{") {
+        let Some((name, after)) = after.split_once("}}") else { break };
+        html += before;
+        match name {
+            "title" => html += &escaped(&report.title),
+            "style" => html += &format!("{STYLE}\n{}", charts::style()),
+            "summary" => html += &summary,
+            "contents" => html += &contents,
+            "sections" => html += &sections,
+            "tables" => html += &escaped(tables),
+            _ => {}
+        }
+        rest = after;
+    }
+    html + rest
+}
+
+/// Text that is nothing but text in HTML.
+pub(super) fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped += "&amp;",
+            '<' => escaped += "&lt;",
+            '>' => escaped += "&gt;",
+            '"' => escaped += "&quot;",
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+fn paragraph(text: &str) -> String {
+    format!("<p>{}</p>\n", escaped(text))
+}
+
+fn section(section: &Section, tables: &str) -> String {
+    let mut html = format!(
+        "<section id=\"{}\">\n<h2>{}</h2>\n",
+        escaped(&section.id),
+        escaped(&section.title)
+    );
+    html.extend(section.text.iter().map(|text| paragraph(text)));
+    html.extend(section.figures.iter().map(figure));
+    html.extend(section.tables.iter().map(|t| table(t, tables)));
+    html + "</section>\n"
+}
+
+fn figure(figure: &Figure) -> String {
+    let mut html = format!("<figure>\n{}\n", figure.drawing);
+    if !figure.legend.is_empty() {
+        html += "<ul class=\"legend\">";
+        for key in &figure.legend {
+            let stroke = match key.stroke {
+                Stroke::Solid => "solid",
+                Stroke::Dashed => "dashed",
+                Stroke::Mark => "mark",
+            };
+            html += &format!(
+                "<li><span class=\"{stroke}\" style=\"--c:var(--l{})\"></span>{}</li>",
+                key.colour % 8,
+                escaped(&key.label)
+            );
+        }
+        html += "</ul>\n";
+    }
+    html + &format!("<figcaption>{}</figcaption>\n</figure>\n", escaped(&figure.caption))
+}
+
+fn table(table: &Table, folder: &str) -> String {
+    let caption = escaped(&table.caption);
+    let link =
+        format!("<a class=\"csv\" href=\"{}/{}.csv\">CSV</a>", escaped(folder), escaped(&table.id));
+    if table.shown == Shown::File {
+        let rows = table.rows.len();
+        return format!("<p class=\"file\">{caption}: {rows} rows, {link}</p>\n");
+    }
+    let mut grid =
+        format!("<div class=\"scroll\"><table id=\"{}\">\n<thead><tr>", escaped(&table.id));
+    for (i, column) in table.columns.iter().enumerate() {
+        let numbers = table.rows.iter().filter_map(|row| row.get(i));
+        let class = if numbers.clone().any(is_number) { " class=\"n\"" } else { "" };
+        grid += &format!("<th scope=\"col\"{class}>{}</th>", escaped(column));
+    }
+    grid += "</tr></thead>\n<tbody>\n";
+    for row in &table.rows {
+        grid += "<tr>";
+        for cell in row {
+            let text = escaped(&cell.to_string());
+            grid += &match cell {
+                Cell::Number(..) => format!("<td class=\"n\">{text}</td>"),
+                Cell::Paper(..) => {
+                    format!("<td class=\"n paper\" title=\"the paper’s\">{text}</td>")
+                }
+                Cell::Text(_) => format!("<td>{text}</td>"),
+                Cell::Empty => "<td></td>".to_owned(),
+            };
+        }
+        grid += "</tr>\n";
+    }
+    grid += "</tbody></table></div>\n";
+    match table.shown {
+        Shown::Folded => format!(
+            "<details><summary>{caption} ({} rows)</summary>\n{grid}<p class=\"file\">{link}</p></details>\n",
+            table.rows.len()
+        ),
+        _ => format!("<h3>{caption} {link}</h3>\n{grid}"),
+    }
+}
+
+fn is_number(cell: &Cell) -> bool {
+    matches!(cell, Cell::Number(..) | Cell::Paper(..))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_cannot_break_the_page() {
+        let mut table = Table::new("t", "<b>", &["a & b"]);
+        table.rows.push(vec![Cell::text("<script>alert(\"{{title}}\")</script>")]);
+        let section = Section { id: "s".to_owned(), tables: vec![table], ..Section::default() };
+        let title = "{{sections}} <i>".to_owned();
+        let report = Report { version: 1, title, summary: Vec::new(), sections: vec![section] };
+        let html = html(&report, "r-tables");
+        assert!(!html.contains("<script") && !html.contains("<i>") && !html.contains("<b>"));
+        assert!(html.contains("&lt;script&gt;alert(&quot;{{title}}&quot;)"));
+        assert!(html.contains("<title>{{sections}} &lt;i&gt;</title>"));
+        assert!(html.contains("href=\"r-tables/t.csv\"") && html.contains("a &amp; b"));
+    }
+}

@@ -1,0 +1,156 @@
+//! A table of numbers that are rounded once, so that page, CSV and JSON say the same.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+/// Columns and rows.
+#[derive(Clone, Debug, Serialize)]
+pub struct Table {
+    /// Name of its CSV file, and its anchor.
+    pub id: String,
+    /// What it shows.
+    pub caption: String,
+    /// Headings.
+    pub columns: Vec<String>,
+    /// As many cells each as there are columns.
+    pub rows: Vec<Vec<Cell>>,
+    /// How the page shows it.
+    #[serde(skip)]
+    pub shown: Shown,
+}
+
+/// How the page shows a table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Shown {
+    /// At once.
+    #[default]
+    Open,
+    /// After a click.
+    Folded,
+    /// Not at all: its figure says it, and the CSV has it.
+    File,
+}
+
+/// One value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Cell {
+    /// Words.
+    Text(String),
+    /// A number with so many decimals.
+    Number(f64, usize),
+    /// A number of the paper's.
+    Paper(f64, usize),
+    /// Nothing to say.
+    Empty,
+}
+
+impl Table {
+    /// An empty table.
+    pub fn new(id: impl Into<String>, caption: impl Into<String>, columns: &[&str]) -> Self {
+        Table {
+            id: id.into(),
+            caption: caption.into(),
+            columns: columns.iter().map(|c| (*c).to_owned()).collect(),
+            rows: Vec::new(),
+            shown: Shown::Open,
+        }
+    }
+
+    /// The same, shown otherwise.
+    pub fn shown(mut self, shown: Shown) -> Self {
+        self.shown = shown;
+        self
+    }
+
+    /// The text of its CSV file.
+    pub fn csv(&self) -> Result<String, csv::Error> {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        writer.write_record(&self.columns)?;
+        for row in &self.rows {
+            writer.write_record(row.iter().map(ToString::to_string))?;
+        }
+        let bytes = writer.into_inner().map_err(|e| csv::Error::from(e.into_error()))?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+}
+
+impl Cell {
+    /// Words.
+    pub fn text(text: impl Into<String>) -> Self {
+        Cell::Text(text.into())
+    }
+
+    /// How many.
+    pub fn count(count: usize) -> Self {
+        Cell::Number(count as f64, 0)
+    }
+
+    /// A share in percent.
+    pub fn percent(share: f64) -> Self {
+        Cell::number(100.0 * share, 2)
+    }
+
+    /// A number; nothing where it is none.
+    pub fn number(value: f64, digits: usize) -> Self {
+        // Without a minus before what rounds to nothing.
+        let rounded = format!("{value:.digits$}").parse().unwrap_or(value) + 0.0;
+        if rounded.is_finite() { Cell::Number(rounded, digits) } else { Cell::Empty }
+    }
+
+    /// A number where there is one.
+    pub fn maybe(value: Option<f64>, digits: usize) -> Self {
+        value.map_or(Cell::Empty, |value| Cell::number(value, digits))
+    }
+
+    /// The paper's number where there is one.
+    pub fn paper(value: Option<f64>, digits: usize) -> Self {
+        value.map_or(Cell::Empty, |value| Cell::Paper(value, digits))
+    }
+}
+
+impl fmt::Display for Cell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Cell::Text(text) => f.write_str(text),
+            Cell::Number(value, digits) | Cell::Paper(value, digits) => {
+                write!(f, "{value:.digits$}")
+            }
+            Cell::Empty => Ok(()),
+        }
+    }
+}
+
+impl Serialize for Cell {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Cell::Text(text) => serializer.serialize_str(text),
+            Cell::Number(value, 0) => serializer.serialize_i64(*value as i64),
+            Cell::Number(value, _) | Cell::Paper(value, _) => serializer.serialize_f64(*value),
+            Cell::Empty => serializer.serialize_none(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn csv_and_json_say_the_same_rounded_numbers() {
+        let mut table = Table::new("t", "caption", &["who", "share", "paper"]);
+        table.rows.push(vec![
+            Cell::text("a, \"b\""),
+            Cell::percent(1.0 / 3.0),
+            Cell::paper(Some(56.0), 2),
+        ]);
+        table.rows.push(vec![Cell::text("c"), Cell::number(-0.001, 2), Cell::paper(None, 2)]);
+        assert_eq!(
+            table.csv().unwrap(),
+            "who,share,paper\n\"a, \"\"b\"\"\",33.33,56.00\nc,0.00,\n"
+        );
+        let json = serde_json::to_value(&table.rows).unwrap();
+        assert_eq!(json, serde_json::json!([["a, \"b\"", 33.33, 56.0], ["c", 0.0, null]]));
+        assert_eq!(Cell::number(f64::NAN, 2), Cell::Empty);
+    }
+}

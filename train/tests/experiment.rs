@@ -1,0 +1,370 @@
+//! The whole way of the paper's experiments on three artists who play a note: planned, killed, gone on with, reported.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops at the first surprise"
+)]
+#![cfg(unix)]
+
+mod tones;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant, SystemTime};
+
+use leitmotif_models::{Predictions, Scores};
+use leitmotif_train::checkpoint::read_record;
+use serde_json::Value;
+
+/// Networks of the paper's names, small enough to learn tones in a second.
+fn scale() -> String {
+    let network = |name: &str,
+                   model: &str,
+                   segment: usize,
+                   window: usize,
+                   filters: usize,
+                   blocks: usize| {
+        let blocks: String = (0..blocks)
+            .map(|i| match i {
+                0 => format!("{{ filters = {filters}, stride = 3 }},"),
+                _ => format!("{{ filters = {filters}, pool = 3 }},"),
+            })
+            .collect();
+        format!(
+            "[networks.{model}]\nname = \"{name}\"\nsegment = {segment}\nhop = {}\nwindow = {window}\n\
+             head = {{ kind = \"dense\", units = 8 }}\nblocks = [{blocks}]\n",
+            if model == "model4" { segment / 2 } else { segment }
+        )
+    };
+    let settings = "name = \"tiny\"\nabout = \"three notes\"\nepochs = 4\nruns = 2\nsplits = 1\ntest = 0.3\nvalidation = 0.0\n\
+                    batch = 4\nrate = 0.01\nnorm_momentum = 0.5\nchoices = [\"Tiny networks.\"]\n";
+    [
+        settings.to_owned(),
+        network("tiny1", "model1", 243, 4, 6, 5),
+        network("tiny2", "model2", 243, 4, 12, 5),
+        network("tiny3", "model3", 81, 12, 6, 4),
+        network("tiny4", "model4", 81, 23, 6, 4),
+    ]
+    .concat()
+}
+
+fn program(arguments: &str, folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_leitmotif-train"));
+    command.args(arguments.split(' ')).current_dir(folder);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn ends(arguments: &str, folder: &Path) -> (Option<i32>, String, String) {
+    let Output { status, stdout, stderr } = program(arguments, folder).output().unwrap();
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    (status.code(), text(&stdout), text(&stderr))
+}
+
+/// The data set of `tones`, with albums, genres, and names of which two share one.
+fn dataset(folder: &Path) {
+    tones::dataset(folder, 3, false);
+    let path = folder.join("clips.csv");
+    let mut reader = csv::Reader::from_path(&path).unwrap();
+    let columns = reader.headers().unwrap().clone();
+    let place = |name: &str| columns.iter().position(|c| c == name).unwrap();
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(&columns).unwrap();
+    for record in reader.records() {
+        let mut record: Vec<String> = record.unwrap().iter().map(str::to_owned).collect();
+        let song = record[place("song")].clone();
+        let (artist, number) = song.split_once('/').unwrap();
+        // Half of one note's songs are said to be of another: what cannot be told apart is confused.
+        let (name, genre) = match (artist, number) {
+            ("0", _) | ("2", "0" | "1" | "2") => ("Ann Lee", "Jazz"),
+            ("1", _) => ("Ann Lee & Bob <i>", "Jazz;Polka"),
+            _ => ("Cy", "World"),
+        };
+        record[place("artist")] = name.to_owned();
+        record[place("genre")] = genre.to_owned();
+        record[place("album")] = format!("Album {}", number.parse::<usize>().unwrap() % 2);
+        writer.write_record(&record).unwrap();
+    }
+    fs::write(&path, writer.into_inner().unwrap()).unwrap();
+}
+
+const ALL: &str =
+    "experiment all --dataset data --out results --scale tiny.toml --device cpu --threads 1";
+
+/// When each run's epochs were written, by key.
+fn written(results: &Path) -> BTreeMap<String, SystemTime> {
+    let runs = fs::read_dir(results.join("runs")).unwrap();
+    runs.map(|run| {
+        let run = run.unwrap();
+        let history = run.path().join("history.csv");
+        (run.file_name().into_string().unwrap(), fs::metadata(history).unwrap().modified().unwrap())
+    })
+    .collect()
+}
+
+#[test]
+fn all_experiments_survive_a_kill_and_end_in_a_report() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    dataset(&folder.join("data"));
+    fs::write(folder.join("tiny.toml"), scale()).unwrap();
+    let results = folder.join("results");
+
+    // A plan writes nothing and runs nothing.
+    let splits = || fs::read_dir(folder.join("data/splits")).unwrap().count();
+    let there = splits();
+    let (code, stdout, stderr) = ends(&format!("{ALL} --plan"), folder);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stdout.contains("split clip-seed1: to be made"), "{stdout}");
+    assert!(stdout.contains("12 runs, ") && stdout.matches(" to do ").count() == 12, "{stdout}");
+    assert!(!results.exists() && splits() == there);
+    let (code, _, stderr) = ends("report results", folder);
+    assert!(code == Some(1) && stderr.contains("results holds no results"), "{stderr}");
+
+    // Killed as soon as the third run has a checkpoint.
+    let mut child =
+        program(ALL, folder).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let began = Instant::now();
+    let begun = || {
+        let runs = fs::read_dir(results.join("runs")).into_iter().flatten().flatten();
+        runs.filter(|run| run.path().join("last/run.json").exists()).count()
+    };
+    while begun() < 3 {
+        assert!(began.elapsed() < Duration::from_secs(300), "no third run");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let before = written(&results);
+    assert!((3..12).contains(&before.len()), "{before:?}");
+    let (code, stdout, _) = ends(&format!("{ALL} --plan"), folder);
+    assert!(
+        code == Some(0) && stdout.contains(" done\n") && stdout.contains(" by epochs"),
+        "{stdout}"
+    );
+    let (code, _, stderr) = ends("report results --out early.html", folder);
+    assert_eq!(code, Some(0), "{stderr}");
+    let early = fs::read_to_string(folder.join("early.html")).unwrap();
+    assert!(early.contains("runs are still to be done") && early.contains("not run yet"));
+
+    let (code, stdout, stderr) = ends(ALL, folder);
+    assert_eq!(code, Some(0), "{stderr}");
+    let after = written(&results);
+    assert_eq!(after.len(), 12);
+    let finished: Vec<_> = before.iter().filter(|(key, time)| after[*key] == **time).collect();
+    assert!(finished.len() >= 2, "what was done is done again: {before:?} {after:?}");
+    assert!(stdout.contains("were there already"), "{stdout}");
+    let (code, stdout, _) = ends(ALL, folder);
+    assert!(code == Some(0) && stdout.starts_with("0 runs done, 12 of 12"), "{stdout}");
+    assert_eq!(written(&results), after);
+
+    for key in after.keys() {
+        let last = results.join("runs").join(key).join("last");
+        let record = read_record(&last).unwrap();
+        let text = fs::read_to_string(last.join("test.predictions.jsonl")).unwrap();
+        let predictions = Predictions::from_lines(&text).unwrap();
+        assert_eq!((record.epoch, record.scores), (4, Scores::of(&predictions)), "{key}");
+        let history = fs::read_to_string(last.with_file_name("history.csv")).unwrap();
+        assert!(
+            history.lines().next().unwrap().contains("test_clips") && history.lines().count() == 5
+        );
+    }
+
+    let (code, _, stderr) = ends("report results --out report.html --json report.json", folder);
+    assert_eq!(code, Some(0), "{stderr}");
+    report_is_whole(folder);
+    mistakes_are_named(folder);
+}
+
+/// Text of a cell in HTML.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+fn report_is_whole(folder: &Path) {
+    let html = fs::read_to_string(folder.join("report.html")).unwrap();
+    let json: Value =
+        serde_json::from_str(&fs::read_to_string(folder.join("report.json")).unwrap()).unwrap();
+    let sections = json["sections"].as_array().unwrap();
+    let ids: Vec<&str> = sections.iter().map(|s| s["id"].as_str().unwrap()).collect();
+    let expected = [
+        "answers", "splits", "filters", "segments", "heads", "topk", "genres", "scores", "artists",
+        "learned", "data", "runs",
+    ];
+    assert_eq!(ids, expected);
+    // Nothing is fetched, and no name is markup.
+    for outside in ["http:", "https:", "<script", "<link", "Bob <i>", "{{"] {
+        let html = html.replace("xmlns=\"http://www.w3.org/2000/svg\"", "");
+        assert!(!html.contains(outside), "{outside}");
+    }
+    assert_eq!(html.matches("read off its figure").count(), 2);
+    // Figures 1 to 5, and per network looked at its centres and spectra: tiny1 with both heads, tiny2.
+    assert_eq!(html.matches("<svg class=\"chart\"").count(), 5 + 3);
+    assert_eq!(html.matches("data:image/png;base64,").count(), 3 * 5);
+
+    let mut tables = 0;
+    for table in sections.iter().flat_map(|s| s["tables"].as_array().unwrap()) {
+        let id = table["id"].as_str().unwrap();
+        let path = folder.join("report-tables").join(format!("{id}.csv"));
+        let mut reader = csv::Reader::from_path(&path).unwrap();
+        let rows = table["rows"].as_array().unwrap();
+        assert!(!rows.is_empty(), "{id} is empty");
+        let mut grid = html.split(&format!("<table id=\"{id}\">")).nth(1);
+        let shown = grid.is_some();
+        let mut cells =
+            grid.take().map(|g| g.split("</table>").next().unwrap().split("<td").skip(1));
+        let records: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+        assert_eq!(records.len(), rows.len(), "{id}");
+        for (row, record) in rows.iter().zip(&records) {
+            for (value, text) in row.as_array().unwrap().iter().zip(record) {
+                match value {
+                    Value::Null => assert_eq!(text, "", "{id}"),
+                    Value::String(said) => assert_eq!(said, text, "{id}"),
+                    number => {
+                        assert_eq!(number.as_f64(), text.parse().ok(), "{id}: {number} {text}")
+                    }
+                }
+                if let Some(cells) = &mut cells {
+                    let cell = cells.next().unwrap();
+                    let shown = cell.split_once('>').unwrap().1.split("</td>").next().unwrap();
+                    assert_eq!(shown, escaped(text), "{id}");
+                }
+            }
+        }
+        assert!(shown || ["filters", "responses"].contains(&id), "{id} is not in the page");
+        tables += 1;
+    }
+    assert_eq!(tables, fs::read_dir(folder.join("report-tables")).unwrap().count());
+
+    let rows = |id: &str| -> Vec<Vec<Value>> {
+        let mut tables = sections.iter().flat_map(|s| s["tables"].as_array().unwrap());
+        let table = tables.find(|t| t["id"] == id).unwrap_or_else(|| panic!("no table {id}"));
+        serde_json::from_value(table["rows"].clone()).unwrap()
+    };
+    assert_eq!(rows("answers").len(), 10);
+    for row in rows("answers") {
+        assert!(["yes", "no", "undecided"].contains(&row[1].as_str().unwrap()), "{row:?}");
+    }
+    // By clip: mean, extremes, and the paper's 56 %, 42 % at epoch 42.
+    let splits = rows("splits-scores");
+    assert_eq!((&splits[0][1], &splits[0][6]), (&"2 of 2".into(), &56.0.into()));
+    assert_eq!((&splits[1][6], &splits[1][9]), (&42.0.into(), &42.0.into()));
+    assert_eq!(rows("splits-epochs").len(), 2 * 4);
+    assert_eq!(rows("segments-scores").len(), 3);
+    assert_eq!(rows("heads-scores").len(), 3);
+    // Tones are learnt: what is always right but for the songs that are said to be another's.
+    let artists = rows("artists");
+    assert!(artists.len() == 3 && artists[1][3] == 100.0, "{artists:?}");
+    assert_eq!(rows("topk-curve").len(), 2 * 3);
+    assert_eq!(rows("topk-curve")[2][2], 100.0);
+    let together = rows("topk-collaborations");
+    assert_eq!(together.len(), 4);
+    assert_eq!(together[0][1..3], ["Ann Lee", "Ann Lee & Bob <i>"]);
+    // The paper's eleven genres and our one of another name; Jazz is of two artists, of whom three and two songs are tested.
+    let genres = rows("genres-wrong");
+    assert_eq!(genres.len(), 12);
+    let jazz = genres.iter().find(|row| row[0] == "Jazz").unwrap();
+    assert_eq!((&jazz[1], &jazz[5], &jazz[9]), (&10.into(), &14.1.into(), &3.84.into()));
+    assert_eq!(genres[11][0], "Polka");
+    assert_eq!(rows("genres-shared")[1][5], 60.63);
+    assert_eq!(rows("scores").len(), 12);
+    assert_eq!(rows("filters").len(), 5 * (6 + 6 + 12));
+    let leaks = rows("leaks");
+    assert_eq!(leaks.len(), 2);
+    assert!(leaks[0][0] == "clip-seed1" && leaks[0][6].as_i64() > Some(0), "{leaks:?}");
+    assert!(leaks[1][0] == "song-test30-validation0-seed1" && leaks[1][6] == 0, "{leaks:?}");
+    assert!(rows("choices").iter().any(|row| row[2] == "Tiny networks."));
+    for row in rows("runs") {
+        assert!(row[4] == 4 && row[12] == "cpu", "{row:?}");
+        assert!(row[14].as_str().unwrap().contains("libtorch"), "{row:?}");
+    }
+}
+
+fn mistakes_are_named(folder: &Path) {
+    let own = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/experiments/filters.toml"))
+        .unwrap();
+    fs::write(folder.join("own.toml"), own.replace("\"model2\"", "\"model9\"")).unwrap();
+    tones::dataset(&folder.join("other"), 2, false);
+    fs::create_dir_all(folder.join("empty")).unwrap();
+    for (arguments, message) in [
+        (ALL.replacen("all", "own.toml", 1), "there is no preset `model9`"),
+        (ALL.replacen("all", "figures", 1), "there is no experiment `figures`"),
+        (ALL.replace("tiny.toml", "huge"), "there is no scale `huge`"),
+        (ALL.replace("--dataset data", "--dataset other"), "holds results of the data set `tones`"),
+        ("report empty".to_owned(), "empty holds no results"),
+        ("report results --out nowhere/report.html".to_owned(), "nowhere/report.html"),
+    ] {
+        let (code, _, stderr) = ends(&arguments, folder);
+        assert_eq!(code, Some(1), "{arguments}: {stderr}");
+        assert!(stderr.starts_with("error: ") && stderr.contains(message), "{arguments}: {stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{arguments}: {stderr}");
+    }
+    let note = fs::read_to_string(folder.join("results/results.json")).unwrap();
+    for run in fs::read_dir(folder.join("results/runs")).unwrap() {
+        fs::remove_dir_all(run.unwrap().path()).unwrap();
+    }
+    let (code, _, stderr) = ends("report results", folder);
+    assert!(code == Some(1) && stderr.contains("none of the 12 runs"), "{stderr}");
+    fs::write(
+        folder.join("results/results.json"),
+        note.replace("\"version\": 1", "\"version\": 9"),
+    )
+    .unwrap();
+    let (code, _, stderr) = ends("report results", folder);
+    assert!(code == Some(1) && stderr.contains("version 9"), "{stderr}");
+}
+
+#[test]
+fn ctrl_c_stops_cleanly_and_early_stopping_judges_the_best_epoch() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    dataset(&folder.join("data"));
+    fs::write(folder.join("tiny.toml"), scale()).unwrap();
+    let heads = ALL.replacen("all", "heads", 1) + " --runs 1 --patience 2 --epochs 100000";
+    let mut child = program(&heads, folder).stdout(Stdio::null()).spawn().unwrap();
+    let runs = folder.join("results/runs");
+    let began = Instant::now();
+    while fs::read_dir(&runs).map_or(0, Iterator::count) < 1 {
+        assert!(began.elapsed() < Duration::from_secs(120), "no run");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+
+    // What another process is at is left to it.
+    let begun = fs::read_dir(&runs).unwrap().next().unwrap().unwrap().path();
+    let lock = fs::File::create(begun.join("lock")).unwrap();
+    lock.lock().unwrap();
+    let (code, stdout, stderr) = ends(&heads, folder);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stdout.starts_with("1 runs done, 0 of 2"), "{stdout}");
+    assert!(stdout.contains("1 are left to another process"), "{stdout}");
+    lock.unlock().unwrap();
+
+    let (code, stdout, stderr) = ends(&heads, folder);
+    assert!(code == Some(0) && stdout.starts_with("1 runs done, 1 of 2"), "{stdout}{stderr}");
+    let keys: Vec<String> = fs::read_dir(&runs)
+        .unwrap()
+        .map(|run| run.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert_eq!(keys.len(), 2, "{keys:?}");
+    // The data set's own split by song has other shares, and stays.
+    let split = "-song-test30-validation10-seed1-run1-";
+    assert!(keys.iter().all(|key| key.contains(split)), "{keys:?}");
+    let (code, _, stderr) = ends("report results --json report.json", folder);
+    assert_eq!(code, Some(0), "{stderr}");
+    let json: Value =
+        serde_json::from_str(&fs::read_to_string(folder.join("report.json")).unwrap()).unwrap();
+    let mut tables =
+        json["sections"].as_array().unwrap().iter().flat_map(|s| s["tables"].as_array().unwrap());
+    let table = tables.find(|t| t["id"] == "runs").unwrap();
+    for row in table["rows"].as_array().unwrap() {
+        let best = read_record(&runs.join(row[0].as_str().unwrap()).join("best")).unwrap();
+        assert_eq!(row[5], best.epoch, "{row}");
+        assert_eq!(row[4], best.epoch + 2, "stopped after two epochs no better: {row}");
+    }
+}
