@@ -51,6 +51,11 @@ struct Prepared {
 
 impl Prepared {
     fn new() -> Self {
+        Self::of(2)
+    }
+
+    /// Of so many artists.
+    fn of(artists: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
         let clip_samples = 7 * 729;
@@ -61,7 +66,7 @@ impl Prepared {
             let row = ClipRow {
                 clip: format!("{number}#0"),
                 song: number.to_string(),
-                artist: CLASSES[number as usize % 2].to_owned(),
+                artist: CLASSES[number as usize % artists].to_owned(),
                 samples: clip_samples as u64,
                 ..ClipRow::default()
             };
@@ -145,6 +150,12 @@ fn another_split_than_the_networks_own_is_refused() {
     assert!(error.contains("is not the one that the network learnt from"), "{error}");
     let error = complaint(&prepared.compile(&["--precision", "int8", "--split", "album-seed1"]));
     assert!(error.contains("album-seed1"), "{error}");
+}
+
+#[test]
+fn a_data_set_of_one_artist_is_refused() {
+    let error = complaint(&Prepared::of(1).compile(&["--precision", "int8"]));
+    assert!(error.contains("are of one artist"), "{error}");
 }
 
 #[test]

@@ -106,6 +106,9 @@ fn told(card: &Card) -> Vec<(&'static str, String)> {
         });
         lines.push(("scores", said.join(", ")));
     }
+    if let Some(measured) = &card.measured {
+        lines.push(("precision", format!("{}: {measured}", card.precision)));
+    }
     lines.push(("artists", card.classes.len().to_string()));
     lines
 }
