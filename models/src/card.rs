@@ -207,6 +207,9 @@ impl Card {
         let window = self.network.window;
         match self.fixed {
             Fixed { batch: Some(0), .. } => no("a batch of none".to_owned()),
+            Fixed { batch: Some(batch), .. } if batch > Fixed::MOST_BATCH => {
+                no(format!("a batch of {batch}, where {} is the most", Fixed::MOST_BATCH))
+            }
             Fixed { segments: Some(_), .. } if !self.graph.takes_any_length() => {
                 no(format!("a number of segments of a {} graph", self.graph.name()))
             }

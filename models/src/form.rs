@@ -110,6 +110,11 @@ pub struct BeforeAfter {
     pub after: usize,
 }
 
+impl Fixed {
+    /// The largest batch that a graph may be fixed to; such a graph is also verified so, whole batches at a time.
+    pub const MOST_BATCH: usize = 1024;
+}
+
 impl Target {
     /// Every target, in the order of the documentation.
     pub const ALL: [Target; 3] = [Target::Portable, Target::Cpu, Target::Cuda];

@@ -96,7 +96,7 @@ pub enum SplitError {
     },
     /// Artists that cannot be on every side.
     #[error(
-        "a split by {protocol} with these parts needs {needed} {protocol}s of each artist: {}; prepare with --min-songs {needed} or more, or split without validation",
+        "a split by {protocol} needs {needed} {protocol}s of each artist: {}; prepare with --min-songs {needed} or more",
         list(artists)
     )]
     TooFewGroups {
@@ -177,12 +177,14 @@ pub fn split(clips: &[ClipRow], request: &SplitRequest) -> Result<Split, SplitEr
     } else {
         let few: Vec<_> = artists
             .iter()
-            .filter(|(_, groups)| groups.len() < needed)
+            .filter(|(_, groups)| groups.len() < 2)
             .map(|(artist, groups)| ((*artist).to_owned(), groups.len()))
             .collect();
         if !few.is_empty() {
-            return Err(SplitError::TooFewGroups { protocol, needed, artists: few });
+            return Err(SplitError::TooFewGroups { protocol, needed: 2, artists: few });
         }
+        let two = artists.iter().filter(|(_, groups)| groups.len() < needed);
+        without_validation.extend(two.map(|(artist, _)| (*artist).to_owned()));
     }
     if artists.len() < 2 {
         return Err(SplitError::TooFewArtists { protocol, without });

@@ -188,21 +188,35 @@ fn songs_that_artists_share_stay_on_one_side() {
 }
 
 #[test]
-fn artists_that_cannot_be_on_every_side_are_named() {
+fn artists_that_cannot_be_on_both_sides_are_named() {
     let mut clips = library(1);
     clips.extend(song("lonely", "x", "one", "lonely/1", 9));
-    clips.extend(song("lonely", "x", "two", "lonely/2", 9));
     let error = split(&clips, &request(Protocol::Song, 1)).unwrap_err();
     assert_eq!(
         error,
         SplitError::TooFewGroups {
             protocol: Protocol::Song,
-            needed: 3,
-            artists: vec![("lonely".into(), 2)]
+            needed: 2,
+            artists: vec![("lonely".into(), 1)]
         }
     );
-    assert!(error.to_string().contains("`lonely` has 2"), "{error}");
-    assert!(split(&clips, &SplitRequest { validation: 0.0, ..request(Protocol::Song, 1) }).is_ok());
+    assert!(error.to_string().contains("`lonely` has 1"), "{error}");
+}
+
+#[test]
+fn artists_of_two_songs_teach_and_judge_and_guide_nothing() {
+    let mut clips = library(1);
+    clips.extend(song("lonely", "x", "one", "lonely/1", 9));
+    clips.extend(song("lonely", "x", "two", "lonely/2", 9));
+    let split = split(&clips, &request(Protocol::Song, 1)).unwrap();
+    assert_eq!(split.without_validation, ["lonely"]);
+    let parts: BTreeSet<String> = clips
+        .iter()
+        .zip(&split.parts)
+        .filter(|(clip, _)| clip.artist == "lonely")
+        .map(|(_, part)| format!("{part:?}"))
+        .collect();
+    assert_eq!(parts, BTreeSet::from(["Some(Train)".to_owned(), "Some(Test)".to_owned()]));
 }
 
 #[test]

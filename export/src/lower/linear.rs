@@ -4,6 +4,7 @@
 //! Torch keeps a linear map as `[outputs, inputs]`, and `Gemm` takes that as it is, but knows two axes only. With the
 //! segments as a third, `MatMul` multiplies from the right, so the stored matrix is the transpose.
 
+use leitmotif_models::Target;
 use ndarray::{Array1, Array2};
 
 use crate::ExportError;
@@ -30,6 +31,9 @@ pub(crate) fn lower(
         }
         Rows::Segments => {
             let transposed = weight.t().to_owned().into_dyn();
+            // ONNX Runtime makes an integer product of a MatMul between two DequantizeLinear, whose sums of 16 bits overflow on
+            // processors without VNNI: so these weights are widened as for the CPU.
+            let form = Form { target: Target::Cpu, ..form };
             let w = store::floats(graph, form, &weight_name, &transposed, 1)?;
             let b = graph.weights(&bias_name, &[bias.len()], bias.to_vec());
             let product = graph.node("MatMul", &format!("{name}.matmul"), &[x, w], &[]);

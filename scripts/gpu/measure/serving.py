@@ -101,7 +101,7 @@ def against_pytorch(run, network, head):
     medians = {mode: {batch: median(values) for batch, values in of_mode.items()} for mode, of_mode in ratios.items()}
     return {
         "ours_to_theirs": medians, "first_answer_seconds": {"ours": [o["first_answer_seconds"] for o in ours], "theirs": [t["first_answer_seconds"] for t in theirs]},
-        "ours": without_memory_errors(ours), "ours, tf32": tf32, "theirs": without_memory_errors(theirs),
+        "ours": without_memory_errors(ours), "ours, tf32": without_memory_errors(tf32), "theirs": without_memory_errors(theirs),
     }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::bail;
 use clap::Args;
 use leitmotif::store::{Dataset, Part};
 use tch::Device;
@@ -62,8 +63,13 @@ pub fn run(args: ExperimentArgs) -> anyhow::Result<()> {
     let mut experiments: Vec<(String, Experiment)> = Vec::new();
     for name in &args.experiments {
         for experiment in Experiment::named(name)? {
-            if !experiments.iter().any(|(_, known)| known.name == experiment.name) {
-                experiments.push((name.clone(), experiment));
+            match experiments.iter().find(|(_, known)| known.name == experiment.name) {
+                None => experiments.push((name.clone(), experiment)),
+                Some((_, known)) if *known == experiment => {}
+                Some((other, known)) => bail!(
+                    "`{other}` and `{name}` are two experiments of one name, `{}`; rename one",
+                    known.name
+                ),
             }
         }
     }
@@ -127,7 +133,12 @@ fn show(plan: &Plan, results: &Path, dataset: &Dataset, device: Device) -> anyho
                 parts.iter().filter(|of| **of == Some(part)).count()
             };
             let judged = count(Part::Validation) + count(Part::Test);
-            let seconds = seconds(wanted.config.epochs - done, count(Part::Train), judged, speed);
+            let seconds = seconds(
+                wanted.config.epochs.saturating_sub(done),
+                count(Part::Train),
+                judged,
+                speed,
+            );
             left += seconds;
             let by = if basis == Basis::Epochs { "by epochs" } else { "by one step" };
             hours = format!("{}, {speed:.1} clips/s {by}", shown(seconds));

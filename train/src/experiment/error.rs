@@ -63,6 +63,14 @@ pub enum ExperimentError {
         /// Digest now.
         now_digest: String,
     },
+    /// Somebody divided the clips anew while runs were under way.
+    #[error(
+        "the split {split} of the data set was replaced after these runs were planned; start the same command again, or put the old split back"
+    )]
+    SplitChanged {
+        /// The split.
+        split: String,
+    },
     /// A folder without results.
     #[error("{} holds no results of experiments; `leitmotif-train experiment all --dataset DIR --out {}` makes some", path.display(), path.display())]
     NoResults {

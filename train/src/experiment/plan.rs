@@ -50,6 +50,8 @@ pub struct Wanted {
     pub config: FitConfig,
     /// Name of its split.
     pub split: String,
+    /// Digest of that split when this was planned; the key holds it.
+    pub split_digest: String,
     /// Whether what its filters have learnt is looked at.
     pub learned: bool,
 }
@@ -122,6 +124,7 @@ impl Plan {
                                 network: network.clone(),
                                 config,
                                 split: name.clone(),
+                                split_digest: split_digest.clone(),
                                 learned,
                             }),
                         }

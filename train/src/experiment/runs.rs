@@ -106,6 +106,9 @@ pub fn work(plan: &Plan, site: &Site<'_>, stop: &AtomicBool) -> Result<Outcome, 
 fn one(wanted: &Wanted, site: &Site<'_>, stop: &AtomicBool) -> Result<(), ExperimentError> {
     let run = folder::run(site.results, &wanted.key);
     let task = Task::open(site.dataset, &wanted.split)?;
+    if task.split_note().digest.as_deref() != Some(wanted.split_digest.as_str()) {
+        return Err(ExperimentError::SplitChanged { split: wanted.split.clone() });
+    }
     let start = match state(site.results, &wanted.key)? {
         State::Waiting => Start::Fresh {
             network: Box::new(wanted.network.clone()),

@@ -42,7 +42,7 @@ pub(crate) struct Options {
     #[arg(long, default_value_t)]
     ranges: RangeRule,
     /// Fix the number of recordings (or segments) side by side, for devices that need it.
-    #[arg(long, value_parser = RangedU64ValueParser::<usize>::new().range(1..=65_536))]
+    #[arg(long, value_parser = RangedU64ValueParser::<usize>::new().range(1..=Fixed::MOST_BATCH as u64))]
     batch: Option<usize>,
     /// Fix the number of segments of a recording, at most a window.
     #[arg(long)]

@@ -36,7 +36,7 @@ pub(super) struct MtatArgs {
     /// Print what the list holds and stop; needs no audio
     #[arg(long)]
     list_only: bool,
-    /// Leave out clips whose files are missing, instead of refusing
+    /// Leave out clips whose files are missing, instead of refusing; for good, since a track that is stored takes no more clips in
     #[arg(long)]
     allow_missing: bool,
     /// Samples of a clip at 16 kHz; longer files are cut, shorter ones padded with silence or, below nine tenths, left out
