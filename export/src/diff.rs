@@ -51,12 +51,20 @@ impl fmt::Display for Part {
 /// the same.
 ///
 /// # Errors
-/// [`ExportError::NotOnnx`] for anything that is no ONNX model.
+/// [`ExportError::NotOnnx`] for anything that is no ONNX model, [`ExportError::Incomparable`] for one whose content lies
+/// partly where it is not looked at: alike could not be told of it.
 pub fn differences(
     one: (&[u8], &Path),
     other: (&[u8], &Path),
 ) -> Result<Vec<Difference>, ExportError> {
-    let (one, other) = (Contents::of(one.0, one.1)?, Contents::of(other.0, other.1)?);
+    let contents = |(bytes, path): (&[u8], &Path)| {
+        let contents = Contents::of(bytes, path)?;
+        match contents.beyond {
+            Some(reason) => Err(ExportError::Incomparable { path: path.to_owned(), reason }),
+            None => Ok(contents),
+        }
+    };
+    let (one, other) = (contents(one)?, contents(other)?);
     let mut found = Vec::new();
     let mut differ = |part, name: &str, what| {
         found.push(Difference { part, name: name.to_owned(), what });
@@ -242,6 +250,18 @@ mod tests {
             assert!(found.iter().any(|found| found == line), "no `{line}` in {found:#?}");
         }
         assert_eq!(found.len(), 6, "{found:#?}");
+    }
+
+    #[test]
+    fn files_whose_tensors_lie_elsewhere_are_not_called_alike() {
+        use onnx_protobuf::{Message, ModelProto, StringStringEntryProto};
+        let whole = encode(&model()).unwrap();
+        let mut outside = ModelProto::parse_from_bytes(&whole).unwrap();
+        let tensor = &mut outside.graph.mut_or_insert_default().initializer[0];
+        tensor.external_data.push(StringStringEntryProto::new());
+        let outside = outside.write_to_bytes().unwrap();
+        let error = differences((&whole, Path::new("a")), (&outside, Path::new("b"))).unwrap_err();
+        assert!(error.to_string().contains("b cannot be compared: its tensor sum.w"), "{error}");
     }
 
     #[test]

@@ -148,6 +148,14 @@ pub enum ExportError {
         /// What protobuf said.
         reason: String,
     },
+    /// An ONNX file that says more than can be compared.
+    #[error("{path} cannot be compared: {reason}")]
+    Incomparable {
+        /// The file.
+        path: PathBuf,
+        /// What it says that is not looked at.
+        reason: String,
+    },
     /// A file in which a layer is not to be found.
     #[error("{path} has no node with which {layer} ends; was it made by leitmotif-export?")]
     NoLayer {

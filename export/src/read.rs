@@ -26,6 +26,8 @@ pub(crate) struct Contents {
     pub(crate) inputs: Vec<String>,
     pub(crate) outputs: Vec<String>,
     pub(crate) metadata: BTreeMap<String, String>,
+    /// What the model says that is in none of these: tensors in other files, functions of its own.
+    pub(crate) beyond: Option<String>,
 }
 
 /// A node as it stands in the file.
@@ -61,7 +63,17 @@ impl Contents {
     /// [`ExportError::NotOnnx`] for anything that is no ONNX model.
     pub(crate) fn of(bytes: &[u8], path: &Path) -> Result<Self, ExportError> {
         let model = parse(bytes, path)?;
+        let has_functions = !model.functions.is_empty();
         let graph = model.graph.unwrap_or_default();
+        let outside = graph.initializer.iter().find(|tensor| !tensor.external_data.is_empty());
+        let beyond = match outside {
+            Some(tensor) => Some(format!("its tensor {} lies in another file", tensor.name)),
+            None if has_functions => Some("it has functions of its own".to_owned()),
+            None if !graph.sparse_initializer.is_empty() => {
+                Some("it has sparse tensors".to_owned())
+            }
+            None => None,
+        };
         let domain = |name: &str| if name.is_empty() { "ai.onnx".into() } else { name.to_owned() };
         Ok(Contents {
             graph: graph.name,
@@ -73,6 +85,7 @@ impl Contents {
             inputs: graph.input.iter().map(port_text).collect(),
             outputs: graph.output.iter().map(port_text).collect(),
             metadata: model.metadata_props.into_iter().map(|e| (e.key, e.value)).collect(),
+            beyond,
         })
     }
 }
