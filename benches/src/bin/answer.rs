@@ -4,6 +4,7 @@
 //! noise for weights, and a song, `song.f32`.
 
 use std::fs;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -60,6 +61,5 @@ fn main() -> anyhow::Result<()> {
         recognizer.recognize_samples(&samples)?;
         seconds.push(began.elapsed().as_secs_f64());
     }
-    println!("{}", median(&seconds));
-    Ok(())
+    Ok(writeln!(io::stdout(), "{}", median(&seconds))?)
 }

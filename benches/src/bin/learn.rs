@@ -5,6 +5,7 @@
 #[path = "../learner.rs"]
 mod learner;
 
+use std::io::{self, Write};
 use std::time::Instant;
 
 use anyhow::ensure;
@@ -41,6 +42,5 @@ fn main() -> anyhow::Result<()> {
             seconds.push(began.elapsed().as_secs_f64());
         }
     }
-    println!("{}", median(&seconds));
-    Ok(())
+    Ok(writeln!(io::stdout(), "{}", median(&seconds))?)
 }
