@@ -7,6 +7,8 @@ from runner import NO_GPU, Failed
 from training import HEADS, name_of
 
 GRAPHS = {"dense": ("clip", "segment"), "lstm": ("sequence", "step")}
+# What the compiler makes for CUDA beside the plain form, of the network that is served.
+FORMS = {"cuda": ("--target", "cuda"), "cuda-fp16": ("--target", "cuda", "--precision", "fp16")}
 
 
 def export(run):
@@ -17,7 +19,12 @@ def export(run):
     for name, head in checkpoints:
         if made := run.part(f"compile, {name}", 40, lambda: compiled(run, name)):
             for graph, report in zip(GRAPHS[head], made["graphs"]):
-                run.part(f"{name}.{graph}", 40, lambda: parity(run, name, graph, report))
+                run.part(f"{name}.{graph}", 40, lambda: parity(run, name, f"{name}.{graph}", report))
+    for head in HEADS:
+        name, graph = name_of(run.sizes.networks[0][0], head), GRAPHS[head][0]
+        for form, options in FORMS.items():
+            if made := run.part(f"compile, {name}, {form}", 40, lambda: compiled(run, name, form, *options)):
+                run.part(f"{name}-{form}.{graph}", 40, lambda: parity(run, name, f"{name}-{form}.{graph}", made["graphs"][0]))
 
 
 def self_test(run, name):
@@ -46,17 +53,18 @@ def song(run):
     return {**found, "cuda": cuda, "largest_difference": largest}
 
 
-def compiled(run, name):
+def compiled(run, name, form=None, *options):
     """Compiles a checkpoint; the compiler itself compares with libtorch on the CPU's provider."""
     checkpoint = run.work / name / "last"
     if not checkpoint.exists():
         raise Failed("there is no checkpoint: the step `train` makes it")
-    return json.loads(run.program("leitmotif-export", "compile", checkpoint, "--out", run.work / "models", "--name", name, "--force", "--json"))
+    called = f"{name}-{form}" if form else name
+    return json.loads(run.program("leitmotif-export", "compile", checkpoint, *options, "--out", run.work / "models", "--name", called, "--force", "--json"))
 
 
-def parity(run, name, graph, on_cpu):
+def parity(run, name, file, on_cpu):
     """One graph against libtorch's answers, provider by provider, and where its nodes ran; the compiler ran the CPU's."""
-    model, checkpoint = run.work / "models" / f"{name}.{graph}.onnx", run.work / name / "last"
+    model, checkpoint = run.work / "models" / f"{file}.onnx", run.work / name / "last"
 
     def on_cuda(*how):
         if not run.on_gpu:
@@ -77,6 +85,8 @@ def serve(run):
     network = run.sizes.networks[0][0]
     for head in HEADS:
         run.part(name_of(network, head), 90, lambda: against_pytorch(run, network, head))
+    for head in HEADS:
+        run.part(f"forms of {name_of(network, head)}", 60, lambda: forms(run, network, head))
 
 
 def against_pytorch(run, network, head):
@@ -103,6 +113,28 @@ def against_pytorch(run, network, head):
         "ours_to_theirs": medians, "first_answer_seconds": {"ours": [o["first_answer_seconds"] for o in ours], "theirs": [t["first_answer_seconds"] for t in theirs]},
         "ours": without_memory_errors(ours), "ours, tf32": without_memory_errors(tf32), "theirs": without_memory_errors(theirs),
     }  # fmt: skip
+
+
+def forms(run, network, head):
+    """What compiling for CUDA, and halving the numbers, is worth: clips in a second of each form to those of the plain one, in turns."""
+    name, graph = name_of(network, head), GRAPHS[head][0]
+    files = {form: run.work / "models" / f"{name}-{form}.{graph}.onnx" for form in FORMS}
+    files = {"portable": run.work / "models" / f"{name}.{graph}.onnx", **files}
+    if missing := [form for form, file in files.items() if not file.exists()]:
+        raise Failed(f"there is no model for {', '.join(missing)}: the step `export` makes it")
+    common = ("--device", run.sizes.device, "--batches", ",".join(map(str, run.sizes.batches)), "--seconds", run.sizes.serve_seconds)
+    served = {form: [] for form in files}
+    for _ in range(run.sizes.rounds):
+        for form, file in files.items():
+            served[form].append(json.loads(run.program("serve", file, *common)))
+    ratios = {form: {} for form in FORMS}
+    for form in FORMS:
+        for ours, plain in zip(served[form], served["portable"]):
+            for a, b in zip(ours["batches"], plain["batches"]):
+                if "error" not in a and "error" not in b:
+                    ratios[form].setdefault(str(a["batch"]), []).append(a["per_second"] / b["per_second"])
+    medians = {form: {batch: median(values) for batch, values in of_form.items()} for form, of_form in ratios.items()}
+    return {"to_portable": medians, "served": without_memory_errors(served)}
 
 
 def without_memory_errors(value):

@@ -46,7 +46,7 @@ FULL = Sizes(
     learner="model1", window=2, learner_epochs=12, learner_steps=5, learner_batch=9, same_batch=4,
     modes=("eager", "channels-last", "benchmark", "bf16"), compiled=("compile",), peer_seconds=1.5,
     precisions=("fp32", "tf32", "bf16"), batches=(1, 2, 4, 8, 16, 32, 64, 128, 256), serve_seconds=0.3, rounds=2,
-    shares={"box": 40, "train": 165, "peer": 175, "export": 90, "serve": 120, "projection": 5},
+    shares={"box": 40, "train": 150, "peer": 155, "export": 110, "serve": 135, "projection": 5},
 )  # fmt: skip
 
 SMALL = Sizes(
