@@ -118,6 +118,9 @@ const PERCENTILE: f64 = 0.9999;
 /// Bins of a histogram: enough that a range is found to a four-thousandth.
 const BINS: usize = 4096;
 
+/// Bins that the least error's range spans at least.
+const LEAST_BINS: usize = 16;
+
 /// Width of a bin at first, doubled as values come that lie beyond the last. A power of two, so that the sums of doubled
 /// bins are exact and the order of clips does not matter.
 const FIRST_WIDTH: f32 = 1.0 / (1 << 20) as f32;
@@ -193,8 +196,8 @@ impl Histogram {
             filled.iter().map(|(value, count)| count * off(*value)).sum::<f64>()
         };
         let last = self.counts.iter().rposition(|count| *count > 0).unwrap_or(0);
-        // A range below an eighth of what was seen cuts more than rounding ever costs.
-        let ranges = (last / 8..=last).map(|bin| self.edge(bin));
+        // Values share a bin with zero where a range has fewer bins than this, and their rounding would cost nothing.
+        let ranges = (LEAST_BINS.min(last)..=last).map(|bin| self.edge(bin));
         let best = ranges.map(|range| (error(range), range)).min_by(|a, b| a.0.total_cmp(&b.0));
         best.map_or(self.largest, |(_, range)| range)
     }
@@ -235,6 +238,12 @@ mod tests {
         // One value in sixteen thousand is worth its cut only so far: between both ends.
         let found = histogram(&[&with_outlier()]).least_error();
         assert!((12.0..=100.0).contains(&found), "{found}");
+        // One in sixteen million is worth less than the rounding of all others.
+        let mut rare = histogram(&[&with_outlier()]);
+        let outlier = rare.counts.iter().rposition(|count| *count > 0).unwrap();
+        rare.counts.iter_mut().take(outlier).for_each(|count| *count *= 1024);
+        let found = rare.least_error();
+        assert!((1.0..=12.0).contains(&found), "{found}");
         // Without an outlier nothing is worth cutting.
         let even: Vec<f32> = (1..=4096).map(|n| n as f32 / 4096.0).collect();
         assert!(histogram(&[&even]).least_error() > 0.98);

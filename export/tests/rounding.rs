@@ -153,6 +153,28 @@ fn another_split_than_the_networks_own_is_refused() {
 }
 
 #[test]
+fn a_split_that_nobody_can_hold_against_the_training_is_named_and_taken_on_trust() {
+    let prepared = Prepared::new();
+    let record = prepared.path("checkpoint/run.json");
+    let text_of = |protocol: &str| {
+        let mut run: serde_json::Value =
+            serde_json::from_slice(&fs::read(&record).unwrap()).unwrap();
+        let split = run["split"].as_object_mut().unwrap();
+        split.remove("digest");
+        split["protocol"] = protocol.into();
+        run.to_string()
+    };
+    fs::write(&record, text_of("song")).unwrap();
+    let table = text(&prepared.compile(&["--precision", "int8", "--allow-loss"]));
+    assert!(table.contains("split song-seed1 (on trust"), "{table}");
+    fs::write(&record, text_of("")).unwrap();
+    let error = complaint(&prepared.compile(&["--precision", "int8", "--allow-loss", "--force"]));
+    assert!(error.contains("name the split") && error.contains("--split"), "{error}");
+    let named = ["--precision", "int8", "--allow-loss", "--force", "--split", "song-seed1"];
+    assert!(text(&prepared.compile(&named)).contains("on trust"));
+}
+
+#[test]
 fn a_data_set_of_one_artist_is_refused() {
     let error = complaint(&Prepared::of(1).compile(&["--precision", "int8"]));
     assert!(error.contains("are of one artist"), "{error}");

@@ -39,8 +39,7 @@ pub(crate) fn lower(
     let patches = graph.node("Reshape", &format!("{name}.patches"), &[x, shape], &[]);
     let last = [("axis", Int(-1))];
     let ones = ones(graph, name, patches);
-    let patches =
-        graph.node("Concat", &format!("{name}.patches_and_one"), &[patches, ones], &last);
+    let patches = graph.node("Concat", &format!("{name}.patches_and_one"), &[patches, ones], &last);
 
     let matrix = weight.index_axis(Axis(1), 0).t().to_owned().into_dyn();
     let w = store::floats(graph, form, &format!("{name}.conv.weight"), &matrix, 1)?;

@@ -75,10 +75,13 @@ impl Music {
 
     fn prepared(folder: &Path, split: Option<&str>, run: &RunRecord) -> Result<Self> {
         let dataset = Dataset::open(folder)?;
-        let name = split.map_or_else(
-            || format!("{}-seed{}", run.split.protocol, run.split.seed),
-            str::to_owned,
-        );
+        let name = match split {
+            Some(name) => name.to_owned(),
+            None if run.split.protocol.is_empty() => bail!(
+                "nobody knows which clips this network learnt from: name the split whose training clips they are with --split"
+            ),
+            None => format!("{}-seed{}", run.split.protocol, run.split.seed),
+        };
         let parts = dataset.read_split(&name)?;
         if let Some(digest) = &run.split.digest {
             ensure!(
@@ -87,8 +90,13 @@ impl Music {
                 folder.display()
             );
         }
+        // Said in the card too: what judges may have been learnt.
+        let taken_on_trust = match run.split.digest {
+            Some(_) => "",
+            None => " (on trust: the checkpoint keeps no digest of its split)",
+        };
         let mut music = Music {
-            source: format!("{}, split {name}", dataset.info().name),
+            source: format!("{}, split {name}{taken_on_trust}", dataset.info().name),
             dataset: None,
             calibrating: Vec::new(),
             judging: Vec::new(),
