@@ -67,6 +67,9 @@ function look({ FIGURES, TABLES, TEXT_CONTRAST, LINE_CONTRAST, dark, print }) {
     const out = [...document.querySelectorAll("body *")].filter((e) => box(e).right > wide + 1 && !e.closest(".scroll"));
     problems.push(`it is ${document.documentElement.scrollWidth} pixels wide on ${wide}: ${out.slice(0, 3).map((e) => e.outerHTML.slice(0, 80)).join(" | ")}`);
   }
+  // The answers are what most come for: on a desk they are seen whole.
+  const answers = document.getElementById("answers")?.querySelector(".scroll");
+  if (wide > 1200 && answers && answers.scrollWidth > answers.clientWidth) problems.push(`the answers are ${answers.scrollWidth} pixels wide on ${answers.clientWidth}`);
   // On paper nobody scrolls.
   if (print) {
     for (const table of document.querySelectorAll("table")) {

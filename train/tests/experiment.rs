@@ -206,7 +206,7 @@ fn report_is_whole(folder: &Path) {
     // By clip: mean, extremes, and the paper's 56 %, 42 % at epoch 42.
     let splits = rows("splits-scores");
     assert_eq!((&splits[0][1], &splits[0][6]), (&"2 of 2".into(), &56.0.into()));
-    assert_eq!((&splits[1][6], &splits[1][9]), (&42.0.into(), &42.0.into()));
+    assert_eq!((&splits[1][6], &splits[1][9]), (&42.0.into(), &42.into()));
     assert_eq!(splits[2][0], "by recording");
     assert_eq!(rows("splits-epochs").len(), 3 * 4);
     assert_eq!(rows("segments-scores").len(), 3);

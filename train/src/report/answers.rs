@@ -60,7 +60,7 @@ pub(super) fn section(results: &Results) -> Section {
             "from",
             "to",
             "songs",
-            "of them different",
+            "that differ",
             "runs",
         ],
     );
@@ -96,11 +96,10 @@ pub(super) fn section(results: &Results) -> Section {
         id: "answers".to_owned(),
         title: "Does it hold here?".to_owned(),
         text: vec![format!(
-            "An interval is that of {RESAMPLES} draws of as many songs with replacement, for each of which the points ahead are counted anew: \
-             the mean over one side’s runs less that over the other’s. Songs are drawn, not clips, because clips of one song are alike; the \
-             runs’ seeds are not drawn. On fewer than {FEWEST_SONGS} songs such an interval is too narrow (of ten songs it holds the truth 90 \
-             times in 100, not 95), and fewer than {FEWEST_DIFFERENT} songs that differ may all speak for one side by chance: the answer is \
-             “undecided” then."
+            "The interval is that of the points ahead (the mean over one side’s runs less that over the other’s) in {RESAMPLES} draws of as \
+             many songs with replacement; seeds of runs are not drawn. On fewer than {FEWEST_SONGS} songs it would be too narrow (on ten it \
+             holds the truth 90 times in 100, not 95), and fewer than {FEWEST_DIFFERENT} songs that differ may all speak for one side by \
+             chance: the answer is “undecided” then."
         )],
         figures: Vec::new(),
         tables: if table.rows.is_empty() { Vec::new() } else { vec![table] },

@@ -12,7 +12,7 @@ const STYLE: &str = include_str!("page.css");
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Words of more characters than this get room, or a row would become a tall column.
-const LONG: usize = 30;
+const LONG: usize = 36;
 
 /// The whole page; `tables` is the folder of the CSV files beside it.
 pub(super) fn html(report: &Report, tables: &str) -> String {
