@@ -68,7 +68,7 @@ function look({ FIGURES, TABLES, TEXT_CONTRAST, LINE_CONTRAST, dark, print }) {
     problems.push(`it is ${document.documentElement.scrollWidth} pixels wide on ${wide}: ${out.slice(0, 3).map((e) => e.outerHTML.slice(0, 80)).join(" | ")}`);
   }
   // The answers are what most come for: on a desk they are seen whole.
-  const answers = document.getElementById("answers")?.querySelector(".scroll");
+  const answers = document.querySelector(".scroll:has(#answers)");
   if (wide > 1200 && answers && answers.scrollWidth > answers.clientWidth) problems.push(`the answers are ${answers.scrollWidth} pixels wide on ${answers.clientWidth}`);
   // On paper nobody scrolls.
   if (print) {
@@ -79,7 +79,7 @@ function look({ FIGURES, TABLES, TEXT_CONTRAST, LINE_CONTRAST, dark, print }) {
   }
 
   for (const id of FIGURES) {
-    const chart = document.querySelector(`#${id} figure svg.chart`);
+    const chart = document.querySelector(`#section-${id} figure svg.chart`);
     const { width = 0, height = 0 } = chart ? box(chart) : {};
     if (width < 250 || height < 150) problems.push(`the figure of ${id} is missing (${width} × ${height})`);
     else if (![...chart.querySelectorAll("polyline")].some((line) => line.points.length > 2 && box(line).width > 100)) problems.push(`the figure of ${id} has no line`);
@@ -88,6 +88,8 @@ function look({ FIGURES, TABLES, TEXT_CONTRAST, LINE_CONTRAST, dark, print }) {
     const table = document.getElementById(id);
     if (!table || box(table).height < 40 || table.tBodies[0].rows.length === 0) problems.push(`the table ${id} is missing`);
   }
+  const ids = [...document.querySelectorAll("[id]")].map((e) => e.id);
+  ids.filter((id, i) => ids.indexOf(id) !== i).forEach((id) => problems.push(`two elements are called ${id}`));
   for (const image of document.images) {
     if (!image.complete || image.naturalWidth === 0) problems.push(`an image is broken: ${image.alt}`);
   }

@@ -18,7 +18,9 @@ const LONG: usize = 36;
 pub(super) fn html(report: &Report, tables: &str) -> String {
     let entries = report.sections.iter();
     let contents: String = entries
-        .map(|s| format!("<li><a href=\"#{}\">{}</a></li>\n", escaped(&s.id), escaped(&s.title)))
+        .map(|s| {
+            format!("<li><a href=\"#section-{}\">{}</a></li>\n", escaped(&s.id), escaped(&s.title))
+        })
         .collect();
     let summary: String = report.summary.iter().map(|text| paragraph(text)).collect();
     let sections: String = report.sections.iter().map(|s| section(s, tables)).collect();
@@ -69,7 +71,7 @@ fn paragraph(text: &str) -> String {
 
 fn section(section: &Section, tables: &str) -> String {
     let mut html = format!(
-        "<section id=\"{}\">\n<h2>{}</h2>\n",
+        "<section id=\"section-{}\">\n<h2>{}</h2>\n",
         escaped(&section.id),
         escaped(&section.title)
     );
