@@ -17,6 +17,8 @@ disk | - | 8 GB of free space in the checkout
 "
 optional="
 ffmpeg | ffmpeg | what the ears are compared with (make test)
+node | nodejs | Node 20 or later, for what is looked at in a browser (make check-all)
+npm | npm | fetching that browser (make check-all)
 aptget | apt | fetching the demo's music (make demo without MUSIC)
 dpkgdeb | dpkg | unpacking the demo's music (make demo without MUSIC)
 "
@@ -30,6 +32,8 @@ has_cxx() { have "${CXX:-c++}"; }
 has_make() { have make; }
 has_python() { "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null; }
 has_pip() { "$python" -c 'import importlib.util, sys; sys.exit(not importlib.util.find_spec("pip"))' 2>/dev/null; }
+has_node() { have node && at_least "$(node --version | tr -d v)" 20; }
+has_npm() { have npm; }
 has_ffmpeg() { have ffmpeg; }
 has_aptget() { have apt-get; }
 has_dpkgdeb() { have dpkg-deb; }

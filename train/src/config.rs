@@ -183,6 +183,12 @@ impl FitConfig {
         Ok(())
     }
 
+    /// Without what makes no other run: threads, device and what was changed on the way.
+    pub fn bare(&self) -> Self {
+        let FitConfig { threads, device, changes, .. } = FitConfig::default();
+        FitConfig { threads, device, changes, ..self.clone() }
+    }
+
     /// The part that concerns batches.
     pub fn batches(&self) -> BatchConfig {
         BatchConfig {

@@ -8,6 +8,7 @@ mod artists;
 mod charts;
 mod collaborations;
 mod curves;
+mod files;
 mod genres;
 mod learned;
 mod measure;
@@ -17,10 +18,10 @@ mod picture;
 pub mod results;
 mod runs;
 mod spread;
+mod subjects;
 pub mod table;
 mod topk;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -29,7 +30,7 @@ use crate::checkpoint::write_text;
 use crate::experiment::error::ExperimentError;
 use crate::experiment::file::Show;
 use crate::experiment::folder;
-use results::Results;
+use results::{Lengthened, Results};
 use table::Table;
 
 /// The whole report.
@@ -119,20 +120,26 @@ impl Report {
         ]);
         sections.retain(|section| !section.tables.is_empty() || !section.text.is_empty());
         let note = &results.note;
-        let unfinished = match results.wanted - results.finished {
+        let unfinished = match results.wanted - results.runs.len() - results.lengthened.len() {
             0 => String::new(),
             1 => " One run is still to be done: what it would show is missing here.".to_owned(),
             n => format!(" {n} runs are still to be done: what they would show is missing here."),
         };
-        let summary = vec![
+        let mut summary = vec![
             format!(
                 "Who made it? {} clips of {} songs by {} artists ({}); {} finished runs.{unfinished}",
-                note.dataset.clips, note.dataset.songs, note.artists, note.dataset.name, results.finished,
+                note.dataset.clips, note.dataset.songs, note.artists, note.dataset.name, results.runs.len(),
             ),
             "The experiments are those of Nibbeling, “Artist Recognition with Convolutional Recurrent Neural Networks” (2018). \
              What the paper says is marked as the paper’s; everything else was measured here."
                 .to_owned(),
         ];
+        summary.extend(results.lengthened.iter().map(|(key, Lengthened { asked, given })| {
+            format!(
+                "The run {key} is left out: its experiment asks for {asked} epochs, and it was given {given} since. To have it here, \
+                 remove its folder and run the experiment again."
+            )
+        }));
         let title = format!("Artist recognition on {}", note.dataset.name);
         Ok(Report { version: 1, title, summary, sections })
     }
@@ -150,11 +157,12 @@ impl Report {
     pub fn write(&self, page: &Path, json: Option<&Path>) -> Result<PathBuf, ExperimentError> {
         let stem = page.file_stem().unwrap_or_default().to_string_lossy();
         let tables = page.with_file_name(format!("{stem}-tables"));
-        fs::create_dir_all(&tables).map_err(|e| ExperimentError::file(&tables, e))?;
-        for table in self.tables() {
-            let path = tables.join(format!("{}.csv", table.id));
-            write_text(&path, &table.csv().map_err(|e| ExperimentError::broken(&path, e))?)?;
-        }
+        let csv = self.tables().map(|table| {
+            let name = format!("{}.csv", table.id);
+            let text = table.csv().map_err(|e| ExperimentError::broken(&tables.join(&name), e))?;
+            Ok((name, text))
+        });
+        files::replace(&tables, &csv.collect::<Result<_, ExperimentError>>()?)?;
         let folder = tables.file_name().unwrap_or_default().to_string_lossy();
         write_text(page, &page::html(self, &folder))?;
         if let Some(json) = json {

@@ -7,62 +7,19 @@
 )]
 #![cfg(unix)]
 
+mod tiny;
 mod tones;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use leitmotif_models::{Predictions, Scores};
 use leitmotif_train::checkpoint::read_record;
 use serde_json::Value;
-
-/// Networks of the paper's names, small enough to learn tones in a second.
-fn scale() -> String {
-    let network = |name: &str,
-                   model: &str,
-                   segment: usize,
-                   window: usize,
-                   filters: usize,
-                   blocks: usize| {
-        let blocks: String = (0..blocks)
-            .map(|i| match i {
-                0 => format!("{{ filters = {filters}, stride = 3 }},"),
-                _ => format!("{{ filters = {filters}, pool = 3 }},"),
-            })
-            .collect();
-        format!(
-            "[networks.{model}]\nname = \"{name}\"\nsegment = {segment}\nhop = {}\nwindow = {window}\n\
-             head = {{ kind = \"dense\", units = 8 }}\nblocks = [{blocks}]\n",
-            if model == "model4" { segment / 2 } else { segment }
-        )
-    };
-    let settings = "name = \"tiny\"\nabout = \"three notes\"\nepochs = 4\nruns = 2\nsplits = 1\ntest = 0.3\nvalidation = 0.0\n\
-                    batch = 4\nrate = 0.01\nnorm_momentum = 0.5\nchoices = [\"Tiny networks.\"]\n";
-    [
-        settings.to_owned(),
-        network("tiny1", "model1", 243, 4, 6, 5),
-        network("tiny2", "model2", 243, 4, 12, 5),
-        network("tiny3", "model3", 81, 12, 6, 4),
-        network("tiny4", "model4", 81, 23, 6, 4),
-    ]
-    .concat()
-}
-
-fn program(arguments: &str, folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_leitmotif-train"));
-    command.args(arguments.split(' ')).current_dir(folder);
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
-
-fn ends(arguments: &str, folder: &Path) -> (Option<i32>, String, String) {
-    let Output { status, stdout, stderr } = program(arguments, folder).output().unwrap();
-    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-    (status.code(), text(&stdout), text(&stderr))
-}
+use tiny::{TONES, ends, program, rows, scale};
 
 /// The data set of `tones`, with albums, genres, and names of which two share one.
 fn dataset(folder: &Path) {
@@ -110,7 +67,7 @@ fn all_experiments_survive_a_kill_and_end_in_a_report() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     dataset(&folder.join("data"));
-    fs::write(folder.join("tiny.toml"), scale()).unwrap();
+    fs::write(folder.join("tiny.toml"), scale(&TONES)).unwrap();
     let results = folder.join("results");
 
     // A plan writes nothing and runs nothing.
@@ -119,7 +76,7 @@ fn all_experiments_survive_a_kill_and_end_in_a_report() {
     let (code, stdout, stderr) = ends(&format!("{ALL} --plan"), folder);
     assert_eq!(code, Some(0), "{stderr}");
     assert!(stdout.contains("split clip-seed1: to be made"), "{stdout}");
-    assert!(stdout.contains("12 runs, ") && stdout.matches(" to do ").count() == 12, "{stdout}");
+    assert!(stdout.contains("14 runs, ") && stdout.matches(" to do ").count() == 14, "{stdout}");
     assert!(!results.exists() && splits() == there);
     let (code, _, stderr) = ends("report results", folder);
     assert!(code == Some(1) && stderr.contains("results holds no results"), "{stderr}");
@@ -139,7 +96,7 @@ fn all_experiments_survive_a_kill_and_end_in_a_report() {
     child.kill().unwrap();
     child.wait().unwrap();
     let before = written(&results);
-    assert!((3..12).contains(&before.len()), "{before:?}");
+    assert!((3..14).contains(&before.len()), "{before:?}");
     let (code, stdout, _) = ends(&format!("{ALL} --plan"), folder);
     assert!(
         code == Some(0) && stdout.contains(" done\n") && stdout.contains(" by epochs"),
@@ -153,12 +110,12 @@ fn all_experiments_survive_a_kill_and_end_in_a_report() {
     let (code, stdout, stderr) = ends(ALL, folder);
     assert_eq!(code, Some(0), "{stderr}");
     let after = written(&results);
-    assert_eq!(after.len(), 12);
+    assert_eq!(after.len(), 14);
     let finished: Vec<_> = before.iter().filter(|(key, time)| after[*key] == **time).collect();
     assert!(finished.len() >= 2, "what was done is done again: {before:?} {after:?}");
     assert!(stdout.contains("were there already"), "{stdout}");
     let (code, stdout, _) = ends(ALL, folder);
-    assert!(code == Some(0) && stdout.starts_with("0 runs done, 12 of 12"), "{stdout}");
+    assert!(code == Some(0) && stdout.starts_with("0 runs done, 14 of 14"), "{stdout}");
     assert_eq!(written(&results), after);
 
     for key in after.keys() {
@@ -176,7 +133,8 @@ fn all_experiments_survive_a_kill_and_end_in_a_report() {
     let (code, _, stderr) = ends("report results --out report.html --json report.json", folder);
     assert_eq!(code, Some(0), "{stderr}");
     report_is_whole(folder);
-    mistakes_are_named(folder);
+    let lengthened = what_was_lengthened_is_left_out(folder);
+    mistakes_are_named(folder, &lengthened);
 }
 
 /// Text of a cell in HTML.
@@ -237,22 +195,20 @@ fn report_is_whole(folder: &Path) {
         assert!(shown || ["filters", "responses"].contains(&id), "{id} is not in the page");
         tables += 1;
     }
-    assert_eq!(tables, fs::read_dir(folder.join("report-tables")).unwrap().count());
+    // The files' list comes beside them.
+    assert_eq!(tables + 1, fs::read_dir(folder.join("report-tables")).unwrap().count());
 
-    let rows = |id: &str| -> Vec<Vec<Value>> {
-        let mut tables = sections.iter().flat_map(|s| s["tables"].as_array().unwrap());
-        let table = tables.find(|t| t["id"] == id).unwrap_or_else(|| panic!("no table {id}"));
-        serde_json::from_value(table["rows"].clone()).unwrap()
-    };
-    assert_eq!(rows("answers").len(), 10);
+    let rows = |id: &str| rows(&json, id);
+    assert_eq!(rows("answers").len(), 11);
     for row in rows("answers") {
-        assert!(["yes", "no", "undecided"].contains(&row[1].as_str().unwrap()), "{row:?}");
+        assert_eq!(row[1], "undecided", "of six songs: {row:?}");
     }
     // By clip: mean, extremes, and the paper's 56 %, 42 % at epoch 42.
     let splits = rows("splits-scores");
     assert_eq!((&splits[0][1], &splits[0][6]), (&"2 of 2".into(), &56.0.into()));
-    assert_eq!((&splits[1][6], &splits[1][9]), (&42.0.into(), &42.0.into()));
-    assert_eq!(rows("splits-epochs").len(), 2 * 4);
+    assert_eq!((&splits[1][6], &splits[1][9]), (&42.0.into(), &42.into()));
+    assert_eq!(splits[2][0], "by recording");
+    assert_eq!(rows("splits-epochs").len(), 3 * 4);
     assert_eq!(rows("segments-scores").len(), 3);
     assert_eq!(rows("heads-scores").len(), 3);
     // Tones are learnt: what is always right but for the songs that are said to be another's.
@@ -270,12 +226,13 @@ fn report_is_whole(folder: &Path) {
     assert_eq!((&jazz[1], &jazz[5], &jazz[9]), (&10.into(), &14.1.into(), &3.84.into()));
     assert_eq!(genres[11][0], "Polka");
     assert_eq!(rows("genres-shared")[1][5], 60.63);
-    assert_eq!(rows("scores").len(), 12);
+    assert_eq!(rows("scores").len(), 14);
     assert_eq!(rows("filters").len(), 5 * (6 + 6 + 12));
     let leaks = rows("leaks");
-    assert_eq!(leaks.len(), 2);
+    assert_eq!(leaks.len(), 3);
     assert!(leaks[0][0] == "clip-seed1" && leaks[0][6].as_i64() > Some(0), "{leaks:?}");
-    assert!(leaks[1][0] == "song-test30-validation0-seed1" && leaks[1][6] == 0, "{leaks:?}");
+    assert!(leaks[1][0] == "recording-seed1" && leaks[1][6] == 0, "{leaks:?}");
+    assert!(leaks[2][0] == "song-test30-validation0-seed1" && leaks[2][6] == 0, "{leaks:?}");
     assert!(rows("choices").iter().any(|row| row[2] == "Tiny networks."));
     for row in rows("runs") {
         assert!(row[4] == 4 && row[12] == "cpu", "{row:?}");
@@ -283,7 +240,28 @@ fn report_is_whole(folder: &Path) {
     }
 }
 
-fn mistakes_are_named(folder: &Path) {
+/// Goes on with a run by hand; its answers are then no longer those that its experiment asks for. Gives its key.
+fn what_was_lengthened_is_left_out(folder: &Path) -> String {
+    let keys = written(&folder.join("results"));
+    let key = keys.into_keys().find(|key| key.starts_with("tiny1-lstm-clip-seed1-run1-")).unwrap();
+    let resume =
+        format!("fit data --split clip-seed1 --resume results/runs/{key} --epochs 5 --device cpu");
+    let (code, _, stderr) = ends(&resume, folder);
+    assert_eq!(code, Some(0), "{stderr}");
+    let (code, _, stderr) = ends("report results --json report.json", folder);
+    assert_eq!(code, Some(0), "{stderr}");
+    let json = fs::read_to_string(folder.join("report.json")).unwrap();
+    let report: Value = serde_json::from_str(&json).unwrap();
+    let summary = report["summary"].to_string();
+    let told = format!("{key} is left out: its experiment asks for 4 epochs, and it was given 5");
+    assert!(summary.contains(&told) && summary.contains("13 finished runs."), "{summary}");
+    assert_eq!(rows(&report, "splits-scores")[0][1], "1 of 2");
+    assert_eq!(rows(&report, "splits-epochs").len(), 3 * 4);
+    assert!(rows(&report, "scores").len() == 13 && rows(&report, "runs").len() == 13);
+    key
+}
+
+fn mistakes_are_named(folder: &Path, lengthened: &str) {
     let own = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/experiments/filters.toml"))
         .unwrap();
     fs::write(folder.join("own.toml"), own.replace("\"model2\"", "\"model9\"")).unwrap();
@@ -303,11 +281,16 @@ fn mistakes_are_named(folder: &Path) {
         assert_eq!(stderr.lines().count(), 1, "{arguments}: {stderr}");
     }
     let note = fs::read_to_string(folder.join("results/results.json")).unwrap();
-    for run in fs::read_dir(folder.join("results/runs")).unwrap() {
-        fs::remove_dir_all(run.unwrap().path()).unwrap();
+    for run in fs::read_dir(folder.join("results/runs")).unwrap().map(Result::unwrap) {
+        if run.file_name() != lengthened {
+            fs::remove_dir_all(run.path()).unwrap();
+        }
     }
     let (code, _, stderr) = ends("report results", folder);
-    assert!(code == Some(1) && stderr.contains("none of the 12 runs"), "{stderr}");
+    assert!(code == Some(1) && stderr.contains("given other epochs"), "{stderr}");
+    fs::remove_dir_all(folder.join("results/runs").join(lengthened)).unwrap();
+    let (code, _, stderr) = ends("report results", folder);
+    assert!(code == Some(1) && stderr.contains("none of the 14 runs"), "{stderr}");
     fs::write(
         folder.join("results/results.json"),
         note.replace("\"version\": 1", "\"version\": 9"),
@@ -322,7 +305,7 @@ fn ctrl_c_stops_cleanly_and_early_stopping_judges_the_best_epoch() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     dataset(&folder.join("data"));
-    fs::write(folder.join("tiny.toml"), scale()).unwrap();
+    fs::write(folder.join("tiny.toml"), scale(&TONES)).unwrap();
     let heads = ALL.replacen("all", "heads", 1) + " --runs 1 --patience 2 --epochs 100000";
     let mut child = program(&heads, folder).stdout(Stdio::null()).spawn().unwrap();
     let runs = folder.join("results/runs");
@@ -357,14 +340,11 @@ fn ctrl_c_stops_cleanly_and_early_stopping_judges_the_best_epoch() {
     assert!(keys.iter().all(|key| key.contains(split)), "{keys:?}");
     let (code, _, stderr) = ends("report results --json report.json", folder);
     assert_eq!(code, Some(0), "{stderr}");
-    let json: Value =
-        serde_json::from_str(&fs::read_to_string(folder.join("report.json")).unwrap()).unwrap();
-    let mut tables =
-        json["sections"].as_array().unwrap().iter().flat_map(|s| s["tables"].as_array().unwrap());
-    let table = tables.find(|t| t["id"] == "runs").unwrap();
-    for row in table["rows"].as_array().unwrap() {
+    let json = fs::read_to_string(folder.join("report.json")).unwrap();
+    let report: Value = serde_json::from_str(&json).unwrap();
+    for row in rows(&report, "runs") {
         let best = read_record(&runs.join(row[0].as_str().unwrap()).join("best")).unwrap();
-        assert_eq!(row[5], best.epoch, "{row}");
-        assert_eq!(row[4], best.epoch + 2, "stopped after two epochs no better: {row}");
+        assert_eq!(row[5], best.epoch, "{row:?}");
+        assert_eq!(row[4], best.epoch + 2, "stopped after two epochs no better: {row:?}");
     }
 }

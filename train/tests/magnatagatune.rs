@@ -6,31 +6,17 @@
     reason = "a test stops at the first surprise"
 )]
 
-use std::collections::{BTreeMap, BTreeSet};
+mod miniature;
+
+use std::collections::BTreeSet;
 use std::fs;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use leitmotif::store::{ClipRow, Dataset};
 use leitmotif_train::sources::magnatagatune::{Aliases, Counts, Listing, Request, find};
 use leitmotif_train::split::{LeakReport, Protocol, SplitRequest, split};
-
-/// The data set's list of `clip_id TAB mp3_path`, written to a folder.
-fn list(folder: &Path) -> PathBuf {
-    let zipped =
-        fs::File::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/mtat_paths.zip"));
-    let mut text = String::new();
-    zip::ZipArchive::new(zipped.unwrap())
-        .unwrap()
-        .by_index(0)
-        .unwrap()
-        .read_to_string(&mut text)
-        .unwrap();
-    let path = folder.join("paths.tsv");
-    fs::write(&path, text).unwrap();
-    path
-}
+use miniature::{CLIP, list, mp3, paths_of};
 
 fn request(paths: &Path, aliases: Aliases) -> Request {
     let listing = Listing::Paths(paths.to_owned());
@@ -132,37 +118,18 @@ fn the_papers_splits_leak_what_they_leak_and_ours_do_not() {
     assert!((90..=99).contains(&artists), "{artists}");
 }
 
-/// Samples of a clip here: a tenth of the real ones.
-const CLIP: usize = 46_656;
-
 /// Artists whose clips the miniature has, and a compilation.
 const ARTISTS: [&str; 4] = ["the_rajdhani_quartet", "sitar", "barbara_leoni", "magnatune_com"];
 
-/// A folder of MP3s as in the data set (16 kHz mono, 32 kbit/s) under the real names of some of its clips.
+/// A folder of MP3s as in the data set under the real names of some of its clips.
 fn miniature(folder: &Path) -> (PathBuf, Vec<String>) {
-    let text = fs::read_to_string(list(folder)).unwrap();
-    let mut of: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for path in text.lines().map(|line| line.split('\t').nth(1).unwrap()) {
-        let artist = path.split_once('/').unwrap().1.split('-').next().unwrap();
-        if let Some(artist) = ARTISTS.iter().find(|known| **known == artist) {
-            of.entry(artist).or_default().push(path);
-        }
-    }
-    let mut paths: Vec<String> = of
-        .values()
-        .flat_map(|paths| paths.iter().step_by(9))
-        .map(|path| (*path).to_owned())
-        .collect();
+    let of = paths_of(folder, &ARTISTS);
+    let mut paths: Vec<String> =
+        of.values().flat_map(|paths| paths.iter().step_by(9)).cloned().collect();
     paths.sort();
     let audio = folder.join("audio");
     let sound = folder.join("sound.mp3");
-    let made = Command::new("ffmpeg")
-        .args(["-v", "error", "-f", "lavfi", "-i", "anoisesrc=d=3:c=pink:seed=5:r=16000:a=0.3"])
-        .args(["-c:a", "libmp3lame", "-b:a", "32k", "-ac", "1"])
-        .arg(&sound)
-        .status()
-        .expect("ffmpeg is needed; `make doctor` says what brings it");
-    assert!(made.success());
+    mp3("anoisesrc=d=3:c=pink:seed=5:r=16000:a=0.3", &[], &sound);
     for path in &paths {
         let path = audio.join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();

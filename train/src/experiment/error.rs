@@ -85,6 +85,21 @@ pub enum ExperimentError {
         /// Runs that are wanted.
         runs: usize,
     },
+    /// Whatever is finished is no longer what was asked for.
+    #[error(
+        "every finished run in {} was given other epochs after its experiment, as {key} ({given} instead of {asked}); remove its folder there and run the experiment again",
+        path.join("runs").display()
+    )]
+    OnlyLengthened {
+        /// The results folder.
+        path: PathBuf,
+        /// The first of them.
+        key: String,
+        /// Epochs that its experiment asks for.
+        asked: usize,
+        /// Epochs that it has.
+        given: usize,
+    },
     /// A file of the results that cannot be read.
     #[error("{}: {reason}; remove it and run the experiment again", path.display())]
     Broken {

@@ -237,7 +237,7 @@ mod tests {
         let all = Experiment::named("all").unwrap();
         assert!(all.iter().map(|e| e.name.as_str()).eq(Experiment::names()));
         let values: Vec<usize> = all.iter().map(|e| e.values.len()).collect();
-        assert_eq!(values, [3, 0, 0, 0, 3, 24]);
+        assert_eq!(values, [5, 0, 0, 0, 3, 24]);
         let genres = &all[5].values;
         let of = |genre: &str| {
             let of_genre = genres.iter().filter(|v| v.genre.as_deref() == Some(genre));

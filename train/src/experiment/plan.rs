@@ -214,14 +214,7 @@ fn key(
     digests: [&str; 2],
 ) -> Result<String, ExperimentError> {
     let bare = Network { description: String::new(), classes: None, ..network.clone() };
-    let defaults = FitConfig::default();
-    let config = FitConfig {
-        threads: defaults.threads,
-        device: defaults.device,
-        changes: defaults.changes,
-        ..config.clone()
-    };
-    let text = serde_json::to_string(&(&bare, &config, digests))
+    let text = serde_json::to_string(&(&bare, &config.bare(), digests))
         .map_err(|e| ExperimentError::broken(Path::new(split), e))?;
     let hash: String =
         Sha256::digest(text).iter().take(6).map(|byte| format!("{byte:02x}")).collect();

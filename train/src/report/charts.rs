@@ -5,7 +5,7 @@ use plotters::style::RGBColor;
 
 use crate::experiment::error::ExperimentError;
 
-const SIZE: (u32, u32) = (560, 360);
+const SIZE: (u32, u32) = (560, 372);
 const INK: RGBColor = RGBColor(0x10, 0x10, 0x10);
 const GRID: RGBColor = RGBColor(0xD0, 0xD0, 0xD1);
 
@@ -66,7 +66,9 @@ fn draw(chart: &Chart, text: &mut String) -> Result<(), Box<dyn std::error::Erro
     let range = |axis: &Axis| axis.from..axis.to.max(axis.from + 1e-9);
     let mut area = ChartBuilder::on(&root)
         .margin(10)
-        .x_label_area_size(46)
+        // A phone's style makes labels larger: they keep clear of each other and of the edge.
+        .margin_right(20)
+        .x_label_area_size(58)
         .y_label_area_size(58)
         .build_cartesian_2d(range(&chart.x), range(&chart.y))?;
     let font = |size: u32| ("sans-serif", size).into_font().color(&INK);

@@ -2,13 +2,22 @@
 
 use super::charts::{Axis, Chart, ChartLine, svg};
 use super::measure::{What, of_line, tested};
-use super::results::{Line, Results};
+use super::results::{Line, Results, Run};
 use super::spread::Spread;
 use super::table::{Cell, Shown, Table};
 use super::{Figure, Key, Section, Stroke};
 use crate::experiment::error::ExperimentError;
 use crate::experiment::file::{Measure, PaperValue};
 use crate::experiment::plan::Asked;
+
+/// The epochs of a line. A mean over the runs that early stopping has left would be of other runs than the one before it, so
+/// what is drawn and compared ends where the first of the runs ends.
+struct Curve {
+    /// Every epoch that any run reached.
+    all: Vec<Epoch>,
+    /// How many of them every run reached.
+    common: usize,
+}
 
 /// An epoch over the runs that came so far, in percent.
 struct Epoch {
@@ -17,16 +26,52 @@ struct Epoch {
     test: Option<Spread>,
 }
 
+impl Curve {
+    /// Of the finished runs of a line.
+    fn of(line: &Line<'_>) -> Self {
+        let lengths = || line.runs.iter().map(|run| run.history.rows().len());
+        let percent = |values: Vec<f64>| {
+            Spread::of(&values.into_iter().map(|v| 100.0 * v).collect::<Vec<_>>())
+        };
+        let epoch = |i: usize| {
+            let rows = || line.runs.iter().filter_map(move |run| run.history.rows().get(i));
+            Epoch {
+                epoch: i + 1,
+                train: percent(rows().map(|row| row.accuracy).collect()),
+                test: percent(rows().filter_map(|row| tested(row, line.line.judged)).collect()),
+            }
+        };
+        Curve {
+            all: (0..lengths().max().unwrap_or(0)).map(epoch).collect(),
+            common: lengths().min().unwrap_or(0),
+        }
+    }
+
+    /// The epochs that every run reached.
+    fn whole(&self) -> impl Iterator<Item = &Epoch> {
+        self.all.iter().take(self.common)
+    }
+
+    /// The highest mean on the test part, and the first epoch that has it.
+    fn peak(&self) -> Option<(usize, f64)> {
+        let means = self.whole().filter_map(|e| Some((e.epoch, e.test?.mean)));
+        means.fold(None, |best: Option<(usize, f64)>, now| match best {
+            Some((_, most)) if most >= now.1 => best,
+            _ => Some(now),
+        })
+    }
+}
+
 pub(super) fn section(results: &Results, asked: &Asked) -> Result<Section, ExperimentError> {
     let experiment = &asked.experiment;
     let lines = results.lines(asked);
-    let curves: Vec<Vec<Epoch>> = lines.iter().map(epochs).collect();
+    let curves: Vec<Curve> = lines.iter().map(Curve::of).collect();
     let source = match experiment.source.as_str() {
         "" => String::new(),
         source => format!(" ({source} of the paper)"),
     };
     let mut figures = Vec::new();
-    if curves.iter().any(|curve| !curve.is_empty()) {
+    if curves.iter().any(|curve| curve.common > 0) {
         let caption = format!(
             "Accuracy by epoch{source}: mean of the runs, within the band of the lowest and the highest; broken: while learning"
         );
@@ -34,10 +79,18 @@ pub(super) fn section(results: &Results, asked: &Asked) -> Result<Section, Exper
         let drawing = svg(&chart, &format!("{}: accuracy by epoch", experiment.title))?;
         figures.push(Figure { caption, drawing, legend: legend(asked, !chart.marks.is_empty()) });
     }
+    let mut text = vec![experiment.question.clone(), about(asked)];
+    if curves.iter().any(|curve| curve.common < curve.all.len()) {
+        text.push(
+            "Some runs stopped earlier than others of their line. The curves and the highest means are of the epochs that every run of \
+             the line reached; the table of all epochs says how many runs each of them had."
+                .to_owned(),
+        );
+    }
     Ok(Section {
         id: experiment.name.clone(),
         title: experiment.title.clone(),
-        text: vec![experiment.question.clone(), about(asked)],
+        text,
         figures,
         tables: vec![finals(asked, &lines, &curves, results), by_epoch(asked, &curves)],
     })
@@ -65,27 +118,12 @@ pub(super) fn legend(asked: &Asked, marks: bool) -> Vec<Key> {
     keys
 }
 
-fn epochs(line: &Line<'_>) -> Vec<Epoch> {
-    let most = line.runs.iter().map(|run| run.history.rows().len()).max().unwrap_or(0);
-    let percent =
-        |values: Vec<f64>| Spread::of(&values.into_iter().map(|v| 100.0 * v).collect::<Vec<_>>());
-    let epoch = |i: usize| {
-        let rows = || line.runs.iter().filter_map(move |run| run.history.rows().get(i));
-        Epoch {
-            epoch: i + 1,
-            train: percent(rows().map(|row| row.accuracy).collect()),
-            test: percent(rows().filter_map(|row| tested(row, line.line.judged)).collect()),
-        }
-    };
-    (0..most).map(epoch).collect()
-}
-
-fn chart(curves: &[Vec<Epoch>], values: &[PaperValue], asked: &Asked) -> Chart {
-    let last = curves.iter().map(Vec::len).max().unwrap_or(1) as f64;
+fn chart(curves: &[Curve], values: &[PaperValue], asked: &Asked) -> Chart {
+    let last = curves.iter().map(|curve| curve.common).max().unwrap_or(1) as f64;
     let mut lines = Vec::new();
     for (colour, curve) in curves.iter().enumerate() {
         let of = |which: fn(&Epoch) -> Option<Spread>| -> Vec<(f64, Spread)> {
-            curve.iter().filter_map(|e| Some((e.epoch as f64, which(e)?))).collect()
+            curve.whole().filter_map(|e| Some((e.epoch as f64, which(e)?))).collect()
         };
         let means = |points: &[(f64, Spread)]| points.iter().map(|(x, s)| (*x, s.mean)).collect();
         let (train, test) = (of(|e| e.train), of(|e| e.test));
@@ -105,7 +143,7 @@ fn chart(curves: &[Vec<Epoch>], values: &[PaperValue], asked: &Asked) -> Chart {
 }
 
 /// Where each line ends and peaks, beside what the paper says.
-fn finals(asked: &Asked, lines: &[Line<'_>], curves: &[Vec<Epoch>], results: &Results) -> Table {
+fn finals(asked: &Asked, lines: &[Line<'_>], curves: &[Curve], results: &Results) -> Table {
     let early = asked.scale.patience.is_some();
     let at = if early { "of the best epoch by validation" } else { "after the last epoch" };
     let mut table = Table::new(
@@ -132,12 +170,9 @@ fn finals(asked: &Asked, lines: &[Line<'_>], curves: &[Vec<Epoch>], results: &Re
     for (line, curve) in lines.iter().zip(curves) {
         let what = What { measure: Measure::Accuracy, k: None, genre: None };
         let spread = of_line(line, what, &results.genres);
-        let peak = curve.iter().filter_map(|e| Some((e.epoch, e.test?.mean)));
-        let peak = peak.fold(None, |best: Option<(usize, f64)>, now| match best {
-            Some((_, most)) if most >= now.1 => best,
-            _ => Some(now),
-        });
-        let learning = curve.last().and_then(|e| e.train).map(|s| s.mean);
+        let peak = curve.peak();
+        // Of the same epochs and runs as the test accuracy beside it.
+        let learning = Spread::of(&line.runs.iter().filter_map(learning).collect::<Vec<_>>());
         let label = line.line.label.as_str();
         table.rows.push(vec![
             Cell::text(label),
@@ -150,21 +185,27 @@ fn finals(asked: &Asked, lines: &[Line<'_>], curves: &[Vec<Epoch>], results: &Re
             Cell::maybe(peak.map(|p| p.1), 2),
             Cell::maybe(peak.map(|p| p.0 as f64), 0),
             Cell::paper(paper(label, Measure::PeakEpoch), 0),
-            Cell::maybe(learning, 2),
+            Cell::maybe(learning.map(|s| s.mean), 2),
         ]);
     }
     table
 }
 
-fn by_epoch(asked: &Asked, curves: &[Vec<Epoch>]) -> Table {
+/// Accuracy while learning in the epoch that is judged, in percent.
+fn learning(run: &&Run) -> Option<f64> {
+    let judged = run.history.rows().iter().find(|row| row.epoch == run.record.epoch);
+    judged.map(|row| 100.0 * row.accuracy)
+}
+
+fn by_epoch(asked: &Asked, curves: &[Curve]) -> Table {
     let mut table = Table::new(
         format!("{}-epochs", asked.experiment.name),
-        "Every epoch of the figure",
+        "Every epoch, over the runs that reached it",
         &["line", "epoch", "runs", "test, %", "lowest", "highest", "while learning, %"],
     )
     .shown(Shown::Folded);
     for (line, curve) in asked.experiment.lines.iter().zip(curves) {
-        for Epoch { epoch, train, test } in curve {
+        for Epoch { epoch, train, test } in &curve.all {
             table.rows.push(vec![
                 Cell::text(&line.label),
                 Cell::count(*epoch),
@@ -177,4 +218,53 @@ fn by_epoch(asked: &Asked, curves: &[Vec<Epoch>]) -> Table {
         }
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use leitmotif_models::HeadKind;
+
+    use super::super::measure::tests::run;
+    use super::*;
+    use crate::experiment::file::{self, Judged};
+    use crate::history::History;
+    use crate::split::Protocol;
+
+    /// A run with these accuracies on the test part, half of them while learning, judged after that epoch.
+    fn tested_run(key: &str, judged: usize, test: &[f64]) -> Run {
+        let mut run = run(key, &[("1", "x", 0, 0)]);
+        let mut history = History::default();
+        for (i, accuracy) in test.iter().enumerate() {
+            let row = run.history.rows()[0].clone();
+            history.push(crate::history::EpochRow {
+                epoch: i + 1,
+                accuracy: accuracy / 2.0,
+                test_clips: Some(*accuracy),
+                ..row
+            });
+        }
+        (run.history, run.record.epoch) = (history, judged);
+        run
+    }
+
+    #[test]
+    fn what_is_compared_ends_where_the_first_run_ends() {
+        // The second run stops after two epochs; what the first does later is no mean of both.
+        let runs = [tested_run("1", 2, &[0.2, 0.4, 0.9, 0.8]), tested_run("2", 1, &[0.4, 0.3])];
+        let line = file::Line {
+            label: "l".to_owned(),
+            network: "n".to_owned(),
+            head: HeadKind::Dense,
+            split: Protocol::Song,
+            judged: Judged::Clip,
+        };
+        let curve = Curve::of(&Line { line: &line, runs: runs.iter().collect(), wanted: 2 });
+        assert_eq!((curve.common, curve.all.len()), (2, 4));
+        assert_eq!(curve.all[3].test.map(|s| s.runs), Some(1));
+        let (epoch, mean) = curve.peak().unwrap();
+        assert!(epoch == 2 && (mean - 35.0).abs() < 1e-9, "{epoch} {mean}");
+        let learnt: Vec<f64> = runs.iter().filter_map(|run| learning(&run)).collect();
+        assert_eq!(learnt, [20.0, 20.0]);
+        assert_eq!(Curve::of(&Line { line: &line, runs: Vec::new(), wanted: 2 }).peak(), None);
+    }
 }

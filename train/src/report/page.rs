@@ -1,16 +1,26 @@
 //! The page: one file that needs nothing else.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
 use super::table::{Cell, Shown, Table};
 use super::{Figure, Report, Section, Stroke, charts};
 
 const TEMPLATE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
 
+/// What stands for itself in one part of an address; a `:` would make the first part a scheme.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Words of more characters than this get room, or a row would become a tall column.
+const LONG: usize = 36;
+
 /// The whole page; `tables` is the folder of the CSV files beside it.
 pub(super) fn html(report: &Report, tables: &str) -> String {
     let entries = report.sections.iter();
     let contents: String = entries
-        .map(|s| format!("<li><a href=\"#{}\">{}</a></li>\n", escaped(&s.id), escaped(&s.title)))
+        .map(|s| {
+            format!("<li><a href=\"#section-{}\">{}</a></li>\n", escaped(&s.id), escaped(&s.title))
+        })
         .collect();
     let summary: String = report.summary.iter().map(|text| paragraph(text)).collect();
     let sections: String = report.sections.iter().map(|s| section(s, tables)).collect();
@@ -27,6 +37,7 @@ pub(super) fn html(report: &Report, tables: &str) -> String {
             "contents" => html += &contents,
             "sections" => html += &sections,
             "tables" => html += &escaped(tables),
+            "tables-address" => html += &address(tables),
             _ => {}
         }
         rest = after;
@@ -49,13 +60,18 @@ pub(super) fn escaped(text: &str) -> String {
     escaped
 }
 
+/// A file's name as a part of an address.
+fn address(name: &str) -> String {
+    utf8_percent_encode(name, PLAIN).to_string()
+}
+
 fn paragraph(text: &str) -> String {
     format!("<p>{}</p>\n", escaped(text))
 }
 
 fn section(section: &Section, tables: &str) -> String {
     let mut html = format!(
-        "<section id=\"{}\">\n<h2>{}</h2>\n",
+        "<section id=\"section-{}\">\n<h2>{}</h2>\n",
         escaped(&section.id),
         escaped(&section.title)
     );
@@ -89,7 +105,7 @@ fn figure(figure: &Figure) -> String {
 fn table(table: &Table, folder: &str) -> String {
     let caption = escaped(&table.caption);
     let link =
-        format!("<a class=\"csv\" href=\"{}/{}.csv\">CSV</a>", escaped(folder), escaped(&table.id));
+        format!("<a class=\"csv\" href=\"{}/{}.csv\">CSV</a>", address(folder), address(&table.id));
     if table.shown == Shown::File {
         let rows = table.rows.len();
         return format!("<p class=\"file\">{caption}: {rows} rows, {link}</p>\n");
@@ -97,8 +113,10 @@ fn table(table: &Table, folder: &str) -> String {
     let mut grid =
         format!("<div class=\"scroll\"><table id=\"{}\">\n<thead><tr>", escaped(&table.id));
     for (i, column) in table.columns.iter().enumerate() {
-        let numbers = table.rows.iter().filter_map(|row| row.get(i));
-        let class = if numbers.clone().any(is_number) { " class=\"n\"" } else { "" };
+        let mut cells = table.rows.iter().filter_map(|row| row.get(i));
+        // A column that is still empty will hold numbers: words are always there.
+        let class =
+            if cells.any(|cell| matches!(cell, Cell::Text(_))) { "" } else { " class=\"n\"" };
         grid += &format!("<th scope=\"col\"{class}>{}</th>", escaped(column));
     }
     grid += "</tr></thead>\n<tbody>\n";
@@ -110,6 +128,9 @@ fn table(table: &Table, folder: &str) -> String {
                 Cell::Number(..) => format!("<td class=\"n\">{text}</td>"),
                 Cell::Paper(..) => {
                     format!("<td class=\"n paper\" title=\"the paper’s\">{text}</td>")
+                }
+                Cell::Text(words) if words.chars().count() > LONG => {
+                    format!("<td class=\"long\">{text}</td>")
                 }
                 Cell::Text(_) => format!("<td>{text}</td>"),
                 Cell::Empty => "<td></td>".to_owned(),
@@ -127,10 +148,6 @@ fn table(table: &Table, folder: &str) -> String {
     }
 }
 
-fn is_number(cell: &Cell) -> bool {
-    matches!(cell, Cell::Number(..) | Cell::Paper(..))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,6 +159,9 @@ mod tests {
         let section = Section { id: "s".to_owned(), tables: vec![table], ..Section::default() };
         let title = "{{sections}} <i>".to_owned();
         let report = Report { version: 1, title, summary: Vec::new(), sections: vec![section] };
+        let folder = html(&report, "50 % \"a#b?c\" é-tables");
+        assert!(folder.contains("href=\"50%20%25%20%22a%23b%3Fc%22%20%C3%A9-tables/t.csv\""));
+        assert!(folder.contains("href=\"50%20%25%20%22a%23b%3Fc%22%20%C3%A9-tables/\""));
         let html = html(&report, "r-tables");
         assert!(!html.contains("<script") && !html.contains("<i>") && !html.contains("<b>"));
         assert!(html.contains("&lt;script&gt;alert(&quot;{{title}}&quot;)"));

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use leitmotif_models::{Predictions, RunRecord, Scores};
 
+use super::subjects::subjects;
 use crate::begin::recorded_config;
 use crate::checkpoint::read_record;
 use crate::config::FitConfig;
@@ -30,12 +31,21 @@ pub struct Results {
     pub asked: Vec<Asked>,
     /// Finished runs by key.
     pub runs: BTreeMap<String, Run>,
+    /// Finished runs that are no longer what was asked for, by key. They are no part of `runs`.
+    pub lengthened: BTreeMap<String, Lengthened>,
     /// The splits.
     pub splits: Vec<SplitFile>,
     /// Runs that the experiments want.
     pub wanted: usize,
-    /// Those that are done.
-    pub finished: usize,
+}
+
+/// A run that `fit --resume --epochs N` made longer than its experiment asks: its answers are those of other epochs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lengthened {
+    /// Epochs that the experiment asks for.
+    pub asked: usize,
+    /// Epochs that the run was given.
+    pub given: usize,
 }
 
 /// A finished run.
@@ -82,7 +92,7 @@ impl Results {
     ///
     /// # Errors
     ///
-    /// `NoResults`, `NothingFinished`, or a file that cannot be read.
+    /// `NoResults`, `NothingFinished`, `OnlyLengthened`, or a file that cannot be read.
     pub fn read(path: &Path) -> Result<Self, ExperimentError> {
         let note = folder::note(path)?;
         let note = note.ok_or_else(|| ExperimentError::NoResults { path: path.to_owned() })?;
@@ -91,23 +101,41 @@ impl Results {
             Experiment::names().position(|n| n == asked.experiment.name).unwrap_or(usize::MAX)
         };
         asked.sort_by_key(place);
-        let keys: BTreeSet<&String> = asked.iter().flat_map(|a| a.runs.iter().flatten()).collect();
-        let mut runs = BTreeMap::new();
-        for key in &keys {
-            if state(path, key)? == State::Finished {
-                runs.insert((*key).clone(), Run::read(path, key)?);
+        let wanted: BTreeMap<&String, usize> = asked
+            .iter()
+            .flat_map(|a| a.runs.iter().flatten().map(|key| (key, a.scale.epochs)))
+            .collect();
+        let (mut runs, mut lengthened) = (BTreeMap::new(), BTreeMap::new());
+        for (key, epochs) in &wanted {
+            if state(path, key)? != State::Finished {
+                continue;
+            }
+            let run = Run::read(path, key)?;
+            // The key says what was asked for; of all settings, only the epochs can be changed later.
+            let lasting = Lengthened { asked: *epochs, given: run.config.epochs };
+            if lasting.given == lasting.asked {
+                runs.insert((*key).clone(), run);
+            } else {
+                lengthened.insert((*key).clone(), lasting);
             }
         }
-        let wanted = keys.len();
-        if runs.is_empty() {
-            return Err(ExperimentError::NothingFinished { path: path.to_owned(), runs: wanted });
+        let wanted = wanted.len();
+        let path = path.to_owned();
+        match lengthened.first_key_value() {
+            _ if !runs.is_empty() => {}
+            None => return Err(ExperimentError::NothingFinished { path, runs: wanted }),
+            Some((key, Lengthened { asked, given })) => {
+                let (key, asked, given) = (key.clone(), *asked, *given);
+                return Err(ExperimentError::OnlyLengthened { path, key, asked, given });
+            }
         }
+        let path = path.as_path();
         let mut genres = Genres::default();
         for clip in folder::clips(path)? {
             genres.add(&clip.clip, &clip.artist, &clip.genre);
         }
         let splits = folder::read_all(&path.join("splits"))?;
-        Ok(Results { note, genres, asked, finished: runs.len(), runs, splits, wanted })
+        Ok(Results { note, genres, asked, runs, lengthened, splits, wanted })
     }
 
     /// The lines of an experiment.
@@ -121,25 +149,10 @@ impl Results {
         lines.map(of).collect()
     }
 
-    /// Finished runs by what they have in common beside their seeds: `model1, lstm, by song`.
+    /// Finished runs that differ in nothing but their seeds, under a name of their own: `model1, lstm, by song`.
     pub fn subjects(&self) -> Vec<(String, Vec<&Run>)> {
-        let mut subjects: Vec<(String, Vec<&Run>)> = Vec::new();
-        for asked in &self.asked {
-            for (line, keys) in asked.experiment.lines.iter().zip(&asked.runs) {
-                for run in keys.iter().filter_map(|key| self.runs.get(key)) {
-                    let network = &run.record.network;
-                    let name =
-                        format!("{}, {}, by {}", network.name, network.head.kind, line.split);
-                    let place = subjects.iter().position(|(known, _)| *known == name);
-                    match place.and_then(|place| subjects.get_mut(place)) {
-                        Some((_, runs)) if runs.iter().any(|known| known.key == run.key) => {}
-                        Some((_, runs)) => runs.push(run),
-                        None => subjects.push((name, vec![run])),
-                    }
-                }
-            }
-        }
-        subjects
+        let keys = self.asked.iter().flat_map(|asked| asked.runs.iter().flatten());
+        subjects(keys.filter_map(|key| self.runs.get(key)))
     }
 }
 

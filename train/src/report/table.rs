@@ -125,7 +125,9 @@ impl Serialize for Cell {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Cell::Text(text) => serializer.serialize_str(text),
-            Cell::Number(value, 0) => serializer.serialize_i64(*value as i64),
+            Cell::Number(value, 0) | Cell::Paper(value, 0) => {
+                serializer.serialize_i64(*value as i64)
+            }
             Cell::Number(value, _) | Cell::Paper(value, _) => serializer.serialize_f64(*value),
             Cell::Empty => serializer.serialize_none(),
         }
@@ -145,12 +147,15 @@ mod tests {
             Cell::paper(Some(56.0), 2),
         ]);
         table.rows.push(vec![Cell::text("c"), Cell::number(-0.001, 2), Cell::paper(None, 2)]);
+        table.rows.push(vec![Cell::text("d"), Cell::count(7), Cell::paper(Some(222.0), 0)]);
         assert_eq!(
             table.csv().unwrap(),
-            "who,share,paper\n\"a, \"\"b\"\"\",33.33,56.00\nc,0.00,\n"
+            "who,share,paper\n\"a, \"\"b\"\"\",33.33,56.00\nc,0.00,\nd,7,222\n"
         );
         let json = serde_json::to_value(&table.rows).unwrap();
-        assert_eq!(json, serde_json::json!([["a, \"b\"", 33.33, 56.0], ["c", 0.0, null]]));
+        let expected =
+            serde_json::json!([["a, \"b\"", 33.33, 56.0], ["c", 0.0, null], ["d", 7, 222]]);
+        assert_eq!(json, expected);
         assert_eq!(Cell::number(f64::NAN, 2), Cell::Empty);
     }
 }
