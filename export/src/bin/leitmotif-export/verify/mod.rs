@@ -4,12 +4,15 @@ mod declared;
 mod layers;
 mod parity;
 
+use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use leitmotif::Device;
 use leitmotif::session::{Session, SessionOptions};
-use leitmotif_export::{Checkpoint, Probe, Recipe, compile_as};
+use leitmotif_export::{
+    Artifact, Checkpoint, Probe, Recipe, batch_per_call, compile_as, with_batch,
+};
 use leitmotif_models::{Card, Fixed, GraphKind, Precision};
 
 use declared::{own_golden_answer, same_card, same_keys, same_ports, same_weights};
@@ -28,28 +31,59 @@ const CLIPS_PER_CALL: usize = 2;
 /// is missing, misshapen or not finite, a probability or embedding is further from the trainer's than its precision allows,
 /// or a top class is another one. The message names the output and the difference. A rounded precision cannot be judged by
 /// nearness alone, so its graph and weights must also be those that compiling anew gives, and int8 must give its own golden
-/// answer.
+/// answer. A fixed batch that would fill the memory is run with fewer rows: by the same nodes and weights.
 pub(crate) fn verify(
     path: &Path,
     checkpoint: &Checkpoint,
     options: &SessionOptions,
 ) -> Result<Report> {
-    let mut session = Session::open(path, options)?;
+    let session = Session::open(path, options)?;
     let card = session.metadata(Card::KEY).context("it has no card")?;
     let card = Card::from_json(&card)?;
     let run = checkpoint.run();
     ensure!(card.network == run.network, "its network is not the checkpoint's");
     ensure!(card.classes == run.classes, "its classes are not the checkpoint's");
     let due = compile_as(checkpoint, card.graph, &Recipe::of(&card))?;
-    same_card(&card, &due)?;
-    same_keys(&session, &due)?;
-    same_ports(&session, &due)?;
+    compared(session, card, &due, path, checkpoint, options)
+}
+
+/// The same of a file that was just written from `artifact`, which need not be compiled anew.
+///
+/// # Errors
+/// Those of [`verify`].
+pub(crate) fn verify_written(
+    path: &Path,
+    artifact: &Artifact,
+    checkpoint: &Checkpoint,
+) -> Result<Report> {
+    let options = on_cpu();
+    let session = Session::open(path, &options)?;
+    let card = session.metadata(Card::KEY).context("it has no card")?;
+    compared(session, Card::from_json(&card)?, artifact, path, checkpoint, &options)
+}
+
+fn compared(
+    mut session: Session,
+    card: Card,
+    due: &Artifact,
+    path: &Path,
+    checkpoint: &Checkpoint,
+    options: &SessionOptions,
+) -> Result<Report> {
+    same_card(&card, due)?;
+    same_keys(&session, due)?;
+    same_ports(&session, due)?;
     if card.precision != Precision::Fp32 {
-        same_weights(path, &due)?;
+        same_weights(path, due)?;
     }
     if card.precision == Precision::Int8 && card.fixed.is_free() && !card.embedding_only {
         own_golden_answer(path)?;
     }
+    let batch = batch_per_call(&card);
+    if let Some(fewer) = batch.filter(|_| batch != card.fixed.batch) {
+        session = Session::from_bytes(&with_batch(&fs::read(path)?, path, fewer)?, options)?;
+    }
+    let card = Card { fixed: Fixed { batch, ..card.fixed }, ..card };
 
     let mut comparison = Comparison::new(card.precision, options.tf32);
     let probe = checkpoint.probe();
