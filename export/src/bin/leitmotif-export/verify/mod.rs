@@ -87,15 +87,20 @@ fn compared(
 
     let mut comparison = Comparison::new(card.precision, options.tf32);
     let probe = checkpoint.probe();
-    for rows in calls(probe.rows(), card.fixed.batch) {
-        let rows = rows.as_slice();
+    // What lies side by side in a call: clips, or the segments of all of them.
+    let (count, size) = match card.graph {
+        GraphKind::Segment => (probe.rows() * probe.segments(), CLIPS_PER_CALL * probe.segments()),
+        _ => (probe.rows(), CLIPS_PER_CALL),
+    };
+    for call in calls(count, card.fixed.batch, size) {
+        let call = call.as_slice();
         match card.graph {
             GraphKind::Clip | GraphKind::Sequence => {
-                whole_clips(&mut session, &card, probe, rows, &mut comparison)?;
+                whole_clips(&mut session, &card, probe, call, &mut comparison)?;
             }
-            GraphKind::Segment => each_segment(&mut session, &card, probe, rows, &mut comparison)?,
+            GraphKind::Segment => segments(&mut session, &card, probe, call, &mut comparison)?,
             GraphKind::Step => {
-                step_by_step(&mut session, &card, checkpoint, rows, &mut comparison)?;
+                step_by_step(&mut session, &card, checkpoint, call, &mut comparison)?;
             }
         }
     }
@@ -109,11 +114,11 @@ pub(crate) fn on_cpu() -> SessionOptions {
     SessionOptions::on(Device::Cpu)
 }
 
-/// The rows of a probe for each call; a single one twice, because a graph may be right for a batch of one only. Where the
-/// batch is fixed, the last call is filled up with the first rows.
-fn calls(count: usize, batch: Option<usize>) -> Vec<Vec<usize>> {
+/// The rows of a probe, or their segments, for each call, at most `size` of them; a single one twice, because a graph may be
+/// right for a batch of one only. Where the batch is fixed, the last call is filled up with the first ones.
+fn calls(count: usize, batch: Option<usize>, size: usize) -> Vec<Vec<usize>> {
     let rows: Vec<usize> = if count == 1 { vec![0, 0] } else { (0..count).collect() };
-    let size = batch.unwrap_or(CLIPS_PER_CALL).max(1);
+    let size = batch.unwrap_or(size).max(1);
     let short = batch.map_or(0, |_| rows.len().next_multiple_of(size) - rows.len());
     let filled: Vec<usize> = rows.iter().copied().chain((0..count).cycle().take(short)).collect();
     filled.chunks(size).map(<[usize]>::to_vec).collect()
@@ -161,29 +166,25 @@ fn whole_clips(
     comparison.add("probabilities", &whole, &expected, &outputs)
 }
 
-/// All segments of all rows side by side, or as many as the batch is fixed to.
-fn each_segment(
+/// Segments side by side, each by its number among those of all rows.
+fn segments(
     session: &mut Session,
     card: &Card,
     probe: &Probe,
-    rows: &[usize],
+    numbers: &[usize],
     comparison: &mut Comparison,
 ) -> Result<()> {
-    let of_row = |row: usize| (0..probe.segments()).map(move |segment| (row, segment));
-    let pairs: Vec<(usize, usize)> = rows.iter().copied().flat_map(of_row).collect();
-    // As many rows as the fixed batch has: their segments fill whole batches.
-    for pairs in pairs.chunks(card.fixed.batch.unwrap_or(pairs.len()).max(1)) {
-        let mut waveform = Vec::new();
-        let mut expected = Expected::default();
-        for (row, segment) in pairs.iter().copied() {
-            waveform.extend(cut(card, probe.waveform(row), segment));
-            expected.add_segment(probe, row, segment);
-        }
-        let batch = pairs.len();
-        let outputs = session.run(&[("waveform", &[batch, card.segment_samples], &waveform)])?;
-        for name in ["probabilities", "logits", "embedding"] {
-            comparison.add(name, &[batch], &expected, &outputs)?;
-        }
+    let mut waveform = Vec::new();
+    let mut expected = Expected::default();
+    let each = probe.segments().max(1);
+    for (row, segment) in numbers.iter().map(|number| (number / each, number % each)) {
+        waveform.extend(cut(card, probe.waveform(row), segment));
+        expected.add_segment(probe, row, segment);
+    }
+    let batch = numbers.len();
+    let outputs = session.run(&[("waveform", &[batch, card.segment_samples], &waveform)])?;
+    for name in ["probabilities", "logits", "embedding"] {
+        comparison.add(name, &[batch], &expected, &outputs)?;
     }
     Ok(())
 }
@@ -276,14 +277,14 @@ mod tests {
 
     #[test]
     fn a_probe_of_one_row_is_run_as_a_batch_of_two() {
-        assert_eq!(calls(1, None), [[0, 0]]);
-        assert_eq!(calls(3, None), [&[0, 1][..], &[2]]);
+        assert_eq!(calls(1, None, 2), [[0, 0]]);
+        assert_eq!(calls(3, None, 2), [&[0, 1][..], &[2]]);
     }
 
     #[test]
     fn a_fixed_batch_is_always_full() {
-        assert_eq!(calls(1, Some(1)), [[0], [0]]);
-        assert_eq!(calls(3, Some(2)), [[0, 1], [2, 0]]);
-        assert_eq!(calls(2, Some(5)), [[0, 1, 0, 1, 0]]);
+        assert_eq!(calls(1, Some(1), 2), [[0], [0]]);
+        assert_eq!(calls(3, Some(2), 9), [[0, 1], [2, 0]]);
+        assert_eq!(calls(2, Some(5), 2), [[0, 1, 0, 1, 0]]);
     }
 }
