@@ -9,6 +9,7 @@ use leitmotif_models::{GraphKind, Network};
 
 use crate::cases::{self, COMPILED, HEADS, Length, SERVED, THREADS, TRAINED};
 use crate::pairs::Pairs;
+use crate::reach::{REACH, Reach};
 use crate::results::{OWN, Own, newest};
 use crate::{fresh, music};
 
@@ -37,7 +38,12 @@ pub fn readme(readme: &str, results: &Path) -> anyhow::Result<String> {
     };
     let ears = ears(&pairs(&["ears.jsonl"])?)?;
     let peers = peers(&pairs(&PEERS)?)?;
-    placed(&placed(&placed(readme, "own", &own)?, "ears", &ears)?, "peers", &peers)
+    let reach = match newest(results, REACH)? {
+        Some(path) => Reach::read(&path)?.table(),
+        None => unmeasured("make check-all"),
+    };
+    let tables = [("own", own), ("ears", ears), ("peers", peers), ("reach", reach)];
+    tables.iter().try_fold(readme.to_owned(), |text, (name, table)| placed(&text, name, table))
 }
 
 /// What stands in the place of a table before anyone has measured.

@@ -11,13 +11,6 @@ use crate::lower::{self, Form, Lowered, Plan, Rows, State};
 use crate::proto::Model;
 use crate::{ExportError, Recipe};
 
-/// Operator set of every graph: the first with a softmax along one axis, with `Squeeze` by input and with a scale a channel
-/// in `DequantizeLinear`, and old enough for every runtime of the last five years.
-pub(crate) const OPSET: u32 = 13;
-
-/// File format that came with that operator set.
-pub(crate) const IR_VERSION: i64 = 7;
-
 /// The graph of `kind` over folded layers.
 ///
 /// # Errors
@@ -29,7 +22,8 @@ pub(crate) fn graph(
     kind: GraphKind,
     recipe: &Recipe,
 ) -> Result<Graph, ExportError> {
-    let mut graph = Graph::new(&format!("leitmotif_{}", kind.name()), doc(kind));
+    let form = Form { target: recipe.target, precision: recipe.precision };
+    let mut graph = Graph::new(&format!("leitmotif_{}", kind.name()), doc(kind), form.opset());
     let units = Fixed(network.head.units);
     let batch = recipe.fixed.batch.map_or(Named("batch"), Fixed);
     let fixed_segments = recipe.fixed.segments.filter(|_| kind.takes_any_length());
@@ -51,7 +45,6 @@ pub(crate) fn graph(
         c: graph.input("c", &per_unit, "cell state before this segment, zeros at first"),
     });
     let rows = if kind.takes_any_length() { Rows::Segments } else { Rows::Single };
-    let form = Form { target: recipe.target, precision: recipe.precision };
     let calibration = recipe.calibration.as_ref();
     let embedding_only = recipe.embedding_only;
     let plan =
@@ -117,7 +110,7 @@ fn segment_outputs(
     graph.output(x.embedding, "embedding", per_unit, "layer before the output layer");
 }
 
-/// <https://onnx.ai/onnx/operators/onnx__ReduceMean.html>, opset 13: the axes are an attribute until opset 18.
+/// <https://onnx.ai/onnx/operators/onnx__ReduceMean.html>, opset 1: the axes are an attribute until opset 18.
 fn mean_over_segments(graph: &mut Graph, name: &str, x: Value) -> Value {
     let attributes = [("axes", Attribute::Ints(vec![1])), ("keepdims", Attribute::Int(0))];
     graph.node("ReduceMean", name, &[x], &attributes)
@@ -149,10 +142,10 @@ pub(crate) fn model(graph: Graph, card: &Card) -> Result<Model, ExportError> {
     if card.embedding_only {
         metadata.remove("class_outputs_key");
     }
+    let form = Form { target: card.target, precision: card.precision };
     Ok(Model {
         graph,
-        ir_version: IR_VERSION,
-        opset: i64::from(card.opset),
+        ir_version: form.ir_version(),
         producer_name: env!("CARGO_PKG_NAME").to_owned(),
         producer_version: env!("CARGO_PKG_VERSION").to_owned(),
         doc: format!(

@@ -13,7 +13,7 @@ use crate::graph::Graph;
 use crate::lower::{self, Form, Plan, Rows};
 use crate::proto::{Model, encode};
 use crate::quantize::ACTIVATION_MOST;
-use crate::{Checkpoint, ExportError, assemble};
+use crate::{Checkpoint, ExportError};
 
 /// Counts what the blocks of one network give.
 #[derive(Clone, Debug)]
@@ -40,10 +40,11 @@ impl Calibrator {
         layers.truncate(
             layers.iter().take_while(|s| !matches!(s.layer, FoldedLayer::Flatten)).count(),
         );
-        let mut graph = Graph::new("leitmotif_calibration", "Judges nothing: gives each block.");
+        let (form, rows) = (Form::default(), Rows::Single);
+        let doc = "Judges nothing: gives each block.";
+        let mut graph = Graph::new("leitmotif_calibration", doc, form.opset());
         let dims = [Named("batch"), Fixed(network.segment)];
         let waveform = graph.input("waveform", &dims, "mono samples at 16 kHz in [-1, 1]");
-        let (form, rows) = (Form::default(), Rows::Single);
         let plan = Plan {
             network,
             layers: &layers,
@@ -60,8 +61,7 @@ impl Calibrator {
         }
         encode(&Model {
             graph,
-            ir_version: assemble::IR_VERSION,
-            opset: i64::from(assemble::OPSET),
+            ir_version: form.ir_version(),
             producer_name: env!("CARGO_PKG_NAME").to_owned(),
             producer_version: env!("CARGO_PKG_VERSION").to_owned(),
             doc: String::new(),

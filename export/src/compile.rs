@@ -16,6 +16,8 @@ pub struct Artifact {
     metadata: BTreeMap<String, String>,
     inputs: Vec<(String, Shape)>,
     outputs: Vec<(String, Shape)>,
+    /// What makes each output, by its name.
+    operators: BTreeMap<String, &'static str>,
     bytes: Vec<u8>,
 }
 
@@ -119,9 +121,10 @@ pub fn compile_as(
     let graph = assemble::graph(network, classes, &layers, kind, recipe)?;
     let card = describe::card(checkpoint, kind, recipe);
     let (inputs, outputs) = (named_shapes(&graph.inputs), named_shapes(&graph.outputs));
+    let operators = graph.operators_of_outputs();
     let model = assemble::model(graph, &card)?;
     let bytes = encode(&model)?;
-    Ok(Artifact { card, metadata: model.metadata, inputs, outputs, bytes })
+    Ok(Artifact { card, metadata: model.metadata, inputs, outputs, operators, bytes })
 }
 
 fn named_shapes(ports: &[Port]) -> Vec<(String, Shape)> {
@@ -151,6 +154,11 @@ impl Artifact {
     /// What the graph gives, in its order.
     pub fn outputs(&self) -> &[(String, Shape)] {
         &self.outputs
+    }
+
+    /// The operator whose node gives an output.
+    pub(crate) fn operator_of(&self, output: &str) -> Option<&'static str> {
+        self.operators.get(output).copied()
     }
 
     /// The content of the `.onnx` file.

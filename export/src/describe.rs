@@ -4,7 +4,7 @@ use leitmotif_models::{
     CARD_VERSION, Card, Fixed, Golden, GoldenInput, GraphKind, Network, SampleRate,
 };
 
-use crate::assemble::OPSET;
+use crate::lower::Form;
 use crate::tolerance::tolerance;
 use crate::{Checkpoint, Recipe};
 
@@ -30,7 +30,7 @@ pub(crate) fn card(checkpoint: &Checkpoint, kind: GraphKind, recipe: &Recipe) ->
         graph: kind,
         target: recipe.target,
         precision: recipe.precision,
-        opset: OPSET,
+        opset: Form { target: recipe.target, precision: recipe.precision }.opset(),
         sample_rate: SampleRate::NETWORK,
         segment_samples: network.segment,
         hop_samples: network.hop,
@@ -65,12 +65,28 @@ fn max_seconds(network: &Network, classes: usize, kind: GraphKind) -> f64 {
             return SampleRate::NETWORK.seconds(network.segment as u64);
         }
     };
-    let cut = BYTES_PER_CUT_SAMPLE * network.segment as u64;
-    let bytes = cut.saturating_add(network.costs(classes).peak_bytes());
     let most = network.segments_in(Network::MOST_CLIP_SAMPLES) as u64;
-    let segments = (CALL_BYTES / bytes).min(most).max(least as u64);
+    let segments = (CALL_BYTES / segment_bytes(network, classes)).min(most).max(least as u64);
     let samples = (segments - 1).saturating_mul(network.hop as u64);
     SampleRate::NETWORK.seconds(samples.saturating_add(network.segment as u64))
+}
+
+/// Recordings (or segments) side by side that one call of a graph may hold by the same rule where its batch is fixed: that
+/// batch or fewer, but at least two, so that the axis is there.
+pub fn batch_per_call(card: &Card) -> Option<usize> {
+    let segments = match card.graph.takes_any_length() {
+        true => card.fixed.segments.unwrap_or(card.window_segments),
+        false => 1,
+    };
+    let bytes = segment_bytes(&card.network, card.classes.len()).saturating_mul(segments as u64);
+    let fit = usize::try_from(CALL_BYTES / bytes).unwrap_or(usize::MAX).max(2);
+    card.fixed.batch.map(|batch| batch.min(fit))
+}
+
+/// What one segment takes of [`CALL_BYTES`].
+fn segment_bytes(network: &Network, classes: usize) -> u64 {
+    let cut = BYTES_PER_CUT_SAMPLE.saturating_mul(network.segment as u64);
+    cut.saturating_add(network.costs(classes).peak_bytes()).max(1)
 }
 
 /// Row 0 of the probe as a recipe, with the answer to what one call of this graph takes of it.
@@ -100,6 +116,25 @@ fn golden(checkpoint: &Checkpoint, kind: GraphKind, recipe: &Recipe) -> Golden {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_large_batch_is_not_held_at_once() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tiny-dense");
+        let checkpoint = Checkpoint::open(folder.as_ref()).unwrap();
+        let batch = |network: Network, kind, batch| {
+            let fixed = Fixed { batch, segments: None };
+            let recipe = Recipe { fixed, ..Recipe::named("x") };
+            let card = Card { network, ..card(&checkpoint, kind, &recipe) };
+            batch_per_call(&card)
+        };
+        let tiny = || checkpoint.run().network.clone();
+        let model1 = || Network::preset("model1").unwrap();
+        assert_eq!(batch(tiny(), GraphKind::Clip, Some(1024)), Some(1024));
+        assert_eq!(batch(model1(), GraphKind::Clip, Some(1024)), Some(3));
+        assert_eq!(batch(model1(), GraphKind::Segment, Some(1024)), Some(25));
+        assert_eq!(batch(model1(), GraphKind::Clip, Some(1)), Some(1));
+        assert_eq!(batch(model1(), GraphKind::Clip, None), None);
+    }
 
     #[test]
     fn one_call_takes_no_more_than_a_card_may_say() {

@@ -228,9 +228,8 @@ mod tests {
         let mut other = model();
         other.metadata.insert("b".into(), "3".into());
         other.metadata.insert(Card::KEY.into(), "{\"epoch\":3}".into());
-        other.opset = 14;
         let axes = [Dim::Named("batch"), Dim::Fixed(3)];
-        let mut graph = Graph::new("test", "a test");
+        let mut graph = Graph::new("test", "a test", 14);
         let x = graph.input("x", &axes, "");
         let w = graph.weights("sum.w", &[3], vec![1.0, 2.5, 3.0]);
         let y = graph.node("Add", "sum", &[x, w], &[]);

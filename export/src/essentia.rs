@@ -1,6 +1,8 @@
 //! The description of a model that users of essentia expect beside its file: <https://essentia.upf.edu/models.html>.
 //!
-//! It repeats what the card says, for programs that read a JSON of this form; nothing of ours reads it.
+//! It repeats what the card says, for programs that read a JSON of this form; nothing of ours reads it. Such programs feed
+//! and fetch by the `name` of an input or output, and choose an output by its `output_purpose`: of each purpose that they
+//! know, `predictions` and `embeddings`, there is one, and other outputs have none. `op` is the operator that gives it.
 
 use leitmotif_models::GraphKind;
 use serde_json::{Value, json};
@@ -11,20 +13,19 @@ use crate::compile::{Artifact, Shape};
 pub fn essentia_sidecar(artifact: &Artifact) -> String {
     let card = artifact.card();
     let purpose = |name: &str| match name {
-        "probabilities" | "segment_probabilities" => ("Softmax", "predictions"),
-        "logits" => ("Add", "logits"),
-        "embedding" | "segment_embeddings"
-            if card.graph.head() == leitmotif_models::HeadKind::Dense =>
-        {
-            ("Tanh", "embeddings")
-        }
-        "embedding" => ("LSTM", "embeddings"),
-        _ => ("LSTM", "state"),
+        "probabilities" => "predictions",
+        "embedding" => "embeddings",
+        _ => "",
     };
     let input = |(name, dims): &(String, Shape)| json!({ "name": name, "type": "float", "shape": axes(dims) });
     let output = |(name, dims): &(String, Shape)| {
-        let (op, purpose) = purpose(name);
-        json!({ "name": name, "type": "float", "shape": axes(dims), "op": op, "output_purpose": purpose })
+        json!({
+            "name": name,
+            "type": "float",
+            "shape": axes(dims),
+            "op": artifact.operator_of(name),
+            "output_purpose": purpose(name),
+        })
     };
     let hears = match card.graph {
         GraphKind::Clip | GraphKind::Sequence => "recordings of any length",

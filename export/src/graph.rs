@@ -78,6 +78,8 @@ impl Value {
 pub(crate) struct Graph {
     pub(crate) name: String,
     pub(crate) doc: String,
+    /// Version of the default operator set, in which its nodes are written.
+    pub(crate) opset: u32,
     pub(crate) inputs: Vec<Port>,
     pub(crate) outputs: Vec<Port>,
     nodes: Vec<Building>,
@@ -99,10 +101,11 @@ struct Building {
 
 impl Graph {
     /// An empty graph.
-    pub(crate) fn new(name: &str, doc: &str) -> Self {
+    pub(crate) fn new(name: &str, doc: &str, opset: u32) -> Self {
         Graph {
             name: name.to_owned(),
             doc: doc.to_owned(),
+            opset,
             inputs: Vec::new(),
             outputs: Vec::new(),
             nodes: Vec::new(),
@@ -212,6 +215,15 @@ impl Graph {
         })
     }
 
+    /// The operator of the node that gives each output of the graph, by the output's name.
+    pub(crate) fn operators_of_outputs(&self) -> BTreeMap<String, &'static str> {
+        let made = self.nodes().flat_map(|node| {
+            let operator = node.operator;
+            node.outputs.into_iter().map(move |output| (output, operator))
+        });
+        made.filter(|(name, _)| self.outputs.iter().any(|port| port.name == *name)).collect()
+    }
+
     /// The stored tensors by name, in the order in which they were stored.
     pub(crate) fn constants(&self) -> impl Iterator<Item = (String, &Tensor)> + '_ {
         self.constants.iter().map(|(value, tensor)| (self.name_of(*value), tensor))
@@ -255,7 +267,7 @@ mod tests {
 
     #[test]
     fn an_output_renames_its_value_everywhere() {
-        let mut graph = Graph::new("test", "");
+        let mut graph = Graph::new("test", "", 13);
         let x = graph.input("x", &[Dim::Fixed(1)], "");
         let y = graph.node("Relu", "block1.relu", &[x], &[]);
         graph.node("Tanh", "after", &[y], &[]);
@@ -268,7 +280,7 @@ mod tests {
 
     #[test]
     fn a_value_that_goes_out_twice_passes_an_identity() {
-        let mut graph = Graph::new("test", "");
+        let mut graph = Graph::new("test", "", 13);
         let x = graph.input("x", &[Dim::Fixed(1)], "");
         let y = graph.node("Relu", "y", &[x], &[]);
         graph.output(y, "h_next", &[Dim::Fixed(1)], "");
@@ -280,7 +292,7 @@ mod tests {
 
     #[test]
     fn equal_integers_are_stored_once_but_a_scalar_is_no_vector() {
-        let mut graph = Graph::new("test", "");
+        let mut graph = Graph::new("test", "", 13);
         assert_eq!(graph.integers(&[1]), graph.integers(&[1]));
         assert_ne!(graph.integers(&[1]), graph.integer(1));
         assert_eq!(graph.constants().count(), 2);

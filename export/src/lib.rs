@@ -21,6 +21,7 @@
 //! ```
 
 mod assemble;
+mod batch;
 mod calibrate;
 mod checkpoint;
 mod compile;
@@ -43,9 +44,11 @@ mod weights;
 mod wire;
 mod write;
 
+pub use batch::with_batch;
 pub use calibrate::Calibrator;
 pub use checkpoint::{Checkpoint, Probe};
 pub use compile::{Artifact, Recipe, Shape, compile, compile_as};
+pub use describe::batch_per_call;
 pub use diff::{Difference, Part, differences};
 pub use error::{ExportError, Misfit, TensorProblem};
 pub use essentia::essentia_sidecar;

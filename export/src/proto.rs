@@ -1,4 +1,4 @@
-//! Writes ONNX's protobuf: with `read.rs` and `layers.rs`, the only file that knows `onnx-protobuf`.
+//! Writes ONNX's protobuf: with `read.rs`, `layers.rs` and `batch.rs`, the only file that knows `onnx-protobuf`.
 //!
 //! Fields are written in the order of their numbers and nothing in a model is a map, so that the same model always
 //! gives the same bytes.
@@ -23,8 +23,6 @@ pub(crate) struct Model {
     pub(crate) graph: Graph,
     /// Version of the file format.
     pub(crate) ir_version: i64,
-    /// Version of the default operator set.
-    pub(crate) opset: i64,
     pub(crate) producer_name: String,
     pub(crate) producer_version: String,
     pub(crate) doc: String,
@@ -39,7 +37,10 @@ pub(crate) struct Model {
 pub(crate) fn encode(model: &Model) -> Result<Vec<u8>, ExportError> {
     let proto = ModelProto {
         ir_version: model.ir_version,
-        opset_import: vec![OperatorSetIdProto { version: model.opset, ..Default::default() }],
+        opset_import: vec![OperatorSetIdProto {
+            version: i64::from(model.graph.opset),
+            ..Default::default()
+        }],
         producer_name: model.producer_name.clone(),
         producer_version: model.producer_version.clone(),
         doc_string: model.doc.clone(),
@@ -160,7 +161,7 @@ pub(crate) mod tests {
 
     /// One of the smallest models there are.
     pub(crate) fn model() -> Model {
-        let mut graph = Graph::new("test", "a test");
+        let mut graph = Graph::new("test", "a test", 13);
         let axes = [Dim::Named("batch"), Dim::Fixed(3)];
         let x = graph.input("x", &axes, "");
         let w = graph.weights("sum.w", &[3], vec![1.0, 2.0, 3.0]);
@@ -171,7 +172,6 @@ pub(crate) mod tests {
         Model {
             graph,
             ir_version: 7,
-            opset: 13,
             producer_name: "test".into(),
             producer_version: "1".into(),
             doc: String::new(),

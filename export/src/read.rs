@@ -1,4 +1,4 @@
-//! Reads ONNX's protobuf, any producer's: with `proto.rs` and `layers.rs`, the only file that
+//! Reads ONNX's protobuf, any producer's: with `proto.rs`, `layers.rs` and `batch.rs`, the only file that
 //! knows `onnx-protobuf`.
 
 use std::collections::BTreeMap;

@@ -291,7 +291,7 @@ fn a_checkpoint_and_a_model_print_the_same_network() {
     for line in [
         "input         waveform [batch, samples]",
         "output        segment_probabilities [batch, segments, 3]",
-        "IR 7, opset ai.onnx 13",
+        "IR 4, opset ai.onnx 11",
         "LSTM 1",
         "metadata      sample_rate = 16000",
     ] {

@@ -17,6 +17,8 @@ use std::path::Path;
 use leitmotif::session::{NamedTensor, Port, Session, SessionOptions};
 use leitmotif::{Device, Error, Recognizer};
 use leitmotif_models::HeadKind;
+use onnx_protobuf::ModelProto;
+use protobuf::Message;
 use serde_json::Value;
 
 use command::{complaint, run, str, text};
@@ -155,7 +157,16 @@ fn a_description_for_essentia_lies_beside_each_file() {
     assert_eq!(clip["schema"]["inputs"][0]["shape"], serde_json::json!([-1, -1]));
     let outputs = clip["schema"]["outputs"].as_array().unwrap();
     let purposes: Vec<&Value> = outputs.iter().map(|output| &output["output_purpose"]).collect();
-    assert_eq!(purposes, ["predictions", "predictions", "embeddings"]);
+    assert_eq!(purposes, ["predictions", "", "embeddings"]);
+    // What gives each output is what stands in the file.
+    for graph in ["clip", "segment"] {
+        let path = out.path().join(format!("x.{graph}.onnx"));
+        let bytes = fs::read(&path).unwrap();
+        for output in read(graph)["schema"]["outputs"].as_array().unwrap() {
+            let (name, op) = (output["name"].as_str().unwrap(), output["op"].as_str().unwrap());
+            assert_eq!(producer(&bytes, name), op, "{graph}: {name}");
+        }
+    }
     assert_eq!(read("segment")["schema"]["inputs"][0]["shape"], serde_json::json!([-1, SEGMENT]));
     // It is not overwritten either.
     fs::remove_file(out.path().join("x.clip.onnx")).unwrap();
@@ -165,6 +176,13 @@ fn a_description_for_essentia_lies_beside_each_file() {
     let error = complaint(&run(&[&arguments[..], &["--sidecar", "essentia"]].concat()));
     assert!(error.contains("x.clip.json") && error.contains("--force"), "{error}");
     assert!(!out.path().join("x.clip.onnx").exists());
+}
+
+/// The operator of the node of a file that gives this output.
+fn producer(model: &[u8], output: &str) -> String {
+    let model = ModelProto::parse_from_bytes(model).unwrap();
+    let made = model.graph.node.iter().find(|node| node.output.iter().any(|o| o == output));
+    made.unwrap().op_type.clone()
 }
 
 #[test]

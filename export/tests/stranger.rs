@@ -9,10 +9,12 @@
 
 mod support;
 
+use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 
-use leitmotif_export::Checkpoint;
-use leitmotif_models::{Card, GraphKind, HeadKind};
+use leitmotif_export::{Checkpoint, Recipe, compile_as};
+use leitmotif_models::{Calibration, Card, GraphKind, HeadKind, Precision, RangeRule, Target};
 use serde_json::Value;
 
 use support::reference::{Answer, Reference};
@@ -22,21 +24,25 @@ use support::{CLASSES, fixture_checkpoint, manifest_folder, runtime_fixtures};
 const TOLERANCE: f64 = 1e-5;
 
 /// What `stranger.py` printed about a committed fixture.
-fn ask_python(kind: GraphKind) -> Value {
+fn ask_about(kind: GraphKind) -> Value {
+    ask_python("stranger.py", &[runtime_fixtures().join(format!("tiny.{}.onnx", kind.name()))])
+}
+
+/// What a script of ours printed about these files.
+fn ask_python(script: &str, models: &[PathBuf]) -> Value {
     let packages = manifest_folder().join("../.deps/site-packages");
     assert!(
         packages.join("onnx").is_dir() && packages.join("onnxruntime").is_dir(),
         "Python's onnx and onnxruntime are not in .deps/site-packages; run `make setup` first"
     );
-    let model = runtime_fixtures().join(format!("tiny.{}.onnx", kind.name()));
     let output = Command::new("python3")
-        .arg(manifest_folder().join("tests/stranger.py"))
-        .arg(&model)
+        .arg(manifest_folder().join("tests").join(script))
+        .args(models)
         .env("PYTHONPATH", packages)
         .output()
         .expect("python3 must be installed; `make doctor` says how");
     let complaint = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}: {complaint}", model.display());
+    assert!(output.status.success(), "{models:?}: {complaint}");
     assert!(!complaint.contains("[W:onnxruntime"), "onnxruntime warns: {complaint}");
     serde_json::from_slice(&output.stdout).unwrap()
 }
@@ -47,8 +53,8 @@ fn data(answer: &Value, output: &str) -> Vec<f64> {
 }
 
 fn check(kind: GraphKind) {
-    let answer = ask_python(kind);
-    assert_eq!((&answer["opset"], &answer["ir"]), (&13.into(), &7.into()));
+    let answer = ask_about(kind);
+    assert_eq!((&answer["opset"], &answer["ir"]), (&11.into(), &4.into()));
     let metadata = &answer["metadata"];
     assert_eq!(metadata["sample_rate"], "16000");
     assert_eq!(metadata["class_outputs_key"], "probabilities");
@@ -137,6 +143,57 @@ fn sequence() {
 #[test]
 fn step() {
     check(GraphKind::Step);
+}
+
+#[test]
+fn the_opset_is_the_least_that_the_operators_of_a_form_need() {
+    use Precision::{Fp16, Fp32, Int8};
+    use Target::{Cpu, Cuda, Portable};
+    let forms = [
+        (Portable, Fp32, 11, 4),
+        (Portable, Fp16, 11, 4),
+        (Portable, Int8, 13, 7),
+        (Cpu, Fp32, 13, 7),
+        (Cpu, Fp16, 13, 7),
+        (Cpu, Int8, 13, 7),
+        (Cuda, Fp32, 13, 7),
+        (Cuda, Fp16, 13, 7),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let mut files = Vec::new();
+    for (target, precision, ..) in forms {
+        for head in [HeadKind::Dense, HeadKind::Lstm] {
+            let checkpoint = Checkpoint::open(&fixture_checkpoint(head)).unwrap();
+            let ranges = checkpoint.run().network.block_names().map(|block| (block, 1.0)).collect();
+            let calibration = (precision == Int8).then(|| Calibration {
+                rule: RangeRule::MinMax,
+                source: "made up".to_owned(),
+                clips: 1,
+                segments: 1,
+                ranges,
+            });
+            let name = format!("{target}-{precision}");
+            let recipe = Recipe { target, precision, calibration, ..Recipe::named(&name) };
+            for kind in GraphKind::of_head(head) {
+                let artifact = compile_as(&checkpoint, kind, &recipe).unwrap();
+                let path = folder.path().join(artifact.file_name());
+                fs::write(&path, artifact.bytes()).unwrap();
+                files.push(path);
+            }
+        }
+    }
+    let told = ask_python("opsets.py", &files);
+    let told: Vec<&[Value]> = told.as_array().unwrap().chunks(4).collect();
+    assert_eq!(told.len(), forms.len());
+    for ((target, precision, opset, ir), graphs) in forms.into_iter().zip(told) {
+        let mut least = 0;
+        for graph in graphs {
+            assert_eq!((&graph["opset"], &graph["ir"]), (&opset.into(), &ir.into()), "{graph}");
+            let operators = graph["operators"].as_object().unwrap().values();
+            least = operators.map(|since| since.as_u64().unwrap()).fold(least, u64::max);
+        }
+        assert_eq!(least, opset, "{target} {precision}: {graphs:#?}");
+    }
 }
 
 #[test]

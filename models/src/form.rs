@@ -111,7 +111,7 @@ pub struct BeforeAfter {
 }
 
 impl Fixed {
-    /// The largest batch that a graph may be fixed to; such a graph is also verified so, whole batches at a time.
+    /// The largest batch that a graph may be fixed to.
     pub const MOST_BATCH: usize = 1024;
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use leitmotif_models::{CARD_VERSION, Card, CardError, HeadKind, SampleRate, segment_count};
+use leitmotif_models::{Card, HeadKind, SampleRate, segment_count};
 use serde::Serialize;
 
 use crate::answer::{Answer, Moment, ranked};
@@ -87,15 +87,7 @@ impl Recognizer {
 
     fn new(session: Session) -> Result<Self, Error> {
         let path = session.path().to_owned();
-        let card = match session.metadata(Card::KEY) {
-            None => return Err(Error::NoCard { path }),
-            Some(text) => Card::from_json(&text).map_err(|source| match source {
-                CardError::Version { found } => {
-                    Error::CardVersion { path: path.clone(), found, supported: CARD_VERSION }
-                }
-                source => Error::BadCard { path: path.clone(), source },
-            })?,
-        };
+        let card = session.card()?;
         if card.embedding_only {
             return Err(Error::EmbeddingOnly { path });
         }

@@ -10,6 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use leitmotif_models::{CARD_VERSION, Card, CardError};
 use ort::ep::{self, ExecutionProvider};
 use ort::memory::Allocator;
 use ort::session::builder::{AutoDevicePolicy, SessionBuilder};
@@ -189,6 +190,23 @@ impl Session {
     /// The value under `key` in the model's `metadata_props`; `None` where there is none.
     pub fn metadata(&self, key: &str) -> Option<String> {
         self.session.metadata().ok()?.custom(key)
+    }
+
+    /// What the model says of itself.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoCard`], [`Error::CardVersion`] and [`Error::BadCard`] where it does not say so, or not in a way that can
+    /// be read.
+    pub fn card(&self) -> Result<Card, Error> {
+        let path = || self.path.clone();
+        let text = self.metadata(Card::KEY).ok_or_else(|| Error::NoCard { path: path() })?;
+        Card::from_json(&text).map_err(|source| match source {
+            CardError::Version { found } => {
+                Error::CardVersion { path: path(), found, supported: CARD_VERSION }
+            }
+            source => Error::BadCard { path: path(), source },
+        })
     }
 
     /// What the graph takes, in its order.

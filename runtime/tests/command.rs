@@ -305,6 +305,24 @@ fn info_tells_what_the_model_says_of_itself() {
 }
 
 #[test]
+fn info_describes_a_file_that_recognises_nothing() {
+    // The end of the list of tools gives its room to what such a card says more.
+    let from = r#""leitmotif-export":"0.1.0","leitmotif-export's tests":"1"}"#;
+    let to = r#"},"fixed":{"batch":2,"segments":7},"embedding_only":true"#;
+    let to = format!("{to:width$}", width = from.len());
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("m.onnx");
+    fs::write(&model, edited("clip", &[(from, &to)])).unwrap();
+    let shown = out(&leitmotif().arg("info").arg(&model).output().unwrap());
+    for part in ["fixed      batch 2, segments 7\n", "ends with the embedding", "artist 0   Ada\n"]
+    {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    let refused = leitmotif().arg("check").arg(&model).output().unwrap();
+    assert!(err(&refused).contains("embedding"), "{}", err(&refused));
+}
+
+#[test]
 fn check_passes_a_sound_model_and_fails_another() {
     let folder = tempfile::tempdir().unwrap();
     let moved = folder.path().join("moved.onnx");

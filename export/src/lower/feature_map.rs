@@ -1,6 +1,6 @@
 //! Rounds a feature map to eight bits: `QuantizeLinear` and `DequantizeLinear`, which runtimes fuse into their neighbours.
-//! <https://onnx.ai/onnx/operators/onnx__QuantizeLinear.html>, opset 13;
-//! <https://onnx.ai/onnx/operators/onnx__DequantizeLinear.html>, opset 13.
+//! <https://onnx.ai/onnx/operators/onnx__QuantizeLinear.html>, opset 10;
+//! <https://onnx.ai/onnx/operators/onnx__DequantizeLinear.html>, opset 10.
 //!
 //! Behind a ReLU nothing is below zero, so all 256 steps lie above it: unsigned, with the zero point 0. That zero point
 //! also cuts what a ReLU cuts, and runtimes drop the ReLU before it.

@@ -1,6 +1,6 @@
 //! Cuts the waveform into segments inside the graph.
-//! <https://onnx.ai/onnx/operators/onnx__Range.html>, opset 11; <https://onnx.ai/onnx/operators/onnx__Gather.html>, opset 13;
-//! <https://onnx.ai/onnx/operators/onnx__Slice.html>, opset 13; <https://onnx.ai/onnx/operators/onnx__Reshape.html>, opset 13.
+//! <https://onnx.ai/onnx/operators/onnx__Range.html>, opset 11; <https://onnx.ai/onnx/operators/onnx__Gather.html>, opset 1;
+//! <https://onnx.ai/onnx/operators/onnx__Slice.html>, opset 10; <https://onnx.ai/onnx/operators/onnx__Reshape.html>, opset 5.
 //!
 //! In general starts are `Range(0, T − L + 1, hop)`, a column; plus `Range(0, L, 1)`, a row, they are the index of every
 //! sample of every segment. No table is stored, T and the batch stay free, and what is left after the last whole segment
@@ -17,7 +17,7 @@ use leitmotif_models::Target;
 
 use crate::ExportError;
 use crate::graph::{Graph, Value};
-use crate::lower::{Plan, size};
+use crate::lower::{Plan, axes, size};
 
 /// `[batch, samples]` → `[batch, 1, segments, segment]`.
 pub(crate) fn cut(
@@ -68,16 +68,14 @@ fn gathered(graph: &mut Graph, waveform: Value, segment: i64, hop: i64) -> Value
     let end = graph.node("Add", "frame.end", &[samples, last_start], &[]);
     let starts = graph.node("Range", "frame.starts", &[zero, end, hop], &[]);
     let offsets = graph.node("Range", "frame.offsets", &[zero, segment, one], &[]);
-    let second = graph.integers(&[1]);
-    let column = graph.node("Unsqueeze", "frame.column", &[starts, second], &[]);
+    let column = axes::unsqueeze(graph, "frame.column", starts, &[1]);
     let index = graph.node("Add", "frame.index", &[column, offsets], &[]);
     let axis = [("axis", crate::graph::Attribute::Int(1))];
     let segments = graph.node("Gather", "frame.segments", &[waveform, index], &axis);
-    graph.node("Unsqueeze", "frame", &[segments, second], &[])
+    axes::unsqueeze(graph, "frame", segments, &[1])
 }
 
 /// `[batch, segment]` → `[batch, 1, 1, segment]`.
 pub(crate) fn single(graph: &mut Graph, waveform: Value) -> Value {
-    let axes = graph.integers(&[1, 2]);
-    graph.node("Unsqueeze", "frame", &[waveform, axes], &[])
+    axes::unsqueeze(graph, "frame", waveform, &[1, 2])
 }

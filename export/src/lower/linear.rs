@@ -1,5 +1,5 @@
 //! Lowers `Layer::Dense` (with its folded batch norm) and `Layer::Output` to `Gemm`, or to `MatMul` and `Add`.
-//! <https://onnx.ai/onnx/operators/onnx__Gemm.html>, opset 13; <https://onnx.ai/onnx/operators/onnx__MatMul.html>, opset 13.
+//! <https://onnx.ai/onnx/operators/onnx__Gemm.html>, opset 7; <https://onnx.ai/onnx/operators/onnx__MatMul.html>, opset 1.
 //!
 //! Torch keeps a linear map as `[outputs, inputs]`, and `Gemm` takes that as it is, but knows two axes only. With the
 //! segments as a third, `MatMul` multiplies from the right, so the stored matrix is the transpose.
@@ -50,7 +50,7 @@ mod tests {
     use crate::graph::Data;
 
     fn stored(rows: Rows) -> Vec<Data> {
-        let mut graph = Graph::new("test", "");
+        let mut graph = Graph::new("test", "", 13);
         let (weight, bias) = (array![[1.0, 2.0], [3.0, 4.0]], array![5.0, 6.0]);
         lower(&mut graph, Form::default(), "output", (&weight, &bias), rows, Value::NONE).unwrap();
         graph.constants().map(|(_, tensor)| tensor.data.clone()).collect()

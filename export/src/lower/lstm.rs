@@ -10,7 +10,7 @@ use ndarray::{Array1, Array2, Axis};
 use crate::ExportError;
 use crate::graph::Attribute::{Int, Ints, Text, Texts};
 use crate::graph::{Graph, Value};
-use crate::lower::{Form, Rows, size, store};
+use crate::lower::{Form, Rows, axes, size, store};
 
 /// Hidden and cell state: `[batch, units]` each as inputs, `[1, batch, units]` as the operator takes them.
 #[derive(Clone, Copy, Debug)]
@@ -58,7 +58,6 @@ pub(crate) fn lower(
         ("input_forget", Int(0)),
     ];
     let inputs = |sequence| [sequence, w, r, b, Value::NONE, initial.h, initial.c];
-    let directions = graph.integers(&[0]);
     Ok(match rows {
         Rows::Segments if !each => {
             let perm = [("perm", Ints(vec![1, 0, 2]))];
@@ -66,7 +65,7 @@ pub(crate) fn lower(
             let outputs = ["", "y_h"];
             let [_, y_h] =
                 graph.node_with_outputs("LSTM", name, &inputs(sequence), outputs, &attributes);
-            let h = graph.node("Squeeze", &format!("{name}.h"), &[y_h, directions], &[]);
+            let h = axes::squeeze(graph, &format!("{name}.h"), y_h, &[0]);
             After { each: h, last_h: h, last_c: None }
         }
         Rows::Segments => {
@@ -75,20 +74,18 @@ pub(crate) fn lower(
             let outputs = ["y", "y_h"];
             let [y, y_h] =
                 graph.node_with_outputs("LSTM", name, &inputs(sequence), outputs, &attributes);
-            let last_h = graph.node("Squeeze", &format!("{name}.h"), &[y_h, directions], &[]);
-            let second = graph.integers(&[1]);
-            let squeezed = graph.node("Squeeze", &format!("{name}.directions"), &[y, second], &[]);
+            let last_h = axes::squeeze(graph, &format!("{name}.h"), y_h, &[0]);
+            let squeezed = axes::squeeze(graph, &format!("{name}.directions"), y, &[1]);
             let each = graph.node("Transpose", &format!("{name}.each"), &[squeezed], &perm);
             After { each, last_h, last_c: None }
         }
         Rows::Single => {
-            let sequence =
-                graph.node("Unsqueeze", &format!("{name}.sequence"), &[x, directions], &[]);
+            let sequence = axes::unsqueeze(graph, &format!("{name}.sequence"), x, &[0]);
             let outputs = ["", "y_h", "y_c"];
             let [_, y_h, y_c] =
                 graph.node_with_outputs("LSTM", name, &inputs(sequence), outputs, &attributes);
-            let h = graph.node("Squeeze", &format!("{name}.h"), &[y_h, directions], &[]);
-            let c = graph.node("Squeeze", &format!("{name}.c"), &[y_c, directions], &[]);
+            let h = axes::squeeze(graph, &format!("{name}.h"), y_h, &[0]);
+            let c = axes::squeeze(graph, &format!("{name}.c"), y_c, &[0]);
             After { each: h, last_h: h, last_c: Some(c) }
         }
     })
@@ -96,10 +93,8 @@ pub(crate) fn lower(
 
 /// A state `[batch, units]` with the operator's axis of directions before it.
 pub(crate) fn given_state(graph: &mut Graph, name: &str, state: State) -> State {
-    let axis = graph.integers(&[0]);
-    let mut unsqueezed = |part: &str, value| {
-        graph.node("Unsqueeze", &format!("{name}.initial_{part}"), &[value, axis], &[])
-    };
+    let mut unsqueezed =
+        |part: &str, value| axes::unsqueeze(graph, &format!("{name}.initial_{part}"), value, &[0]);
     State { h: unsqueezed("h", state.h), c: unsqueezed("c", state.c) }
 }
 

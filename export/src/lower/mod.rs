@@ -3,6 +3,7 @@
 //! A graph either cuts a whole recording and treats its segments side by side, or takes one segment per call.
 //! The two differ only in axes, so each lowering gets a [`Rows`] where that matters.
 
+mod axes;
 mod conv;
 mod feature_map;
 mod flatten;
@@ -37,6 +38,23 @@ pub(crate) struct Form {
 }
 
 impl Form {
+    /// Operator set of its graphs: the least that their operators need.
+    ///
+    /// 11 is the first with `Range`, which cuts recordings of any length, and old enough for readers of 2019. A scale a
+    /// channel in `DequantizeLinear` came with 13. The targets that name a current ONNX Runtime take `Squeeze` in the form
+    /// of 13, which its optimiser has no need to rewrite.
+    pub(crate) fn opset(self) -> u32 {
+        match (self.target, self.precision) {
+            (Target::Portable, Precision::Fp32 | Precision::Fp16) => 11,
+            (Target::Portable, Precision::Int8) | (Target::Cpu | Target::Cuda, _) => 13,
+        }
+    }
+
+    /// Version of the file format: 4 is the first whose stored tensors are no inputs, 7 came with opset 13.
+    pub(crate) fn ir_version(self) -> i64 {
+        if self.opset() < 13 { 4 } else { 7 }
+    }
+
     /// Whether the convolutions themselves are of 16-bit floats. On a CPU ONNX Runtime has no such kernels and would cast
     /// there and back around each.
     pub(crate) fn computes_in_half(self) -> bool {

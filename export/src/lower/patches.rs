@@ -1,6 +1,6 @@
 //! Lowers the first `Layer::Conv` of an int8 network, where its stride is its kernel, to a product of matrices.
-//! <https://onnx.ai/onnx/operators/onnx__MatMul.html>, opset 13; <https://onnx.ai/onnx/operators/onnx__Concat.html>, opset 13;
-//! <https://onnx.ai/onnx/operators/onnx__Expand.html>, opset 13; <https://onnx.ai/onnx/operators/onnx__Reshape.html>, opset 13.
+//! <https://onnx.ai/onnx/operators/onnx__MatMul.html>, opset 1; <https://onnx.ai/onnx/operators/onnx__Concat.html>, opset 4;
+//! <https://onnx.ai/onnx/operators/onnx__Expand.html>, opset 8; <https://onnx.ai/onnx/operators/onnx__Reshape.html>, opset 5.
 //!
 //! The waveform stays in floats: eight bits of it are what nobody would listen to. Such a convolution cuts it into patches
 //! that do not overlap, so it is one product, and its result has the channels last, as ONNX Runtime's integer kernels want

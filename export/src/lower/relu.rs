@@ -1,5 +1,5 @@
 //! Lowers `Layer::Relu` to the ONNX `Relu` operator; the conventions agree.
-//! <https://onnx.ai/onnx/operators/onnx__Relu.html>, opset 13.
+//! <https://onnx.ai/onnx/operators/onnx__Relu.html>, opset 6.
 
 use crate::graph::{Graph, Value};
 

@@ -1,7 +1,8 @@
 //! Lowers `Layer::Softmax` to the ONNX `Softmax` operator.
-//! <https://onnx.ai/onnx/operators/onnx__Softmax.html>, opset 13.
+//! <https://onnx.ai/onnx/operators/onnx__Softmax.html>, opset 11.
 //!
-//! Before opset 13 the operator flattened all axes from `axis` on; from 13 on it works along the one axis, as torch does.
+//! Up to opset 12 the operator flattens all axes from `axis` on; from 13 on it works along the one axis, as torch does. Along
+//! the last axis, the only one here, both are the same.
 
 use crate::graph::Attribute::Int;
 use crate::graph::{Graph, Value};

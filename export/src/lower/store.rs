@@ -1,6 +1,6 @@
 //! How weights lie in the file in each precision, and the operators that make 32-bit floats of them again.
 //! <https://onnx.ai/onnx/operators/onnx__DequantizeLinear.html>, opset 13 (the first with a scale a channel);
-//! <https://onnx.ai/onnx/operators/onnx__Cast.html>, opset 13; <https://onnx.ai/onnx/operators/onnx__Mul.html>, opset 13.
+//! <https://onnx.ai/onnx/operators/onnx__Cast.html>, opset 6; <https://onnx.ai/onnx/operators/onnx__Mul.html>, opset 7.
 //!
 //! ONNX Runtime waits for a fusion that takes a `DequantizeLinear` of stored weights along, and where none does, it
 //! multiplies them out again at every call and packs none of them. `Cast` and `Mul` say the same and are done once,
@@ -105,7 +105,7 @@ mod tests {
 
     /// The operators and the element types in which a matrix lies.
     fn stored(target: Target, precision: Precision) -> (Vec<&'static str>, Vec<Data>) {
-        let mut graph = Graph::new("test", "");
+        let mut graph = Graph::new("test", "", 13);
         let weight = array![[1.0f32, -2.0], [0.5, 0.25]].into_dyn();
         floats(&mut graph, Form { target, precision }, "w", &weight, 1).unwrap();
         let operators = graph.nodes().map(|node| node.operator).collect();
@@ -127,7 +127,7 @@ mod tests {
     fn a_weight_beyond_half_precision_is_named() {
         let form = Form { target: Target::Portable, precision: Precision::Fp16 };
         let weight = array![[70_000.0f32]].into_dyn();
-        let error = floats(&mut Graph::new("test", ""), form, "w", &weight, 0).unwrap_err();
+        let error = floats(&mut Graph::new("test", "", 13), form, "w", &weight, 0).unwrap_err();
         assert!(matches!(&error, ExportError::BeyondHalf { name } if name == "w"), "{error}");
     }
 }

@@ -1,5 +1,5 @@
 //! Lowers `Layer::Tanh` to the ONNX `Tanh` operator; the conventions agree.
-//! <https://onnx.ai/onnx/operators/onnx__Tanh.html>, opset 13.
+//! <https://onnx.ai/onnx/operators/onnx__Tanh.html>, opset 6.
 
 use crate::graph::{Graph, Value};
 

@@ -11,7 +11,7 @@ use leitmotif_export::{Artifact, Checkpoint, Recipe, Staged, compile_as, essenti
 use leitmotif_models::{Fixed, GraphKind, HeadKind, Precision, RangeRule, Target};
 
 use crate::music::Music;
-use crate::verify::{Report, on_cpu, verify};
+use crate::verify::{Report, verify_written};
 use crate::{print_reports, rounding};
 
 /// What to compile and how.
@@ -171,6 +171,6 @@ fn stage(
     checkpoint: &Checkpoint,
 ) -> Result<Report> {
     let temporary = staged.add(path, artifact.bytes())?;
-    verify(&temporary, checkpoint, &on_cpu())
+    verify_written(&temporary, artifact, checkpoint)
         .with_context(|| format!("verify: {} was not written", path.display()))
 }

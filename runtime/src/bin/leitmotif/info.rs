@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use leitmotif::session::{Port, runtime_info};
+use leitmotif::session::{Port, Session, runtime_info};
 use leitmotif::{Device, Recognizer, SessionOptions};
 use leitmotif_models::Card;
 use leitmotif_models::table::printable;
@@ -33,16 +33,15 @@ pub(crate) struct Check {
 
 impl Info {
     pub(crate) fn run(&self) -> anyhow::Result<ExitCode> {
-        let options = SessionOptions::on(Device::Cpu);
-        let recognizer = Recognizer::open_with(&self.model.model, &options)?;
-        let (inputs, outputs) = (recognizer.session().inputs(), recognizer.session().outputs());
+        // A session and no recognizer: files that name no artists or have fixed sizes are described too.
+        let session = Session::open(&self.model.model, &SessionOptions::on(Device::Cpu))?;
+        let (card, inputs, outputs) = (session.card()?, session.inputs(), session.outputs());
         let mut out = io::stdout().lock();
         if self.json {
-            let card = recognizer.card();
             writeln!(out, "{}", json!({ "card": card, "inputs": inputs, "outputs": outputs }))?;
             return Ok(ExitCode::SUCCESS);
         }
-        for (key, value) in told(recognizer.card()) {
+        for (key, value) in told(&card) {
             writeln!(out, "{key:<10} {}", printable(&value))?;
         }
         for port in inputs {
@@ -51,7 +50,7 @@ impl Info {
         for port in outputs {
             writeln!(out, "{:<10} {}", "output", shaped(port))?;
         }
-        for (class, artist) in recognizer.card().classes.iter().enumerate() {
+        for (class, artist) in card.classes.iter().enumerate() {
             writeln!(out, "artist {class:<3} {}", printable(artist))?;
         }
         Ok(ExitCode::SUCCESS)
@@ -64,7 +63,16 @@ fn told(card: &Card) -> Vec<(&'static str, String)> {
     let network = &card.network;
     let mut lines = vec![
         ("model", card.name.clone()),
-        ("graph", format!("{} for {}, {}", card.graph.name(), card.target, card.precision)),
+        (
+            "graph",
+            format!(
+                "{} for {}, {}{}",
+                card.graph.name(),
+                card.target,
+                card.precision,
+                if card.embedding_only { "; ends with the embedding" } else { "" }
+            ),
+        ),
         (
             "network",
             format!("{}, {} head: {}", network.name, network.head.kind, network.description),
@@ -95,6 +103,12 @@ fn told(card: &Card) -> Vec<(&'static str, String)> {
         ),
         ("split", format!("by {}, seed {}", card.split.protocol, card.split.seed)),
     ];
+    let fixed = [("batch", card.fixed.batch), ("segments", card.fixed.segments)];
+    let fixed = fixed.iter().filter_map(|(of, size)| size.map(|size| format!("{of} {size}")));
+    let fixed: Vec<String> = fixed.collect();
+    if !fixed.is_empty() {
+        lines.push(("fixed", fixed.join(", ")));
+    }
     if let Some(scores) = &card.scores {
         let said = [
             ("songs", scores.song_accuracy),

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Result, bail, ensure};
 use leitmotif::Recognizer;
 use leitmotif::session::{Port, Session};
-use leitmotif_export::{Artifact, Part, differences};
+use leitmotif_export::{Artifact, Part, Shape, differences};
 use leitmotif_models::Card;
 
 use super::on_cpu;
@@ -74,26 +74,32 @@ pub(super) fn same_keys(session: &Session, due: &Artifact) -> Result<()> {
 
 /// Inputs and outputs with their axes.
 pub(super) fn same_ports(session: &Session, due: &Artifact) -> Result<()> {
-    let due = Session::from_bytes(due.bytes(), &on_cpu())?;
     for (what, found, due) in
         [("inputs", session.inputs(), due.inputs()), ("outputs", session.outputs(), due.outputs())]
     {
+        let port = |(name, dims): &(String, Shape)| (name.clone(), Some(dims.clone()));
+        let due: Vec<Declared> = due.iter().map(port).collect();
+        let port = |port: &Port| (port.name.clone(), port.dims.clone());
+        let found: Vec<Declared> = found.iter().map(port).collect();
         ensure!(
             found == due,
             "its {what} are {}, where {} are due",
-            ports_text(found),
-            ports_text(due)
+            ports_text(&found),
+            ports_text(&due)
         );
     }
     Ok(())
 }
 
-fn ports_text(ports: &[Port]) -> String {
+/// An input or output by name, with its axes where it is a tensor of f32.
+type Declared = (String, Option<Shape>);
+
+fn ports_text(ports: &[Declared]) -> String {
     let axis = |axis: &Option<usize>| axis.map_or("any".to_owned(), |size| size.to_string());
-    let text = |port: &Port| match &port.dims {
-        None => format!("{} (no f32)", port.name),
+    let text = |(name, dims): &Declared| match dims {
+        None => format!("{name} (no f32)"),
         Some(dims) => {
-            format!("{} [{}]", port.name, dims.iter().map(axis).collect::<Vec<_>>().join(", "))
+            format!("{name} [{}]", dims.iter().map(axis).collect::<Vec<_>>().join(", "))
         }
     };
     ports.iter().map(text).collect::<Vec<_>>().join(", ")

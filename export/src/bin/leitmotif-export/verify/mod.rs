@@ -4,12 +4,15 @@ mod declared;
 mod layers;
 mod parity;
 
+use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use leitmotif::Device;
 use leitmotif::session::{Session, SessionOptions};
-use leitmotif_export::{Checkpoint, Probe, Recipe, compile_as};
+use leitmotif_export::{
+    Artifact, Checkpoint, Probe, Recipe, batch_per_call, compile_as, with_batch,
+};
 use leitmotif_models::{Card, Fixed, GraphKind, Precision};
 
 use declared::{own_golden_answer, same_card, same_keys, same_ports, same_weights};
@@ -28,40 +31,76 @@ const CLIPS_PER_CALL: usize = 2;
 /// is missing, misshapen or not finite, a probability or embedding is further from the trainer's than its precision allows,
 /// or a top class is another one. The message names the output and the difference. A rounded precision cannot be judged by
 /// nearness alone, so its graph and weights must also be those that compiling anew gives, and int8 must give its own golden
-/// answer.
+/// answer. A fixed batch that would fill the memory is run with fewer rows: by the same nodes and weights.
 pub(crate) fn verify(
     path: &Path,
     checkpoint: &Checkpoint,
     options: &SessionOptions,
 ) -> Result<Report> {
-    let mut session = Session::open(path, options)?;
+    let session = Session::open(path, options)?;
     let card = session.metadata(Card::KEY).context("it has no card")?;
     let card = Card::from_json(&card)?;
     let run = checkpoint.run();
     ensure!(card.network == run.network, "its network is not the checkpoint's");
     ensure!(card.classes == run.classes, "its classes are not the checkpoint's");
     let due = compile_as(checkpoint, card.graph, &Recipe::of(&card))?;
-    same_card(&card, &due)?;
-    same_keys(&session, &due)?;
-    same_ports(&session, &due)?;
+    compared(session, card, &due, path, checkpoint, options)
+}
+
+/// The same of a file that was just written from `artifact`, which need not be compiled anew.
+///
+/// # Errors
+/// Those of [`verify`].
+pub(crate) fn verify_written(
+    path: &Path,
+    artifact: &Artifact,
+    checkpoint: &Checkpoint,
+) -> Result<Report> {
+    let options = on_cpu();
+    let session = Session::open(path, &options)?;
+    let card = session.metadata(Card::KEY).context("it has no card")?;
+    compared(session, Card::from_json(&card)?, artifact, path, checkpoint, &options)
+}
+
+fn compared(
+    mut session: Session,
+    card: Card,
+    due: &Artifact,
+    path: &Path,
+    checkpoint: &Checkpoint,
+    options: &SessionOptions,
+) -> Result<Report> {
+    same_card(&card, due)?;
+    same_keys(&session, due)?;
+    same_ports(&session, due)?;
     if card.precision != Precision::Fp32 {
-        same_weights(path, &due)?;
+        same_weights(path, due)?;
     }
     if card.precision == Precision::Int8 && card.fixed.is_free() && !card.embedding_only {
         own_golden_answer(path)?;
     }
+    let batch = batch_per_call(&card);
+    if let Some(fewer) = batch.filter(|_| batch != card.fixed.batch) {
+        session = Session::from_bytes(&with_batch(&fs::read(path)?, path, fewer)?, options)?;
+    }
+    let card = Card { fixed: Fixed { batch, ..card.fixed }, ..card };
 
     let mut comparison = Comparison::new(card.precision, options.tf32);
     let probe = checkpoint.probe();
-    for rows in calls(probe.rows(), card.fixed.batch) {
-        let rows = rows.as_slice();
+    // What lies side by side in a call: clips, or the segments of all of them.
+    let (count, size) = match card.graph {
+        GraphKind::Segment => (probe.rows() * probe.segments(), CLIPS_PER_CALL * probe.segments()),
+        _ => (probe.rows(), CLIPS_PER_CALL),
+    };
+    for call in calls(count, card.fixed.batch, size) {
+        let call = call.as_slice();
         match card.graph {
             GraphKind::Clip | GraphKind::Sequence => {
-                whole_clips(&mut session, &card, probe, rows, &mut comparison)?;
+                whole_clips(&mut session, &card, probe, call, &mut comparison)?;
             }
-            GraphKind::Segment => each_segment(&mut session, &card, probe, rows, &mut comparison)?,
+            GraphKind::Segment => segments(&mut session, &card, probe, call, &mut comparison)?,
             GraphKind::Step => {
-                step_by_step(&mut session, &card, checkpoint, rows, &mut comparison)?;
+                step_by_step(&mut session, &card, checkpoint, call, &mut comparison)?;
             }
         }
     }
@@ -75,11 +114,11 @@ pub(crate) fn on_cpu() -> SessionOptions {
     SessionOptions::on(Device::Cpu)
 }
 
-/// The rows of a probe for each call; a single one twice, because a graph may be right for a batch of one only. Where the
-/// batch is fixed, the last call is filled up with the first rows.
-fn calls(count: usize, batch: Option<usize>) -> Vec<Vec<usize>> {
+/// The rows of a probe, or their segments, for each call, at most `size` of them; a single one twice, because a graph may be
+/// right for a batch of one only. Where the batch is fixed, the last call is filled up with the first ones.
+fn calls(count: usize, batch: Option<usize>, size: usize) -> Vec<Vec<usize>> {
     let rows: Vec<usize> = if count == 1 { vec![0, 0] } else { (0..count).collect() };
-    let size = batch.unwrap_or(CLIPS_PER_CALL).max(1);
+    let size = batch.unwrap_or(size).max(1);
     let short = batch.map_or(0, |_| rows.len().next_multiple_of(size) - rows.len());
     let filled: Vec<usize> = rows.iter().copied().chain((0..count).cycle().take(short)).collect();
     filled.chunks(size).map(<[usize]>::to_vec).collect()
@@ -127,29 +166,25 @@ fn whole_clips(
     comparison.add("probabilities", &whole, &expected, &outputs)
 }
 
-/// All segments of all rows side by side, or as many as the batch is fixed to.
-fn each_segment(
+/// Segments side by side, each by its number among those of all rows.
+fn segments(
     session: &mut Session,
     card: &Card,
     probe: &Probe,
-    rows: &[usize],
+    numbers: &[usize],
     comparison: &mut Comparison,
 ) -> Result<()> {
-    let of_row = |row: usize| (0..probe.segments()).map(move |segment| (row, segment));
-    let pairs: Vec<(usize, usize)> = rows.iter().copied().flat_map(of_row).collect();
-    // As many rows as the fixed batch has: their segments fill whole batches.
-    for pairs in pairs.chunks(card.fixed.batch.unwrap_or(pairs.len()).max(1)) {
-        let mut waveform = Vec::new();
-        let mut expected = Expected::default();
-        for (row, segment) in pairs.iter().copied() {
-            waveform.extend(cut(card, probe.waveform(row), segment));
-            expected.add_segment(probe, row, segment);
-        }
-        let batch = pairs.len();
-        let outputs = session.run(&[("waveform", &[batch, card.segment_samples], &waveform)])?;
-        for name in ["probabilities", "logits", "embedding"] {
-            comparison.add(name, &[batch], &expected, &outputs)?;
-        }
+    let mut waveform = Vec::new();
+    let mut expected = Expected::default();
+    let each = probe.segments().max(1);
+    for (row, segment) in numbers.iter().map(|number| (number / each, number % each)) {
+        waveform.extend(cut(card, probe.waveform(row), segment));
+        expected.add_segment(probe, row, segment);
+    }
+    let batch = numbers.len();
+    let outputs = session.run(&[("waveform", &[batch, card.segment_samples], &waveform)])?;
+    for name in ["probabilities", "logits", "embedding"] {
+        comparison.add(name, &[batch], &expected, &outputs)?;
     }
     Ok(())
 }
@@ -242,14 +277,14 @@ mod tests {
 
     #[test]
     fn a_probe_of_one_row_is_run_as_a_batch_of_two() {
-        assert_eq!(calls(1, None), [[0, 0]]);
-        assert_eq!(calls(3, None), [&[0, 1][..], &[2]]);
+        assert_eq!(calls(1, None, 2), [[0, 0]]);
+        assert_eq!(calls(3, None, 2), [&[0, 1][..], &[2]]);
     }
 
     #[test]
     fn a_fixed_batch_is_always_full() {
-        assert_eq!(calls(1, Some(1)), [[0], [0]]);
-        assert_eq!(calls(3, Some(2)), [[0, 1], [2, 0]]);
-        assert_eq!(calls(2, Some(5)), [[0, 1, 0, 1, 0]]);
+        assert_eq!(calls(1, Some(1), 2), [[0], [0]]);
+        assert_eq!(calls(3, Some(2), 9), [[0, 1], [2, 0]]);
+        assert_eq!(calls(2, Some(5), 2), [[0, 1, 0, 1, 0]]);
     }
 }

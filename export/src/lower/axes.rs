@@ -1,0 +1,27 @@
+//! `Squeeze` and `Unsqueeze`: axes of one that go or come.
+//! <https://onnx.ai/onnx/operators/onnx__Squeeze.html>, <https://onnx.ai/onnx/operators/onnx__Unsqueeze.html>: the axes are
+//! an attribute up to opset 12 and an input from opset 13 on.
+
+use crate::graph::Attribute::Ints;
+use crate::graph::{Graph, Value};
+
+/// The first opset with axes as an input.
+const AS_INPUT: u32 = 13;
+
+/// Takes `axes`, each of size one, out of the shape.
+pub(crate) fn squeeze(graph: &mut Graph, name: &str, x: Value, axes: &[i64]) -> Value {
+    lower(graph, "Squeeze", name, x, axes)
+}
+
+/// Puts `axes` of size one into the shape; they are counted in what comes out.
+pub(crate) fn unsqueeze(graph: &mut Graph, name: &str, x: Value, axes: &[i64]) -> Value {
+    lower(graph, "Unsqueeze", name, x, axes)
+}
+
+fn lower(graph: &mut Graph, operator: &'static str, name: &str, x: Value, axes: &[i64]) -> Value {
+    if graph.opset < AS_INPUT {
+        return graph.node(operator, name, &[x], &[("axes", Ints(axes.to_vec()))]);
+    }
+    let axes = graph.integers(axes);
+    graph.node(operator, name, &[x, axes], &[])
+}

@@ -1,0 +1,113 @@
+#!/usr/bin/env python3
+"""Runs every compiled form in every runtime that is at hand, and keeps how far each answer is: benches/results/DATE/reach.json.
+
+    measure.py EXPORT WORK OUT [RUNTIME…]
+
+EXPORT is the command leitmotif-export, WORK a folder for models and inputs, OUT the result. Of the runtimes (all of runtimes.py
+where none is named) each runs each file on the input of its card and on others of another length and batch. What it says is held
+against what the newest ONNX Runtime says of the same file, and that against the answer on the card, which is the trainer's.
+Exit 1 where a cell fails that known.py does not explain, or one passes that it says cannot.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from cases import jobs_of
+from forms import compiled
+from known import explanation
+from runtimes import NEWEST, runtimes
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def main(export, work, out, *only):
+    work = Path(work)
+    networks, files = compiled(ROOT, export, work)
+    jobs = [jobs_of(file, work) for file in files]
+    (work / "jobs.json").write_text(json.dumps(jobs))
+    said, names = {}, []
+    for runtime in runtimes(ROOT):
+        if not only or runtime.key in only or runtime.key == NEWEST:
+            names.append(runtime)
+            said[runtime.key] = run(runtime, jobs, work)
+    cells, surprises = [], []
+    for runtime in names:
+        for job, answer, newest in zip(jobs, said[runtime.key], said[NEWEST]):
+            cell = {"runtime": runtime.name, **job["form"], **judged(job, answer, newest, runtime.key == NEWEST)}
+            why = explanation(runtime.key, job["form"])
+            label = f"{runtime.name}, {' '.join(job['form'].values())}"
+            if "failed" in cell and why:
+                cell["why"] = why
+            elif "failed" in cell:
+                surprises.append(f"{label}: {cell['failed']}")
+            elif why:
+                surprises.append(f"{label} works, where known.py says: {why}")
+            cells.append(cell)
+            print(f"{label}: {cell.get('failed', cell.get('largest', 'passes'))}", flush=True)
+    result = {"machine": machine(), "networks": networks, "runtimes": [runtime.name for runtime in names], "cells": cells}
+    Path(out).parent.mkdir(parents=True, exist_ok=True)
+    Path(out).write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+    if surprises:
+        sys.exit("\n".join(surprises))
+
+
+def run(runtime, jobs, work):
+    """What a runtime says to each job. A process that a job kills is started anew behind it."""
+    if runtime.missing:
+        return [{"error": runtime.missing}] * len(jobs)
+    answers, part = [], work / "part.json"
+    while len(answers) < len(jobs):
+        part.write_text(json.dumps(jobs[len(answers) :]))
+        environment = {**os.environ, **runtime.environment}
+        ended = subprocess.run([*runtime.command, part], env=environment, capture_output=True, text=True, timeout=3600)
+        lines = [line for line in ended.stdout.splitlines() if line.startswith('{"')]
+        answers += [json.loads(line) for line in lines]
+        if len(answers) < len(jobs):
+            last = (ended.stderr.strip().splitlines() or [""])[-1]
+            answers.append({"error": f"its process ended with {ended.returncode}: {last}"})
+    return answers
+
+
+def judged(job, answer, newest, is_newest):
+    """The largest |Δp| of a file in a runtime, or why there is none."""
+    if "error" in answer:
+        return {"failed": answer["error"].replace(f"{Path(job['model']).parent}/", "")[:300]}
+    if "passes" in answer:
+        return {}
+    if "error" in newest:
+        return {"failed": "the newest onnxruntime gave nothing to compare with"}
+    golden = difference(answer["answers"][0]["data"], job["golden"])
+    others = [0.0] if is_newest else [difference(a["data"], b["data"]) for a, b in zip(answer["answers"], newest["answers"])]
+    if not is_newest and [a["dims"] for a in answer["answers"]] != [b["dims"] for b in newest["answers"]]:
+        return {"failed": "its answers have other shapes"}
+    if not max(golden, *others) <= job["tolerance"]:
+        return {"failed": f"it is off by {max(golden, *others):.1e}, where {job['tolerance']:.0e} is allowed"}
+    return {"largest": golden if is_newest else max(others)}
+
+
+def difference(found, due):
+    if len(found) != len(due):
+        return float("inf")
+    gaps = [abs(a - b) for a, b in zip(found, due)]
+    return max(gaps) if all(gap == gap for gap in gaps) else float("inf")
+
+
+def machine():
+    """As benches/src/machine.rs tells it."""
+    said = lambda *command: subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    names = [line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    sources = [":/", ":(exclude,top)README.md", ":(exclude,top)benches/results"]
+    changed = said("git", "status", "--porcelain", "--untracked-files=no", "--", *sources)
+    return {
+        "processor": (names or ["unknown"])[0],
+        "cores": os.cpu_count(),
+        "commit": (said("git", "rev-parse", "--short", "HEAD") or "unknown") + ("+" if changed else ""),
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
+    }
+
+
+main(*sys.argv[1:])
