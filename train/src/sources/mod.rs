@@ -22,7 +22,7 @@ use crate::prepare::LeftOut;
 pub struct Track {
     /// Name of the song in the data set: the file's path below the source's root, `/` between folders. Unique.
     pub id: String,
-    /// File to decode; empty where the song lies in `clips`.
+    /// File to decode; where the song lies in `clips`, the folder below which they are.
     pub path: PathBuf,
     /// Who made the recording: the class.
     pub artist: String,
@@ -45,10 +45,8 @@ pub struct Track {
 /// A file that is one clip of a song.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ClipFile {
-    /// The clip's name in the data set. Unique.
+    /// The clip's name in the data set, which is its file's path below the track's. Unique.
     pub id: String,
-    /// File to decode.
-    pub path: PathBuf,
     /// Where it begins in the song.
     pub start_seconds: f64,
 }
