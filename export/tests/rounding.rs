@@ -15,7 +15,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use leitmotif::store::{ClipRow, Clips, DatasetInfo, DatasetWriter, Part, split_digest, write_split};
+use leitmotif::store::{
+    ClipRow, Clips, DatasetInfo, DatasetWriter, Part, split_digest, write_split,
+};
 use leitmotif_export::Summary;
 use leitmotif_models::{Card, HeadKind, Precision, Target};
 use tempfile::TempDir;

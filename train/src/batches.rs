@@ -2,8 +2,8 @@
 //!
 //! A batch is a function of (seed, epoch, step) alone. A thread of its own reads them ahead of the training loop.
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use leitmotif::store::Dataset;
 use leitmotif_models::{HeadKind, Network, segment_count};

@@ -225,10 +225,7 @@ fn a_miniature_is_prepared_clip_by_clip_and_what_is_left_out_is_listed() {
     for row in dataset.clips().iter() {
         let names: Vec<&str> = row.clip.split_once('/').unwrap().1.split('-').collect();
         assert_eq!(row.song, format!("{}/{}/{}-{}", names[0], names[1], names[2], names[3]));
-        assert_eq!(
-            (row.artist, row.genre, row.samples),
-            (names[0], "World;Jazz", CLIP as u64)
-        );
+        assert_eq!((row.artist, row.genre, row.samples), (names[0], "World;Jazz", CLIP as u64));
         assert_eq!(row.start, names[4].parse::<u64>().unwrap() * 16_000);
     }
     let mut samples = vec![0.0; CLIP];

@@ -193,9 +193,8 @@ fn write_paths(list: &Path, clips: usize) {
 
 /// Notes every clip of a plan as stored, in shards that are sparse.
 fn store_all(plan: &Plan, data: &Path) {
-    let append = |name: &str| {
-        BufWriter::new(OpenOptions::new().append(true).open(data.join(name)).unwrap())
-    };
+    let append =
+        |name: &str| BufWriter::new(OpenOptions::new().append(true).open(data.join(name)).unwrap());
     let (mut store, mut decisions) = (append("journal.csv"), append("prepare.journal"));
     let mut clips = 0;
     for track in plan.tracks() {

@@ -157,8 +157,7 @@ fn a_manifest_may_name_a_stretch_of_a_file() {
             .unwrap();
     assert_eq!(rules(&report), BTreeMap::from([("Ann/Album/02 - Two.wav@0.6", "too-short")]));
     let dataset = Dataset::open(out.path()).unwrap();
-    let starts: Vec<_> =
-        dataset.clips().iter().map(|clip| (clip.song, clip.start)).collect();
+    let starts: Vec<_> = dataset.clips().iter().map(|clip| (clip.song, clip.start)).collect();
     assert_eq!(
         starts,
         [

@@ -109,10 +109,7 @@ impl<'a> Writer<'a> {
         Self { path, writer: csv::WriterBuilder::new().flexible(true).from_writer(out) }
     }
 
-    fn record<'t>(
-        &mut self,
-        record: impl IntoIterator<Item = &'t str>,
-    ) -> Result<(), StoreError> {
+    fn record<'t>(&mut self, record: impl IntoIterator<Item = &'t str>) -> Result<(), StoreError> {
         self.writer.write_record(record).map_err(|error| files::unwritten(self.path, error))
     }
 
@@ -136,7 +133,9 @@ impl<'a> Writer<'a> {
             let numbers =
                 [start.to_string(), samples.to_string(), shard.to_string(), offset.to_string()];
             let texts = ["clip", clip, song, artist, album, title, song_group, genre];
-            self.record(texts.into_iter().chain(numbers.iter().map(String::as_str)).chain([source]))?;
+            self.record(
+                texts.into_iter().chain(numbers.iter().map(String::as_str)).chain([source]),
+            )?;
         }
         let name = song.first().map(|row| row.song).unwrap_or_default();
         self.record(["song", name, &song.len().to_string()])?;

@@ -89,7 +89,10 @@ fn what_is_written_is_read() {
         let mut at = 0;
         for row in rows {
             let stored = dataset.clips().get(index).unwrap();
-            assert_eq!(ClipRow { shard: stored.shard, offset: stored.offset, ..row.view() }, stored);
+            assert_eq!(
+                ClipRow { shard: stored.shard, offset: stored.offset, ..row.view() },
+                stored
+            );
             let mut samples = vec![0.0; stored.samples as usize];
             dataset.read(index, 0, &mut samples).unwrap();
             assert_eq!(samples, audio[at..at + samples.len()]);
@@ -205,7 +208,10 @@ fn a_song_stored_anew_has_its_new_clips_alone() {
     let refused = writer.replace_song(&["nobody"], &rows, &audio).unwrap_err().to_string();
     assert!(refused.contains("not stored with a clip `nobody`"), "{refused}");
     let before = rows[0].clip.as_str();
-    assert!(writer.append_song(&rows, &audio).is_err() && writer.replace_song(&[], &rows, &audio).is_err());
+    assert!(
+        writer.append_song(&rows, &audio).is_err()
+            && writer.replace_song(&[], &rows, &audio).is_err()
+    );
     writer.replace_song(&[before], &rows, &audio).unwrap();
     assert_eq!((writer.songs(), writer.clips()), (2, 4));
     // Killed here: readers have the old one, and the next writer the new one.

@@ -174,7 +174,9 @@ impl DatasetWriter {
     ) -> Result<(), StoreError> {
         let song = rows.first().map(|row| row.song.clone()).unwrap_or_default();
         let is_stored = self.has(&song) && !gone.is_empty();
-        if let Some(clip) = gone.iter().find(|clip| !is_stored || !self.names.contains(&print(clip))) {
+        if let Some(clip) =
+            gone.iter().find(|clip| !is_stored || !self.names.contains(&print(clip)))
+        {
             let reason = format!("it is not stored with a clip `{clip}`");
             return Err(StoreError::BadSong { song, reason });
         }
@@ -229,7 +231,8 @@ impl DatasetWriter {
                 Ok(())
             })?;
             if (counts.songs, counts.clips) != (self.songs(), self.clips()) {
-                let reason = "it was changed while the data set was being written; prepare it again";
+                let reason =
+                    "it was changed while the data set was being written; prepare it again";
                 let path = self.folder.join(files::JOURNAL);
                 return Err(StoreError::Malformed { path, line: None, reason: reason.to_owned() });
             }
@@ -242,12 +245,7 @@ impl DatasetWriter {
         self.journal.remove()
     }
 
-    fn check_song(
-        &self,
-        gone: &[&str],
-        rows: &[ClipRow],
-        audio: &[f32],
-    ) -> Result<(), StoreError> {
+    fn check_song(&self, gone: &[&str], rows: &[ClipRow], audio: &[f32]) -> Result<(), StoreError> {
         let song = rows.first().map(|row| row.song.clone()).unwrap_or_default();
         let bad = |reason: String| Err(StoreError::BadSong { song: song.clone(), reason });
         if rows.is_empty() {
@@ -280,12 +278,7 @@ impl DatasetWriter {
         Ok(())
     }
 
-    fn store(
-        &mut self,
-        gone: &[&str],
-        rows: &[ClipRow],
-        audio: &[f32],
-    ) -> Result<(), StoreError> {
+    fn store(&mut self, gone: &[&str], rows: &[ClipRow], audio: &[f32]) -> Result<(), StoreError> {
         let mut stored = Vec::with_capacity(rows.len());
         let mut rest = audio;
         for row in rows {
@@ -429,7 +422,10 @@ impl Layout {
     /// what was stored anew elsewhere.
     pub(super) fn follow(&mut self, row: &ClipRow<&str>) -> Result<(), String> {
         if (row.shard, row.offset) < self.end() {
-            return Err(format!("clip `{}` does not lie after the end of the clip before it", row.clip));
+            return Err(format!(
+                "clip `{}` does not lie after the end of the clip before it",
+                row.clip
+            ));
         }
         self.take(row.shard, row.offset.saturating_add(row.samples));
         Ok(())

@@ -19,9 +19,9 @@ use super::Reason;
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Decision {
     /// Its clips are in the store.
-    Kept(Kept),
+    Kept(Box<Kept>),
     /// It is left out.
-    LeftOut(Reason),
+    LeftOut(Box<Reason>),
 }
 
 /// By what the sound of a song is known: half of a SHA-256, which tells any two apart. In the journal hexadecimal digits.
@@ -147,7 +147,8 @@ impl Journal {
     /// Notes a decision, which counts from the next run on.
     pub(super) fn note(&mut self, song: &str, decision: Decision) -> Result<(), StoreError> {
         let line = Line { song: song.to_owned(), decision };
-        self.line(&line).map_err(|source| StoreError::Unwritable { path: self.path.clone(), source })
+        self.line(&line)
+            .map_err(|source| StoreError::Unwritable { path: self.path.clone(), source })
     }
 
     fn line(&mut self, line: &impl Serialize) -> io::Result<()> {
@@ -181,16 +182,16 @@ mod tests {
     fn a_line_cut_off_by_a_crash_is_dropped_and_the_rest_kept() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("prepare.journal");
-        let kept = Decision::Kept(Kept {
+        let kept = Decision::Kept(Box::new(Kept {
             hash: Sound([0xab; 16]),
             clips: 3,
             dropped: 7,
             damaged: false,
             without: Vec::new(),
-        });
+        }));
         let mut journal = Journal::open(&path, "s").unwrap();
         journal.note("a \"quoted\", 🎸\n.ogg", kept.clone()).unwrap();
-        journal.note("b.ogg", Decision::LeftOut(Reason::Silent)).unwrap();
+        journal.note("b.ogg", Decision::LeftOut(Box::new(Reason::Silent))).unwrap();
         let whole = std::fs::read(&path).unwrap();
         for cut in 0..whole.len() {
             std::fs::write(&path, &whole[..cut]).unwrap();
@@ -199,7 +200,7 @@ mod tests {
             if journal.decided("a \"quoted\", 🎸\n.ogg").is_none() {
                 journal.note("a \"quoted\", 🎸\n.ogg", kept.clone()).unwrap();
             }
-            journal.note("b.ogg", Decision::LeftOut(Reason::Silent)).unwrap();
+            journal.note("b.ogg", Decision::LeftOut(Box::new(Reason::Silent))).unwrap();
             assert_eq!(std::fs::read(&path).unwrap(), whole, "cut at {cut}");
         }
         assert!(Journal::is_of(&path, "s").unwrap());

@@ -23,7 +23,7 @@ pub(super) struct Sieve<'a> {
     /// Clips of each artist that earlier runs kept.
     kept_before: HashMap<&'a str, usize>,
     artist: Artist<'a>,
-    kept: Vec<(&'a Track, Kept)>,
+    kept: Vec<(&'a Track, Box<Kept>)>,
     left_out: Vec<LeftOut>,
     clips: usize,
 }
@@ -50,7 +50,7 @@ pub(super) enum Standing {
 /// What a sieve leaves.
 pub(super) struct Sifted<'a> {
     /// Songs in the store, with their facts.
-    pub(super) kept: Vec<(&'a Track, Kept)>,
+    pub(super) kept: Vec<(&'a Track, Box<Kept>)>,
     /// Songs that are not.
     pub(super) left_out: Vec<LeftOut>,
     /// The store, not yet finished.
@@ -83,7 +83,7 @@ impl<'a> Sieve<'a> {
             by_sound,
             kept_before,
             artist: Artist::default(),
-            kept: Vec::new(),
+            kept: Vec::with_capacity(tracks.len()),
             left_out: Vec::new(),
             clips: 0,
         }
@@ -98,11 +98,14 @@ impl<'a> Sieve<'a> {
     pub(super) fn standing(&self, track: &Track) -> Standing {
         match self.journal.decided(&track.id) {
             Some(Decision::Kept(_)) if !self.writer.has(&track.id) => Standing::Undecided,
-            Some(Decision::Kept(kept)) if !kept.without.is_empty() => Standing::Lacking(
-                kept.without.iter().map(|(file, _)| file.clone()).collect(),
-            ),
+            Some(Decision::Kept(kept)) if !kept.without.is_empty() => {
+                Standing::Lacking(kept.without.iter().map(|(file, _)| file.clone()).collect())
+            }
             // Journals of earlier versions hold these too.
-            None | Some(Decision::LeftOut(Reason::Unreadable { .. })) => Standing::Undecided,
+            Some(Decision::LeftOut(reason)) if matches!(**reason, Reason::Unreadable { .. }) => {
+                Standing::Undecided
+            }
+            None => Standing::Undecided,
             Some(_) => Standing::Decided,
         }
     }
@@ -119,7 +122,7 @@ impl<'a> Sieve<'a> {
                 self.store_if_enough()
             }
             Some(Decision::LeftOut(reason)) => {
-                self.left_out.push(LeftOut { path: track.id.clone(), reason });
+                self.left_out.push(LeftOut { path: track.id.clone(), reason: *reason });
                 Ok(())
             }
             None => Ok(()),
@@ -134,7 +137,7 @@ impl<'a> Sieve<'a> {
     ) -> Result<(), PrepareError> {
         self.turn_to(track);
         if !matches!(reason, Reason::Unreadable { .. }) {
-            self.note(track, Decision::LeftOut(reason.clone()))?;
+            self.note(track, Decision::LeftOut(Box::new(reason.clone())))?;
         }
         self.left_out.push(LeftOut { path: track.id.clone(), reason });
         Ok(())
@@ -244,13 +247,13 @@ impl<'a> Sieve<'a> {
                 self.writer.replace_song(&stored, &rows, &audio)?;
             }
         }
-        let kept = Kept {
+        let kept = Box::new(Kept {
             hash: song.hash,
             clips,
             dropped: song.samples.saturating_sub(song.clips.len()),
             damaged: song.damaged,
             without: song.without.into_iter().map(|file| (file.path, file.reason)).collect(),
-        };
+        });
         self.left_out.extend(without(&kept));
         self.note(track, Decision::Kept(kept.clone()))?;
         self.kept.push((track, kept));
@@ -303,7 +306,9 @@ fn rows(track: &Track, clips: usize, length: usize, without: &[LeftOut]) -> Vec<
         source: source.to_owned(),
     };
     if track.clips.is_empty() {
-        return (0..clips).map(|clip| row(clip_name(track, clip), &track.id, (clip * length) as u64)).collect();
+        return (0..clips)
+            .map(|clip| row(clip_name(track, clip), &track.id, (clip * length) as u64))
+            .collect();
     }
     let is_kept = |file: &&ClipFile| !without.iter().any(|other| other.path == file.id);
     let start =

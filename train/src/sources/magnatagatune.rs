@@ -10,6 +10,7 @@ mod rules;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -49,17 +50,20 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Of clips in the order of their names.
     fn of<'a>(clips: impl Iterator<Item = &'a Clip>) -> Self {
-        let (mut artists, mut albums, mut tracks) =
-            (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-        let mut count = 0;
+        let mut counts = Counts::default();
+        let mut before: Option<Names<'_>> = None;
         for names in clips.map(Clip::names) {
-            count += 1;
-            artists.insert(names.artist);
-            albums.insert((names.artist, names.album));
-            tracks.insert(names);
+            let is_new = |key: fn(Names<'a>) -> Names<'a>| before.map(key) != Some(key(names));
+            counts.clips += 1;
+            counts.artists +=
+                usize::from(is_new(|Names { artist, .. }| Names { artist, ..Names::default() }));
+            counts.albums += usize::from(is_new(|names| Names { number: "", title: "", ..names }));
+            counts.tracks += usize::from(is_new(|names| names));
+            before = Some(names);
         }
-        Counts { clips: count, artists: artists.len(), albums: albums.len(), tracks: tracks.len() }
+        counts
     }
 }
 
@@ -116,6 +120,8 @@ pub fn find(request: &Request) -> Result<(Found, Summary), SourceError> {
     let Listed { mut clips, without_audio, other_files } = request.listing.read()?;
     let is_empty = |clip: &&Clip| rules.empty_files.contains(&*clip.path);
     let is_pseudo = |clip: &&Clip| rules.pseudo_artists.contains(clip.names().artist);
+    // Tracks in the order of their names, and the clips of each side by side.
+    clips.sort_by(|a, b| a.names().cmp(&b.names()));
     let listed = Counts::of(clips.iter());
     let with_sound = Counts::of(clips.iter().filter(|clip| !is_empty(clip)));
     let mut left_out: Vec<LeftOut> = Vec::new();
@@ -130,8 +136,6 @@ pub fn find(request: &Request) -> Result<(Found, Summary), SourceError> {
         left_out.push(LeftOut { path: clip.path.to_string(), reason });
         false
     });
-    // Tracks in the order of their names, and the clips of each side by side.
-    clips.sort_by(|a, b| a.names().cmp(&b.names()));
     let kept = Counts::of(clips.iter());
     let names: BTreeSet<String> =
         clips.iter().map(Clip::names).map(|names| names.artist.to_owned()).collect();
@@ -140,6 +144,7 @@ pub fn find(request: &Request) -> Result<(Found, Summary), SourceError> {
     };
     let recurring_titles = recurring_titles(&clips);
     let shown = shown_artists(&clips, &aliases);
+    let audio: Arc<Path> = request.audio.as_path().into();
     let mut tracks: Vec<Track> = Vec::with_capacity(kept.tracks);
     let mut clips = clips.into_iter().peekable();
     while let Some(first) = clips.next() {
@@ -149,7 +154,7 @@ pub fn find(request: &Request) -> Result<(Found, Summary), SourceError> {
         {
             of_track.push(next);
         }
-        tracks.push(track(of_track, request, &aliases, &shown, genres.as_mut()));
+        tracks.push(track(of_track, &audio, &aliases, &shown, genres.as_mut()));
     }
     let summary = Summary {
         listed,
@@ -187,14 +192,17 @@ pub fn find(request: &Request) -> Result<(Found, Summary), SourceError> {
     Ok((found, summary))
 }
 
-/// Titles of an artist that several of the tracks bear; clips of a track lie side by side.
+/// Titles of an artist that several of the tracks bear; clips are in the order of their names.
 fn recurring_titles(clips: &[Clip]) -> usize {
-    let mut titles: BTreeMap<(&str, &str), usize> = BTreeMap::new();
-    for track in clips.chunk_by(|a, b| a.names() == b.names()) {
-        let Some(Names { artist, title, .. }) = track.first().map(Clip::names) else { continue };
-        *titles.entry((artist, title)).or_default() += 1;
-    }
-    titles.values().filter(|tracks| **tracks > 1).count()
+    let recurring = |clips: &[Clip]| {
+        let mut titles: BTreeMap<&str, usize> = BTreeMap::new();
+        for track in clips.chunk_by(|a, b| a.names() == b.names()) {
+            let title = track.first().map(|clip| clip.names().title);
+            *titles.entry(title.unwrap_or_default()).or_default() += 1;
+        }
+        titles.values().filter(|tracks| **tracks > 1).count()
+    };
+    clips.chunk_by(|a, b| a.names().artist == b.names().artist).map(recurring).sum()
 }
 
 /// Each artist's name as people write it: the commonest in the list; the path's own where two artists would share it.
@@ -237,7 +245,7 @@ fn shown_artists(clips: &[Clip], aliases: &BTreeMap<String, String>) -> BTreeMap
 /// The track of `clips`, which are all of it.
 fn track(
     mut clips: Vec<Clip>,
-    request: &Request,
+    audio: &Arc<Path>,
     aliases: &BTreeMap<String, String>,
     shown: &BTreeMap<String, String>,
     genres: Option<&mut Genres>,
@@ -250,12 +258,11 @@ fn track(
             .find(|name| !name.is_empty());
         written.map_or(or, |name| &**name).to_owned()
     };
-    let Names { artist, album, number, title } =
-        clips.first().map(Clip::names).unwrap_or_default();
+    let Names { artist, album, number, title } = clips.first().map(Clip::names).unwrap_or_default();
     let by = aliases.get(artist).map_or(artist, String::as_str);
-    let track = Track {
+    let mut track = Track {
         id: format!("{artist}/{album}/{number}-{title}"),
-        path: request.audio.clone(),
+        path: Arc::clone(audio),
         artist: shown.get(by).map_or(by, String::as_str).to_owned(),
         album: written(1, album),
         title: written(2, title),
@@ -267,10 +274,11 @@ fn track(
         ),
         ..Track::default()
     };
-    let file = |clip: Clip| ClipFile {
-        start_seconds: f64::from(clip.start),
-        id: clip.path.into_string(),
-    };
+    // Made piece by piece, they have room for more, twice as much even.
+    track.id.shrink_to_fit();
+    track.song_group.shrink_to_fit();
+    let file =
+        |clip: Clip| ClipFile { start_seconds: f64::from(clip.start), id: clip.path.into_string() };
     Track { clips: clips.into_iter().map(file).collect(), ..track }
 }
 

@@ -94,8 +94,12 @@ impl Music {
             calibrating: Vec::new(),
             judging: Vec::new(),
         };
-        let class_of: HashMap<&str, usize> =
-            run.classes.iter().enumerate().map(|(class, artist)| (artist.as_str(), class)).collect();
+        let class_of: HashMap<&str, usize> = run
+            .classes
+            .iter()
+            .enumerate()
+            .map(|(class, artist)| (artist.as_str(), class))
+            .collect();
         for (row, (clip, part)) in dataset.clips().iter().zip(parts).enumerate() {
             let class = class_of.get(clip.artist).copied();
             let (Some(part), Some(_)) = (part, class) else { continue };

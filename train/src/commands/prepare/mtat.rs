@@ -104,9 +104,7 @@ fn check_files(plan: &Plan, allow_missing: bool) -> anyhow::Result<()> {
 
 /// The files of all clips.
 fn files(plan: &Plan) -> impl Iterator<Item = PathBuf> {
-    plan.tracks()
-        .iter()
-        .flat_map(|track| track.clips.iter().map(|clip| track.path.join(&clip.id)))
+    plan.tracks().iter().flat_map(|track| track.clips.iter().map(|clip| track.path.join(&clip.id)))
 }
 
 /// Clips that are decoded to tell how long all of them will take.

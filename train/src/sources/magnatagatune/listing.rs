@@ -316,14 +316,8 @@ mod tests {
     #[test]
     fn a_path_spells_everything() {
         let (names, start) = spelled(PATH).unwrap();
-        assert_eq!(
-            (names.artist, names.number, start),
-            ("american_bach_soloists", "01", 30)
-        );
-        assert_eq!(
-            (names.album, names.title),
-            ("j_s__bach_solo_cantatas", "bwv54__i_aria")
-        );
+        assert_eq!((names.artist, names.number, start), ("american_bach_soloists", "01", 30));
+        assert_eq!((names.album, names.title), ("j_s__bach_solo_cantatas", "bwv54__i_aria"));
         for wrong in [
             "x/a-b-01-c-0-29.mp3",
             "ff/a-b-01-c-0-29.mp3",
@@ -365,7 +359,10 @@ mod tests {
         let listed = clip_info(&text).unwrap();
         assert_eq!((listed.clips.len(), listed.without_audio), (1, 1));
         let shown = listed.clips[0].shown.clone().unwrap();
-        assert_eq!(shown.each_ref().map(|name| &**name), ["American Bach Soloists", "J.S. Bach", "BWV54 - \"I\" Aria"]);
+        assert_eq!(
+            shown.each_ref().map(|name| &**name),
+            ["American Bach Soloists", "J.S. Bach", "BWV54 - \"I\" Aria"]
+        );
     }
 
     #[test]
