@@ -264,8 +264,8 @@ fn united_albums(clips: &Clips) -> HashMap<Group<'_>, Group<'_>> {
         let of_set = first.entry(sets.of(album)).or_insert(*name);
         *of_set = (*name).min(*of_set);
     }
-    let mut group = |(name, album)| Some((name, *first.get(&sets.of(album))?));
-    albums.into_iter().filter_map(|found| group(found)).collect()
+    let group = |(name, album)| Some((name, *first.get(&sets.of(album))?));
+    albums.into_iter().filter_map(group).collect()
 }
 
 /// Disjoint sets of the numbers from 0 on (Galler and Fischer 1964).
@@ -306,7 +306,9 @@ fn assign<'a>(
     artists: &BTreeMap<&'a str, BTreeMap<Group<'a>, usize>>,
     request: &SplitRequest,
 ) -> Result<HashMap<Group<'a>, Part>, SplitError> {
-    let mut assigned: HashMap<Group<'a>, Part> = HashMap::new();
+    // At its full size at once: one that grows is held twice, and by clip every clip is a group.
+    let groups = artists.values().map(BTreeMap::len).sum();
+    let mut assigned: HashMap<Group<'a>, Part> = HashMap::with_capacity(groups);
     // Artists with few groups first: where artists share a group, those with many have room to make up for it.
     let order: BTreeSet<(usize, &str)> =
         artists.iter().map(|(artist, groups)| (groups.len(), *artist)).collect();
