@@ -24,7 +24,7 @@ bench: ## our own speed and the machine's limits; writes benches/results and REA
 
 bench-peers: ## our speed as ratios to ffmpeg, Python and PyTorch, alternating; writes benches/results and README's tables
 	scripts/setup peers
-	cargo build --release -p leitmotif-benches
+	cargo build --release -p leitmotif-benches -p leitmotif-train
 	benches/peers/run
 
 gpu-bundle: setup ## everything that measuring on a GPU box needs, in one folder of at most 40 MiB (target/gpu-bundle)

@@ -31,6 +31,9 @@ pub struct Pairs {
     pub least_ratio: f64,
     /// The highest of them.
     pub largest_ratio: f64,
+    /// The most memory that our command held, in bytes, where that was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub our_peak_bytes: Option<u64>,
     /// What it was measured on.
     pub machine: Machine,
 }

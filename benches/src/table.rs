@@ -5,13 +5,22 @@ use std::fmt::Write;
 use std::path::Path;
 
 use anyhow::Context;
-use leitmotif_models::{GraphKind, Network};
+use leitmotif_models::{GraphKind, Network, SampleRate};
 
 use crate::cases::{self, COMPILED, HEADS, Length, SERVED, THREADS, TRAINED};
 use crate::pairs::Pairs;
 use crate::reach::{REACH, Reach};
 use crate::results::{OWN, Own, newest};
 use crate::{fresh, music};
+
+/// Clips that `benches/peers/run` prepares.
+const MINIATURE_CLIPS: f64 = 300.0;
+
+/// Samples of a clip of MagnaTagATune.
+const CLIP_SAMPLES: u64 = 465_984;
+
+/// Data sets that are too large to be measured, and their clips.
+const LARGE: [(&str, f64); 2] = [("MagnaTagATune", 24_847.0), ("a million clips", 1e6)];
 
 /// Files of `pairs` with other programs' recognising and training.
 const PEERS: [&str; 2] = ["serve.jsonl", "step.jsonl"];
@@ -36,13 +45,20 @@ pub fn readme(readme: &str, results: &Path) -> anyhow::Result<String> {
             .collect::<anyhow::Result<Vec<_>>>()?;
         Ok(pairs.concat())
     };
-    let ears = ears(&pairs(&["ears.jsonl"])?)?;
-    let peers = peers(&pairs(&PEERS)?)?;
+    let (heard, prepared) = (pairs(&["ears.jsonl"])?, pairs(&["prepare.jsonl"])?);
+    let steps = pairs(&["step.jsonl"])?;
     let reach = match newest(results, REACH)? {
         Some(path) => Reach::read(&path)?.table(),
         None => unmeasured("make check-all"),
     };
-    let tables = [("own", own), ("ears", ears), ("peers", peers), ("reach", reach)];
+    let tables = [
+        ("own", own),
+        ("ears", ears(&heard)?),
+        ("peers", peers(&pairs(&PEERS)?)?),
+        ("prepare", prepare(&prepared)?),
+        ("large", large(&heard, &prepared, &steps)?),
+        ("reach", reach),
+    ];
     tables.iter().try_fold(readme.to_owned(), |text, (name, table)| placed(&text, name, table))
 }
 
@@ -171,6 +187,74 @@ fn peers(pairs: &[Pairs]) -> anyhow::Result<String> {
         )?;
     }
     text += &caption(pairs);
+    Ok(text)
+}
+
+/// Preparing MagnaTagATune beside ffmpeg.
+fn prepare(pairs: &[Pairs]) -> anyhow::Result<String> {
+    let (Some(first), Some(one)) = (of(pairs, EACH), of(pairs, ONE)) else {
+        return Ok(unmeasured("make bench-peers"));
+    };
+    let peak = first.our_peak_bytes.context("prepare.jsonl tells no peak of memory")?;
+    let mut text = format!(
+        "`prepare mtat` decodes and stores {:.0} clips a second on one core: {:.2}× as fast as one ffmpeg process a file decodes them, {:.2}× as fast as\n\
+         one ffmpeg process for all of them, in {:.0} MB of memory at the most ({MINIATURE_CLIPS} clips).\n",
+        MINIATURE_CLIPS / first.our_median,
+        first.ratio,
+        one.ratio,
+        peak as f64 / 1e6
+    );
+    text += &caption(pairs);
+    Ok(text)
+}
+
+/// What preparing is compared with, by name.
+const EACH: &str = "prepare, an ffmpeg process a file";
+const ONE: &str = "prepare, one ffmpeg process";
+
+fn of<'a>(pairs: &'a [Pairs], name: &str) -> Option<&'a Pairs> {
+    pairs.iter().find(|pair| pair.name == name)
+}
+
+/// What large data sets take, by the rates that were measured.
+fn large(heard: &[Pairs], prepared: &[Pairs], steps: &[Pairs]) -> anyhow::Result<String> {
+    const DECODED: &str = "mtat.mp3, ffmpeg";
+    const STEPS: [&str; 2] = [
+        "a training step, dense, 2 threads; PyTorch, our memory layout",
+        "a training step, lstm, 2 threads; PyTorch, Conv1d",
+    ];
+    let seconds = SampleRate::NETWORK.seconds(CLIP_SAMPLES);
+    // Preparing by itself, once it is measured, and decoding alone before that.
+    let (clip, rate) = match (of(prepared, EACH), of(heard, DECODED)) {
+        (Some(pairs), _) => (pairs.our_median / MINIATURE_CLIPS, "prepare.jsonl"),
+        (_, Some(pairs)) => (pairs.our_median * seconds / music::SECONDS as f64, "ears.jsonl"),
+        _ => return Ok(unmeasured("make bench-peers")),
+    };
+    let [Some(dense), Some(lstm)] = STEPS.map(|name| of(steps, name)) else {
+        return Ok(unmeasured("make bench-peers"));
+    };
+    let mut text = "| | clips | music | store, 16 bits | preparing, one core | an epoch of model 1, 2 cores: dense | LSTM |\n|---|---|---|---|---|---|---|\n".to_owned();
+    for (name, clips) in LARGE {
+        let hours = |seconds: f64| match seconds / 3600.0 {
+            hours if hours < 48.0 => format!("{hours:.1} h"),
+            hours => format!("{:.0} days", hours / 24.0),
+        };
+        let epoch = |step: &Pairs| hours(0.8 * clips / cases::BATCH as f64 * step.our_median);
+        writeln!(
+            text,
+            "| {name} | {clips} | {:.0} h | {:.0} GB | {} | {} | {} |",
+            clips * seconds / 3600.0,
+            clips * 2.0 * CLIP_SAMPLES as f64 / 1e9,
+            hours(clips * clip),
+            epoch(dense),
+            epoch(lstm)
+        )?;
+    }
+    writeln!(
+        text,
+        "\nComputed, not measured: by the seconds a clip of `{rate}` and a step of `step.jsonl` (batches of {}) in `benches/results`; an epoch hears four fifths of the clips.",
+        cases::BATCH
+    )?;
     Ok(text)
 }
 

@@ -15,7 +15,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use leitmotif::store::{ClipRow, DatasetInfo, DatasetWriter, Part, split_digest, write_split};
+use leitmotif::store::{
+    ClipRow, Clips, DatasetInfo, DatasetWriter, Part, split_digest, write_split,
+};
 use leitmotif_export::Summary;
 use leitmotif_models::{Card, HeadKind, Precision, Target};
 use tempfile::TempDir;
@@ -76,6 +78,7 @@ impl Prepared {
             parts.push(Some(part[(number / 2 % 4) as usize]));
         }
         writer.finish().unwrap();
+        let rows = Clips::of(rows).unwrap();
         write_split(&data, "song-seed1", &rows, &parts).unwrap();
         let mut tiny = Tiny::new(TINY, HeadKind::Dense, 21, 2);
         tiny.run.split.digest = Some(split_digest(&rows, &parts));

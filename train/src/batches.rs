@@ -2,8 +2,8 @@
 //!
 //! A batch is a function of (seed, epoch, step) alone. A thread of its own reads them ahead of the training loop.
 
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use leitmotif::store::Dataset;
 use leitmotif_models::{HeadKind, Network, segment_count};
@@ -79,12 +79,22 @@ pub struct Batch {
     pub targets: Vec<f32>,
 }
 
+/// Indices into the examples, as they come in one round of an epoch.
+#[derive(Debug, Default)]
+struct Order {
+    /// Epoch and round.
+    place: Option<[u64; 2]>,
+    indices: Vec<usize>,
+}
+
 /// All batches of a run.
 #[derive(Debug)]
 pub struct Batches {
     dataset: Arc<Dataset>,
     config: BatchConfig,
     examples: Vec<Example>,
+    /// The order shuffled last: a million clips are not shuffled for each batch.
+    order: Mutex<Order>,
     /// Indices into `examples`: by class, then by song.
     songs: Vec<Vec<Vec<usize>>>,
     classes: usize,
@@ -116,7 +126,7 @@ impl Batches {
         };
         for example in &examples {
             if example.samples < needed as u64 {
-                let clip = dataset.clips().get(example.clip).map(|c| c.clip.clone());
+                let clip = dataset.clips().get(example.clip).map(|c| c.clip.to_owned());
                 let (clip, samples) = (clip.unwrap_or_default(), example.samples);
                 return Err(TrainError::ClipTooShort { clip, samples, needed, why });
             }
@@ -132,6 +142,7 @@ impl Batches {
             dataset,
             config,
             examples,
+            order: Mutex::default(),
             songs: songs.into_iter().map(|s| s.into_values().collect()).collect(),
             classes,
             segment: network.segment,
@@ -149,7 +160,7 @@ impl Batches {
 
     /// The batch of a step (from 0) of an epoch (from 0).
     pub fn batch(&self, epoch: usize, step: usize) -> Result<Batch, TrainError> {
-        let chosen = self.choose(epoch, step);
+        let chosen = self.examples(epoch, step);
         let row = self.count * self.segment;
         let mut segments = vec![0.0; chosen.len() * row];
         let mut targets = vec![0.0; chosen.len() * self.classes];
@@ -178,25 +189,26 @@ impl Batches {
         Ok(Batch { segments, shape: [chosen.len(), self.count, self.segment], targets })
     }
 
-    /// The examples of a batch; batches are all of one size, so libtorch meets one shape only.
-    fn choose(&self, epoch: usize, step: usize) -> Vec<Example> {
+    /// The clips of a step's batch, none of them read; batches are all of one size, so libtorch meets one shape only.
+    pub fn examples(&self, epoch: usize, step: usize) -> Vec<Example> {
         let batch = self.config.batch.max(1);
         match self.config.balance {
             Balance::Clips => {
                 let first = step * batch;
+                let mut order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
                 // Past the end the epoch's order is shuffled anew.
-                let mut order = Vec::new();
-                let mut shuffled = usize::MAX;
                 (first..first + batch)
                     .filter_map(|i| {
                         let n = self.examples.len().max(1);
-                        if shuffled != i / n {
-                            shuffled = i / n;
-                            let place = [epoch as u64, shuffled as u64];
-                            order = (0..self.examples.len()).collect::<Vec<_>>();
-                            Random::derive(self.config.seed, "order", &place).shuffle(&mut order);
+                        let place = [epoch as u64, (i / n) as u64];
+                        if order.place != Some(place) {
+                            order.place = Some(place);
+                            order.indices.clear();
+                            order.indices.extend(0..self.examples.len());
+                            Random::derive(self.config.seed, "order", &place)
+                                .shuffle(&mut order.indices);
                         }
-                        self.examples.get(*order.get(i % n)?).copied()
+                        self.examples.get(*order.indices.get(i % n)?).copied()
                     })
                     .collect()
             }

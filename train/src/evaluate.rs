@@ -65,7 +65,7 @@ pub fn predict(
         heard(batch.last().map_or(0, |w| w.example + 1));
     }
     let predictions = examples.iter().zip(answers).map(|(example, answer)| {
-        let song = task.dataset.clips().get(example.clip).map(|c| c.song.clone());
+        let song = task.dataset.clips().get(example.clip).map(|c| c.song.to_owned());
         answer.prediction(clip_name(task, example), song.unwrap_or_default(), example.class)
     });
     Ok(Predictions::new(task.classes.clone(), predictions.collect())?)
@@ -140,7 +140,7 @@ fn forward(
 }
 
 fn clip_name(task: &Task, example: &Example) -> String {
-    task.dataset.clips().get(example.clip).map(|c| c.clip.clone()).unwrap_or_default()
+    task.dataset.clips().get(example.clip).map(|c| c.clip.to_owned()).unwrap_or_default()
 }
 
 /// What has been heard of one clip.

@@ -44,8 +44,10 @@ const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    // Before the first torch call, so that libtorch's CUDA half can register.
-    cuda::load();
+    // Before the first torch call, so that libtorch's CUDA half can register. It takes 230 MB, and music needs none of it.
+    if !matches!(cli.command, Command::Prepare(_) | Command::Split(_)) {
+        cuda::load();
+    }
     let done = match cli.command {
         Command::Prepare(args) => prepare::run(args),
         Command::Split(args) => split::run(args),

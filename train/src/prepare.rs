@@ -25,7 +25,7 @@ pub use report::{ArtistCount, Report};
 
 use crate::sources::{Found, Track};
 use journal::Journal;
-use sieve::{Sieve, Sifted};
+use sieve::{Sieve, Sifted, Standing};
 
 /// Samples of a clip where the user does not say otherwise: MagnaTagATune's 29 seconds.
 pub const CLIP_SAMPLES: usize = 465_984;
@@ -230,23 +230,21 @@ pub fn plan(mut found: Found, out: &Path, options: &Options) -> Result<Plan, Pre
         .map(|(artist, songs)| (artist.to_owned(), songs.len()))
         .collect();
     let mut left_out = std::mem::take(&mut found.left_out);
-    let mut tracks = Vec::new();
-    for track in std::mem::take(&mut found.tracks) {
-        match few.get(&track.artist) {
-            Some(songs) => {
-                let reason = Reason::FewSongs {
-                    artist: track.artist,
-                    songs: *songs,
-                    needed: options.min_songs,
-                };
-                left_out.push(LeftOut { path: track.id, reason });
-            }
-            None => tracks.push(track),
-        }
+    let mut tracks = std::mem::take(&mut found.tracks);
+    tracks.retain_mut(|track| {
+        let Some(songs) = few.get(&track.artist).copied() else { return true };
+        let (path, artist) = (std::mem::take(&mut track.id), std::mem::take(&mut track.artist));
+        let reason = Reason::FewSongs { artist, songs, needed: options.min_songs };
+        left_out.push(LeftOut { path, reason });
+        false
+    });
+    if options.max_minutes_per_artist.is_some() {
+        let mixed = |track: &Track| Sha256::digest(&track.id).to_vec();
+        tracks.sort_by_cached_key(|track| (track.artist.clone(), mixed(track), track.id.clone()));
+    } else {
+        // In place and without copies of the names: there may be hundreds of thousands.
+        tracks.sort_unstable_by(|a, b| (&a.artist, &a.id).cmp(&(&b.artist, &b.id)));
     }
-    let mixed =
-        |track: &Track| options.max_minutes_per_artist.map(|_| Sha256::digest(&track.id).to_vec());
-    tracks.sort_by_cached_key(|track| (track.artist.clone(), mixed(track), track.id.clone()));
     let plan = Plan { tracks, left_out, found, options: options.clone() };
     if plan.artists() < 2 {
         let artists: BTreeSet<String> =
@@ -313,16 +311,24 @@ pub fn prepare(
     let mut decided = 0;
     let mut seconds = 0.0;
     // What is decided is not decoded again, but takes its turn, because later decisions depend on it.
-    let undecided: Vec<bool> = plan.tracks.iter().map(|track| !sieve.is_decided(track)).collect();
-    let resumed = undecided.iter().filter(|undecided| !**undecided).count();
-    let items: Vec<(&Track, bool)> = plan.tracks.iter().zip(undecided).collect();
+    let items: Vec<(&Track, Standing)> =
+        plan.tracks.iter().map(|track| (track, sieve.standing(track))).collect();
+    let resumed = items.iter().filter(|item| !matches!(item.1, Standing::Undecided)).count();
     let begun = std::time::Instant::now();
-    let work = |(track, undecided): &(&Track, bool)| {
-        undecided.then(|| decode::song(track, options.clip_samples, stopped))
+    let clip_samples = options.clip_samples;
+    let work = |(track, standing): &(&Track, Standing)| {
+        let is_decided = match standing {
+            Standing::Undecided => false,
+            Standing::Lacking(files) => {
+                !decode::can_hear_one_of(files, track, clip_samples, stopped)
+            }
+            Standing::Decided => true,
+        };
+        (!is_decided).then(|| decode::song(track, clip_samples, stopped))
     };
     order::in_order(&items, options.threads, work, stopped, |(track, _), decoded| {
         match decoded {
-            None => sieve.recall(track),
+            None => sieve.recall(track)?,
             Some(Ok(None)) => return Ok(()),
             Some(Ok(Some(song))) => {
                 seconds += SampleRate::NETWORK.seconds(song.samples as u64);

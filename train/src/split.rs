@@ -10,7 +10,7 @@ mod subset;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
-use leitmotif::store::{ClipRow, Part};
+use leitmotif::store::{ClipRow, Clips, Part};
 use serde::{Deserialize, Serialize};
 
 pub use leaks::{LeakReport, SideLeaks};
@@ -147,15 +147,15 @@ fn list(artists: &[(String, usize)]) -> String {
 type Group<'a> = (&'a str, &'a str);
 
 /// Splits `clips`.
-pub fn split(clips: &[ClipRow], request: &SplitRequest) -> Result<Split, SplitError> {
+pub fn split(clips: &Clips, request: &SplitRequest) -> Result<Split, SplitError> {
     check(request)?;
     let protocol = request.protocol;
     let mut without = Vec::new();
     let mut without_validation = Vec::new();
     let mut artists: BTreeMap<&str, BTreeMap<Group<'_>, usize>> = BTreeMap::new();
     let united = if protocol == Protocol::Album { united_albums(clips) } else { HashMap::new() };
-    for clip in clips {
-        let groups = artists.entry(&clip.artist).or_default();
+    for clip in clips.iter() {
+        let groups = artists.entry(clip.artist).or_default();
         if let Some(group) = group(clip, protocol, &united) {
             *groups.entry(group).or_default() += 1;
         }
@@ -193,10 +193,9 @@ pub fn split(clips: &[ClipRow], request: &SplitRequest) -> Result<Split, SplitEr
         return Err(SplitError::NoValidation { protocol });
     }
     let assigned = assign(&artists, request)?;
-    let takes_part = |clip: &&ClipRow| artists.contains_key(clip.artist.as_str());
-    let part = |clip: &ClipRow| {
+    let part = |clip: ClipRow<&str>| {
         Some(clip)
-            .filter(takes_part)
+            .filter(|clip| artists.contains_key(clip.artist))
             .and_then(|clip| group(clip, protocol, &united))
             .and_then(|group| assigned.get(&group).copied())
     };
@@ -223,51 +222,81 @@ fn check(request: &SplitRequest) -> Result<(), SplitError> {
 
 /// The group of a clip; a song without an album is in none.
 fn group<'a>(
-    clip: &'a ClipRow,
+    clip: ClipRow<&'a str>,
     protocol: Protocol,
-    united: &HashMap<Album<'a>, Group<'a>>,
+    united: &HashMap<Group<'a>, Group<'a>>,
 ) -> Option<Group<'a>> {
     match protocol {
-        Protocol::Clip => Some(("", &clip.clip)),
-        Protocol::Recording => Some(("", &clip.song)),
-        Protocol::Song => Some(("", &clip.song_group)),
+        Protocol::Clip => Some(("", clip.clip)),
+        Protocol::Recording => Some(("", clip.song)),
+        Protocol::Song => Some(("", clip.song_group)),
         Protocol::Album => united.get(&album(clip)?).copied(),
     }
 }
 
-/// An artist and the name of an album of theirs: "Greatest Hits" of two artists are two albums.
-type Album<'a> = (&'a str, String);
-
-fn album(clip: &ClipRow) -> Option<Album<'_>> {
-    (!clip.album.is_empty()).then(|| (clip.artist.as_str(), normalised(&clip.album)))
+/// An artist and an album of theirs: "Greatest Hits" of two artists are two albums.
+fn album(clip: ClipRow<&str>) -> Option<Group<'_>> {
+    (!clip.album.is_empty()).then_some((clip.artist, clip.album))
 }
 
-/// Each album's group: the first by name of all that share songs with it, directly or through others. The same song on a
-/// single, an album and a best-of would otherwise lie on two sides.
-fn united_albums(clips: &[ClipRow]) -> HashMap<Album<'_>, Group<'_>> {
-    let mut albums: BTreeMap<Album<'_>, Group<'_>> = BTreeMap::new();
-    let mut songs: BTreeMap<&str, BTreeSet<Album<'_>>> = BTreeMap::new();
-    for clip in clips {
-        let Some(album) = album(clip) else { continue };
-        let name = (clip.artist.as_str(), clip.album.as_str());
-        albums.entry(album.clone()).and_modify(|first| *first = name.min(*first)).or_insert(name);
-        songs.entry(&clip.song_group).or_default().insert(album);
+/// Each album's group: the first by name of all that share songs with it, directly or through others, its own other spellings among
+/// them. The same song on a single, an album and a best-of would otherwise lie on two sides.
+fn united_albums(clips: &Clips) -> HashMap<Group<'_>, Group<'_>> {
+    // Disjoint sets: albums point to albums united with them, and the first of each set to itself.
+    let mut sets = Sets::default();
+    let mut albums: HashMap<Group<'_>, usize> = HashMap::new();
+    let mut names: Vec<Group<'_>> = Vec::new();
+    let mut spelled: HashMap<(&str, String), usize> = HashMap::new();
+    let mut songs: HashMap<&str, usize> = HashMap::new();
+    for clip in clips.iter() {
+        let Some(name) = album(clip) else { continue };
+        let album = *albums.entry(name).or_insert_with(|| {
+            names.push(name);
+            let album = sets.add();
+            let alike = *spelled.entry((name.0, normalised(name.1))).or_insert(album);
+            sets.unite(album, alike);
+            album
+        });
+        sets.unite(album, *songs.entry(clip.song_group).or_insert(album));
     }
-    // The smallest name of a song's albums goes to all of them, until nothing changes.
-    loop {
-        let mut changed = false;
-        for of_song in songs.values() {
-            let Some(first) = of_song.iter().filter_map(|a| albums.get(a)).min().copied() else {
-                continue;
-            };
-            for album in of_song {
-                if let Some(group) = albums.get_mut(album).filter(|group| **group != first) {
-                    (*group, changed) = (first, true);
-                }
+    let mut first: HashMap<usize, Group<'_>> = HashMap::new();
+    for (album, name) in names.iter().enumerate() {
+        let of_set = first.entry(sets.of(album)).or_insert(*name);
+        *of_set = (*name).min(*of_set);
+    }
+    let group = |(name, album)| Some((name, *first.get(&sets.of(album))?));
+    albums.into_iter().filter_map(group).collect()
+}
+
+/// Disjoint sets of the numbers from 0 on (Galler and Fischer 1964).
+#[derive(Default)]
+struct Sets(Vec<usize>);
+
+impl Sets {
+    /// The next number, in a set of its own.
+    fn add(&mut self) -> usize {
+        self.0.push(self.0.len());
+        self.0.len() - 1
+    }
+
+    /// The number that stands for a number's set.
+    fn of(&mut self, number: usize) -> usize {
+        let mut here = number;
+        // Halving the way keeps ways short.
+        while let Some(next) = self.0.get(here).copied().filter(|next| *next != here) {
+            let after = self.0.get(next).copied().unwrap_or(next);
+            if let Some(slot) = self.0.get_mut(here) {
+                *slot = after;
             }
+            here = after;
         }
-        if !changed {
-            return albums.into_iter().collect();
+        here
+    }
+
+    fn unite(&mut self, one: usize, other: usize) {
+        let (one, other) = (self.of(one), self.of(other));
+        if let Some(slot) = self.0.get_mut(one) {
+            *slot = other;
         }
     }
 }
@@ -277,7 +306,9 @@ fn assign<'a>(
     artists: &BTreeMap<&'a str, BTreeMap<Group<'a>, usize>>,
     request: &SplitRequest,
 ) -> Result<HashMap<Group<'a>, Part>, SplitError> {
-    let mut assigned: HashMap<Group<'a>, Part> = HashMap::new();
+    // At its full size at once: one that grows is held twice, and by clip every clip is a group.
+    let groups = artists.values().map(BTreeMap::len).sum();
+    let mut assigned: HashMap<Group<'a>, Part> = HashMap::with_capacity(groups);
     // Artists with few groups first: where artists share a group, those with many have room to make up for it.
     let order: BTreeSet<(usize, &str)> =
         artists.iter().map(|(artist, groups)| (groups.len(), *artist)).collect();

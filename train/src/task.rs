@@ -42,7 +42,7 @@ impl Task {
         let dataset = Dataset::open(folder)?;
         let parts = dataset.read_split(split_name)?;
         let learnt = dataset.clips().iter().zip(&parts).filter(|(_, p)| **p == Some(Part::Train));
-        let artists: BTreeSet<&str> = learnt.map(|(row, _)| row.artist.as_str()).collect();
+        let artists: BTreeSet<&str> = learnt.map(|(row, _)| row.artist).collect();
         if artists.len() < 2 {
             let (split, found) = (split_name.to_owned(), artists.len());
             return Err(TrainError::TooFewArtists { split, found });
@@ -79,12 +79,12 @@ impl Task {
         let (mut train, mut validation, mut test) = (Vec::new(), Vec::new(), Vec::new());
         for (clip, (row, part)) in dataset.clips().iter().zip(parts).enumerate() {
             let Some(part) = part else { continue };
-            let Some(class) = class_of.get(row.artist.as_str()).copied() else {
-                *left_out.entry(row.artist.clone()).or_default() += 1;
+            let Some(class) = class_of.get(row.artist).copied() else {
+                *left_out.entry(row.artist.to_owned()).or_default() += 1;
                 continue;
             };
             let next = songs.len();
-            let song = *songs.entry(row.song.as_str()).or_insert(next);
+            let song = *songs.entry(row.song).or_insert(next);
             let example = Example { clip, class, song, samples: row.samples };
             match part {
                 Part::Train => train.push(example),
@@ -166,7 +166,7 @@ impl Task {
 /// See [`Task::dataset_note`].
 pub(crate) fn dataset_note(dataset: &Dataset) -> DatasetNote {
     let info = dataset.info();
-    let songs: BTreeSet<&str> = dataset.clips().iter().map(|c| c.song.as_str()).collect();
+    let songs: BTreeSet<&str> = dataset.clips().iter().map(|clip| clip.song).collect();
     DatasetNote {
         name: info.name.clone(),
         licence: info.licence.clone(),

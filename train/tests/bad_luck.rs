@@ -218,7 +218,7 @@ fn a_thousand_files_good_and_broken_are_all_accounted_for() {
     let (code, summary, error) = ends(program(music.path(), out.path(), &[]));
     assert_eq!(code, Some(0), "{error}");
     let clips = Dataset::open(out.path()).unwrap();
-    let songs: BTreeSet<String> = clips.clips().iter().map(|clip| clip.song.clone()).collect();
+    let songs: BTreeSet<String> = clips.clips().iter().map(|clip| clip.song.to_owned()).collect();
     assert_eq!(songs, good);
     assert_eq!(clips.clips().len(), 2 * good.len());
 

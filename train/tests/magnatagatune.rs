@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use leitmotif::store::{ClipRow, Dataset};
+use leitmotif::store::{ClipRow, Clips, Dataset};
 use leitmotif_train::sources::magnatagatune::{Aliases, Counts, Listing, Request, find};
 use leitmotif_train::split::{LeakReport, Protocol, SplitRequest, split};
 use miniature::{CLIP, list, mp3, paths_of};
@@ -58,7 +58,7 @@ fn the_real_list_gives_the_papers_number_of_clips() {
 }
 
 /// The rows that the real list would give; of sound they know nothing.
-fn rows(paths: &Path) -> Vec<ClipRow> {
+fn rows(paths: &Path) -> Clips {
     let (found, _) = find(&request(paths, Aliases::None)).unwrap();
     let mut rows = Vec::new();
     for track in found.tracks {
@@ -74,7 +74,7 @@ fn rows(paths: &Path) -> Vec<ClipRow> {
             ..ClipRow::default()
         }));
     }
-    rows
+    Clips::of(rows).unwrap()
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn the_papers_splits_leak_what_they_leak_and_ours_do_not() {
             .iter()
             .zip(&split.parts)
             .filter(|(_, part)| part.is_some())
-            .map(|(row, _)| row.artist.as_str())
+            .map(|(row, _)| row.artist)
             .collect();
         let report = LeakReport::new(&rows, &split.parts);
         println!("{protocol}, {} artists\n{report}", artists.len());
@@ -189,13 +189,10 @@ fn a_miniature_is_prepared_clip_by_clip_and_what_is_left_out_is_listed() {
     assert!(out.contains("1 albums have genres and no clips, as nobody/nothing"), "{out}");
     let dataset = Dataset::open(&folder.join("data")).unwrap();
     assert_eq!(dataset.clips().len(), kept.len() - broken.len());
-    for row in dataset.clips() {
+    for row in dataset.clips().iter() {
         let names: Vec<&str> = row.clip.split_once('/').unwrap().1.split('-').collect();
         assert_eq!(row.song, format!("{}/{}/{}-{}", names[0], names[1], names[2], names[3]));
-        assert_eq!(
-            (row.artist.as_str(), row.genre.as_str(), row.samples),
-            (names[0], "World;Jazz", CLIP as u64)
-        );
+        assert_eq!((row.artist, row.genre, row.samples), (names[0], "World;Jazz", CLIP as u64));
         assert_eq!(row.start, names[4].parse::<u64>().unwrap() * 16_000);
     }
     let mut samples = vec![0.0; CLIP];
@@ -244,6 +241,59 @@ fn a_miniature_is_prepared_clip_by_clip_and_what_is_left_out_is_listed() {
         Dataset::open(&folder.join("half")).unwrap().clips().len(),
         kept.len() - broken.len() - 1
     );
+}
+
+/// A drive that was away, an archive unpacked by half: its track is stored without it until it is there.
+#[test]
+fn a_clip_that_could_not_be_read_is_taken_in_by_the_next_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let (audio, paths) = miniature(folder);
+    let by_list: String =
+        paths.iter().enumerate().map(|(id, path)| format!("{id}\t{path}\n")).collect();
+    fs::write(folder.join("some.tsv"), by_list).unwrap();
+    let run = |out: &str| {
+        let (code, said, err) = prepare(
+            folder,
+            &["--audio", "audio", "--paths", "some.tsv", "--out", out, "--allow-missing"],
+        );
+        assert_eq!(code, Some(0), "{err}");
+        said
+    };
+    // Every clip with its sound.
+    let clips = |out: &str| -> BTreeMap<String, (String, u64, Vec<f32>)> {
+        let dataset = Dataset::open(&folder.join(out)).unwrap();
+        let read = |(place, row): (usize, ClipRow<&str>)| {
+            let mut samples = vec![0.0; row.samples as usize];
+            dataset.read(place, 0, &mut samples).unwrap();
+            (row.clip.to_owned(), (row.song.to_owned(), row.start, samples))
+        };
+        dataset.clips().iter().enumerate().map(read).collect()
+    };
+    run("whole");
+    let whole = clips("whole");
+    // Of a track with several clips the first is missing and the second broken.
+    let track = |path: &str| path.rsplitn(3, '-').last().unwrap().to_owned();
+    let together = paths.chunk_by(|a, b| track(a) == track(b)).find(|clips| clips.len() > 2);
+    let [missing, broken, there, ..] = together.unwrap() else { unreachable!() };
+    let sounds = [missing, broken, there].map(|path| fs::read(audio.join(path)).unwrap());
+    fs::remove_file(audio.join(missing)).unwrap();
+    fs::write(audio.join(broken), &sounds[1][..2000]).unwrap();
+    run("data");
+    let lacking = clips("data");
+    assert_eq!(lacking.len(), whole.len() - 2);
+    // One of them is back, but one that is stored is gone: what is stored stays.
+    fs::write(audio.join(missing), &sounds[0]).unwrap();
+    fs::remove_file(audio.join(there)).unwrap();
+    run("data");
+    assert_eq!(clips("data"), lacking);
+    fs::write(audio.join(there), &sounds[2]).unwrap();
+    run("data");
+    assert_eq!(clips("data").len(), whole.len() - 1);
+    fs::write(audio.join(broken), &sounds[1]).unwrap();
+    run("data");
+    assert!(clips("data") == whole);
+    assert!(run("data").contains("nothing was left to decode"));
 }
 
 #[test]

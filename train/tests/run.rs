@@ -259,7 +259,7 @@ fn swap(data: &Path, task: &Task) {
         _ => Part::Train,
     };
     let clips = task.dataset.clips();
-    let parts: Vec<Option<Part>> = clips.iter().map(|row| Some(part(&row.song))).collect();
+    let parts: Vec<Option<Part>> = clips.iter().map(|row| Some(part(row.song))).collect();
     write_split(data, SPLIT, clips, &parts).unwrap();
 }
 
@@ -402,7 +402,7 @@ fn artists_without_a_clip_to_learn_from_are_no_classes() {
         ("0", _) => None,
         _ => Some(Part::Train),
     };
-    let parts: Vec<Option<Part>> = clips.iter().map(|row| part(&row.song)).collect();
+    let parts: Vec<Option<Part>> = clips.iter().map(|row| part(row.song)).collect();
     write_split(&data, "album-seed1", clips, &parts).unwrap();
     let album = Task::open(&data, "album-seed1").unwrap();
     assert_eq!(album.classes, whole.classes[1..]);

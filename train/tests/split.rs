@@ -4,14 +4,26 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use leitmotif::store::{ClipRow, Part};
+use leitmotif::store::{ClipRow, Clips, Part};
 use leitmotif_train::random::Random;
-use leitmotif_train::split::{LeakReport, Protocol, Split, SplitError, SplitRequest, split};
+use leitmotif_train::split::{self, LeakReport, Protocol, Split, SplitError, SplitRequest};
 
 const ALL: [Protocol; 4] = [Protocol::Clip, Protocol::Recording, Protocol::Song, Protocol::Album];
 
 fn request(protocol: Protocol, seed: u64) -> SplitRequest {
     SplitRequest { protocol, seed, test: 0.2, validation: 0.1 }
+}
+
+fn table(rows: &[ClipRow]) -> Clips {
+    Clips::of(rows.iter().map(ClipRow::view)).unwrap()
+}
+
+fn split(rows: &[ClipRow], request: &SplitRequest) -> Result<Split, SplitError> {
+    split::split(&table(rows), request)
+}
+
+fn leaks(rows: &[ClipRow], parts: &[Option<Part>]) -> LeakReport {
+    LeakReport::new(&table(rows), parts)
 }
 
 /// One song's clips.
@@ -183,7 +195,7 @@ fn songs_that_artists_share_stay_on_one_side() {
             }
         }
         let split = split(&clips, &request(Protocol::Song, seed)).unwrap();
-        assert_eq!(LeakReport::new(&clips, &split.parts).test.song_groups.1, 0);
+        assert_eq!(crate::leaks(&clips, &split.parts).test.song_groups.1, 0);
     }
 }
 
@@ -298,7 +310,7 @@ fn albums_that_share_a_song_are_one() {
         assert!(of_island.values().all(|parts| parts.len() == 1), "{seed}: {of_island:?}");
         let all: BTreeSet<&String> = of_island.values().flatten().collect();
         assert_eq!(all.len(), 3, "{seed}");
-        let leaks = LeakReport::new(&clips, &parts);
+        let leaks = crate::leaks(&clips, &parts);
         assert_eq!((leaks.test.song_groups.1, leaks.test.albums.1), (0, 0));
     }
 }
@@ -330,7 +342,7 @@ fn the_leak_report_counts_what_lies_on_both_sides() {
     clips.extend(song("b", "first", "Tune", "g3", 2));
     use Part::{Test, Train, Validation};
     let parts = [Train, Test, Test, Test, Train, Validation, Train, Train].map(Some);
-    let report = LeakReport::new(&clips, &parts);
+    let report = crate::leaks(&clips, &parts);
     assert_eq!((report.test.clips, report.validation.clips), (3, 1));
     assert_eq!((report.test.song_groups, report.validation.song_groups), ((1, 1), (1, 1)));
     assert_eq!((report.test.titles, report.test.albums), ((1, 1), (1, 1)));
@@ -340,7 +352,7 @@ fn the_leak_report_counts_what_lies_on_both_sides() {
             && (report.validation.neighbours - 1.0).abs() < 1e-9
     );
     let apart = [Train, Train, Train, Train, Train, Train, Test, Test].map(Some);
-    let report = LeakReport::new(&clips, &apart);
+    let report = crate::leaks(&clips, &apart);
     assert_eq!(
         (report.test.song_groups, report.test.titles, report.test.albums),
         ((1, 0), (1, 0), (1, 0))
@@ -351,7 +363,7 @@ fn the_leak_report_counts_what_lies_on_both_sides() {
 #[test]
 fn by_clip_leaks_and_by_song_does_not() {
     let clips = library(5);
-    let leaks = |protocol| LeakReport::new(&clips, &parts(&clips, protocol));
+    let leaks = |protocol| crate::leaks(&clips, &parts(&clips, protocol));
     assert!(
         leaks(Protocol::Clip).test.song_groups.1 > 0 && leaks(Protocol::Clip).test.neighbours > 0.5
     );

@@ -67,6 +67,7 @@ fn main() -> anyhow::Result<()> {
         largest_ratio: ratios.iter().copied().fold(0.0, f64::max),
         our_seconds: ours,
         their_seconds: theirs,
+        our_peak_bytes: None,
         machine: Machine::here(),
     };
     println!(

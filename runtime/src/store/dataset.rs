@@ -2,16 +2,16 @@
 
 use std::{
     collections::BTreeSet,
-    fs::{self, File},
-    io,
+    fs, io,
     path::{Path, PathBuf},
 };
 
 use super::{
-    ClipRow, DatasetInfo, Part, StoreError, files,
+    Clips, DatasetInfo, Part, StoreError, files,
     rows::{self, Counts},
+    shards::Shards,
     split,
-    writer::{check_shards, shard_lengths},
+    writer::Layout,
 };
 
 /// A finished data set, checked once when it is opened. Any number of threads may read from it at once.
@@ -19,9 +19,9 @@ use super::{
 pub struct Dataset {
     folder: PathBuf,
     info: DatasetInfo,
-    clips: Vec<ClipRow>,
+    clips: Clips,
     artists: Vec<String>,
-    shards: Vec<File>,
+    shards: Shards,
 }
 
 impl Dataset {
@@ -66,16 +66,14 @@ impl Dataset {
                 promised.artists
             )));
         }
-        rows::check_order(&clips).map_err(wrong)?;
-        check_shards(folder, &clips)?;
-        let shards = (0..shard_lengths(&clips).len())
-            .map(|shard| {
-                let path = files::shard(folder, u32::try_from(shard).unwrap_or(u32::MAX));
-                File::open(&path).map_err(|source| files::unreadable(&path, source))
-            })
-            .collect::<Result<_, _>>()?;
-        let artists: BTreeSet<&str> = clips.iter().map(|row| row.artist.as_str()).collect();
+        let mut layout = Layout::default();
+        for row in clips.iter() {
+            layout.follow(&row).map_err(wrong)?;
+        }
+        layout.check_shards(folder)?;
+        let artists: BTreeSet<&str> = clips.iter().map(|row| row.artist).collect();
         let artists = artists.into_iter().map(str::to_owned).collect();
+        let shards = Shards::of(folder);
         Ok(Self { folder: folder.to_path_buf(), info, clips, artists, shards })
     }
 
@@ -90,7 +88,7 @@ impl Dataset {
     }
 
     /// All clips, in the order of `clips.csv`; a song's clips adjoin.
-    pub fn clips(&self) -> &[ClipRow] {
+    pub fn clips(&self) -> &Clips {
         &self.clips
     }
 
@@ -114,14 +112,7 @@ impl Dataset {
         };
         let mut bytes = vec![0; out.len() * files::SAMPLE as usize];
         let position = (row.offset + start) * files::SAMPLE;
-        // Every shard of a row was opened with the data set.
-        let shard = self
-            .shards
-            .get(row.shard as usize)
-            .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound));
-        shard
-            .and_then(|file| read_exact_at(file, &mut bytes, position))
-            .map_err(|source| files::unreadable(&files::shard(&self.folder, row.shard), source))?;
+        self.shards.read(row.shard, position, &mut bytes)?;
         let (pairs, _) = bytes.as_chunks::<2>();
         for (sample, pair) in out.iter_mut().zip(pairs) {
             *sample = f32::from(i16::from_le_bytes(*pair)) / 32_768.0;
@@ -147,23 +138,4 @@ impl Dataset {
     pub fn splits(&self) -> Result<Vec<String>, StoreError> {
         split::names(&self.folder)
     }
-}
-
-#[cfg(unix)]
-fn read_exact_at(file: &File, bytes: &mut [u8], position: u64) -> io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, bytes, position)
-}
-
-#[cfg(windows)]
-fn read_exact_at(file: &File, mut bytes: &mut [u8], mut position: u64) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match std::os::windows::fs::FileExt::seek_read(file, bytes, position)? {
-            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            read => {
-                bytes = bytes.get_mut(read..).unwrap_or_default();
-                position += read as u64;
-            }
-        }
-    }
-    Ok(())
 }

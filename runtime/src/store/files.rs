@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Write as _},
+    io::{self, BufWriter},
     path::{Path, PathBuf},
 };
 
@@ -30,19 +30,32 @@ pub(super) fn shard(folder: &Path, number: u32) -> PathBuf {
 ///
 /// [`StoreError::Unwritable`] with the file, of which then nothing new is left behind.
 pub fn replace(path: &Path, contents: &[u8]) -> Result<(), StoreError> {
+    replace_with(path, |out| out.write_all(contents).map_err(|source| unwritable(path, source)))
+}
+
+/// The same for a file too long to be held in memory: `write` writes it, piece by piece.
+///
+/// # Errors
+///
+/// Those of `write` and [`StoreError::Unwritable`]; nothing new is left behind.
+pub fn replace_with(
+    path: &Path,
+    write: impl FnOnce(&mut dyn io::Write) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{}.part", std::process::id()));
     let part = PathBuf::from(name);
-    let write = || -> io::Result<()> {
-        let mut file = File::create(&part)?;
-        file.write_all(contents)?;
-        file.sync_all()?;
-        fs::rename(&part, path)
+    let failed = |source| unwritable(path, source);
+    let written = || -> Result<(), StoreError> {
+        let mut file = BufWriter::new(File::create(&part).map_err(failed)?);
+        write(&mut file)?;
+        let file = file.into_inner().map_err(|error| failed(error.into_error()))?;
+        file.sync_all().map_err(failed)?;
+        fs::rename(&part, path).map_err(failed)
     };
-    write().map_err(|source| {
+    written().inspect_err(|_| {
         // On a full disk even half a file is in the way.
         let _ = fs::remove_file(&part);
-        unwritable(path, source)
     })?;
     if let Some(folder) = path.parent() {
         settle(folder);
@@ -64,6 +77,15 @@ pub(super) fn unwritable(path: &Path, source: io::Error) -> StoreError {
 
 pub(super) fn unreadable(path: &Path, source: io::Error) -> StoreError {
     StoreError::Unreadable { path: path.to_path_buf(), source }
+}
+
+/// A CSV error of a file under way.
+pub(super) fn unwritten(path: &Path, error: csv::Error) -> StoreError {
+    let source = match error.into_kind() {
+        csv::ErrorKind::Io(source) => source,
+        kind => io::Error::other(format!("{kind:?}")),
+    };
+    unwritable(path, source)
 }
 
 /// A CSV error with its line.

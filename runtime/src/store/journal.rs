@@ -1,19 +1,23 @@
 //! What has been stored so far, line by line, for a writer that is killed.
 //!
-//! A CSV of three kinds of records: `dataset`, the text of `dataset.toml`; `clip` and the columns of a [`ClipRow`]; and
-//! `song`, its name and number of clips, which makes the clips before it count. Whatever follows the last whole `song` record was
-//! being written when the writer died and is cut off.
+//! A CSV of four kinds of records: `dataset`, the text of `dataset.toml`; `clip` and the columns of a [`ClipRow`];
+//! `song`, its name and number of clips, which makes the clips before it count; and, before the clips of a song that is stored anew,
+//! `gone` with the names of the clips that it had. Whatever follows the last whole `song` record was being written when the writer
+//! died and is cut off.
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{Seek as _, SeekFrom, Write as _},
+    io::{self, BufReader, Read as _, Seek as _, SeekFrom, Write as _},
     path::{Path, PathBuf},
 };
 
 use super::{
-    ClipRow, DatasetInfo, StoreError, files,
+    ClipRow, Clips, DatasetInfo, StoreError, files,
     rows::{self, Counts},
 };
+
+/// Told of each song, in order: the clips that it had before, and those that it has. What it refuses ends the reading.
+type Heed<'a> = &'a mut dyn FnMut(&[String], &[ClipRow]) -> Result<(), StoreError>;
 
 #[derive(Debug)]
 pub(super) struct Journal {
@@ -24,7 +28,7 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// Opens the journal of `folder`, which may be new, and reads the clips it holds.
+    /// Opens the journal of `folder`, which may be new and then holds `known`; `heed` is told of each song that it holds.
     ///
     /// # Errors
     ///
@@ -32,34 +36,45 @@ impl Journal {
     pub(super) fn open(
         folder: &Path,
         info: &DatasetInfo,
-        known: &[ClipRow],
-    ) -> Result<(Self, Vec<ClipRow>), StoreError> {
+        known: Option<Clips>,
+        heed: Heed<'_>,
+    ) -> Result<Self, StoreError> {
         let path = folder.join(files::JOURNAL);
         if !path.is_file() {
             // As a whole and by rename: there is no journal without its first record.
-            let mut text = render(
-                &path,
-                &[vec!["dataset".into(), rows::render_info(info, Counts::default())]],
-            )?;
-            for song in known.chunk_by(|a, b| a.song == b.song) {
-                text.extend(render(&path, &song_records(song))?);
-            }
-            files::replace(&path, &text)?;
+            files::replace_with(&path, |out| {
+                let mut writer = Writer::new(&path, out);
+                writer.record(["dataset", &rows::render_info(info, Counts::default())])?;
+                let known = known.unwrap_or_default();
+                let mut song: Vec<ClipRow<&str>> = Vec::new();
+                for row in known.iter() {
+                    if song.first().is_some_and(|first| first.song != row.song) {
+                        writer.song(&song)?;
+                        song.clear();
+                    }
+                    song.push(row);
+                }
+                if song.is_empty() { Ok(()) } else { writer.song(&song) }
+            })?;
         }
-        let bytes = fs::read(&path).map_err(|source| files::unreadable(&path, source))?;
-        let (begun, clips, length) = parse(&path, &bytes)?;
+        let (begun, length) = read(&path, heed)?;
         begun.check_same(info, folder)?;
         let file = OpenOptions::new()
             .write(true)
             .open(&path)
             .map_err(|source| files::unwritable(&path, source))?;
-        let journal = Self { path, file, length };
-        Ok((journal, clips))
+        Ok(Self { path, file, length })
     }
 
-    /// Notes a song whose samples are on disk.
-    pub(super) fn note(&mut self, song: &[ClipRow]) -> Result<(), StoreError> {
-        let bytes = render(&self.path, &song_records(song))?;
+    /// Notes a song whose samples are on disk, and the names of the clips that it had before.
+    pub(super) fn note(&mut self, gone: &[&str], song: &[ClipRow]) -> Result<(), StoreError> {
+        let mut bytes: Vec<u8> = Vec::new();
+        let mut writer = Writer::new(&self.path, &mut bytes);
+        if !gone.is_empty() {
+            writer.record(["gone"].iter().chain(gone).copied())?;
+        }
+        writer.song(&song.iter().map(ClipRow::view).collect::<Vec<_>>())?;
+        drop(writer);
         let mut write = || {
             self.file.set_len(self.length)?;
             self.file.seek(SeekFrom::Start(self.length))?;
@@ -71,6 +86,11 @@ impl Journal {
         Ok(())
     }
 
+    /// Reads all songs once more.
+    pub(super) fn songs(&self, heed: Heed<'_>) -> Result<(), StoreError> {
+        read(&self.path, heed).map(|_| ())
+    }
+
     /// The data set is finished.
     pub(super) fn remove(self) -> Result<(), StoreError> {
         drop(self.file);
@@ -78,18 +98,24 @@ impl Journal {
     }
 }
 
-fn render(path: &Path, records: &[Vec<String>]) -> Result<Vec<u8>, StoreError> {
-    let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(Vec::new());
-    for record in records {
-        writer.write_record(record).map_err(|error| files::malformed(path, error))?;
-    }
-    writer.into_inner().map_err(|error| files::unwritable(path, error.into_error()))
+/// Writes records.
+struct Writer<'a> {
+    path: &'a Path,
+    writer: csv::Writer<&'a mut dyn io::Write>,
 }
 
-fn song_records(song: &[ClipRow]) -> Vec<Vec<String>> {
-    let mut records: Vec<Vec<String>> = song
-        .iter()
-        .map(|row| {
+impl<'a> Writer<'a> {
+    fn new(path: &'a Path, out: &'a mut dyn io::Write) -> Self {
+        Self { path, writer: csv::WriterBuilder::new().flexible(true).from_writer(out) }
+    }
+
+    fn record<'t>(&mut self, record: impl IntoIterator<Item = &'t str>) -> Result<(), StoreError> {
+        self.writer.write_record(record).map_err(|error| files::unwritten(self.path, error))
+    }
+
+    /// The records of a song.
+    fn song(&mut self, song: &[ClipRow<&str>]) -> Result<(), StoreError> {
+        for row in song {
             let ClipRow {
                 clip,
                 song,
@@ -103,26 +129,36 @@ fn song_records(song: &[ClipRow]) -> Vec<Vec<String>> {
                 shard,
                 offset,
                 source,
-            } = row;
+            } = *row;
             let numbers =
                 [start.to_string(), samples.to_string(), shard.to_string(), offset.to_string()];
-            [clip, song, artist, album, title, song_group, genre]
-                .into_iter()
-                .chain(&numbers)
-                .chain([source])
-                .cloned()
-                .collect()
-        })
-        .map(|columns: Vec<String>| std::iter::once("clip".to_owned()).chain(columns).collect())
-        .collect();
-    let name = song.first().map(|row| row.song.clone()).unwrap_or_default();
-    records.push(vec!["song".to_owned(), name, song.len().to_string()]);
-    records
+            let texts = ["clip", clip, song, artist, album, title, song_group, genre];
+            self.record(
+                texts.into_iter().chain(numbers.iter().map(String::as_str)).chain([source]),
+            )?;
+        }
+        let name = song.first().map(|row| row.song).unwrap_or_default();
+        self.record(["song", name, &song.len().to_string()])?;
+        self.writer.flush().map_err(|source| files::unwritable(self.path, source))
+    }
 }
 
-/// The data set's description, its clips, and the bytes up to the end of the last whole song.
-fn parse(path: &Path, bytes: &[u8]) -> Result<(DatasetInfo, Vec<ClipRow>, u64), StoreError> {
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(bytes);
+/// The data set's description and the bytes up to the end of the last whole song.
+fn read(path: &Path, heed: Heed<'_>) -> Result<(DatasetInfo, u64), StoreError> {
+    let unreadable = |source| files::unreadable(path, source);
+    let mut file = File::open(path).map_err(unreadable)?;
+    let bytes = file.metadata().map_err(unreadable)?.len();
+    let ends_a_line = bytes > 0 && {
+        let mut last = [0];
+        file.seek(SeekFrom::Start(bytes - 1)).map_err(unreadable)?;
+        file.read_exact(&mut last).map_err(unreadable)?;
+        file.rewind().map_err(unreadable)?;
+        last == *b"\n"
+    };
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .from_reader(BufReader::new(file));
     let mut record = csv::StringRecord::new();
     let first = reader.read_record(&mut record);
     let info = match (first, record.get(0), record.get(1)) {
@@ -133,36 +169,38 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<(DatasetInfo, Vec<ClipRow>, u64), 
             return Err(StoreError::Malformed { path: path.to_path_buf(), line: Some(1), reason });
         }
     };
-    let mut clips = Vec::new();
     let mut length = reader.position().byte();
     let mut song: Vec<ClipRow> = Vec::new();
+    let mut gone: Vec<String> = Vec::new();
     // The first record that makes no sense ends it: what follows is stored again.
     while let Ok(true) = reader.read_record(&mut record) {
         match record.get(0) {
+            Some("gone") if gone.is_empty() && song.is_empty() => {
+                gone.extend(record.iter().skip(1).map(str::to_owned));
+            }
             Some("clip") => {
                 let columns = csv::StringRecord::from_iter(record.iter().skip(1));
-                match columns.deserialize::<ClipRow>(None) {
-                    Ok(row) if rows::check_row(&row, &info).is_ok() => song.push(row),
+                match columns.deserialize::<ClipRow<&str>>(None) {
+                    Ok(row) if rows::check_row(&row, &info).is_ok() => song.push(row.owned()),
                     _ => break,
                 }
             }
             Some("song") => {
                 let end = reader.position().byte();
-                let whole =
-                    usize::try_from(end).ok().and_then(|end| bytes.get(end.checked_sub(1)?))
-                        == Some(&b'\n');
                 let count = record.get(2).and_then(|count| count.parse().ok());
-                if !whole
+                if !(end < bytes || ends_a_line)
                     || count != Some(song.len())
                     || song.iter().any(|row| Some(row.song.as_str()) != record.get(1))
                 {
                     break;
                 }
-                clips.append(&mut song);
+                heed(&gone, &song)?;
+                song.clear();
+                gone.clear();
                 length = end;
             }
             _ => break,
         }
     }
-    Ok((info, clips, length))
+    Ok((info, length))
 }

@@ -37,7 +37,9 @@ mod error;
 mod files;
 mod journal;
 mod rows;
+mod shards;
 mod split;
+mod table;
 mod writer;
 
 #[cfg(test)]
@@ -45,7 +47,8 @@ mod tests;
 
 pub use dataset::Dataset;
 pub use error::StoreError;
-pub use files::replace;
+pub use files::{replace, replace_with};
 pub use rows::{ClipRow, DATASET_VERSION, DatasetInfo, quantize};
 pub use split::{Part, split_digest, write_split};
+pub use table::{Clips, TooManyNames};
 pub use writer::DatasetWriter;

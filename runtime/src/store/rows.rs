@@ -1,11 +1,11 @@
 //! What is known of a data set and of each clip, as the files say it.
 
-use std::{collections::HashSet, fs, path::Path};
+use std::{collections::HashSet, fs, io, path::Path};
 
 use leitmotif_models::SampleRate;
 use serde::{Deserialize, Serialize};
 
-use super::{StoreError, files};
+use super::{Clips, StoreError, files};
 
 /// The version of the folder's layout that is written and read here.
 pub const DATASET_VERSION: u32 = 1;
@@ -68,24 +68,26 @@ impl DatasetInfo {
     }
 }
 
-/// One clip: a line of `clips.csv`. Strings are free text; genres are separated by `;`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// One clip: a line of `clips.csv`. Texts are free; genres are separated by `;`.
+///
+/// Of `String` where a row is made, of `&str` where [`Clips`] lends it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ClipRow {
+pub struct ClipRow<S = String> {
     /// The clip's own name, unique in the data set.
-    pub clip: String,
+    pub clip: S,
     /// The recording it was cut from, unique in the data set; its clips are adjoining rows.
-    pub song: String,
+    pub song: S,
     /// Who plays: the class.
-    pub artist: String,
+    pub artist: S,
     /// Album, may be empty.
-    pub album: String,
+    pub album: S,
     /// Title, may be empty.
-    pub title: String,
+    pub title: S,
     /// Versions of one piece share it: splits by song keep them together.
-    pub song_group: String,
+    pub song_group: S,
     /// Genres, separated by `;`; may be empty.
-    pub genre: String,
+    pub genre: S,
     /// Where the clip begins in the song, in samples at the data set's rate.
     pub start: u64,
     /// The clip's length in samples.
@@ -95,7 +97,47 @@ pub struct ClipRow {
     /// Where they begin in the shard, in samples.
     pub offset: u64,
     /// The file it was decoded from, as the preparation knew it.
-    pub source: String,
+    pub source: S,
+}
+
+impl<S: AsRef<str>> ClipRow<S> {
+    /// The same row, lent.
+    pub fn view(&self) -> ClipRow<&str> {
+        ClipRow {
+            clip: self.clip.as_ref(),
+            song: self.song.as_ref(),
+            artist: self.artist.as_ref(),
+            album: self.album.as_ref(),
+            title: self.title.as_ref(),
+            song_group: self.song_group.as_ref(),
+            genre: self.genre.as_ref(),
+            start: self.start,
+            samples: self.samples,
+            shard: self.shard,
+            offset: self.offset,
+            source: self.source.as_ref(),
+        }
+    }
+}
+
+impl ClipRow<&str> {
+    /// The same row with texts of its own.
+    pub fn owned(self) -> ClipRow {
+        ClipRow {
+            clip: self.clip.to_owned(),
+            song: self.song.to_owned(),
+            artist: self.artist.to_owned(),
+            album: self.album.to_owned(),
+            title: self.title.to_owned(),
+            song_group: self.song_group.to_owned(),
+            genre: self.genre.to_owned(),
+            start: self.start,
+            samples: self.samples,
+            shard: self.shard,
+            offset: self.offset,
+            source: self.source.to_owned(),
+        }
+    }
 }
 
 /// The nearest 16-bit sample, full scale 1 being 32,768: halves away from zero, what lies beyond is clamped, NaN is 0.
@@ -130,13 +172,14 @@ pub(super) struct Counts {
 }
 
 impl Counts {
-    pub(super) fn of(clips: &[ClipRow]) -> Self {
-        let distinct =
-            |key: fn(&ClipRow) -> &str| clips.iter().map(key).collect::<HashSet<_>>().len();
+    pub(super) fn of(clips: &Clips) -> Self {
+        let distinct = |key: for<'a> fn(ClipRow<&'a str>) -> &'a str| {
+            clips.iter().map(key).collect::<HashSet<_>>().len()
+        };
         Self {
             clips: clips.len(),
-            songs: distinct(|row| &row.song),
-            artists: distinct(|row| &row.artist),
+            songs: distinct(|row| row.song),
+            artists: distinct(|row| row.artist),
         }
     }
 }
@@ -197,48 +240,77 @@ pub(super) fn check_info(info: &DatasetInfo) -> Result<(), String> {
     Ok(())
 }
 
-pub(super) fn render_clips(path: &Path, clips: &[ClipRow]) -> Result<Vec<u8>, StoreError> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    for row in clips {
-        writer.serialize(row).map_err(|error| files::malformed(path, error))?;
+/// Writes a `clips.csv`, row by row.
+pub(super) struct ClipsFile<'a> {
+    path: &'a Path,
+    writer: csv::Writer<&'a mut dyn io::Write>,
+}
+
+impl<'a> ClipsFile<'a> {
+    /// `path` is for complaints.
+    pub(super) fn new(path: &'a Path, out: &'a mut dyn io::Write) -> Self {
+        Self { path, writer: csv::Writer::from_writer(out) }
     }
-    writer.into_inner().map_err(|error| files::unwritable(path, error.into_error()))
+
+    pub(super) fn row(&mut self, row: &ClipRow<&str>) -> Result<(), StoreError> {
+        self.writer.serialize(row).map_err(|error| files::unwritten(self.path, error))
+    }
+
+    pub(super) fn end(mut self) -> Result<(), StoreError> {
+        self.writer.flush().map_err(|source| files::unwritable(self.path, source))
+    }
 }
 
 /// Reads a `clips.csv` and checks everything in it that needs no other file.
-pub(super) fn read_clips(path: &Path, info: &DatasetInfo) -> Result<Vec<ClipRow>, StoreError> {
+pub(super) fn read_clips(path: &Path, info: &DatasetInfo) -> Result<Clips, StoreError> {
     let file = fs::File::open(path).map_err(|source| files::unreadable(path, source))?;
     let mut reader = csv::Reader::from_reader(file);
-    let mut clips = Vec::new();
-    let mut names = HashSet::new();
-    let mut songs = HashSet::new();
-    let mut song = String::new();
+    let mut clips = Clips::default();
+    // By the number of their names.
+    let (mut names, mut songs) = (Numbers::default(), Numbers::default());
+    let mut song = None;
     let header = reader.headers().map_err(|error| files::malformed(path, error))?.clone();
-    for record in reader.records() {
-        let record = record.map_err(|error| files::malformed(path, error))?;
+    let mut record = csv::StringRecord::new();
+    while reader.read_record(&mut record).map_err(|error| files::malformed(path, error))? {
         let line = record.position().map(csv::Position::line);
-        let row: ClipRow =
+        let row: ClipRow<&str> =
             record.deserialize(Some(&header)).map_err(|error| files::malformed(path, error))?;
         let wrong =
             |reason: String| StoreError::Malformed { path: path.to_path_buf(), line, reason };
         check_row(&row, info).map_err(wrong)?;
-        if !names.insert(row.clip.clone()) {
+        clips.push(&row).map_err(|error| wrong(error.to_string()))?;
+        let Some((name, of)) = clips.last_numbers() else { continue };
+        if !names.add(name) {
             return Err(wrong(format!("clip `{}` appears twice", row.clip)));
         }
-        if row.song != song {
-            if !songs.insert(row.song.clone()) {
+        if song != Some(of) {
+            if !songs.add(of) {
                 return Err(wrong(format!("song `{}` appears in two places", row.song)));
             }
-            song.clone_from(&row.song);
+            song = Some(of);
         }
-        clips.push(row);
     }
     Ok(clips)
 }
 
+/// A set of numbers that begin at 0 and leave few out.
+#[derive(Default)]
+struct Numbers(Vec<bool>);
+
+impl Numbers {
+    /// Whether it was not there before.
+    fn add(&mut self, number: u32) -> bool {
+        let number = number as usize;
+        if number >= self.0.len() {
+            self.0.resize(number + 1, false);
+        }
+        self.0.get_mut(number).is_some_and(|there| !std::mem::replace(there, true))
+    }
+}
+
 /// Checks a row by itself; the reason where it cannot be.
-pub(super) fn check_row(row: &ClipRow, info: &DatasetInfo) -> Result<(), String> {
-    for (name, value) in [("clip", &row.clip), ("song", &row.song), ("artist", &row.artist)] {
+pub(super) fn check_row(row: &ClipRow<&str>, info: &DatasetInfo) -> Result<(), String> {
+    for (name, value) in [("clip", row.clip), ("song", row.song), ("artist", row.artist)] {
         if value.trim().is_empty() {
             return Err(format!("the column {name} is empty"));
         }
@@ -249,21 +321,6 @@ pub(super) fn check_row(row: &ClipRow, info: &DatasetInfo) -> Result<(), String>
     let end = row.offset.checked_add(row.samples).and_then(|end| end.checked_mul(files::SAMPLE));
     if end.is_none() || row.start.checked_add(row.samples).is_none() {
         return Err("positions too large to be true".to_owned());
-    }
-    Ok(())
-}
-
-/// Clips must follow each other through the shards as they were written: then none overlap, and no shard is skipped.
-pub(super) fn check_order(clips: &[ClipRow]) -> Result<(), String> {
-    let (mut shard, mut end) = (0, 0);
-    for row in clips {
-        if row.shard == shard + 1 && end > 0 {
-            (shard, end) = (row.shard, 0);
-        }
-        if (row.shard, row.offset) != (shard, end) {
-            return Err(format!("clip `{}` does not lie where the clip before it ends", row.clip));
-        }
-        end += row.samples;
     }
     Ok(())
 }

@@ -1,7 +1,6 @@
 //! Which clips train, validate and test: `splits/NAME.csv`.
 
 use std::{
-    collections::{BTreeSet, HashMap},
     fmt, fs,
     path::{Path, PathBuf},
     str::FromStr,
@@ -10,7 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{ClipRow, StoreError, files};
+use super::{Clips, StoreError, files};
 
 /// The part of a split that a clip belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -58,7 +57,7 @@ impl FromStr for Part {
 pub fn write_split(
     folder: &Path,
     name: &str,
-    clips: &[ClipRow],
+    clips: &Clips,
     parts: &[Option<Part>],
 ) -> Result<(), StoreError> {
     let bad = |reason: String| StoreError::BadSplit { name: name.to_owned(), reason };
@@ -67,28 +66,31 @@ pub fn write_split(
         return Err(bad(format!("{} parts for {} clips", parts.len(), clips.len())));
     }
     let path = file(folder, name);
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    let rows = clips
-        .iter()
-        .zip(parts)
-        .filter_map(|(row, part)| part.map(|part| [row.clip.clone(), part.to_string()]));
-    for row in std::iter::once(["clip".to_owned(), "part".to_owned()]).chain(rows) {
-        writer.write_record(row).map_err(|error| files::malformed(&path, error))?;
-    }
-    let bytes =
-        writer.into_inner().map_err(|error| files::unwritable(&path, error.into_error()))?;
     let splits = folder.join(files::SPLITS);
     fs::create_dir_all(&splits).map_err(|source| files::unwritable(&splits, source))?;
-    files::replace(&path, &bytes)
+    files::replace_with(&path, |out| {
+        let write = || -> csv::Result<()> {
+            let mut writer = csv::Writer::from_writer(out);
+            writer.write_record(["clip", "part"])?;
+            for (row, part) in clips.iter().zip(parts) {
+                if let Some(part) = part {
+                    writer.write_record([row.clip, &part.to_string()])?;
+                }
+            }
+            Ok(writer.flush()?)
+        };
+        write().map_err(|error| files::unwritten(&path, error))
+    })
 }
 
 /// By what a split is known whatever it is called: the first 16 hexadecimal digits of the SHA-256 over the names and parts
 /// of its clips, in the order of their names.
-pub fn split_digest(clips: &[ClipRow], parts: &[Option<Part>]) -> String {
-    let pairs =
-        clips.iter().zip(parts).filter_map(|(row, part)| Some((row.clip.as_str(), (*part)?)));
+pub fn split_digest(clips: &Clips, parts: &[Option<Part>]) -> String {
+    let pairs = clips.iter().zip(parts).filter_map(|(row, part)| Some((row.clip, (*part)?)));
+    let mut pairs: Vec<(&str, Part)> = pairs.collect();
+    pairs.sort_unstable();
     let mut hasher = Sha256::new();
-    for (clip, part) in pairs.collect::<BTreeSet<_>>() {
+    for (clip, part) in pairs {
         hasher.update((clip.len() as u64).to_le_bytes());
         hasher.update(clip);
         hasher.update(part.to_string());
@@ -100,7 +102,7 @@ pub fn split_digest(clips: &[ClipRow], parts: &[Option<Part>]) -> String {
 pub(super) fn read_split(
     folder: &Path,
     name: &str,
-    clips: &[ClipRow],
+    clips: &Clips,
 ) -> Result<Vec<Option<Part>>, StoreError> {
     let path = file(folder, name);
     if check_name(name).is_err() || !path.is_file() {
@@ -111,8 +113,7 @@ pub(super) fn read_split(
             available,
         });
     }
-    let index: HashMap<&str, usize> =
-        clips.iter().enumerate().map(|(i, row)| (row.clip.as_str(), i)).collect();
+    let places = clips.places();
     let mut parts = vec![None; clips.len()];
     let mut reader =
         csv::Reader::from_path(&path).map_err(|error| files::malformed(&path, error))?;
@@ -122,12 +123,12 @@ pub(super) fn read_split(
         let found = header.iter().collect::<Vec<_>>().join(",");
         return Err(wrong(Some(1), format!("the columns must be clip,part, not {found}")));
     }
-    for record in reader.records() {
-        let record = record.map_err(|error| files::malformed(&path, error))?;
+    let mut record = csv::StringRecord::new();
+    while reader.read_record(&mut record).map_err(|error| files::malformed(&path, error))? {
         let line = record.position().map(csv::Position::line);
         let (clip, part) = (record.get(0).unwrap_or_default(), record.get(1).unwrap_or_default());
         let part: Part = part.parse().map_err(|reason| wrong(line, reason))?;
-        let slot = index.get(clip).and_then(|&i| parts.get_mut(i));
+        let slot = places.of(clip).and_then(|place| parts.get_mut(place));
         let slot =
             slot.ok_or_else(|| wrong(line, format!("clip `{clip}` is not in {}", files::CLIPS)))?;
         if slot.replace(part).is_some() {
@@ -171,13 +172,11 @@ fn check_name(name: &str) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ClipRow;
     use super::*;
 
-    fn rows(names: &[&str]) -> Vec<ClipRow> {
-        names
-            .iter()
-            .map(|name| ClipRow { clip: (*name).to_owned(), ..ClipRow::default() })
-            .collect()
+    fn rows(names: &[&str]) -> Clips {
+        Clips::of(names.iter().map(|clip| ClipRow { clip: *clip, ..ClipRow::default() })).unwrap()
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! Makes a data set folder, song by song.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashMap, HashSet},
     fs::{self, File, OpenOptions, TryLockError},
     io::{Seek as _, SeekFrom, Write as _},
     path::{Path, PathBuf},
 };
+
+use sha2::{Digest, Sha256};
 
 use super::{
     ClipRow, DatasetInfo, StoreError, files,
@@ -21,16 +23,21 @@ const SHARD_SAMPLES: u64 = (512 << 20) / files::SAMPLE;
 /// A song counts once [`append_song`](Self::append_song) has returned: its samples are then on disk and its clips in the
 /// journal. The data set can be opened once [`finish`](Self::finish) has returned. Songs lie in the order in which they were appended;
 /// the same songs in the same order give the same bytes.
+///
+/// The journal holds the rows, the writer 16 bytes a name: a million clips and their songs are some 60 MB.
 #[derive(Debug)]
 pub struct DatasetWriter {
     folder: PathBuf,
     info: DatasetInfo,
     journal: Journal,
-    clips: Vec<ClipRow>,
-    songs: HashSet<String>,
-    names: HashSet<String>,
+    songs: HashSet<Print>,
+    names: HashSet<Print>,
+    /// How often songs were stored before they were stored anew.
+    gone: HashMap<Print, usize>,
     shard_samples: u64,
-    /// The shard under way and its length in samples.
+    /// What is in the journal.
+    layout: Layout,
+    /// The shard under way and its length in samples, those of a song that is not in the journal yet among them.
     shard: u32,
     length: u64,
     file: Option<File>,
@@ -66,30 +73,53 @@ impl DatasetWriter {
         fs::create_dir_all(&shards).map_err(|source| files::unwritable(&shards, source))?;
         let lock = Lock::of(folder)?;
         let journal_path = folder.join(files::JOURNAL);
-        let mut known = Vec::new();
+        let mut known = None;
         if info_path.is_file() && !journal_path.is_file() {
             let text = fs::read_to_string(&info_path)
                 .map_err(|source| files::unreadable(&info_path, source))?;
             rows::parse_info(&info_path, &text)?.0.check_same(&info, folder)?;
-            known = rows::read_clips(&folder.join(files::CLIPS), &info)?;
+            known = Some(rows::read_clips(&folder.join(files::CLIPS), &info)?);
         }
-        let (journal, clips) = Journal::open(folder, &info, &known)?;
-        rows::check_order(&clips).map_err(|reason| StoreError::Malformed {
-            path: journal_path,
-            line: None,
-            reason,
-        })?;
-        let (shard, length) =
-            clips.last().map_or((0, 0), |row| (row.shard, row.offset + row.samples));
-        check_shards(folder, &clips)?;
+        let (mut songs, mut names) = (HashSet::new(), HashSet::new());
+        let mut layout = Layout::default();
+        let mut gone = HashMap::new();
+        let mut heed = |before: &[String], song: &[ClipRow]| {
+            let wrong = |reason| {
+                let path = journal_path.clone();
+                StoreError::Malformed { path, line: None, reason }
+            };
+            if let (Some(row), false) = (song.first(), before.is_empty()) {
+                *gone.entry(print(&row.song)).or_insert(0) += 1;
+                songs.remove(&print(&row.song));
+                for clip in before {
+                    names.remove(&print(clip));
+                }
+            }
+            for row in song {
+                layout.follow(&row.view()).map_err(wrong)?;
+                if !names.insert(print(&row.clip)) {
+                    return Err(wrong(format!("clip `{}` appears twice", row.clip)));
+                }
+            }
+            match song.first() {
+                Some(row) if !songs.insert(print(&row.song)) => {
+                    Err(wrong(format!("song `{}` appears in two places", row.song)))
+                }
+                _ => Ok(()),
+            }
+        };
+        let journal = Journal::open(folder, &info, known, &mut heed)?;
+        layout.check_shards(folder)?;
+        let (shard, length) = layout.end();
         Ok(Self {
             folder: folder.to_path_buf(),
             info,
             journal,
-            songs: clips.iter().map(|row| row.song.clone()).collect(),
-            names: clips.iter().map(|row| row.clip.clone()).collect(),
-            clips,
+            songs,
+            names,
+            gone,
             shard_samples,
+            layout,
             shard,
             length,
             file: None,
@@ -99,12 +129,22 @@ impl DatasetWriter {
 
     /// Whether a song is stored already.
     pub fn has(&self, song: &str) -> bool {
-        self.songs.contains(song)
+        self.songs.contains(&print(song))
     }
 
-    /// The clips stored so far.
-    pub fn clips(&self) -> &[ClipRow] {
-        &self.clips
+    /// Whether a clip is stored already.
+    pub fn has_clip(&self, clip: &str) -> bool {
+        self.names.contains(&print(clip))
+    }
+
+    /// How many songs are stored so far.
+    pub fn songs(&self) -> usize {
+        self.songs.len()
+    }
+
+    /// How many clips are stored so far.
+    pub fn clips(&self) -> usize {
+        self.names.len()
     }
 
     /// Stores a song: its clips' rows and, end to end in `audio`, their samples (full scale 1).
@@ -116,9 +156,42 @@ impl DatasetWriter {
     /// [`StoreError::BadSong`] where rows and samples disagree or a name is taken; [`StoreError::Unwritable`] where the system
     /// refuses, in which case the song does not count and may be tried again.
     pub fn append_song(&mut self, rows: &[ClipRow], audio: &[f32]) -> Result<(), StoreError> {
-        self.check_song(rows, audio)?;
+        self.put_song(&[], rows, audio)
+    }
+
+    /// Stores a song anew, at the end, with more clips than before or other ones; `gone` names those that it has now.
+    ///
+    /// The old samples stay where they are, since readers of a finished data set see them until [`finish`](Self::finish); nothing is of them then.
+    ///
+    /// # Errors
+    ///
+    /// As [`append_song`](Self::append_song), and [`StoreError::BadSong`] for a song that is not stored with all clips of `gone`.
+    pub fn replace_song(
+        &mut self,
+        gone: &[&str],
+        rows: &[ClipRow],
+        audio: &[f32],
+    ) -> Result<(), StoreError> {
+        let song = rows.first().map(|row| row.song.clone()).unwrap_or_default();
+        let is_stored = self.has(&song) && !gone.is_empty();
+        if let Some(clip) =
+            gone.iter().find(|clip| !is_stored || !self.names.contains(&print(clip)))
+        {
+            let reason = format!("it is not stored with a clip `{clip}`");
+            return Err(StoreError::BadSong { song, reason });
+        }
+        self.put_song(gone, rows, audio)
+    }
+
+    fn put_song(
+        &mut self,
+        gone: &[&str],
+        rows: &[ClipRow],
+        audio: &[f32],
+    ) -> Result<(), StoreError> {
+        self.check_song(gone, rows, audio)?;
         let before = (self.shard, self.length);
-        let stored = self.store(rows, audio);
+        let stored = self.store(gone, rows, audio);
         if stored.is_err() {
             // Samples beyond the journal are overwritten by the next song.
             (self.shard, self.length) = before;
@@ -135,34 +208,66 @@ impl DatasetWriter {
     pub fn finish(self) -> Result<(), StoreError> {
         self.cut_tail()?;
         let clips = self.folder.join(files::CLIPS);
-        files::replace(&clips, &rows::render_clips(&clips, &self.clips)?)?;
-        let text = rows::render_info(&self.info, Counts::of(&self.clips));
+        let mut counts = Counts::default();
+        let mut artists: HashSet<String> = HashSet::new();
+        files::replace_with(&clips, |out| {
+            let mut file = rows::ClipsFile::new(&clips, out);
+            // Of a song that was stored anew only the last time counts.
+            let mut gone = self.gone.clone();
+            self.journal.songs(&mut |_, song| {
+                let again = song.first().and_then(|row| gone.get_mut(&print(&row.song)));
+                if let Some(times) = again.filter(|times| **times > 0) {
+                    *times -= 1;
+                    return Ok(());
+                }
+                counts.songs += 1;
+                counts.clips += song.len();
+                for row in song {
+                    if !artists.contains(&row.artist) {
+                        artists.insert(row.artist.clone());
+                    }
+                    file.row(&row.view())?;
+                }
+                Ok(())
+            })?;
+            if (counts.songs, counts.clips) != (self.songs(), self.clips()) {
+                let reason =
+                    "it was changed while the data set was being written; prepare it again";
+                let path = self.folder.join(files::JOURNAL);
+                return Err(StoreError::Malformed { path, line: None, reason: reason.to_owned() });
+            }
+            file.end()
+        })?;
+        counts.artists = artists.len();
+        let text = rows::render_info(&self.info, counts);
         // Last, because its presence says that all else is there.
         files::replace(&self.folder.join(files::INFO), text.as_bytes())?;
         self.journal.remove()
     }
 
-    fn check_song(&self, rows: &[ClipRow], audio: &[f32]) -> Result<(), StoreError> {
+    fn check_song(&self, gone: &[&str], rows: &[ClipRow], audio: &[f32]) -> Result<(), StoreError> {
         let song = rows.first().map(|row| row.song.clone()).unwrap_or_default();
         let bad = |reason: String| Err(StoreError::BadSong { song: song.clone(), reason });
         if rows.is_empty() {
             return bad("it has no clips".to_owned());
         }
-        if self.has(&song) {
+        if gone.is_empty() && self.has(&song) {
             return bad("it is stored already".to_owned());
         }
         let mut names = HashSet::new();
         let mut samples = 0u64;
         for row in rows {
             if let Err(reason) =
-                rows::check_row(&ClipRow { shard: 0, offset: 0, ..row.clone() }, &self.info)
+                rows::check_row(&ClipRow { shard: 0, offset: 0, ..row.view() }, &self.info)
             {
                 return bad(format!("clip `{}`: {reason}", row.clip));
             }
             if row.song != song {
                 return bad(format!("clip `{}` is of song `{}`", row.clip, row.song));
             }
-            if self.names.contains(&row.clip) || !names.insert(&row.clip) {
+            let is_taken =
+                self.names.contains(&print(&row.clip)) && !gone.contains(&row.clip.as_str());
+            if is_taken || !names.insert(&row.clip) {
                 return bad(format!("the clip name `{}` is taken", row.clip));
             }
             samples = samples.saturating_add(row.samples);
@@ -173,7 +278,7 @@ impl DatasetWriter {
         Ok(())
     }
 
-    fn store(&mut self, rows: &[ClipRow], audio: &[f32]) -> Result<(), StoreError> {
+    fn store(&mut self, gone: &[&str], rows: &[ClipRow], audio: &[f32]) -> Result<(), StoreError> {
         let mut stored = Vec::with_capacity(rows.len());
         let mut rest = audio;
         for row in rows {
@@ -194,10 +299,18 @@ impl DatasetWriter {
         if let Some(file) = &self.file {
             file.sync_data().map_err(|source| files::unwritable(&path, source))?;
         }
-        self.journal.note(&stored)?;
-        self.songs.extend(stored.first().map(|row| row.song.clone()));
-        self.names.extend(stored.iter().map(|row| row.clip.clone()));
-        self.clips.append(&mut stored);
+        self.journal.note(gone, &stored)?;
+        if let (Some(row), false) = (stored.first(), gone.is_empty()) {
+            *self.gone.entry(print(&row.song)).or_insert(0) += 1;
+            for clip in gone {
+                self.names.remove(&print(clip));
+            }
+        }
+        self.songs.extend(stored.first().map(|row| print(&row.song)));
+        self.names.extend(stored.iter().map(|row| print(&row.clip)));
+        for row in &stored {
+            self.layout.take(row.shard, row.offset + row.samples);
+        }
         Ok(())
     }
 
@@ -239,8 +352,8 @@ impl DatasetWriter {
 
     /// Cuts every shard to the samples recorded in it, and removes shards that hold none.
     fn cut_tail(&self) -> Result<(), StoreError> {
-        for (shard, needed) in shard_lengths(&self.clips).into_iter().enumerate() {
-            let path = files::shard(&self.folder, u32::try_from(shard).unwrap_or(u32::MAX));
+        for (shard, needed) in self.layout.shards() {
+            let path = files::shard(&self.folder, shard);
             let cut = || {
                 let file = OpenOptions::new().write(true).open(&path)?;
                 if file.metadata()?.len() > needed * files::SAMPLE {
@@ -250,7 +363,7 @@ impl DatasetWriter {
             };
             cut().map_err(|source| files::unwritable(&path, source))?;
         }
-        let mut surplus = if self.clips.is_empty() { 0 } else { self.shard + 1 };
+        let mut surplus = if self.names.is_empty() { 0 } else { self.shard + 1 };
         loop {
             let path = files::shard(&self.folder, surplus);
             if !path.exists() {
@@ -290,31 +403,59 @@ impl Drop for Lock {
     }
 }
 
-/// Samples recorded in each shard, in order.
-pub(super) fn shard_lengths(clips: &[ClipRow]) -> Vec<u64> {
-    let mut lengths: Vec<u64> = Vec::new();
-    for row in clips {
-        let shard = row.shard as usize;
-        // Shards are numbered as they fill, so one more than there are clips cannot be.
-        if shard >= lengths.len() && shard < clips.len() {
-            lengths.resize(shard + 1, 0);
-        }
-        if let Some(length) = lengths.get_mut(shard) {
-            *length = (*length).max(row.offset.saturating_add(row.samples));
-        }
-    }
-    lengths
+/// By what a name is known: half of its SHA-256 tells any two apart.
+type Print = [u8; 16];
+
+fn print(name: &str) -> Print {
+    let digest = Sha256::digest(name);
+    digest.first_chunk().copied().unwrap_or_default()
 }
 
-/// Makes sure that the samples of `clips` are there.
-pub(super) fn check_shards(folder: &Path, clips: &[ClipRow]) -> Result<(), StoreError> {
-    for (shard, needed) in shard_lengths(clips).into_iter().enumerate() {
-        let path = files::shard(folder, u32::try_from(shard).unwrap_or(u32::MAX));
-        let metadata = fs::metadata(&path).map_err(|source| files::unreadable(&path, source))?;
-        let found = metadata.len() / files::SAMPLE;
-        if found < needed {
-            return Err(StoreError::ShortShard { path, found, needed });
+/// How many samples are recorded in each shard.
+#[derive(Debug, Default)]
+pub(super) struct Layout {
+    lengths: BTreeMap<u32, u64>,
+}
+
+impl Layout {
+    /// Takes in the next row. Clips must follow each other through the shards as they were written: then none overlap. Between them may lie
+    /// what was stored anew elsewhere.
+    pub(super) fn follow(&mut self, row: &ClipRow<&str>) -> Result<(), String> {
+        if (row.shard, row.offset) < self.end() {
+            return Err(format!(
+                "clip `{}` does not lie after the end of the clip before it",
+                row.clip
+            ));
         }
+        self.take(row.shard, row.offset.saturating_add(row.samples));
+        Ok(())
     }
-    Ok(())
+
+    /// A clip of the last shard or of a later one ends here.
+    fn take(&mut self, shard: u32, end: u64) {
+        self.lengths.insert(shard, end);
+    }
+
+    /// The last shard and its length.
+    fn end(&self) -> (u32, u64) {
+        self.lengths.last_key_value().map_or((0, 0), |(shard, length)| (*shard, *length))
+    }
+
+    fn shards(&self) -> impl Iterator<Item = (u32, u64)> {
+        self.lengths.iter().map(|(shard, length)| (*shard, *length))
+    }
+
+    /// Makes sure that the samples are there.
+    pub(super) fn check_shards(&self, folder: &Path) -> Result<(), StoreError> {
+        for (shard, needed) in self.shards() {
+            let path = files::shard(folder, shard);
+            let metadata =
+                fs::metadata(&path).map_err(|source| files::unreadable(&path, source))?;
+            let found = metadata.len() / files::SAMPLE;
+            if found < needed {
+                return Err(StoreError::ShortShard { path, found, needed });
+            }
+        }
+        Ok(())
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use leitmotif::store::{ClipRow, Dataset, Part};
+use leitmotif::store::{ClipRow, Clips, Dataset, Part};
 use leitmotif_models::DatasetNote;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -82,10 +82,10 @@ pub fn genres(column: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Digest of what training hears and is told of a data set. Genres and titles change nothing of a run.
-pub fn digest(clips: &[ClipRow]) -> String {
+pub fn digest(clips: &Clips) -> String {
     let mut hasher = Sha256::new();
-    for row in clips {
-        for text in [&row.clip, &row.song, &row.artist, &row.source] {
+    for row in clips.iter() {
+        for text in [row.clip, row.song, row.artist, row.source] {
             hasher.update((text.len() as u64).to_le_bytes());
             hasher.update(text);
         }
@@ -144,9 +144,9 @@ pub fn describe(
     let albums: BTreeSet<(&str, &str)> = clips
         .iter()
         .filter(|row| !row.album.is_empty())
-        .map(|row| (row.artist.as_str(), row.album.as_str()))
+        .map(|row| (row.artist, row.album))
         .collect();
-    let genres: BTreeSet<&str> = clips.iter().flat_map(|row| genres(&row.genre)).collect();
+    let genres: BTreeSet<&str> = clips.iter().flat_map(|row| genres(row.genre)).collect();
     let note = ResultsNote {
         version: VERSION,
         dataset: dataset_note(dataset),
@@ -171,8 +171,8 @@ pub fn describe(
     }
     let path = results.join(CLIPS);
     let mut writer = csv::Writer::from_writer(Vec::new());
-    for row in clips {
-        let ClipRow { clip, song, artist, album, genre, .. } = row.clone();
+    for row in clips.iter() {
+        let ClipRow { clip, song, artist, album, genre, .. } = row.owned();
         let note = ClipNote { clip, song, artist, album, genre };
         writer.serialize(note).map_err(|e| ExperimentError::broken(&path, e))?;
     }

@@ -1,12 +1,15 @@
 //! One file to the whole clips of one song.
 
+use std::path::Path;
+
 use leitmotif::audio::{AudioError, AudioReader};
 use leitmotif::store::quantize;
 use leitmotif_models::SampleRate;
 use sha2::{Digest, Sha256};
 
+use super::journal::Sound;
 use super::{LeftOut, Reason};
-use crate::sources::{ClipFile, Track};
+use crate::sources::Track;
 
 /// Three-hour mixes are music still; what is longer is an audiobook or a whole day of radio, and would fill the memory (0.5 GB a file).
 const MAX_HOURS: f64 = 4.0;
@@ -19,7 +22,7 @@ pub(super) struct Song {
     /// Samples decoded, those after the last whole clip among them.
     pub(super) samples: usize,
     /// Hash of all samples as 16-bit numbers.
-    pub(super) hash: String,
+    pub(super) hash: Sound,
     /// Whether packets were damaged or the file ends early; what could be heard is here.
     pub(super) damaged: bool,
     /// Of a song whose clips are files, those that could not be used.
@@ -45,7 +48,7 @@ pub(super) fn song(
         if stopped() {
             return Ok(None);
         }
-        match clip(file, clip_samples) {
+        match clip(&track.path.join(&file.id), clip_samples) {
             Err(reason) => song.without.push(LeftOut { path: file.id.clone(), reason }),
             Ok(Clip { samples, decoded, damaged }) => {
                 samples.iter().for_each(|sample| hasher.update(sample.to_le_bytes()));
@@ -55,8 +58,22 @@ pub(super) fn song(
             }
         }
     }
-    song.hash = hashed(hasher);
+    song.hash = Sound::of(hasher);
     Ok(Some(song))
+}
+
+/// Whether one of these clip files of `track`, which could not be used, now can.
+pub(super) fn can_hear_one_of(
+    lacking: &[String],
+    track: &Track,
+    clip_samples: usize,
+    stopped: &dyn Fn() -> bool,
+) -> bool {
+    track
+        .clips
+        .iter()
+        .filter(|file| lacking.contains(&file.id))
+        .any(|file| !stopped() && clip(&track.path.join(&file.id), clip_samples).is_ok())
 }
 
 /// A file that is one clip.
@@ -68,9 +85,9 @@ struct Clip {
     damaged: bool,
 }
 
-fn clip(file: &ClipFile, clip_samples: usize) -> Result<Clip, Reason> {
+fn clip(path: &Path, clip_samples: usize) -> Result<Clip, Reason> {
     let rate = SampleRate::NETWORK;
-    let mut reader = AudioReader::open(&file.path, rate).map_err(reason)?;
+    let mut reader = AudioReader::open(path, rate).map_err(reason)?;
     let (mut samples, mut block): (Vec<i16>, Vec<f32>) = Default::default();
     while samples.len() < clip_samples && reader.read(&mut block).map_err(reason)? > 0 {
         samples.extend(block.iter().map(|sample| quantize(*sample)));
@@ -85,11 +102,6 @@ fn clip(file: &ClipFile, clip_samples: usize) -> Result<Clip, Reason> {
     samples.resize(clip_samples, 0);
     let damaged = reader.info().truncated || reader.info().skipped_packets > 0;
     Ok(Clip { samples, decoded, damaged })
-}
-
-/// Half a SHA-256 tells any two songs apart.
-fn hashed(hasher: Sha256) -> String {
-    hasher.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn whole_song(
@@ -141,7 +153,7 @@ fn whole_song(
     let decoded = samples.len();
     samples.truncate(decoded / clip_samples * clip_samples);
     let damaged = reader.info().truncated || reader.info().skipped_packets > 0;
-    let hash = hashed(hasher);
+    let hash = Sound::of(hasher);
     Ok(Some(Song { clips: samples, samples: decoded, hash, damaged, without: Vec::new() }))
 }
 

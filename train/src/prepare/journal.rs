@@ -5,11 +5,12 @@
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use leitmotif::store::StoreError;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::{Digest, Sha256};
 
 use super::Reason;
 
@@ -18,16 +19,41 @@ use super::Reason;
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Decision {
     /// Its clips are in the store.
-    Kept(Kept),
+    Kept(Box<Kept>),
     /// It is left out.
-    LeftOut(Reason),
+    LeftOut(Box<Reason>),
+}
+
+/// By what the sound of a song is known: half of a SHA-256, which tells any two apart. In the journal hexadecimal digits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Sound(pub(super) [u8; 16]);
+
+impl Sound {
+    pub(super) fn of(hasher: Sha256) -> Self {
+        Sound(hasher.finalize().first_chunk().copied().unwrap_or_default())
+    }
+}
+
+impl Serialize for Sound {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let digits: String = self.0.iter().map(|byte| format!("{byte:02x}")).collect();
+        serializer.serialize_str(&digits)
+    }
+}
+
+impl<'de> Deserialize<'de> for Sound {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let digits = String::deserialize(deserializer)?;
+        let sound = u128::from_str_radix(&digits, 16).map_err(serde::de::Error::custom)?;
+        Ok(Sound(sound.to_be_bytes()))
+    }
 }
 
 /// Facts about a song in the store.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Kept {
     /// Hash of the whole decoded song.
-    pub(super) hash: String,
+    pub(super) hash: Sound,
     /// Clips.
     pub(super) clips: usize,
     /// Samples after the last whole clip.
@@ -58,18 +84,23 @@ struct Line {
 pub(super) struct Journal {
     path: PathBuf,
     file: File,
-    decided: HashMap<String, Decision>,
+    /// What earlier runs decided, by halves of the SHA-256 of the songs' names: there may be hundreds of thousands.
+    decided: HashMap<[u8; 16], Decision>,
+}
+
+fn print(song: &str) -> [u8; 16] {
+    Sha256::digest(song).first_chunk().copied().unwrap_or_default()
 }
 
 impl Journal {
     /// Whether the journal at `path` was begun with these settings, or is not there yet. Changes nothing.
     pub(super) fn is_of(path: &Path, settings: &str) -> io::Result<bool> {
-        let header = match std::fs::read(path) {
-            Ok(bytes) => whole_lines(&bytes).lines().next().map(str::to_owned),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        let file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
             Err(error) => return Err(error),
         };
-        Ok(header.is_none_or(|header| {
+        Ok(Lines::of(file).next()?.is_none_or(|header| {
             serde_json::from_str::<Header>(&header)
                 .is_ok_and(|header| header.version == VERSION && header.settings == settings)
         }))
@@ -84,13 +115,14 @@ impl Journal {
     fn begin(path: &Path, settings: &str) -> io::Result<Journal> {
         let mut file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-        let bytes = std::fs::read(path)?;
-        let mut lines = whole_lines(&bytes).lines();
+        let mut lines = Lines::of(File::open(path)?);
         let mut decided = HashMap::new();
-        let mut good = lines.next().map_or(0, |header| header.len() + 1);
-        for line in lines {
-            let Ok(Line { song, decision }) = serde_json::from_str(line) else { break };
-            decided.insert(song, decision);
+        let mut good = lines.next()?.map_or(0, |header| header.len() + 1);
+        while good > 0
+            && let Some(line) = lines.next()?
+        {
+            let Ok(Line { song, decision }) = serde_json::from_str(&line) else { break };
+            decided.insert(print(&song), decision);
             good += line.len() + 1;
         }
         file.set_len(good as u64)?;
@@ -102,18 +134,21 @@ impl Journal {
         Ok(journal)
     }
 
-    /// What was decided about `song`.
+    /// What earlier runs decided about `song`, if that was not [taken](Self::take).
     pub(super) fn decided(&self, song: &str) -> Option<&Decision> {
-        self.decided.get(song)
+        self.decided.get(&print(song))
     }
 
-    /// Notes a decision.
+    /// The same, taken out.
+    pub(super) fn take(&mut self, song: &str) -> Option<Decision> {
+        self.decided.remove(&print(song))
+    }
+
+    /// Notes a decision, which counts from the next run on.
     pub(super) fn note(&mut self, song: &str, decision: Decision) -> Result<(), StoreError> {
         let line = Line { song: song.to_owned(), decision };
         self.line(&line)
-            .map_err(|source| StoreError::Unwritable { path: self.path.clone(), source })?;
-        self.decided.insert(line.song, line.decision);
-        Ok(())
+            .map_err(|source| StoreError::Unwritable { path: self.path.clone(), source })
     }
 
     fn line(&mut self, line: &impl Serialize) -> io::Result<()> {
@@ -123,10 +158,20 @@ impl Journal {
     }
 }
 
-/// Text up to the last line that was written to its end.
-fn whole_lines(bytes: &[u8]) -> &str {
-    let text = bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid());
-    text.rfind('\n').and_then(|end| text.get(..=end)).unwrap_or_default()
+/// The lines of a file that were written to their ends.
+struct Lines(BufReader<File>);
+
+impl Lines {
+    fn of(file: File) -> Self {
+        Lines(BufReader::new(file))
+    }
+
+    /// The next line without its end; nothing after the last whole line of text.
+    fn next(&mut self) -> io::Result<Option<String>> {
+        let mut bytes = Vec::new();
+        self.0.read_until(b'\n', &mut bytes)?;
+        Ok(if bytes.pop() == Some(b'\n') { String::from_utf8(bytes).ok() } else { None })
+    }
 }
 
 #[cfg(test)]
@@ -137,16 +182,16 @@ mod tests {
     fn a_line_cut_off_by_a_crash_is_dropped_and_the_rest_kept() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("prepare.journal");
-        let kept = Decision::Kept(Kept {
-            hash: "ab".into(),
+        let kept = Decision::Kept(Box::new(Kept {
+            hash: Sound([0xab; 16]),
             clips: 3,
             dropped: 7,
             damaged: false,
             without: Vec::new(),
-        });
+        }));
         let mut journal = Journal::open(&path, "s").unwrap();
         journal.note("a \"quoted\", 🎸\n.ogg", kept.clone()).unwrap();
-        journal.note("b.ogg", Decision::LeftOut(Reason::Silent)).unwrap();
+        journal.note("b.ogg", Decision::LeftOut(Box::new(Reason::Silent))).unwrap();
         let whole = std::fs::read(&path).unwrap();
         for cut in 0..whole.len() {
             std::fs::write(&path, &whole[..cut]).unwrap();
@@ -155,7 +200,7 @@ mod tests {
             if journal.decided("a \"quoted\", 🎸\n.ogg").is_none() {
                 journal.note("a \"quoted\", 🎸\n.ogg", kept.clone()).unwrap();
             }
-            journal.note("b.ogg", Decision::LeftOut(Reason::Silent)).unwrap();
+            journal.note("b.ogg", Decision::LeftOut(Box::new(Reason::Silent))).unwrap();
             assert_eq!(std::fs::read(&path).unwrap(), whole, "cut at {cut}");
         }
         assert!(Journal::is_of(&path, "s").unwrap());

@@ -62,7 +62,7 @@ pub struct ArtistCount {
 impl Report {
     pub(super) fn new(
         plan: &Plan,
-        kept: Vec<(&Track, Kept)>,
+        kept: Vec<(&Track, Box<Kept>)>,
         sifted_out: Vec<LeftOut>,
         finished: bool,
     ) -> Self {
@@ -104,7 +104,7 @@ impl Report {
     }
 }
 
-fn artists(kept: &[(&Track, Kept)]) -> Vec<ArtistCount> {
+fn artists(kept: &[(&Track, Box<Kept>)]) -> Vec<ArtistCount> {
     let mut songs: BTreeMap<&str, Vec<(&Track, usize)>> = BTreeMap::new();
     for (track, kept) in kept {
         songs.entry(&track.artist).or_default().push((track, kept.clips));

@@ -9,7 +9,7 @@ use leitmotif::store::{ClipRow, DatasetWriter};
 use leitmotif_models::SampleRate;
 
 use super::decode::Song;
-use super::journal::{Decision, Journal, Kept};
+use super::journal::{Decision, Journal, Kept, Sound};
 use super::{LeftOut, Options, PrepareError, Reason};
 use crate::sources::{ClipFile, Track};
 
@@ -19,11 +19,11 @@ pub(super) struct Sieve<'a> {
     writer: DatasetWriter,
     journal: Journal,
     /// Songs that stay, by the hash of their sound: those of earlier runs from the start on, whatever is decoded before their turn.
-    by_sound: HashMap<String, &'a str>,
+    by_sound: HashMap<Sound, &'a str>,
     /// Clips of each artist that earlier runs kept.
     kept_before: HashMap<&'a str, usize>,
     artist: Artist<'a>,
-    kept: Vec<(&'a Track, Kept)>,
+    kept: Vec<(&'a Track, Box<Kept>)>,
     left_out: Vec<LeftOut>,
     clips: usize,
 }
@@ -37,10 +37,20 @@ struct Artist<'a> {
     held_back: Vec<(&'a Track, Song)>,
 }
 
+/// What earlier runs left to do about a track.
+pub(super) enum Standing {
+    /// Everything.
+    Undecided,
+    /// To look whether these of its clip files can be heard now: a drive may be back, an archive unpacked.
+    Lacking(Vec<String>),
+    /// Nothing.
+    Decided,
+}
+
 /// What a sieve leaves.
 pub(super) struct Sifted<'a> {
     /// Songs in the store, with their facts.
-    pub(super) kept: Vec<(&'a Track, Kept)>,
+    pub(super) kept: Vec<(&'a Track, Box<Kept>)>,
     /// Songs that are not.
     pub(super) left_out: Vec<LeftOut>,
     /// The store, not yet finished.
@@ -60,7 +70,9 @@ impl<'a> Sieve<'a> {
             if let Some(Decision::Kept(kept)) = journal.decided(&track.id)
                 && writer.has(&track.id)
             {
-                by_sound.insert(kept.hash.clone(), track.id.as_str());
+                if track.clips.is_empty() {
+                    by_sound.insert(kept.hash, track.id.as_str());
+                }
                 *kept_before.entry(track.artist.as_str()).or_default() += kept.clips;
             }
         }
@@ -71,7 +83,7 @@ impl<'a> Sieve<'a> {
             by_sound,
             kept_before,
             artist: Artist::default(),
-            kept: Vec::new(),
+            kept: Vec::with_capacity(tracks.len()),
             left_out: Vec::new(),
             clips: 0,
         }
@@ -82,31 +94,38 @@ impl<'a> Sieve<'a> {
         self.clips
     }
 
-    /// Whether an earlier run decided about `track` for good: what it kept must lie in the store too.
-    pub(super) fn is_decided(&self, track: &Track) -> bool {
+    /// What an earlier run left to do about `track`: what it kept must lie in the store too.
+    pub(super) fn standing(&self, track: &Track) -> Standing {
         match self.journal.decided(&track.id) {
-            Some(Decision::Kept(_)) => self.writer.has(&track.id),
+            Some(Decision::Kept(_)) if !self.writer.has(&track.id) => Standing::Undecided,
+            Some(Decision::Kept(kept)) if !kept.without.is_empty() => {
+                Standing::Lacking(kept.without.iter().map(|(file, _)| file.clone()).collect())
+            }
             // Journals of earlier versions hold these too.
-            Some(Decision::LeftOut(Reason::Unreadable { .. })) => false,
-            Some(Decision::LeftOut(_)) => true,
-            None => false,
+            Some(Decision::LeftOut(reason)) if matches!(**reason, Reason::Unreadable { .. }) => {
+                Standing::Undecided
+            }
+            None => Standing::Undecided,
+            Some(_) => Standing::Decided,
         }
     }
 
     /// Takes over what an earlier run decided about `track`.
-    pub(super) fn recall(&mut self, track: &'a Track) {
+    pub(super) fn recall(&mut self, track: &'a Track) -> Result<(), PrepareError> {
         self.turn_to(track);
-        match self.journal.decided(&track.id).cloned() {
+        match self.journal.take(&track.id) {
             Some(Decision::Kept(kept)) => {
                 self.artist.groups.insert(&track.song_group);
                 self.clips += kept.clips;
                 self.left_out.extend(without(&kept));
                 self.kept.push((track, kept));
+                self.store_if_enough()
             }
             Some(Decision::LeftOut(reason)) => {
-                self.left_out.push(LeftOut { path: track.id.clone(), reason })
+                self.left_out.push(LeftOut { path: track.id.clone(), reason: *reason });
+                Ok(())
             }
-            None => {}
+            None => Ok(()),
         }
     }
 
@@ -118,7 +137,7 @@ impl<'a> Sieve<'a> {
     ) -> Result<(), PrepareError> {
         self.turn_to(track);
         if !matches!(reason, Reason::Unreadable { .. }) {
-            self.note(track, Decision::LeftOut(reason.clone()))?;
+            self.note(track, Decision::LeftOut(Box::new(reason.clone())))?;
         }
         self.left_out.push(LeftOut { path: track.id.clone(), reason });
         Ok(())
@@ -127,6 +146,16 @@ impl<'a> Sieve<'a> {
     /// Decides about a decoded song.
     pub(super) fn song(&mut self, track: &'a Track, song: Song) -> Result<(), PrepareError> {
         self.turn_to(track);
+        let clips = song.clips.len() / self.options.clip_samples;
+        if let Some(Decision::Kept(kept)) = self.journal.decided(&track.id)
+            && self.writer.has(&track.id)
+        {
+            // Decoded once more for clip files that it lacked. Others may be gone meanwhile, and the store has them.
+            if clips <= kept.clips {
+                return self.recall(track);
+            }
+            self.artist.clips -= kept.clips;
+        }
         if song.clips.is_empty() {
             // Every one of its clip files. As what cannot be read, this is not noted.
             self.left_out.extend(song.without);
@@ -139,7 +168,6 @@ impl<'a> Sieve<'a> {
             let of = (*of).to_owned();
             return self.leave_out(track, Reason::Duplicate { of });
         }
-        let clips = song.clips.len() / self.options.clip_samples;
         if let (Some(cap), Some(minutes)) =
             (self.options.cap(), self.options.max_minutes_per_artist)
             && self.artist.clips + clips > cap
@@ -147,8 +175,13 @@ impl<'a> Sieve<'a> {
             return self
                 .leave_out(track, Reason::ArtistIsFull { artist: track.artist.clone(), minutes });
         }
-        self.count(track, &song.hash, clips);
+        self.count(track, song.hash, clips);
         self.artist.held_back.push((track, song));
+        self.store_if_enough()
+    }
+
+    /// Stores what is held back, once the artist has songs enough.
+    fn store_if_enough(&mut self) -> Result<(), PrepareError> {
         if self.artist.groups.len() >= self.options.min_songs {
             for (track, song) in std::mem::take(&mut self.artist.held_back) {
                 self.store(track, song)?;
@@ -189,8 +222,10 @@ impl<'a> Sieve<'a> {
         }
     }
 
-    fn count(&mut self, track: &'a Track, hash: &str, clips: usize) {
-        self.by_sound.insert(hash.to_owned(), &track.id);
+    fn count(&mut self, track: &'a Track, hash: Sound, clips: usize) {
+        if track.clips.is_empty() {
+            self.by_sound.insert(hash, &track.id);
+        }
         self.artist.groups.insert(&track.song_group);
         self.artist.clips += clips;
         self.clips += clips;
@@ -199,24 +234,42 @@ impl<'a> Sieve<'a> {
     fn store(&mut self, track: &'a Track, song: Song) -> Result<(), PrepareError> {
         let length = self.options.clip_samples;
         let clips = song.clips.len() / length;
-        // A run that was killed between storing and noting has stored it already.
-        if !self.writer.has(&track.id) {
-            let rows = rows(track, clips, length, &song.without);
+        let rows = rows(track, clips, length, &song.without);
+        // A run that was killed between storing and noting has stored it already; one that lacked some of its clips, without them.
+        let stored = self.stored(track);
+        if !stored.iter().eq(rows.iter().map(|row| &row.clip)) {
             // The store quantises again, to the same numbers.
             let audio: Vec<f32> = song.clips.iter().map(|x| f32::from(*x) / 32_768.0).collect();
-            self.writer.append_song(&rows, &audio)?;
+            if stored.is_empty() {
+                self.writer.append_song(&rows, &audio)?;
+            } else {
+                let stored: Vec<&str> = stored.iter().map(String::as_str).collect();
+                self.writer.replace_song(&stored, &rows, &audio)?;
+            }
         }
-        let kept = Kept {
+        let kept = Box::new(Kept {
             hash: song.hash,
             clips,
             dropped: song.samples.saturating_sub(song.clips.len()),
             damaged: song.damaged,
             without: song.without.into_iter().map(|file| (file.path, file.reason)).collect(),
-        };
+        });
         self.left_out.extend(without(&kept));
         self.note(track, Decision::Kept(kept.clone()))?;
         self.kept.push((track, kept));
         Ok(())
+    }
+
+    /// The clips of `track` that the store has.
+    fn stored(&self, track: &Track) -> Vec<String> {
+        let is_stored = |clip: &String| self.writer.has_clip(clip);
+        if !self.writer.has(&track.id) {
+            Vec::new()
+        } else if track.clips.is_empty() {
+            (0..).map(|clip| clip_name(track, clip)).take_while(is_stored).collect()
+        } else {
+            track.clips.iter().map(|file| file.id.clone()).filter(is_stored).collect()
+        }
     }
 
     fn note(&mut self, track: &Track, decision: Decision) -> Result<(), PrepareError> {
@@ -229,6 +282,11 @@ fn without(kept: &Kept) -> impl Iterator<Item = LeftOut> {
     let left_out =
         |(path, reason): &(String, Reason)| LeftOut { path: path.clone(), reason: reason.clone() };
     kept.without.iter().map(left_out)
+}
+
+/// What the clips of a song are called that lies in one file.
+fn clip_name(track: &Track, clip: usize) -> String {
+    format!("{}#{clip}", track.id)
 }
 
 /// The rows of a song's clips; where they lie in the store is the store's to say.
@@ -248,8 +306,9 @@ fn rows(track: &Track, clips: usize, length: usize, without: &[LeftOut]) -> Vec<
         source: source.to_owned(),
     };
     if track.clips.is_empty() {
-        let name = |clip: usize| format!("{}#{clip}", track.id);
-        return (0..clips).map(|clip| row(name(clip), &track.id, (clip * length) as u64)).collect();
+        return (0..clips)
+            .map(|clip| row(clip_name(track, clip), &track.id, (clip * length) as u64))
+            .collect();
     }
     let is_kept = |file: &&ClipFile| !without.iter().any(|other| other.path == file.id);
     let start =

@@ -208,7 +208,7 @@ fn id(entry: &Entry) -> String {
 fn track(folder: &Path, entry: &Entry) -> Track {
     Track {
         id: id(entry),
-        path: folder.join(&entry.path_in_package),
+        path: folder.join(&entry.path_in_package).into(),
         artist: entry.artist.clone(),
         album: entry.album.clone(),
         title: entry.title.clone(),

@@ -10,13 +10,14 @@ mod rules;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Serialize;
 
 pub use listing::Listing;
 pub use rules::Aliases;
 
-use self::listing::{Clip, Names};
+use self::listing::{Clip, Listed, Names};
 use self::rules::{Rules, read_text, tabbed};
 use super::manifest::Problem;
 use super::{ClipFile, Found, SourceError, Track, song_group};
@@ -49,17 +50,20 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Of clips in the order of their names.
     fn of<'a>(clips: impl Iterator<Item = &'a Clip>) -> Self {
-        let (mut artists, mut albums, mut tracks) =
-            (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-        let mut count = 0;
-        for Clip { names, .. } in clips {
-            count += 1;
-            artists.insert(&names.artist);
-            albums.insert((&names.artist, &names.album));
-            tracks.insert(names);
+        let mut counts = Counts::default();
+        let mut before: Option<Names<'_>> = None;
+        for names in clips.map(Clip::names) {
+            let is_new = |key: fn(Names<'a>) -> Names<'a>| before.map(key) != Some(key(names));
+            counts.clips += 1;
+            counts.artists +=
+                usize::from(is_new(|Names { artist, .. }| Names { artist, ..Names::default() }));
+            counts.albums += usize::from(is_new(|names| Names { number: "", title: "", ..names }));
+            counts.tracks += usize::from(is_new(|names| names));
+            before = Some(names);
         }
-        Counts { clips: count, artists: artists.len(), albums: albums.len(), tracks: tracks.len() }
+        counts
     }
 }
 
@@ -113,66 +117,68 @@ pub fn find(request: &Request) -> Result<(Found, Summary), SourceError> {
     let rules = Rules::built_in()?;
     let aliases = request.aliases.read(&rules)?;
     let mut genres = request.genres.as_deref().map(Genres::read).transpose()?;
-    let listed = request.listing.read()?;
-    let is_empty = |clip: &&Clip| rules.empty_files.contains(&clip.path);
-    let is_pseudo = |clip: &&Clip| rules.pseudo_artists.contains(&clip.names.artist);
-    let is_kept = |clip: &&Clip| !is_empty(clip) && !is_pseudo(clip);
-    let all = || listed.clips.iter();
-    let names: BTreeSet<&str> =
-        all().filter(is_kept).map(|clip| clip.names.artist.as_str()).collect();
-    let artists = |aliases: &BTreeMap<String, String>| {
-        names
-            .iter()
-            .map(|name| aliases.get(*name).map_or(*name, String::as_str))
-            .collect::<BTreeSet<_>>()
-            .len()
-    };
+    let Listed { mut clips, without_audio, other_files } = request.listing.read()?;
+    let is_empty = |clip: &&Clip| rules.empty_files.contains(&*clip.path);
+    let is_pseudo = |clip: &&Clip| rules.pseudo_artists.contains(clip.names().artist);
+    // Tracks in the order of their names, and the clips of each side by side.
+    clips.sort_by(|a, b| a.names().cmp(&b.names()));
+    let listed = Counts::of(clips.iter());
+    let with_sound = Counts::of(clips.iter().filter(|clip| !is_empty(clip)));
     let mut left_out: Vec<LeftOut> = Vec::new();
-    let mut tracks: BTreeMap<&Names, Vec<&Clip>> = BTreeMap::new();
-    for clip in all() {
+    clips.retain(|clip| {
         let reason = if is_empty(&clip) {
             Reason::KnownEmpty
         } else if is_pseudo(&clip) {
-            Reason::PseudoArtist { artist: clip.names.artist.clone() }
+            Reason::PseudoArtist { artist: clip.names().artist.to_owned() }
         } else {
-            tracks.entry(&clip.names).or_default().push(clip);
-            continue;
+            return true;
         };
-        left_out.push(LeftOut { path: clip.path.clone(), reason });
+        left_out.push(LeftOut { path: clip.path.to_string(), reason });
+        false
+    });
+    let kept = Counts::of(clips.iter());
+    let names: BTreeSet<String> =
+        clips.iter().map(Clip::names).map(|names| names.artist.to_owned()).collect();
+    let artists = |aliases: &BTreeMap<String, String>| {
+        names.iter().map(|name| aliases.get(name).unwrap_or(name)).collect::<BTreeSet<_>>().len()
+    };
+    let recurring_titles = recurring_titles(&clips);
+    let shown = shown_artists(&clips, &aliases);
+    let audio: Arc<Path> = request.audio.as_path().into();
+    let mut tracks: Vec<Track> = Vec::with_capacity(kept.tracks);
+    let mut clips = clips.into_iter().peekable();
+    while let Some(first) = clips.next() {
+        let mut of_track = vec![first];
+        while let Some(next) = clips
+            .next_if(|next| of_track.first().is_some_and(|first| first.names() == next.names()))
+        {
+            of_track.push(next);
+        }
+        tracks.push(track(of_track, &audio, &aliases, &shown, genres.as_mut()));
     }
-    let mut titles: BTreeMap<(&str, &str), usize> = BTreeMap::new();
-    for Names { artist, title, .. } in tracks.keys() {
-        *titles.entry((artist, title)).or_default() += 1;
-    }
-    let recurring_titles = titles.values().filter(|tracks| **tracks > 1).count();
-    let shown = shown_artists(&tracks, &aliases);
-    let tracks: Vec<Track> = tracks
-        .into_iter()
-        .map(|(names, clips)| track(names, clips, request, &aliases, &shown, genres.as_mut()))
-        .collect();
     let summary = Summary {
-        listed: Counts::of(all()),
-        with_sound: Counts::of(all().filter(|clip| !is_empty(clip))),
-        kept: Counts::of(all().filter(is_kept)),
+        listed,
+        with_sound,
+        kept,
         artists: Artists {
             by_name: names.len(),
             with_likely_aliases: artists(&rules.likely_aliases),
             used: artists(&aliases),
         },
-        without_audio: listed.without_audio,
+        without_audio,
         recurring_titles,
         neighbours: neighbours(&tracks),
         genres: genres.map(Genres::gaps),
     };
     let united = aliases
         .iter()
-        .filter(|(alias, _)| names.contains(alias.as_str()))
+        .filter(|(alias, _)| names.contains(*alias))
         .map(|(alias, artist)| format!("`{alias}` is taken for `{artist}` (--aliases)"))
         .collect();
     let found = Found {
         tracks,
         left_out,
-        other_files: listed.other_files,
+        other_files,
         united,
         name: "MagnaTagATune".to_owned(),
         licence: "CC BY-NC-SA 3.0".to_owned(),
@@ -186,16 +192,26 @@ pub fn find(request: &Request) -> Result<(Found, Summary), SourceError> {
     Ok((found, summary))
 }
 
+/// Titles of an artist that several of the tracks bear; clips are in the order of their names.
+fn recurring_titles(clips: &[Clip]) -> usize {
+    let recurring = |clips: &[Clip]| {
+        let mut titles: BTreeMap<&str, usize> = BTreeMap::new();
+        for track in clips.chunk_by(|a, b| a.names() == b.names()) {
+            let title = track.first().map(|clip| clip.names().title);
+            *titles.entry(title.unwrap_or_default()).or_default() += 1;
+        }
+        titles.values().filter(|tracks| **tracks > 1).count()
+    };
+    clips.chunk_by(|a, b| a.names().artist == b.names().artist).map(recurring).sum()
+}
+
 /// Each artist's name as people write it: the commonest in the list; the path's own where two artists would share it.
-fn shown_artists(
-    tracks: &BTreeMap<&Names, Vec<&Clip>>,
-    aliases: &BTreeMap<String, String>,
-) -> BTreeMap<String, String> {
+fn shown_artists(clips: &[Clip], aliases: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let mut written: BTreeMap<&str, BTreeMap<&str, usize>> = BTreeMap::new();
-    for (names, clips) in tracks {
-        let artist = aliases.get(&names.artist).unwrap_or(&names.artist);
-        let counts = written.entry(artist).or_default();
-        for [name, ..] in clips.iter().filter_map(|clip| clip.shown.as_ref()) {
+    for clip in clips {
+        let artist = clip.names().artist;
+        let counts = written.entry(aliases.get(artist).map_or(artist, String::as_str)).or_default();
+        if let Some([name, ..]) = clip.shown.as_deref() {
             *counts.entry(name).or_default() += 1;
         }
     }
@@ -226,46 +242,44 @@ fn shown_artists(
         .collect()
 }
 
+/// The track of `clips`, which are all of it.
 fn track(
-    names: &Names,
-    mut clips: Vec<&Clip>,
-    request: &Request,
+    mut clips: Vec<Clip>,
+    audio: &Arc<Path>,
     aliases: &BTreeMap<String, String>,
     shown: &BTreeMap<String, String>,
     genres: Option<&mut Genres>,
 ) -> Track {
-    let Names { artist, album, number, title } = names;
     clips.sort_by_key(|clip| clip.start);
-    let files: Vec<ClipFile> = clips
-        .iter()
-        .map(|clip| ClipFile {
-            id: clip.path.clone(),
-            path: request.audio.join(&clip.path),
-            start_seconds: f64::from(clip.start),
-        })
-        .collect();
-    let written = |place: usize, or: &String| {
+    let written = |place: usize, or: &str| {
         let written = clips
             .iter()
             .filter_map(|clip| clip.shown.as_ref()?.get(place))
             .find(|name| !name.is_empty());
-        written.unwrap_or(or).clone()
+        written.map_or(or, |name| &**name).to_owned()
     };
-    let by = aliases.get(artist).unwrap_or(artist);
-    Track {
+    let Names { artist, album, number, title } = clips.first().map(Clip::names).unwrap_or_default();
+    let by = aliases.get(artist).map_or(artist, String::as_str);
+    let mut track = Track {
         id: format!("{artist}/{album}/{number}-{title}"),
-        artist: shown.get(by).unwrap_or(by).clone(),
+        path: Arc::clone(audio),
+        artist: shown.get(by).map_or(by, String::as_str).to_owned(),
         album: written(1, album),
         title: written(2, title),
         // By what the path spells, so that both lists give the same groups.
         song_group: song_group(by, title),
-        genres: genres.map(|genres| genres.of(artist, album, files.len())).unwrap_or_default(),
+        genres: genres.map(|genres| genres.of(artist, album, clips.len())).unwrap_or_default(),
         seconds: Some(
-            leitmotif_models::SampleRate::NETWORK.seconds((files.len() * CLIP_SAMPLES) as u64),
+            leitmotif_models::SampleRate::NETWORK.seconds((clips.len() * CLIP_SAMPLES) as u64),
         ),
-        clips: files,
         ..Track::default()
-    }
+    };
+    // Made piece by piece, they have room for more, twice as much even.
+    track.id.shrink_to_fit();
+    track.song_group.shrink_to_fit();
+    let file =
+        |clip: Clip| ClipFile { start_seconds: f64::from(clip.start), id: clip.path.into_string() };
+    Track { clips: clips.into_iter().map(file).collect(), ..track }
 }
 
 /// Share of the clips that another clip of their track adjoins.

@@ -103,7 +103,7 @@ pub fn find(
         progress(number + 1);
         tracks.push(Track {
             id,
-            path,
+            path: path.into(),
             artist: row.artist,
             album: row.album,
             title,

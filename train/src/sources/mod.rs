@@ -10,7 +10,8 @@ mod names;
 pub mod tagged;
 
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use leitmotif_models::SampleRate;
 pub use names::{is_pseudo_artist, normalised, song_group};
@@ -18,12 +19,12 @@ pub use names::{is_pseudo_artist, normalised, song_group};
 use crate::prepare::LeftOut;
 
 /// One song that a source offers.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Track {
     /// Name of the song in the data set: the file's path below the source's root, `/` between folders. Unique.
     pub id: String,
-    /// File to decode; empty where the song lies in `clips`.
-    pub path: PathBuf,
+    /// File to decode; where the song lies in `clips`, the folder below which they are.
+    pub path: Arc<Path>,
     /// Who made the recording: the class.
     pub artist: String,
     /// Album; empty where unknown.
@@ -42,13 +43,28 @@ pub struct Track {
     pub clips: Vec<ClipFile>,
 }
 
+impl Default for Track {
+    fn default() -> Self {
+        Track {
+            id: String::new(),
+            path: Path::new("").into(),
+            artist: String::new(),
+            album: String::new(),
+            title: String::new(),
+            song_group: String::new(),
+            genres: Vec::new(),
+            excerpt: Excerpt::default(),
+            seconds: None,
+            clips: Vec::new(),
+        }
+    }
+}
+
 /// A file that is one clip of a song.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ClipFile {
-    /// The clip's name in the data set. Unique.
+    /// The clip's name in the data set, which is its file's path below the track's. Unique.
     pub id: String,
-    /// File to decode.
-    pub path: PathBuf,
     /// Where it begins in the song.
     pub start_seconds: f64,
 }

@@ -106,7 +106,7 @@ fn track(
     let song_group = song_group(&artist, &title);
     Ok(Track {
         id,
-        path,
+        path: path.into(),
         artist,
         album,
         title,

@@ -1,9 +1,10 @@
 //! What lies on both sides of a split.
 
-use std::collections::{BTreeSet, HashMap};
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 
-use leitmotif::store::{ClipRow, Part};
+use leitmotif::store::{ClipRow, Clips, Part};
 use serde::{Deserialize, Serialize};
 
 use crate::sources::{normalised, song_group};
@@ -36,20 +37,28 @@ pub struct SideLeaks {
 
 impl LeakReport {
     /// Compares the parts of `clips`, which `parts` holds in the same order.
-    pub fn new(clips: &[ClipRow], parts: &[Option<Part>]) -> Self {
+    pub fn new(clips: &Clips, parts: &[Option<Part>]) -> Self {
         let side = |part| SideLeaks::new(clips, parts, part);
         LeakReport { test: side(Part::Test), validation: side(Part::Validation) }
     }
 }
 
 impl SideLeaks {
-    fn new(clips: &[ClipRow], parts: &[Option<Part>], side: Part) -> Self {
+    fn new(clips: &Clips, parts: &[Option<Part>], side: Part) -> Self {
         let of = |part: Part| {
             clips.iter().zip(parts).filter(move |(_, of)| **of == Some(part)).map(|(clip, _)| clip)
         };
-        let shared = |key: &dyn Fn(&ClipRow) -> Option<String>| {
-            let training: BTreeSet<String> = of(Part::Train).filter_map(key).collect();
-            let here: BTreeSet<String> = of(side).filter_map(key).collect();
+        let count = of(side).count();
+        if count == 0 {
+            return SideLeaks::default();
+        }
+        let shared = |raw: Raw, known: Known| {
+            // Each name is made comparable once, and not once a clip.
+            let names = |part| -> HashSet<Cow<'_, str>> {
+                let raw: HashSet<_> = of(part).filter_map(raw).collect();
+                raw.into_iter().map(|(artist, name)| known(artist, name)).collect()
+            };
+            let (here, training) = (names(side), names(Part::Train));
             (here.len(), here.intersection(&training).count())
         };
         // A neighbour begins where the other ends, within an eighth of a clip: those of MagnaTagATune overlap a little. Of each recording,
@@ -57,38 +66,40 @@ impl SideLeaks {
         let mut edges: HashMap<&str, BTreeSet<u64>> = HashMap::new();
         for clip in of(Part::Train) {
             edges
-                .entry(&clip.song)
+                .entry(clip.song)
                 .or_default()
                 .extend([clip.start, clip.start.saturating_add(clip.samples)]);
         }
-        let has_neighbour = |clip: &&ClipRow| {
+        let has_neighbour = |clip: &ClipRow<&str>| {
             let ends = [clip.start, clip.start.saturating_add(clip.samples)];
             let slack = clip.samples / 8;
             let around = |end: u64| end.saturating_sub(slack)..=end.saturating_add(slack);
-            edges.get(clip.song.as_str()).is_some_and(|edges| {
+            edges.get(clip.song).is_some_and(|edges| {
                 ends.iter().any(|end| edges.range(around(*end)).next().is_some())
             })
         };
-        let count = of(side).count();
         SideLeaks {
             clips: count,
-            recordings: shared(&|clip| Some(clip.song.clone())),
-            song_groups: shared(&|clip| Some(clip.song_group.clone())),
-            titles: shared(&|clip| {
-                (!clip.title.is_empty()).then(|| song_group(&clip.artist, &clip.title))
-            }),
-            albums: shared(&|clip| {
-                (!clip.album.is_empty())
-                    .then(|| format!("{}\n{}", clip.artist, normalised(&clip.album)))
-            }),
-            neighbours: if count == 0 {
-                0.0
-            } else {
-                of(side).filter(has_neighbour).count() as f64 / count as f64
-            },
+            recordings: shared(|clip| Some(("", clip.song)), |_, song| song.into()),
+            song_groups: shared(|clip| Some(("", clip.song_group)), |_, group| group.into()),
+            titles: shared(
+                |clip| (!clip.title.is_empty()).then_some((clip.artist, clip.title)),
+                |artist, title| song_group(artist, title).into(),
+            ),
+            albums: shared(
+                |clip| (!clip.album.is_empty()).then_some((clip.artist, clip.album)),
+                |artist, album| format!("{artist}\n{}", normalised(album)).into(),
+            ),
+            neighbours: of(side).filter(has_neighbour).count() as f64 / count as f64,
         }
     }
 }
+
+/// What of a clip, artist and name, may lie on two sides.
+type Raw = for<'a> fn(ClipRow<&'a str>) -> Option<(&'a str, &'a str)>;
+
+/// By what two of them are the same.
+type Known = for<'a> fn(&'a str, &'a str) -> Cow<'a, str>;
 
 impl fmt::Display for LeakReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -51,7 +51,7 @@ pub(crate) fn dataset_of(folder: &Path, artists: usize, validation: bool, clips:
     }
     writer.finish().unwrap();
     let dataset = Dataset::open(folder).unwrap();
-    let part_of = |row: &ClipRow| match row.song.split_once('/').unwrap().1 {
+    let part_of = |row: ClipRow<&str>| match row.song.split_once('/').unwrap().1 {
         "0" | "1" | "2" => Part::Train,
         "3" if validation => Part::Validation,
         "3" => Part::Train,

@@ -3,6 +3,7 @@
 //! Of a prepared data set the training clips calibrate, and the validation and test clips judge. Of a folder of audio files
 //! every other one calibrates and the rest judge. No clip does both.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -101,8 +102,14 @@ impl Music {
             calibrating: Vec::new(),
             judging: Vec::new(),
         };
+        let class_of: HashMap<&str, usize> = run
+            .classes
+            .iter()
+            .enumerate()
+            .map(|(class, artist)| (artist.as_str(), class))
+            .collect();
         for (row, (clip, part)) in dataset.clips().iter().zip(parts).enumerate() {
-            let class = run.classes.iter().position(|artist| *artist == clip.artist);
+            let class = class_of.get(clip.artist).copied();
             let (Some(part), Some(_)) = (part, class) else { continue };
             let clip = Clip { place: Place::Prepared(row), class };
             match part {

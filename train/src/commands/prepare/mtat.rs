@@ -36,7 +36,7 @@ pub(super) struct MtatArgs {
     /// Print what the list holds and stop; needs no audio
     #[arg(long)]
     list_only: bool,
-    /// Leave out clips whose files are missing, instead of refusing; for good, since a track that is stored takes no more clips in
+    /// Leave out clips whose files are missing, instead of refusing; a later run takes in those that are there by then
     #[arg(long)]
     allow_missing: bool,
     /// Samples of a clip at 16 kHz; longer files are cut, shorter ones padded with silence or, below nine tenths, left out
@@ -89,17 +89,22 @@ fn print(summary: &Summary, json: bool) -> anyhow::Result<()> {
 
 /// Refuses a folder that lacks files: it is more likely unpacked by half than meant so.
 fn check_files(plan: &Plan, allow_missing: bool) -> anyhow::Result<()> {
-    let files = || plan.tracks().iter().flat_map(|track| &track.clips);
-    let mut missing = files().filter(|clip| !clip.path.exists());
+    let files = || files(plan);
+    let mut missing = files().filter(|path| !path.exists());
     if let Some(first) = missing.next().filter(|_| !allow_missing) {
         bail!(
             "{} of {} clips are not there, as {}: unpack the whole archive, or leave them out with --allow-missing",
             1 + missing.count(),
             files().count(),
-            first.path.display()
+            first.display()
         );
     }
     Ok(())
+}
+
+/// The files of all clips.
+fn files(plan: &Plan) -> impl Iterator<Item = PathBuf> {
+    plan.tracks().iter().flat_map(|track| track.clips.iter().map(|clip| track.path.join(&clip.id)))
 }
 
 /// Clips that are decoded to tell how long all of them will take.
@@ -107,16 +112,15 @@ const PROBES: usize = 8;
 
 /// Says what preparing will take: from a few clips decoded now, not from what another machine needed.
 fn estimate(plan: &Plan, out: &std::path::Path, threads: usize) {
-    let clips: Vec<_> = plan.tracks().iter().flat_map(|track| &track.clips).collect();
+    let clips = plan.tracks().iter().map(|track| track.clips.len()).sum::<usize>();
     let begun = Instant::now();
-    let probed = clips.iter().step_by((clips.len() / PROBES).max(1)).take(PROBES);
-    let heard = probed.filter(|clip| read_all(&clip.path, SampleRate::NETWORK).is_ok()).count();
-    let minutes = begun.elapsed().as_secs_f64() / heard.max(1) as f64 * clips.len() as f64
+    let probed = files(plan).step_by((clips / PROBES).max(1)).take(PROBES);
+    let heard = probed.filter(|path| read_all(path, SampleRate::NETWORK).is_ok()).count();
+    let minutes = begun.elapsed().as_secs_f64() / heard.max(1) as f64 * clips as f64
         / 60.0
         / threads.max(1) as f64;
     say!(
-        "{} clips of {} artists: {:.2} GB in {}, about {} with {threads} threads",
-        clips.len(),
+        "{clips} clips of {} artists: {:.2} GB in {}, about {} with {threads} threads",
         plan.artists(),
         plan.bytes() as f64 / 1e9,
         out.display(),

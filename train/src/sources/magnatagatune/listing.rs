@@ -1,11 +1,16 @@
 //! Which clips there are: from the data set's own `clip_info_final.csv`, from a list of paths, or from the folder of its audio.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use sha2::{Digest, Sha256};
 
 use super::super::SourceError;
 use super::super::manifest::Problem;
-use super::rules::{read_text, tabbed};
+use super::rules::fields;
 
 /// Where the list of clips comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,26 +23,32 @@ pub enum Listing {
     Folder(PathBuf),
 }
 
-/// One clip of the list.
+/// One clip of the list. There may be a million: what its path says is not kept beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Clip {
     /// Its file, below the folder of the audio: `f/artist-album-01-title-30-59.mp3`.
-    pub(super) path: String,
-    /// What its path says.
-    pub(super) names: Names,
+    pub(super) path: Box<str>,
     /// Where it begins in its recording, in seconds.
     pub(super) start: u32,
     /// Artist, album and title as people write them, where the list tells.
-    pub(super) shown: Option<[String; 3]>,
+    pub(super) shown: Option<Box<[Rc<str>; 3]>>,
+}
+
+impl Clip {
+    /// What its path says.
+    pub(super) fn names(&self) -> Names<'_> {
+        // There is no clip of another path.
+        spelled(&self.path).map(|(names, _)| names).unwrap_or_default()
+    }
 }
 
 /// The names in a path, as it spells them.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Names {
-    pub(super) artist: String,
-    pub(super) album: String,
-    pub(super) number: String,
-    pub(super) title: String,
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Names<'a> {
+    pub(super) artist: &'a str,
+    pub(super) album: &'a str,
+    pub(super) number: &'a str,
+    pub(super) title: &'a str,
 }
 
 /// A list, read.
@@ -52,34 +63,48 @@ pub(super) struct Listed {
 
 impl Listing {
     pub(super) fn read(&self) -> Result<Listed, SourceError> {
-        let problems = |path: &Path| {
+        let file = |path: &Path| -> Result<BufReader<File>, SourceError> {
+            let file = File::open(path)
+                .map_err(|source| SourceError::Unreadable { path: path.to_owned(), source })?;
+            Ok(BufReader::new(file))
+        };
+        let wrong = |path: &Path| {
             let path = path.to_owned();
-            move |problems| SourceError::Manifest { path, problems }
+            move |wrong| match wrong {
+                Wrong::Unreadable(source) => SourceError::Unreadable { path, source },
+                Wrong::Problems(problems) => SourceError::Manifest { path, problems },
+            }
         };
         match self {
-            Listing::ClipInfo(path) => clip_info(&read_text(path)?).map_err(problems(path)),
-            Listing::Paths(path) => paths(&read_text(path)?).map_err(problems(path)),
+            Listing::ClipInfo(path) => clip_info(file(path)?).map_err(wrong(path)),
+            Listing::Paths(path) => paths(file(path)?).map_err(wrong(path)),
             Listing::Folder(path) => folder(path),
         }
     }
 }
 
+/// What is wrong with a list.
+#[derive(Debug)]
+enum Wrong {
+    Unreadable(io::Error),
+    Problems(Vec<Problem>),
+}
+
 /// What a path spells: `X/artist-album-NN-title-START-END.mp3`, five dashes in every one.
-fn spelled(path: &str) -> Option<(Names, u32)> {
+fn spelled(path: &str) -> Option<(Names<'_>, u32)> {
     let (folder, file) = path.split_once('/')?;
     let is_hex = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
     let mut letters = folder.chars();
     if !(letters.next().is_some_and(is_hex) && letters.next().is_none()) {
         return None;
     }
-    let parts: Vec<&str> = file.strip_suffix(".mp3")?.split('-').collect();
-    let [artist, album, number, title, start, end] = parts.as_slice() else { return None };
-    let (start, end): (u32, u32) = (start.parse().ok()?, end.parse().ok()?);
-    if artist.is_empty() || start >= end {
+    let mut parts = file.strip_suffix(".mp3")?.split('-');
+    let mut part = || parts.next();
+    let [artist, album, number, title] = [part()?, part()?, part()?, part()?];
+    let (start, end): (u32, u32) = (part()?.parse().ok()?, part()?.parse().ok()?);
+    if part().is_some() || artist.is_empty() || start >= end {
         return None;
     }
-    let [artist, album, number, title] =
-        [artist, album, number, title].map(|part| (*part).to_owned());
     Some((Names { artist, album, number, title }, start))
 }
 
@@ -91,11 +116,14 @@ struct Rows {
     listed: Listed,
     problems: Vec<Problem>,
     ids: HashMap<u64, u64>,
-    paths: HashMap<String, u64>,
+    /// Known by half of their SHA-256: a copy of each would be as long as the list.
+    paths: HashMap<[u8; 16], u64>,
+    /// Names as people write them, each once.
+    written: HashSet<Rc<str>>,
 }
 
 impl Rows {
-    fn add(&mut self, line: u64, id: &str, path: &str, shown: Option<[String; 3]>) {
+    fn add(&mut self, line: u64, id: &str, path: &str, shown: Option<[&str; 3]>) {
         let mut problem = |column, what| self.problems.push(Problem::at(line, column, what));
         match id.parse() {
             Err(_) => problem("clip_id", format!("`{id}` is no number")),
@@ -105,43 +133,57 @@ impl Rows {
                 }
             }
         }
-        if let Some(first) = self.paths.insert(path.to_owned(), line) {
+        let print = Sha256::digest(path).first_chunk().copied().unwrap_or_default();
+        if let Some(first) = self.paths.insert(print, line) {
             problem("mp3_path", format!("`{path}` is already on line {first}"));
         }
-        match spelled(path) {
-            None => problem("mp3_path", format!("`{path}` {NOT_A_PATH}")),
-            Some((names, start)) => {
-                self.listed.clips.push(Clip { path: path.to_owned(), names, start, shown })
-            }
-        }
+        let Some((_, start)) = spelled(path) else {
+            return problem("mp3_path", format!("`{path}` {NOT_A_PATH}"));
+        };
+        let shown = shown.map(|names| Box::new(names.map(|name| self.once(name))));
+        self.listed.clips.push(Clip { path: path.into(), start, shown });
     }
 
-    fn end(mut self) -> Result<Listed, Vec<Problem>> {
+    fn once(&mut self, name: &str) -> Rc<str> {
+        if let Some(known) = self.written.get(name) {
+            return Rc::clone(known);
+        }
+        let name: Rc<str> = name.into();
+        self.written.insert(Rc::clone(&name));
+        name
+    }
+
+    fn end(mut self) -> Result<Listed, Wrong> {
         if self.problems.is_empty() && self.listed.clips.is_empty() {
             self.problems.push(Problem::whole(1, "lists no clip".to_owned()));
         }
-        if self.problems.is_empty() { Ok(self.listed) } else { Err(self.problems) }
+        if self.problems.is_empty() { Ok(self.listed) } else { Err(Wrong::Problems(self.problems)) }
     }
 }
 
 /// Lines `clip_id TAB mp3_path`.
-fn paths(text: &str) -> Result<Listed, Vec<Problem>> {
+fn paths(mut text: impl BufRead) -> Result<Listed, Wrong> {
     let mut rows = Rows::default();
-    for (line, fields) in tabbed(text) {
-        match fields.as_slice() {
+    let mut line = String::new();
+    for number in 1.. {
+        line.clear();
+        if text.read_line(&mut line).map_err(Wrong::Unreadable)? == 0 {
+            break;
+        }
+        match fields(line.strip_prefix('\u{feff}').unwrap_or(&line)).as_deref() {
             // A header is not asked for, and does no harm.
-            ["clip_id", "mp3_path"] => {}
-            ["clip_id", ..] => {
+            None | Some(["clip_id", "mp3_path"]) => {}
+            Some(["clip_id", ..]) => {
                 let what = "more columns than `clip_id TAB mp3_path`; name the data set's own list with --clip-info";
-                return Err(vec![Problem::whole(line, what.to_owned())]);
+                return Err(Wrong::Problems(vec![Problem::whole(number, what.to_owned())]));
             }
-            [id, path] => rows.add(line, id, path, None),
-            fields => {
+            Some([id, path]) => rows.add(number, id, path, None),
+            Some(fields) => {
                 let what = format!(
                     "{} fields separated by tabs where `clip_id TAB mp3_path` has 2",
                     fields.len()
                 );
-                rows.problems.push(Problem::whole(line, what));
+                rows.problems.push(Problem::whole(number, what));
             }
         }
     }
@@ -152,12 +194,12 @@ fn paths(text: &str) -> Result<Listed, Vec<Problem>> {
 const COLUMNS: [&str; 5] = ["clip_id", "title", "artist", "album", "mp3_path"];
 
 /// The data set's own list.
-fn clip_info(text: &str) -> Result<Listed, Vec<Problem>> {
-    let mut reader =
-        csv::ReaderBuilder::new().delimiter(b'\t').flexible(true).from_reader(text.as_bytes());
+fn clip_info(text: impl Read) -> Result<Listed, Wrong> {
+    let header_is_wrong = |what| Wrong::Problems(vec![Problem::whole(1, what)]);
+    let mut reader = csv::ReaderBuilder::new().delimiter(b'\t').flexible(true).from_reader(text);
     let header = match reader.headers() {
         Ok(header) => header.clone(),
-        Err(error) => return Err(vec![Problem::whole(1, error.to_string())]),
+        Err(error) => return Err(header_is_wrong(error.to_string())),
     };
     let place = |name: &str| header.iter().position(|column| column.trim() == name);
     let missing: Vec<&str> = COLUMNS.iter().copied().filter(|name| place(name).is_none()).collect();
@@ -170,19 +212,21 @@ fn clip_info(text: &str) -> Result<Listed, Vec<Problem>> {
             None => String::new(),
         };
         let what = format!("the header has no {}{hint}", missing.join(", "));
-        return Err(vec![Problem::whole(1, what)]);
+        return Err(header_is_wrong(what));
     }
     let places = COLUMNS.map(|name| place(name).unwrap_or_default());
     let mut rows = Rows::default();
-    for record in reader.records() {
-        let record = match record {
-            Ok(record) => record,
+    let mut record = csv::StringRecord::new();
+    loop {
+        match reader.read_record(&mut record) {
+            Ok(true) => {}
+            Ok(false) => break,
             Err(error) => {
                 let line = error.position().map_or(0, csv::Position::line);
                 rows.problems.push(Problem::whole(line, error.to_string()));
                 break;
             }
-        };
+        }
         let line = record.position().map_or(0, csv::Position::line);
         if record.len() != header.len() {
             let what = format!("{} fields where the header has {}", record.len(), header.len());
@@ -195,7 +239,7 @@ fn clip_info(text: &str) -> Result<Listed, Vec<Problem>> {
             rows.listed.without_audio += 1;
             continue;
         }
-        rows.add(line, id, path, Some([artist, album, title].map(str::to_owned)));
+        rows.add(line, id, path, Some([artist, album, title]));
     }
     rows.end()
 }
@@ -228,9 +272,9 @@ fn folder(root: &Path) -> Result<Listed, SourceError> {
         for file in std::fs::read_dir(entry.path()).map_err(unreadable(&entry.path()))? {
             let file = file.map_err(unreadable(&entry.path()))?;
             let path = file.file_name().to_str().map(|file| format!("{name}/{file}"));
-            match path.and_then(|path| Some((spelled(&path)?, path))) {
-                Some(((names, start), path)) => {
-                    listed.clips.push(Clip { path, names, start, shown: None })
+            match path.and_then(|path| Some((spelled(&path)?.1, path))) {
+                Some((start, path)) => {
+                    listed.clips.push(Clip { path: path.into(), start, shown: None })
                 }
                 None => listed.other_files += 1,
             }
@@ -254,21 +298,26 @@ mod tests {
     const PATH: &str =
         "f/american_bach_soloists-j_s__bach_solo_cantatas-01-bwv54__i_aria-30-59.mp3";
 
-    fn shown(problems: Vec<Problem>) -> Vec<String> {
-        problems.iter().map(ToString::to_string).collect()
+    fn paths(text: &str) -> Result<Listed, Wrong> {
+        super::paths(text.as_bytes())
+    }
+
+    fn clip_info(text: &str) -> Result<Listed, Wrong> {
+        super::clip_info(text.as_bytes())
+    }
+
+    fn shown(wrong: Wrong) -> Vec<String> {
+        match wrong {
+            Wrong::Problems(problems) => problems.iter().map(ToString::to_string).collect(),
+            Wrong::Unreadable(error) => vec![error.to_string()],
+        }
     }
 
     #[test]
     fn a_path_spells_everything() {
         let (names, start) = spelled(PATH).unwrap();
-        assert_eq!(
-            (names.artist.as_str(), names.number.as_str(), start),
-            ("american_bach_soloists", "01", 30)
-        );
-        assert_eq!(
-            (names.album.as_str(), names.title.as_str()),
-            ("j_s__bach_solo_cantatas", "bwv54__i_aria")
-        );
+        assert_eq!((names.artist, names.number, start), ("american_bach_soloists", "01", 30));
+        assert_eq!((names.album, names.title), ("j_s__bach_solo_cantatas", "bwv54__i_aria"));
         for wrong in [
             "x/a-b-01-c-0-29.mp3",
             "ff/a-b-01-c-0-29.mp3",
@@ -310,7 +359,10 @@ mod tests {
         let listed = clip_info(&text).unwrap();
         assert_eq!((listed.clips.len(), listed.without_audio), (1, 1));
         let shown = listed.clips[0].shown.clone().unwrap();
-        assert_eq!(shown, ["American Bach Soloists", "J.S. Bach", "BWV54 - \"I\" Aria"]);
+        assert_eq!(
+            shown.each_ref().map(|name| &**name),
+            ["American Bach Soloists", "J.S. Bach", "BWV54 - \"I\" Aria"]
+        );
     }
 
     #[test]

@@ -70,10 +70,13 @@ pub(super) fn read_text(path: &Path) -> Result<String, SourceError> {
 
 /// The lines of a text that hold something and are no comment, numbered from 1 and cut at tabs.
 pub(super) fn tabbed(text: &str) -> impl Iterator<Item = (u64, Vec<&str>)> {
-    (1..)
-        .zip(text.lines())
-        .filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'))
-        .map(|(number, line)| (number, line.split('\t').map(str::trim).collect()))
+    (1..).zip(text.lines()).filter_map(|(number, line)| Some((number, fields(line)?)))
+}
+
+/// A line cut at tabs; nothing of one that is empty or a comment.
+pub(super) fn fields(line: &str) -> Option<Vec<&str>> {
+    (!line.trim().is_empty() && !line.starts_with('#'))
+        .then(|| line.split('\t').map(str::trim).collect())
 }
 
 /// Aliases of aliases followed to their end.

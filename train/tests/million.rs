@@ -1,0 +1,238 @@
+//! A million clips of 50,000 artists, without their sound: what listing, preparing, splitting and sampling them holds in memory.
+//!
+//! The shards are sparse files: everything but decoding runs as it would, in processes of their own. `scripts/check-all.d/32-million-clips` runs the ignored test.
+
+#![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+use std::fmt::Write as _;
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufWriter, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use leitmotif::store::{Dataset, write_split};
+use leitmotif_models::Network;
+use leitmotif_train::augment::Augmentation;
+use leitmotif_train::batches::{Balance, BatchConfig, Batches, Crop};
+use leitmotif_train::prepare::{CLIP_SAMPLES, Options, Plan, plan, prepare};
+use leitmotif_train::sources::magnatagatune::{Aliases, Listing, Request, find};
+use leitmotif_train::split::{Protocol, SplitRequest, split};
+use leitmotif_train::task::Task;
+
+const CLIPS_OF_A_SONG: usize = 4;
+const SONGS_OF_AN_ARTIST: usize = 5;
+
+/// Clips in a shard of 512 MiB.
+const CLIPS_OF_A_SHARD: usize = (256 << 20) / CLIP_SAMPLES;
+
+/// The folder of a data set that another process made: then its epochs are walked, and a small one's otherwise.
+const FOLDER: &str = "LEITMOTIF_MILLION";
+
+/// Bytes of each step, libtorch's own 115 MB included.
+const MOST: u64 = 500_000_000;
+
+#[test]
+#[ignore = "minutes, and 600 MB of lists on disk; scripts/check-all.d/32-million-clips"]
+fn a_million_clips_take_less_than_500_megabytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let data = folder.join("data");
+    let _plan = begin(folder, 1_000_000);
+    let data = data.to_str().unwrap();
+    let list = folder.join("paths.tsv");
+    let prepare = ["prepare", "mtat", "--audio", data, "--out", data, "--paths"];
+    let prepare = prepare.into_iter().chain([list.to_str().unwrap(), "--allow-missing"]);
+    let program = env!("CARGO_BIN_EXE_leitmotif-train");
+    let said = watched("prepare, all decoded", Command::new(program).args(prepare));
+    assert!(said.contains("1000000 clips of 29.1 s from 250000 songs"), "{said}");
+    // By clip, every clip is a group by itself: 590 MB.
+    for by in ["song", "recording"] {
+        let said = watched(
+            &format!("split --by {by}, with its leak report"),
+            Command::new(program).args(["split", data, "--by", by]),
+        );
+        assert!(said.contains("test shares with training: "), "{said}");
+    }
+    let me = std::env::current_exe().unwrap();
+    let said = watched(
+        "the order of two epochs",
+        Command::new(me)
+            .args(["--exact", "every_clip_comes_once_an_epoch_in_another_order", "--nocapture"])
+            .env(FOLDER, data),
+    );
+    assert!(said.contains("1 passed") && said.contains("steps an epoch"), "{said}");
+}
+
+/// Runs a command and says its time and the most memory that it held.
+fn watched(what: &str, command: &mut Command) -> String {
+    let began = Instant::now();
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    let mut out = child.stdout.take().unwrap();
+    let read = std::thread::spawn(move || {
+        let mut said = String::new();
+        out.read_to_string(&mut said).unwrap();
+        said
+    });
+    // The highest so far, until there is no process left to ask.
+    let mut peak = 0;
+    let ended = loop {
+        if let Ok(text) = fs::read_to_string(&status) {
+            let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            let kib = line.map_or(0, |line| line.trim().trim_end_matches(" kB").parse().unwrap());
+            peak = peak.max(1024u64 * kib);
+        }
+        if let Some(ended) = child.try_wait().unwrap() {
+            break ended;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    let said = read.join().unwrap();
+    println!("{:>6.1} s {:>5} MB  {what}", began.elapsed().as_secs_f64(), peak / 1_000_000);
+    assert!(ended.success(), "{what}: {said}");
+    assert!(peak < MOST, "{what} took {peak} bytes");
+    said
+}
+
+#[test]
+fn every_clip_comes_once_an_epoch_in_another_order() {
+    let made = tempfile::tempdir().unwrap();
+    let data = match std::env::var_os(FOLDER) {
+        Some(data) => PathBuf::from(data),
+        None => {
+            let data = made.path().join("data");
+            let plan = begin(made.path(), 2_000);
+            let report = prepare(&plan, &data, &mut |_| {}, &|| false).unwrap();
+            assert!(report.finished && report.clips == 2_000 && report.left_out.is_empty());
+            let dataset = Dataset::open(&data).unwrap();
+            let request =
+                SplitRequest { protocol: Protocol::Song, seed: 1, test: 0.2, validation: 0.1 };
+            let split = split(dataset.clips(), &request).unwrap();
+            write_split(&data, "song-seed1", dataset.clips(), &split.parts).unwrap();
+            data
+        }
+    };
+    walk(&Task::open(&data, "song-seed1").unwrap());
+}
+
+/// Brings the preparation of so many clips to where everything is stored and a kill keeps it from finishing.
+fn begin(folder: &Path, clips: usize) -> Plan {
+    let list = folder.join("paths.tsv");
+    write_paths(&list, clips);
+    let request = Request {
+        audio: folder.join("data"),
+        listing: Listing::Paths(list),
+        aliases: Aliases::None,
+        genres: None,
+    };
+    let (found, summary) = find(&request).unwrap();
+    assert_eq!((summary.kept.clips, summary.kept.tracks), (clips, clips / CLIPS_OF_A_SONG));
+    let data = folder.join("data");
+    let plan = plan(found, &data, &Options { min_songs: 1, ..Options::default() }).unwrap();
+    // Stopped before its first song, it has begun both journals.
+    assert!(!prepare(&plan, &data, &mut |_| {}, &|| true).unwrap().finished);
+    store_all(&plan, &data);
+    plan
+}
+
+fn walk(task: &Task) {
+    let network = Network::preset("example").unwrap();
+    let config = BatchConfig {
+        batch: 16,
+        segments: None,
+        crop: Crop::Grid,
+        balance: Balance::Clips,
+        steps_per_epoch: None,
+        augmentation: Augmentation::default(),
+        label_smoothing: 0.0,
+        seed: 1,
+    };
+    let classes = task.classes.len();
+    let batches =
+        Batches::new(task.dataset.clone(), task.train.clone(), classes, &network, config).unwrap();
+    let mut firsts = Vec::new();
+    println!("{} steps an epoch", batches.steps_per_epoch());
+    for epoch in 0..2 {
+        let mut met = vec![0u8; task.dataset.clips().len()];
+        for step in 0..batches.steps_per_epoch() {
+            let examples = batches.examples(epoch, step);
+            if step == 0 {
+                firsts.push(examples.clone());
+            }
+            examples.iter().for_each(|example| met[example.clip] += 1);
+        }
+        // The last batch is filled up.
+        assert!(task.train.iter().all(|example| (1..=2).contains(&met[example.clip])));
+        let surplus = batches.steps_per_epoch() * 16 - task.train.len();
+        assert_eq!(met.iter().filter(|times| **times == 2).count(), surplus);
+        assert_eq!(met.iter().filter(|times| **times > 0).count(), task.train.len());
+    }
+    assert_ne!(firsts[0], firsts[1]);
+}
+
+/// Paths as MagnaTagATune spells them, each about 85 letters long; the first two songs of an artist, of one album, have one title.
+fn write_paths(list: &Path, clips: usize) {
+    let mut out = BufWriter::new(File::create(list).unwrap());
+    for clip in 0..clips {
+        let (song, part) = (clip / CLIPS_OF_A_SONG, clip % CLIPS_OF_A_SONG);
+        let (artist, number) = (song / SONGS_OF_AN_ARTIST, song % SONGS_OF_AN_ARTIST);
+        let (start, title) = (29 * part, number.max(1));
+        writeln!(
+            out,
+            "{clip}\t{:x}/the_quartet_of_{artist}-live_at_the_hall_volume_{}-{:02}-song_without_words_{artist}_{title}-{start}-{}.mp3",
+            artist % 16,
+            number / 2,
+            number + 1,
+            start + 29
+        )
+        .unwrap();
+    }
+    out.flush().unwrap();
+}
+
+/// Notes every clip of a plan as stored, in shards that are sparse.
+fn store_all(plan: &Plan, data: &Path) {
+    let append =
+        |name: &str| BufWriter::new(OpenOptions::new().append(true).open(data.join(name)).unwrap());
+    let (mut store, mut decisions) = (append("journal.csv"), append("prepare.journal"));
+    let mut clips = 0;
+    for track in plan.tracks() {
+        let mut rows = String::new();
+        for file in &track.clips {
+            writeln!(
+                rows,
+                "clip,{},{},{},{},{},{},,{},{CLIP_SAMPLES},{},{},{}",
+                file.id,
+                track.id,
+                track.artist,
+                track.album,
+                track.title,
+                track.song_group,
+                16_000 * file.start_seconds as u64,
+                clips / CLIPS_OF_A_SHARD,
+                clips % CLIPS_OF_A_SHARD * CLIP_SAMPLES,
+                file.id
+            )
+            .unwrap();
+            clips += 1;
+        }
+        writeln!(store, "{rows}song,{},{}", track.id, track.clips.len()).unwrap();
+        writeln!(
+            decisions,
+            r#"{{"song":"{}","decision":{{"kept":{{"hash":"{:032x}","clips":{},"dropped":0,"damaged":false}}}}}}"#,
+            track.id,
+            clips,
+            track.clips.len()
+        )
+        .unwrap();
+    }
+    store.flush().unwrap();
+    decisions.flush().unwrap();
+    for (shard, first) in (0..clips).step_by(CLIPS_OF_A_SHARD).enumerate() {
+        let samples = (clips - first).min(CLIPS_OF_A_SHARD) * CLIP_SAMPLES;
+        let file = File::create(data.join("shards").join(format!("{shard:05}.pcm"))).unwrap();
+        file.set_len(2 * samples as u64).unwrap();
+    }
+}
