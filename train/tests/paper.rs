@@ -169,7 +169,7 @@ fn leaks_are_those_of_the_splits(report: &Value, folder: &Path) {
         let parts = dataset.read_split(row[0].as_str().unwrap()).unwrap();
         let of = |part| {
             let clips = dataset.clips().iter().zip(&parts);
-            clips.filter(move |(_, of)| **of == Some(part)).map(|(clip, _)| Named::of(&clip.clip))
+            clips.filter(move |(_, of)| **of == Some(part)).map(|(clip, _)| Named::of(clip.clip))
         };
         let (test, train): (Vec<_>, Vec<_>) = (of(Part::Test).collect(), of(Part::Train).collect());
         let track = |n: &Named<'_>| [n.artist, n.album, n.number, n.title].join("-");
