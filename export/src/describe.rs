@@ -130,8 +130,9 @@ mod tests {
         let tiny = || checkpoint.run().network.clone();
         let model1 = || Network::preset("model1").unwrap();
         assert_eq!(batch(tiny(), GraphKind::Clip, Some(1024)), Some(1024));
-        assert_eq!(batch(model1(), GraphKind::Clip, Some(1024)), Some(3));
-        assert_eq!(batch(model1(), GraphKind::Segment, Some(1024)), Some(25));
+        // A segment takes 0.7 MB cut with its index and two maps of 5 MB, and a window is seven.
+        assert_eq!(batch(model1(), GraphKind::Clip, Some(1024)), Some(7));
+        assert_eq!(batch(model1(), GraphKind::Segment, Some(1024)), Some(49));
         assert_eq!(batch(model1(), GraphKind::Clip, Some(1)), Some(1));
         assert_eq!(batch(model1(), GraphKind::Clip, None), None);
     }

@@ -143,7 +143,7 @@ fn list(artists: &[(String, usize)]) -> String {
         .join(", ")
 }
 
-/// What is kept together: a clip, a recording, a song group or an artist's album.
+/// The name of what is kept together: a clip, a recording, a song group or an artist's album.
 type Group<'a> = (&'a str, &'a str);
 
 /// Splits `clips`.
@@ -152,14 +152,8 @@ pub fn split(clips: &Clips, request: &SplitRequest) -> Result<Split, SplitError>
     let protocol = request.protocol;
     let mut without = Vec::new();
     let mut without_validation = Vec::new();
-    let mut artists: BTreeMap<&str, BTreeMap<Group<'_>, usize>> = BTreeMap::new();
-    let united = if protocol == Protocol::Album { united_albums(clips) } else { HashMap::new() };
-    for clip in clips.iter() {
-        let groups = artists.entry(clip.artist).or_default();
-        if let Some(group) = group(clip, protocol, &united) {
-            *groups.entry(group).or_default() += 1;
-        }
-    }
+    let groups = Groups::of(clips, protocol);
+    let mut artists = groups.of_artists(clips);
     let needed = if request.validation > 0.0 { 3 } else { 2 };
     if protocol == Protocol::Album {
         artists.retain(|artist, albums| {
@@ -192,14 +186,14 @@ pub fn split(clips: &Clips, request: &SplitRequest) -> Result<Split, SplitError>
     if request.validation > 0.0 && without_validation.len() == artists.len() {
         return Err(SplitError::NoValidation { protocol });
     }
-    let assigned = assign(&artists, request)?;
-    let part = |clip: ClipRow<&str>| {
-        Some(clip)
-            .filter(|clip| artists.contains_key(clip.artist))
-            .and_then(|clip| group(clip, protocol, &united))
-            .and_then(|group| assigned.get(&group).copied())
+    let assigned = assign(&artists, groups.count, request)?;
+    // An artist that takes no part may share a group with one that does.
+    let part = |(clip, group): (ClipRow<&str>, &Option<usize>)| {
+        let group = group.filter(|_| artists.contains_key(clip.artist))?;
+        assigned.get(group).copied()?
     };
-    Ok(Split { parts: clips.iter().map(part).collect(), without, without_validation })
+    let parts = clips.iter().zip(&groups.of_rows).map(part).collect();
+    Ok(Split { parts, without, without_validation })
 }
 
 fn check(request: &SplitRequest) -> Result<(), SplitError> {
@@ -220,17 +214,70 @@ fn check(request: &SplitRequest) -> Result<(), SplitError> {
     Ok(())
 }
 
-/// The group of a clip; a song without an album is in none.
-fn group<'a>(
-    clip: ClipRow<&'a str>,
-    protocol: Protocol,
-    united: &HashMap<Group<'a>, Group<'a>>,
-) -> Option<Group<'a>> {
-    match protocol {
-        Protocol::Clip => Some(("", clip.clip)),
-        Protocol::Recording => Some(("", clip.song)),
-        Protocol::Song => Some(("", clip.song_group)),
-        Protocol::Album => united.get(&album(clip)?).copied(),
+/// The groups of all clips by numbers: of a million clips by clip, their names would take more than all else.
+struct Groups<'a> {
+    /// Of each clip; a song without an album is in none.
+    of_rows: Vec<Option<usize>>,
+    /// Each group's name; by clip a group has its clip's, at the same place, and there are none here.
+    names: Vec<Group<'a>>,
+    count: usize,
+}
+
+/// A group and how many clips of one artist are in it.
+#[derive(Clone, Copy, Debug)]
+struct Counted {
+    group: usize,
+    clips: usize,
+}
+
+impl<'a> Groups<'a> {
+    fn of(clips: &'a Clips, protocol: Protocol) -> Self {
+        let name: Box<dyn Fn(ClipRow<&'a str>) -> Option<Group<'a>>> = match protocol {
+            Protocol::Clip => {
+                let of_rows = (0..clips.len()).map(Some).collect();
+                return Groups { of_rows, names: Vec::new(), count: clips.len() };
+            }
+            Protocol::Recording => Box::new(|clip| Some(("", clip.song))),
+            Protocol::Song => Box::new(|clip| Some(("", clip.song_group))),
+            Protocol::Album => {
+                let united = united_albums(clips);
+                Box::new(move |clip| united.get(&album(clip)?).copied())
+            }
+        };
+        let (mut numbers, mut names) = (HashMap::new(), Vec::new());
+        let number = |clip| {
+            let name = name(clip)?;
+            Some(*numbers.entry(name).or_insert_with(|| {
+                names.push(name);
+                names.len() - 1
+            }))
+        };
+        let of_rows = clips.iter().map(number).collect();
+        let count = names.len();
+        Groups { of_rows, names, count }
+    }
+
+    /// The groups of every artist, by their names: the order in which they came must not matter.
+    fn of_artists(&self, clips: &'a Clips) -> BTreeMap<&'a str, Vec<Counted>> {
+        let mut artists: BTreeMap<&str, Vec<Counted>> = BTreeMap::new();
+        for (clip, group) in clips.iter().zip(&self.of_rows) {
+            let groups = artists.entry(clip.artist).or_default();
+            groups.extend(group.map(|group| Counted { group, clips: 1 }));
+        }
+        let name = |of: &Counted| match self.names.get(of.group) {
+            Some(name) => *name,
+            None => ("", clips.get(of.group).map_or("", |clip| clip.clip)),
+        };
+        for groups in artists.values_mut() {
+            groups.sort_by(|a, b| name(a).cmp(&name(b)));
+            groups.dedup_by(|next, first| {
+                let same = next.group == first.group;
+                first.clips += if same { next.clips } else { 0 };
+                same
+            });
+            groups.shrink_to_fit();
+        }
+        artists
     }
 }
 
@@ -301,33 +348,26 @@ impl Sets {
     }
 }
 
-/// Gives every group its part.
-fn assign<'a>(
-    artists: &BTreeMap<&'a str, BTreeMap<Group<'a>, usize>>,
+/// Gives every group of these artists its part.
+fn assign(
+    artists: &BTreeMap<&str, Vec<Counted>>,
+    groups: usize,
     request: &SplitRequest,
-) -> Result<HashMap<Group<'a>, Part>, SplitError> {
-    // At its full size at once: one that grows is held twice, and by clip every clip is a group.
-    let groups = artists.values().map(BTreeMap::len).sum();
-    let mut assigned: HashMap<Group<'a>, Part> = HashMap::with_capacity(groups);
+) -> Result<Vec<Option<Part>>, SplitError> {
+    let mut assigned: Vec<Option<Part>> = vec![None; groups];
     // Artists with few groups first: where artists share a group, those with many have room to make up for it.
     let order: BTreeSet<(usize, &str)> =
         artists.iter().map(|(artist, groups)| (groups.len(), *artist)).collect();
     for (_, artist) in order {
         let Some(groups) = artists.get(artist) else { continue };
         let validates = request.validation > 0.0 && groups.len() >= 3;
-        let clips: usize = groups.values().sum();
-        let fixed = |part: Part, assigned: &HashMap<Group<'_>, Part>| -> usize {
-            groups
-                .iter()
-                .filter(|(group, _)| assigned.get(*group) == Some(&part))
-                .map(|(_, clips)| clips)
-                .sum()
+        let clips: usize = groups.iter().map(|of| of.clips).sum();
+        let lies = |of: &Counted, assigned: &[Option<Part>]| assigned.get(of.group).copied()?;
+        let fixed = |part: Part, assigned: &[Option<Part>]| -> usize {
+            groups.iter().filter(|of| lies(of, assigned) == Some(part)).map(|of| of.clips).sum()
         };
-        let mut free: Vec<(Group<'a>, usize)> = groups
-            .iter()
-            .filter(|(group, _)| !assigned.contains_key(*group))
-            .map(|(group, clips)| (*group, *clips))
-            .collect();
+        let mut free: Vec<Counted> =
+            groups.iter().filter(|of| lies(of, &assigned).is_none()).copied().collect();
         let purpose = format!("split/{}/{artist}", request.protocol);
         Random::derive(request.seed, &purpose, &[]).shuffle(&mut free);
 
@@ -342,7 +382,7 @@ fn assign<'a>(
             let spare = usize::from(fixed(Part::Train, &assigned) == 0);
             choose(&mut free, target, there, spare, Part::Validation, artist, &mut assigned)?;
         }
-        assigned.extend(free.into_iter().map(|(group, _)| (group, Part::Train)));
+        free.iter().for_each(|of| lay(of, Part::Train, &mut assigned));
         if fixed(Part::Train, &assigned) == 0 {
             return Err(SplitError::SharedGroups { artist: artist.to_owned(), part: "training" });
         }
@@ -350,18 +390,24 @@ fn assign<'a>(
     Ok(assigned)
 }
 
+fn lay(of: &Counted, part: Part, assigned: &mut [Option<Part>]) {
+    if let Some(slot) = assigned.get_mut(of.group) {
+        *slot = Some(part);
+    }
+}
+
 /// Moves groups from `free` to `part` until their clips, with the `there` that lie in it already, are as near to `target` as can be;
 /// leaves at least `spare` groups.
-fn choose<'a>(
-    free: &mut Vec<(Group<'a>, usize)>,
+fn choose(
+    free: &mut Vec<Counted>,
     target: f64,
     there: usize,
     spare: usize,
     part: Part,
     artist: &str,
-    assigned: &mut HashMap<Group<'a>, Part>,
+    assigned: &mut [Option<Part>],
 ) -> Result<(), SplitError> {
-    let sizes: Vec<usize> = free.iter().map(|(_, clips)| *clips).collect();
+    let sizes: Vec<usize> = free.iter().map(|of| of.clips).collect();
     let most = sizes.len().saturating_sub(spare);
     let least = usize::from(there == 0);
     let Some(chosen) = subset::nearest(&sizes, target - there as f64, least, most) else {
@@ -369,10 +415,10 @@ fn choose<'a>(
         return Err(SplitError::SharedGroups { artist: artist.to_owned(), part });
     };
     let mut chosen = chosen.into_iter();
-    free.retain(|(group, _)| {
+    free.retain(|of| {
         let taken = chosen.next().unwrap_or(false);
         if taken {
-            assigned.insert(*group, part);
+            lay(of, part, assigned);
         }
         !taken
     });
