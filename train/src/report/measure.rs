@@ -126,6 +126,7 @@ pub(super) mod tests {
     use super::*;
     use crate::config::FitConfig;
     use crate::history::History;
+    use crate::split::{Protocol, SplitRequest};
 
     /// A run with these answers: clip, song, truth, answer of four classes `A`…`D` (the classes after it follow in order).
     pub(in super::super) fn run(key: &str, answers: &[(&str, &str, usize, usize)]) -> Run {
@@ -178,6 +179,7 @@ pub(super) mod tests {
             key: key.to_owned(),
             record,
             config: FitConfig::default(),
+            split: SplitRequest { protocol: Protocol::Song, seed: 1, test: 0.2, validation: 0.0 },
             history,
             scores: Scores::of(&predictions).unwrap(),
             predictions,

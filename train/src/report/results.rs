@@ -19,6 +19,7 @@ use crate::experiment::runs::judged;
 use crate::experiment::{file, file::Experiment};
 use crate::fit::{LAST, PREDICTIONS};
 use crate::history::History;
+use crate::split::SplitRequest;
 
 /// What has been run so far.
 #[derive(Debug)]
@@ -57,6 +58,8 @@ pub struct Run {
     pub record: RunRecord,
     /// Its settings.
     pub config: FitConfig,
+    /// The split that was asked for; the record has the shares that came out, and the name of a file.
+    pub split: SplitRequest,
     /// All its epochs.
     pub history: History,
     /// Answers for the test part.
@@ -105,12 +108,13 @@ impl Results {
             .iter()
             .flat_map(|a| a.runs.iter().flatten().map(|key| (key, a.scale.epochs)))
             .collect();
+        let splits: Vec<SplitFile> = folder::read_all(&path.join("splits"))?;
         let (mut runs, mut lengthened) = (BTreeMap::new(), BTreeMap::new());
         for (key, epochs) in &wanted {
             if state(path, key)? != State::Finished {
                 continue;
             }
-            let run = Run::read(path, key)?;
+            let run = Run::read(path, key, &splits)?;
             // The key says what was asked for; of all settings, only the epochs can be changed later.
             let lasting = Lengthened { asked: *epochs, given: run.config.epochs };
             if lasting.given == lasting.asked {
@@ -134,7 +138,6 @@ impl Results {
         for clip in folder::clips(path)? {
             genres.add(&clip.clip, &clip.artist, &clip.genre);
         }
-        let splits = folder::read_all(&path.join("splits"))?;
         Ok(Results { note, genres, asked, runs, lengthened, splits, wanted })
     }
 
@@ -157,13 +160,18 @@ impl Results {
 }
 
 impl Run {
-    fn read(results: &Path, key: &str) -> Result<Self, ExperimentError> {
+    fn read(results: &Path, key: &str, splits: &[SplitFile]) -> Result<Self, ExperimentError> {
         let run = folder::run(results, key);
         let last = run.join(LAST);
         let newest = read_record(&last)?;
         let config = recorded_config(&last, &newest)?;
         let checkpoint = run.join(judged(&config));
         let record = read_record(&checkpoint)?;
+        let name = format!("{}-seed{}", record.split.protocol, record.split.seed);
+        let split = splits.iter().find(|split| split.name == name).map(|split| split.request);
+        let unknown =
+            || ExperimentError::broken(&run, format!("its split {name} is none of the results'"));
+        let split = split.ok_or_else(unknown)?;
         let path = checkpoint.join(PREDICTIONS);
         let text = fs::read_to_string(&path).map_err(|e| ExperimentError::file(&path, e))?;
         let predictions =
@@ -174,7 +182,7 @@ impl Run {
         let sessions = Session::read(&run)?;
         let learned = Learned::is_there(&run).then(|| Learned::read(&run)).transpose()?;
         let key = key.to_owned();
-        Ok(Run { key, record, config, history, predictions, scores, sessions, learned })
+        Ok(Run { key, record, config, split, history, predictions, scores, sessions, learned })
     }
 }
 

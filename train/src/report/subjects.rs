@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::results::Run;
 use crate::config::FitConfig;
+use crate::split::SplitRequest;
 
 /// Runs under the names of what they have in common, each run once, in the order in which they come.
 pub(super) fn subjects<'a>(all: impl Iterator<Item = &'a Run>) -> Vec<(String, Vec<&'a Run>)> {
@@ -28,8 +29,8 @@ fn identity(run: &Run) -> String {
     let network =
         Network { description: String::new(), classes: None, ..run.record.network.clone() };
     let config = FitConfig { seed: 0, ..run.config.bare() };
-    let split = &run.record.split;
-    json!([network, config, split.protocol, split.test_share, split.validation_share]).to_string()
+    let split = SplitRequest { seed: 0, ..run.split };
+    json!([network, config, split]).to_string()
 }
 
 /// The run's short name, and whatever tells it from the others that share it.
@@ -52,11 +53,11 @@ fn told_apart(run: &Run, all: &[&Run]) -> String {
 
 fn short(run: &Run) -> String {
     let network = &run.record.network;
-    format!("{}, {}, by {}", network.name, network.head.kind, run.record.split.protocol)
+    format!("{}, {}, by {}", network.name, network.head.kind, run.split.protocol)
 }
 
 fn details(run: &Run) -> [String; 6] {
-    let (config, split) = (&run.config, &run.record.split);
+    let (config, split) = (&run.config, &run.split);
     [
         format!("{} epochs", config.epochs),
         config.patience.map_or_else(
@@ -65,8 +66,8 @@ fn details(run: &Run) -> [String; 6] {
         ),
         format!("batch {}", config.batch),
         format!("rate {}", config.rate),
-        format!("{} % to test", 100.0 * split.test_share),
-        format!("{} % to validate", 100.0 * split.validation_share),
+        format!("{} % to test", 100.0 * split.test),
+        format!("{} % to validate", 100.0 * split.validation),
     ]
 }
 
@@ -83,14 +84,18 @@ mod tests {
     fn runs_that_differ_in_more_than_seeds_are_kept_apart_and_named_by_it() {
         let of = |key: &str, change: fn(&mut Run)| {
             let mut run = run(key, &[("1", "x", 0, 0)]);
-            run.record.split.protocol = "song".to_owned();
             change(&mut run);
             run
         };
         let seeds = [
             of("a-1", |_| ()),
             of("a-2", |run| run.config.seed = 2),
-            of("a-3", |run| run.record.split.seed = 9),
+            // Shares that came out a little otherwise, and a split's file of another name, are no other kind of split.
+            of("a-3", |run| {
+                run.split.seed = 9;
+                run.record.split.test_share = 0.204;
+                run.record.split.protocol = "song-test20".to_owned();
+            }),
             of("a-3", |run| run.config.threads = 7),
         ];
         assert_eq!(names(&seeds), [("example, dense, by song".to_owned(), 3)]);
@@ -101,7 +106,7 @@ mod tests {
         assert_eq!(names(&longer), apart);
         let other = [
             of("a-1", |run| (run.config.batch, run.config.patience) = (8, Some(3))),
-            of("a-2", |run| run.record.split.test_share = 0.25),
+            of("a-2", |run| run.split.test = 0.25),
             of("a-3", |run| run.record.network.blocks[0].filters += 1),
             of("a-4f", |run| run.config.label_smoothing = 0.1),
         ];
