@@ -142,8 +142,10 @@ impl ClipRow<&str> {
 
 /// The nearest 16-bit sample, full scale 1 being 32,768: halves away from zero, what lies beyond is clamped, NaN is 0.
 pub fn quantize(sample: f32) -> i16 {
-    // A float-to-integer `as` clamps.
-    (sample * 32_768.0).round() as i16
+    // What `round` does to all that fits, without its call into a library, which took a ninth of preparing: just below a half
+    // is added, or what lies just below a half would reach it. A float-to-integer `as` cuts towards zero and clamps.
+    let scaled = sample * 32_768.0;
+    (scaled + 0.5f32.next_down().copysign(scaled)) as i16
 }
 
 /// `dataset.toml` as it stands in the file; [`parse_info`] makes a [`DatasetInfo`] of it.

@@ -455,6 +455,11 @@ fn samples_round_to_the_nearest_and_clamp() {
     }
     for value in i16::MIN..=i16::MAX {
         assert_eq!(quantize(f32::from(value) / 32_768.0), value);
+        // As `round` around every boundary, to the neighbouring floats.
+        let half = (f32::from(value) + 0.5) / 32_768.0;
+        for sample in [half.next_down(), half, half.next_up()] {
+            assert_eq!(quantize(sample), (sample * 32_768.0).round() as i16, "{sample}");
+        }
     }
 }
 

@@ -24,13 +24,14 @@ pub(super) enum Decision {
     LeftOut(Box<Reason>),
 }
 
-/// By what the sound of a song is known: half of a SHA-256, which tells any two apart. In the journal hexadecimal digits.
+/// By what the sound of a song is known: half of a BLAKE3, which tells any two apart and takes a tenth of the time of a SHA-256
+/// where the processor has no instructions for that. In the journal hexadecimal digits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Sound(pub(super) [u8; 16]);
 
 impl Sound {
-    pub(super) fn of(hasher: Sha256) -> Self {
-        Sound(hasher.finalize().first_chunk().copied().unwrap_or_default())
+    pub(super) fn of(hasher: &blake3::Hasher) -> Self {
+        Sound(hasher.finalize().as_bytes().first_chunk().copied().unwrap_or_default())
     }
 }
 
@@ -65,7 +66,8 @@ pub(super) struct Kept {
     pub(super) without: Vec<(String, Reason)>,
 }
 
-const VERSION: u32 = 1;
+/// 1 knew sounds by another hash.
+const VERSION: u32 = 2;
 
 #[derive(Serialize, Deserialize)]
 struct Header {
