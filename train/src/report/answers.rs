@@ -74,10 +74,15 @@ pub(super) fn section(results: &Results) -> Section {
             };
             let answer = answer(question, better, worse, &results.genres);
             let number = |f: fn(&Answer) -> f64| Cell::maybe(answer.as_ref().map(f), 2);
+            // The music may hold nothing to ask, such as genres.
+            let none = match better.runs.is_empty() || worse.runs.is_empty() {
+                true => "not run yet",
+                false => "no such clips here",
+            };
             let runs = format!("{} / {}", better.runs.len(), worse.runs.len());
             table.rows.push(vec![
                 Cell::text(&question.ask),
-                Cell::text(answer.map_or("not run yet", |a| a.verdict)),
+                Cell::text(answer.map_or(none, |a| a.verdict)),
                 Cell::text(&question.paper),
                 Cell::text(&question.better),
                 number(|a| a.better),
