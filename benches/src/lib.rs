@@ -9,7 +9,7 @@
 //! - [`fresh`]: a checkpoint and `.onnx` files with noise for weights.
 //! - [`machine`]: what a result was measured on, written beside it.
 //! - [`music`]: real music in every format.
-//! - [`pairs`], [`reach`] and [`results`]: the files of `benches/results`.
+//! - [`pairs`], [`paper`], [`reach`] and [`results`]: the files of `benches/results`.
 //! - [`table`]: README's tables.
 
 pub mod cases;
@@ -17,6 +17,7 @@ pub mod fresh;
 pub mod machine;
 pub mod music;
 pub mod pairs;
+pub mod paper;
 pub mod reach;
 pub mod results;
 pub mod table;

@@ -9,6 +9,7 @@ use leitmotif_models::{GraphKind, Network, SampleRate};
 
 use crate::cases::{self, COMPILED, HEADS, Length, SERVED, THREADS, TRAINED};
 use crate::pairs::Pairs;
+use crate::paper::{self, ANSWERS};
 use crate::reach::{REACH, Reach};
 use crate::results::{OWN, Own, newest};
 use crate::{fresh, music};
@@ -51,6 +52,10 @@ pub fn readme(readme: &str, results: &Path) -> anyhow::Result<String> {
         Some(path) => Reach::read(&path)?.table(),
         None => unmeasured("make check-all"),
     };
+    let answers = match newest(results, ANSWERS)? {
+        Some(path) => paper::table(&path)?,
+        None => unmeasured("leitmotif-train experiment all --scale small"),
+    };
     let tables = [
         ("own", own),
         ("ears", ears(&heard)?),
@@ -58,6 +63,7 @@ pub fn readme(readme: &str, results: &Path) -> anyhow::Result<String> {
         ("prepare", prepare(&prepared)?),
         ("large", large(&heard, &prepared, &steps)?),
         ("reach", reach),
+        ("paper", answers),
     ];
     tables.iter().try_fold(readme.to_owned(), |text, (name, table)| placed(&text, name, table))
 }

@@ -199,13 +199,15 @@ mod tests {
         let calibration = calibration(network).filter(|_| recipe.precision == Precision::Int8);
         let recipe = Recipe { calibration, ..recipe };
         let graph = graph(network, classes, &layers, kind, &recipe).unwrap();
-        let nodes: Vec<Node> = graph.nodes().collect();
+        let nodes: Vec<Node> = with_bodies(&graph);
         let mut used: BTreeSet<String> = nodes.iter().flat_map(|n| n.inputs.clone()).collect();
         used.extend(graph.outputs.iter().map(|port| port.name.clone()));
         let constants = graph.constants().map(|(name, _)| name);
         let made = nodes.iter().flat_map(|n| n.outputs.clone()).chain(constants);
+        let mut names = BTreeSet::new();
         for value in made.filter(|name| !name.is_empty()) {
             assert!(used.contains(&value), "{}: nothing uses {value}", kind.name());
+            assert!(names.insert(value.clone()), "{}: two values are called {value}", kind.name());
         }
         for (i, node) in nodes.iter().enumerate() {
             let same = |other: &Node| {
@@ -214,6 +216,21 @@ mod tests {
             };
             assert!(!nodes[..i].iter().any(same), "{}: {node:?} stands twice", kind.name());
         }
+    }
+
+    /// The nodes of a graph and of the bodies in it, and the names that bodies give to what comes out of them as uses.
+    fn with_bodies(graph: &Graph) -> Vec<Node> {
+        let mut nodes = Vec::new();
+        for mut node in graph.nodes() {
+            for (_, attribute) in &node.attributes {
+                if let Attribute::Body(body) = attribute {
+                    nodes.extend(with_bodies(body));
+                    node.inputs.extend(body.outputs.iter().map(|port| port.name.clone()));
+                }
+            }
+            nodes.push(node);
+        }
+        nodes
     }
 
     #[test]

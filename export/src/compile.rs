@@ -130,7 +130,7 @@ pub fn compile_as(
 fn named_shapes(ports: &[Port]) -> Vec<(String, Shape)> {
     let size = |dim: &Dim| match dim {
         Dim::Fixed(size) => Some(*size),
-        Dim::Named(_) => None,
+        Dim::Named(_) | Dim::Any => None,
     };
     ports.iter().map(|port| (port.name.clone(), port.dims.iter().map(size).collect())).collect()
 }

@@ -11,6 +11,15 @@ pub(crate) enum Dim {
     Fixed(usize),
     /// Named and free: `batch`, `samples`, `segments`.
     Named(&'static str),
+    /// Free, and called nothing.
+    Any,
+}
+
+/// What a value between nodes is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Element {
+    F32,
+    U8,
 }
 
 /// Values of a stored tensor; the element type follows from the variant.
@@ -44,6 +53,8 @@ pub(crate) enum Attribute {
     Ints(Vec<i64>),
     Text(&'static str),
     Texts(Vec<&'static str>),
+    /// What a node runs again and again.
+    Body(Box<Graph>),
 }
 
 /// One operator; an empty name is an optional input or output left out.
@@ -56,10 +67,11 @@ pub(crate) struct Node {
     pub(crate) attributes: Vec<(&'static str, Attribute)>,
 }
 
-/// An input or output of the graph; always f32.
+/// An input or output of the graph, or a value whose shape is said aloud.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Port {
     pub(crate) name: String,
+    pub(crate) element: Element,
     pub(crate) dims: Vec<Dim>,
     pub(crate) doc: &'static str,
 }
@@ -74,7 +86,7 @@ impl Value {
 }
 
 /// A graph under construction; nodes are kept in the order of execution.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Graph {
     pub(crate) name: String,
     pub(crate) doc: String,
@@ -84,13 +96,15 @@ pub(crate) struct Graph {
     pub(crate) outputs: Vec<Port>,
     nodes: Vec<Building>,
     constants: Vec<(Value, Tensor)>,
+    /// Values whose shapes readers cannot infer, with their element types and axes.
+    declared: Vec<(Value, Element, Vec<Dim>)>,
     /// Name of each value by its number; the first is the empty name of what is left out.
     names: Vec<String>,
     /// Integer constants already stored, so that equal axes are stored once.
     integers: BTreeMap<String, Value>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 struct Building {
     name: String,
     operator: &'static str,
@@ -110,15 +124,27 @@ impl Graph {
             outputs: Vec::new(),
             nodes: Vec::new(),
             constants: Vec::new(),
+            declared: Vec::new(),
             names: vec![String::new()],
             integers: BTreeMap::new(),
         }
     }
 
-    /// Declares an input.
+    /// Declares an input of 32-bit floats.
     pub(crate) fn input(&mut self, name: &str, dims: &[Dim], doc: &'static str) -> Value {
-        self.inputs.push(Port { name: name.to_owned(), dims: dims.to_vec(), doc });
+        self.inputs.push(port(name, Element::F32, dims, doc));
         self.value(name)
+    }
+
+    /// A value of the graph `around` this one, which is a body in it. It must not become an output there: this graph would
+    /// go on calling it by its old name.
+    pub(crate) fn outer(&mut self, around: &Graph, value: Value) -> Value {
+        self.value(&around.name_of(value))
+    }
+
+    /// Says what `value` is, where readers cannot infer it.
+    pub(crate) fn declare(&mut self, value: Value, element: Element, dims: &[Dim]) {
+        self.declared.push((value, element, dims.to_vec()));
     }
 
     /// Stores a tensor of floats in row-major order.
@@ -192,15 +218,28 @@ impl Graph {
         outputs
     }
 
-    /// Makes `value` an output called `name`. A value that already is one goes out a second time through `Identity`.
+    /// Makes `value`, of 32-bit floats, an output called `name`. A value that already is one goes out a second time
+    /// through `Identity`.
     pub(crate) fn output(&mut self, value: Value, name: &str, dims: &[Dim], doc: &'static str) {
+        self.output_of(Element::F32, value, name, dims, doc);
+    }
+
+    /// As [`Self::output`], of any element type.
+    pub(crate) fn output_of(
+        &mut self,
+        element: Element,
+        value: Value,
+        name: &str,
+        dims: &[Dim],
+        doc: &'static str,
+    ) {
         let taken = self.outputs.iter().any(|port| self.names.get(value.0) == Some(&port.name));
         if taken {
             self.node("Identity", name, &[value], &[]);
         } else if let Some(known) = self.names.get_mut(value.0) {
             name.clone_into(known);
         }
-        self.outputs.push(Port { name: name.to_owned(), dims: dims.to_vec(), doc });
+        self.outputs.push(port(name, element, dims, doc));
     }
 
     /// The nodes with the names of their values, in order of execution.
@@ -229,6 +268,14 @@ impl Graph {
         self.constants.iter().map(|(value, tensor)| (self.name_of(*value), tensor))
     }
 
+    /// The values that were declared, by name.
+    pub(crate) fn declared(&self) -> impl Iterator<Item = Port> + '_ {
+        let named = |(value, element, dims): &(Value, Element, Vec<Dim>)| {
+            port(&self.name_of(*value), *element, dims, "")
+        };
+        self.declared.iter().map(named)
+    }
+
     fn value(&mut self, name: &str) -> Value {
         self.names.push(name.to_owned());
         Value(self.names.len() - 1)
@@ -254,6 +301,10 @@ impl Graph {
             attributes: attributes.to_vec(),
         });
     }
+}
+
+fn port(name: &str, element: Element, dims: &[Dim], doc: &'static str) -> Port {
+    Port { name: name.to_owned(), element, dims: dims.to_vec(), doc }
 }
 
 /// A number as part of a name: without a minus sign, which some readers take for an operator.

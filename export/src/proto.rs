@@ -15,7 +15,7 @@ use onnx_protobuf::{
 use protobuf::{Enum, EnumOrUnknown, Message, MessageField};
 
 use crate::ExportError;
-use crate::graph::{Attribute, Data, Dim, Graph, Node, Port, Tensor};
+use crate::graph::{Attribute, Data, Dim, Element, Graph, Node, Port, Tensor};
 
 /// A graph with what stands around it in the file.
 #[derive(Clone, Debug)]
@@ -61,26 +61,28 @@ fn graph_proto(graph: &Graph) -> Result<GraphProto, ExportError> {
     Ok(GraphProto {
         name: graph.name.clone(),
         doc_string: graph.doc.clone(),
-        node: graph.nodes().map(node_proto).collect(),
+        node: graph.nodes().map(node_proto).collect::<Result<_, _>>()?,
         initializer: tensors.collect::<Result<_, _>>()?,
         input: graph.inputs.iter().map(port_proto).collect::<Result<_, _>>()?,
         output: graph.outputs.iter().map(port_proto).collect::<Result<_, _>>()?,
+        value_info: graph.declared().map(|port| port_proto(&port)).collect::<Result<_, _>>()?,
         ..Default::default()
     })
 }
 
-fn node_proto(node: Node) -> NodeProto {
-    NodeProto {
+fn node_proto(node: Node) -> Result<NodeProto, ExportError> {
+    let attributes = node.attributes.into_iter().map(|(name, a)| attribute_proto(name, a));
+    Ok(NodeProto {
         name: node.name,
         op_type: node.operator.to_owned(),
         input: node.inputs,
         output: node.outputs,
-        attribute: node.attributes.into_iter().map(|(name, a)| attribute_proto(name, a)).collect(),
+        attribute: attributes.collect::<Result<_, _>>()?,
         ..Default::default()
-    }
+    })
 }
 
-fn attribute_proto(name: &str, attribute: Attribute) -> AttributeProto {
+fn attribute_proto(name: &str, attribute: Attribute) -> Result<AttributeProto, ExportError> {
     let mut proto = AttributeProto { name: name.to_owned(), ..Default::default() };
     let bytes = |text: &str| text.as_bytes().to_vec();
     let kind = match attribute {
@@ -100,9 +102,13 @@ fn attribute_proto(name: &str, attribute: Attribute) -> AttributeProto {
             proto.strings = texts.into_iter().map(bytes).collect();
             AttributeType::STRINGS
         }
+        Attribute::Body(graph) => {
+            proto.g = MessageField::some(graph_proto(&graph)?);
+            AttributeType::GRAPH
+        }
     };
     proto.type_ = EnumOrUnknown::new(kind);
-    proto
+    Ok(proto)
 }
 
 fn tensor_proto(name: String, tensor: &Tensor) -> Result<TensorProto, ExportError> {
@@ -128,13 +134,18 @@ fn port_proto(port: &Port) -> Result<ValueInfoProto, ExportError> {
     let mut dim = Vec::with_capacity(port.dims.len());
     for axis in &port.dims {
         let value = match axis {
-            Dim::Fixed(size) => dimension::Value::DimValue(axis_size(*size)?),
-            Dim::Named(name) => dimension::Value::DimParam((*name).to_owned()),
+            Dim::Fixed(size) => Some(dimension::Value::DimValue(axis_size(*size)?)),
+            Dim::Named(name) => Some(dimension::Value::DimParam((*name).to_owned())),
+            Dim::Any => None,
         };
-        dim.push(Dimension { value: Some(value), ..Default::default() });
+        dim.push(Dimension { value, ..Default::default() });
     }
+    let kind = match port.element {
+        Element::F32 => DataType::FLOAT,
+        Element::U8 => DataType::UINT8,
+    };
     let tensor = type_proto::Tensor {
-        elem_type: DataType::FLOAT.value(),
+        elem_type: kind.value(),
         shape: MessageField::some(TensorShapeProto { dim, ..Default::default() }),
         ..Default::default()
     };

@@ -6,7 +6,9 @@ use std::path::Path;
 
 use onnx_protobuf::tensor_proto::DataType;
 use onnx_protobuf::tensor_shape_proto::dimension;
-use onnx_protobuf::{AttributeProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
+use onnx_protobuf::{
+    AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto,
+};
 use protobuf::{Enum, Message};
 
 use crate::{ExportError, wire};
@@ -20,6 +22,7 @@ pub(crate) struct Contents {
     pub(crate) opsets: BTreeMap<String, i64>,
     /// Name and version.
     pub(crate) producer: String,
+    /// Those of bodies included, as `NODE/NAME`.
     pub(crate) nodes: Vec<StoredNode>,
     pub(crate) tensors: Vec<StoredTensor>,
     /// E.g. `waveform [batch, samples]`.
@@ -65,29 +68,67 @@ impl Contents {
         let model = parse(bytes, path)?;
         let has_functions = !model.functions.is_empty();
         let graph = model.graph.unwrap_or_default();
+        let (inputs, outputs) = (ports_text(&graph.input), ports_text(&graph.output));
+        let (name, mut parts) = (graph.name.clone(), Parts::default());
+        parts.take(graph, "");
+        let functions = has_functions.then(|| "it has functions of its own".to_owned());
+        let domain = |name: &str| if name.is_empty() { "ai.onnx".into() } else { name.to_owned() };
+        Ok(Contents {
+            graph: name,
+            ir_version: model.ir_version,
+            opsets: model.opset_import.iter().map(|o| (domain(&o.domain), o.version)).collect(),
+            producer: format!("{} {}", model.producer_name, model.producer_version),
+            nodes: parts.nodes,
+            tensors: parts.tensors,
+            inputs,
+            outputs,
+            metadata: model.metadata_props.into_iter().map(|e| (e.key, e.value)).collect(),
+            beyond: parts.beyond.or(functions),
+        })
+    }
+}
+
+/// What a graph holds, the bodies of its nodes included.
+#[derive(Default)]
+struct Parts {
+    nodes: Vec<StoredNode>,
+    tensors: Vec<StoredTensor>,
+    beyond: Option<String>,
+}
+
+impl Parts {
+    /// `owner` stands before the names of what a body holds: `NODE/`, and nothing in the graph itself. The reader's own bound
+    /// on messages within messages is the bound here.
+    fn take(&mut self, graph: GraphProto, owner: &str) {
         let outside = graph.initializer.iter().find(|tensor| !tensor.external_data.is_empty());
         let beyond = match outside {
             Some(tensor) => Some(format!("its tensor {} lies in another file", tensor.name)),
-            None if has_functions => Some("it has functions of its own".to_owned()),
             None if !graph.sparse_initializer.is_empty() => {
                 Some("it has sparse tensors".to_owned())
             }
             None => None,
         };
-        let domain = |name: &str| if name.is_empty() { "ai.onnx".into() } else { name.to_owned() };
-        Ok(Contents {
-            graph: graph.name,
-            ir_version: model.ir_version,
-            opsets: model.opset_import.iter().map(|o| (domain(&o.domain), o.version)).collect(),
-            producer: format!("{} {}", model.producer_name, model.producer_version),
-            nodes: graph.node.into_iter().map(stored_node).collect(),
-            tensors: graph.initializer.into_iter().map(stored_tensor).collect(),
-            inputs: graph.input.iter().map(port_text).collect(),
-            outputs: graph.output.iter().map(port_text).collect(),
-            metadata: model.metadata_props.into_iter().map(|e| (e.key, e.value)).collect(),
-            beyond,
-        })
+        self.beyond = self.beyond.take().or(beyond);
+        for mut node in graph.node {
+            let bodies: Vec<GraphProto> = bodies_of(&mut node).collect();
+            let inside = format!("{owner}{}/", node.name);
+            self.nodes.push(stored_node(node, owner));
+            bodies.into_iter().for_each(|body| self.take(body, &inside));
+        }
+        self.tensors.extend(graph.initializer.into_iter().map(|t| stored_tensor(t, owner)));
     }
+}
+
+/// Takes the content of the graphs among a node's attributes out of them; what goes in and comes out stays.
+fn bodies_of(node: &mut NodeProto) -> impl Iterator<Item = GraphProto> {
+    let graphs =
+        node.attribute.iter_mut().flat_map(|a| a.g.as_mut().into_iter().chain(&mut a.graphs));
+    graphs.map(|graph| GraphProto {
+        node: std::mem::take(&mut graph.node),
+        initializer: std::mem::take(&mut graph.initializer),
+        sparse_initializer: std::mem::take(&mut graph.sparse_initializer),
+        ..Default::default()
+    })
 }
 
 pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<ModelProto, ExportError> {
@@ -100,10 +141,11 @@ pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<ModelProto, ExportError
     }
 }
 
-fn stored_node(node: NodeProto) -> StoredNode {
+fn stored_node(node: NodeProto, owner: &str) -> StoredNode {
     let attribute = |attribute: AttributeProto| (attribute.name.clone(), format!("{attribute:?}"));
     StoredNode {
-        name: node.name,
+        // A node without a name is known by what it gives, and so is not named by its owner either.
+        name: if node.name.is_empty() { node.name } else { format!("{owner}{}", node.name) },
         operator: match node.domain.as_str() {
             "" | "ai.onnx" => node.op_type,
             domain => format!("{domain}.{}", node.op_type),
@@ -114,7 +156,7 @@ fn stored_node(node: NodeProto) -> StoredNode {
     }
 }
 
-fn stored_tensor(tensor: TensorProto) -> StoredTensor {
+fn stored_tensor(tensor: TensorProto, owner: &str) -> StoredTensor {
     let kind = DataType::from_i32(tensor.data_type);
     let width = match kind {
         Some(DataType::DOUBLE | DataType::INT64 | DataType::UINT64 | DataType::COMPLEX64) => 8,
@@ -125,13 +167,17 @@ fn stored_tensor(tensor: TensorProto) -> StoredTensor {
     let values = tensor.dims.iter().fold(1u64, |n, axis| n.saturating_mul(axis.unsigned_abs()));
     let whole = tensor.write_to_bytes().unwrap_or_default();
     StoredTensor {
-        name: tensor.name,
+        name: format!("{owner}{}", tensor.name),
         kind: kind.map_or("of no known type".to_owned(), |kind| format!("{kind:?}")),
         shape: tensor.dims,
         bytes: values.saturating_mul(width),
         raw: tensor.raw_data,
         whole,
     }
+}
+
+fn ports_text(ports: &[ValueInfoProto]) -> Vec<String> {
+    ports.iter().map(port_text).collect()
 }
 
 fn port_text(port: &ValueInfoProto) -> String {
@@ -153,7 +199,6 @@ fn port_text(port: &ValueInfoProto) -> String {
 
 #[cfg(test)]
 mod tests {
-    use onnx_protobuf::GraphProto;
     use protobuf::MessageField;
 
     use super::*;
@@ -172,6 +217,33 @@ mod tests {
         let [weights] = &contents.tensors[..] else { panic!("{:?}", contents.tensors) };
         assert_eq!((weights.kind.as_str(), weights.bytes, weights.raw.len()), ("FLOAT", 12, 12));
         assert_eq!(contents.metadata.get("a").map(String::as_str), Some("🎷"));
+    }
+
+    #[test]
+    fn what_lies_in_a_body_is_read_too() {
+        use crate::graph::{Attribute, Data, Dim, Element, Graph};
+        let mut graph = Graph::new("outer", "", 13);
+        let x = graph.input("x", &[Dim::Named("rows"), Dim::Fixed(3)], "");
+        let w = graph.weights("w", &[3], vec![1.0, 2.0, 3.0]);
+        let mut body = Graph::new("one", "", 13);
+        let row = body.input("row", &[Dim::Fixed(3)], "");
+        let zero = body.tensor("zero", &[], Data::U8(vec![0]));
+        let w_inside = body.outer(&graph, w);
+        let scaled = body.node("QuantizeLinear", "round", &[row, w_inside, zero], &[]);
+        body.output_of(Element::U8, scaled, "rounded", &[Dim::Fixed(3)], "");
+        let attributes = [("body", Attribute::Body(Box::new(body)))];
+        let each = graph.node("Scan", "each", &[x], &attributes);
+        graph.declare(each, Element::U8, &[Dim::Any, Dim::Fixed(3)]);
+        graph.output_of(Element::U8, each, "y", &[Dim::Any, Dim::Fixed(3)], "");
+        let model = crate::proto::Model { graph, ..model() };
+
+        let contents = Contents::of(&encode(&model).unwrap(), Path::new("x.onnx")).unwrap();
+        let names: Vec<&str> = contents.nodes.iter().map(|n| n.name.as_str()).collect();
+        assert_eq!(names, ["each", "each/round"]);
+        assert_eq!(contents.nodes[1].inputs, ["row", "w", "zero"]);
+        let tensors: Vec<&str> = contents.tensors.iter().map(|t| t.name.as_str()).collect();
+        assert_eq!(tensors, ["each/zero", "w"]);
+        assert_eq!(contents.outputs, ["y [?, 3]"]);
     }
 
     #[test]

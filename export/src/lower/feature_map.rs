@@ -5,7 +5,6 @@
 //! Behind a ReLU nothing is below zero, so all 256 steps lie above it: unsigned, with the zero point 0. That zero point
 //! also cuts what a ReLU cuts, and runtimes drop the ReLU before it.
 
-use crate::graph::Attribute::Ints;
 use crate::graph::{Data, Graph, Value};
 use crate::quantize::ACTIVATION_MOST;
 
@@ -18,25 +17,43 @@ pub(crate) struct Rounded {
     pub(crate) scale: f32,
 }
 
-/// Any shape, kept; `most` becomes 255. With `channels_last` from `[batch, rows, length, channels]`: the axes are exchanged
-/// while the map is a quarter as large.
-pub(crate) fn lower(
-    graph: &mut Graph,
-    name: &str,
-    most: f32,
-    channels_last: bool,
-    x: Value,
-) -> Rounded {
-    let scale = most / ACTIVATION_MOST;
-    let stored = graph.weights(&format!("{name}.scale"), &[], vec![scale]);
-    let zero = graph.tensor(&format!("{name}.zero"), &[], Data::U8(vec![0]));
-    let mut integers =
-        graph.node("QuantizeLinear", &format!("{name}.integers"), &[x, stored, zero], &[]);
-    if channels_last {
-        let perm = [("perm", Ints(vec![0, 3, 1, 2]))];
-        integers = graph.node("Transpose", &format!("{name}.exchanged"), &[integers], &perm);
+/// How the values of a map become integers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Steps {
+    /// What one step is worth.
+    pub(crate) scale: f32,
+    /// The same, stored.
+    pub(crate) stored: Value,
+    /// The integer of a zero, stored.
+    pub(crate) zero: Value,
+}
+
+impl Steps {
+    /// Stores the steps of a map called `name`, in which `most` becomes 255.
+    pub(crate) fn of(graph: &mut Graph, name: &str, most: f32) -> Self {
+        let scale = most / ACTIVATION_MOST;
+        let stored = graph.weights(&format!("{name}.scale"), &[], vec![scale]);
+        let zero = graph.tensor(&format!("{name}.zero"), &[], Data::U8(vec![0]));
+        Steps { scale, stored, zero }
     }
-    let inputs = [integers, stored, zero];
-    let floats = graph.node("DequantizeLinear", &format!("{name}.floats"), &inputs, &[]);
-    Rounded { floats, scale }
+
+    /// Floats to integers.
+    pub(crate) fn integers(self, graph: &mut Graph, name: &str, x: Value) -> Value {
+        let inputs = [x, self.stored, self.zero];
+        graph.node("QuantizeLinear", &format!("{name}.integers"), &inputs, &[])
+    }
+
+    /// Integers to floats.
+    pub(crate) fn floats(self, graph: &mut Graph, name: &str, integers: Value) -> Rounded {
+        let inputs = [integers, self.stored, self.zero];
+        let floats = graph.node("DequantizeLinear", &format!("{name}.floats"), &inputs, &[]);
+        Rounded { floats, scale: self.scale }
+    }
+}
+
+/// Any shape, kept; `most` becomes 255.
+pub(crate) fn lower(graph: &mut Graph, name: &str, most: f32, x: Value) -> Rounded {
+    let steps = Steps::of(graph, name, most);
+    let integers = steps.integers(graph, name, x);
+    steps.floats(graph, name, integers)
 }

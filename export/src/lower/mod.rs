@@ -109,8 +109,8 @@ struct Flow {
     x: Value,
     /// In int8, once it is rounded: the scale of its integers.
     scale: Option<f32>,
-    /// Whether the last convolution left the channels behind the positions.
-    channels_last: bool,
+    /// Whether the convolution before was rounded together with its ReLU.
+    past_relu: bool,
 }
 
 /// Lowers the layers behind `waveform`: `[batch, samples]` for many segments, `[batch, segment]` for one.
@@ -134,7 +134,7 @@ pub(crate) fn network(
     if form.computes_in_half() {
         x = store::cast(graph, "frame.half", x, store::FLOAT16);
     }
-    let mut flow = Flow { x, scale: None, channels_last: false };
+    let mut flow = Flow { x, scale: None, past_relu: false };
     let mut lowered = Lowered {
         embedding: x,
         logits: x,
@@ -155,8 +155,10 @@ pub(crate) fn network(
                 continue;
             }
             FoldedLayer::Relu => {
-                let x = relu::lower(graph, name, flow.x);
-                flow = rounded(graph, plan, &format!("{name}.relu"), name, Flow { x, ..flow })?;
+                if !flow.past_relu {
+                    let x = relu::lower(graph, name, flow.x);
+                    flow = rounded(graph, plan, &format!("{name}.relu"), name, Flow { x, ..flow })?;
+                }
                 lowered.blocks.push((name.clone(), flow.x));
                 continue;
             }
@@ -218,21 +220,19 @@ fn convolution(
     Flow { x, scale, .. }: Flow,
 ) -> Result<Flow, ExportError> {
     let Plan { network, form, .. } = *plan;
-    let by_patches = form.precision == Precision::Int8
-        && form.target == Target::Cpu
-        && scale.is_none()
-        && patches::fits(conv);
-    let x = match scale {
-        Some(scale) => {
-            let x = Rounded { floats: x, scale };
-            integer_conv::lower(graph, name, conv, weight, bias, x)?
-        }
-        None if by_patches => {
-            patches::lower(graph, form, name, conv, network.segment, weight, bias, x)?
-        }
-        None => conv::lower(graph, form, name, conv, weight, bias, x)?,
-    };
-    Ok(Flow { x, scale, channels_last: by_patches })
+    if let Some(scale) = scale {
+        let x = Rounded { floats: x, scale };
+        let x = integer_conv::lower(graph, name, conv, weight, bias, x)?;
+        return Ok(Flow { x, scale: Some(scale), past_relu: false });
+    }
+    if form.precision == Precision::Int8 && form.target == Target::Cpu && patches::fits(conv) {
+        let (most, length) = (range(plan, name)?, network.segment);
+        let first = patches::First { conv, weight, bias, most, length };
+        let Rounded { floats, scale } = patches::lower(graph, form, name, first, x)?;
+        return Ok(Flow { x: floats, scale: Some(scale), past_relu: true });
+    }
+    let x = conv::lower(graph, form, name, conv, weight, bias, x)?;
+    Ok(Flow { x, scale: None, past_relu: false })
 }
 
 /// In int8, rounds the output of a layer of `block`; `name` is for what that adds.
@@ -246,11 +246,14 @@ fn rounded(
     if plan.form.precision != Precision::Int8 {
         return Ok(flow);
     }
+    let Rounded { floats, scale } = feature_map::lower(graph, name, range(plan, block)?, flow.x);
+    Ok(Flow { x: floats, scale: Some(scale), ..flow })
+}
+
+/// The largest value that a block's maps are rounded for.
+fn range(plan: &Plan<'_>, block: &str) -> Result<f32, ExportError> {
     let range = plan.calibration.and_then(|calibration| calibration.ranges.get(block));
-    let range = range.ok_or_else(|| ExportError::NotCalibrated { block: block.to_owned() })?;
-    let Rounded { floats, scale } =
-        feature_map::lower(graph, name, *range, flow.channels_last, flow.x);
-    Ok(Flow { x: floats, scale: Some(scale), channels_last: false })
+    range.copied().ok_or_else(|| ExportError::NotCalibrated { block: block.to_owned() })
 }
 
 /// A size as ONNX stores it.
