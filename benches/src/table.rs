@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use anyhow::Context;
-use leitmotif_models::{GraphKind, Network, SampleRate};
+use leitmotif_models::{GraphKind, HeadKind, Network, SampleRate};
 
 use crate::cases::{self, COMPILED, HEADS, Length, SERVED, THREADS, TRAINED};
 use crate::pairs::Pairs;
@@ -20,6 +20,9 @@ const MINIATURE_CLIPS: f64 = 300.0;
 /// Samples of a clip of MagnaTagATune.
 const CLIP_SAMPLES: u64 = 465_984;
 
+/// The paper's network.
+const PAPERS: &str = "model1";
+
 /// Data sets that are too large to be measured, and their clips.
 const LARGE: [(&str, f64); 2] = [("MagnaTagATune", 24_847.0), ("a million clips", 1e6)];
 
@@ -32,8 +35,9 @@ const PEERS: [&str; 2] = ["serve.jsonl", "step.jsonl"];
 ///
 /// A result that is missing or unreadable, and a table's place that is not marked.
 pub fn readme(readme: &str, results: &Path) -> anyhow::Result<String> {
-    let own = match newest(results, OWN)? {
-        Some(path) => own(&Own::read(&path)?)?,
+    let measured = newest(results, OWN)?.map(|path| Own::read(&path)).transpose()?;
+    let own = match &measured {
+        Some(measured) => own(measured)?,
         None => unmeasured("make bench"),
     };
     let pairs = |names: &[&str]| -> anyhow::Result<Vec<Pairs>> {
@@ -47,7 +51,6 @@ pub fn readme(readme: &str, results: &Path) -> anyhow::Result<String> {
         Ok(pairs.concat())
     };
     let (heard, prepared) = (pairs(&["ears.jsonl"])?, pairs(&["prepare.jsonl"])?);
-    let steps = pairs(&["step.jsonl"])?;
     let reach = match newest(results, REACH)? {
         Some(path) => Reach::read(&path)?.table(),
         None => unmeasured("make check-all"),
@@ -61,7 +64,7 @@ pub fn readme(readme: &str, results: &Path) -> anyhow::Result<String> {
         ("ears", ears(&heard)?),
         ("peers", peers(&pairs(&PEERS)?)?),
         ("prepare", prepare(&prepared)?),
-        ("large", large(&heard, &prepared, &steps)?),
+        ("large", large(&heard, &prepared, measured.as_ref())?),
         ("reach", reach),
         ("paper", answers),
     ];
@@ -223,12 +226,8 @@ fn of<'a>(pairs: &'a [Pairs], name: &str) -> Option<&'a Pairs> {
 }
 
 /// What large data sets take, by the rates that were measured.
-fn large(heard: &[Pairs], prepared: &[Pairs], steps: &[Pairs]) -> anyhow::Result<String> {
+fn large(heard: &[Pairs], prepared: &[Pairs], own: Option<&Own>) -> anyhow::Result<String> {
     const DECODED: &str = "mtat.mp3, ffmpeg";
-    const STEPS: [&str; 2] = [
-        "a training step, dense, 2 threads; PyTorch, our memory layout",
-        "a training step, lstm, 2 threads; PyTorch, Conv1d",
-    ];
     let seconds = SampleRate::NETWORK.seconds(CLIP_SAMPLES);
     // Preparing by itself, once it is measured, and decoding alone before that.
     let (clip, rate) = match (of(prepared, EACH), of(heard, DECODED)) {
@@ -236,16 +235,19 @@ fn large(heard: &[Pairs], prepared: &[Pairs], steps: &[Pairs]) -> anyhow::Result
         (_, Some(pairs)) => (pairs.our_median * seconds / music::SECONDS as f64, "ears.jsonl"),
         _ => return Ok(unmeasured("make bench-peers")),
     };
-    let [Some(dense), Some(lstm)] = STEPS.map(|name| of(steps, name)) else {
-        return Ok(unmeasured("make bench-peers"));
+    let Some(own) = own else { return Ok(unmeasured("make bench")) };
+    let step = |head| -> anyhow::Result<f64> {
+        let network = Network::preset(PAPERS)?.with_head(head);
+        Ok(own.of(&cases::step(&network))?.median)
     };
+    let [dense, lstm] = [step(HeadKind::Dense)?, step(HeadKind::Lstm)?];
     let mut text = "| | clips | music | store, 16 bits | preparing, one core | an epoch of model 1, 2 cores: dense | LSTM |\n|---|---|---|---|---|---|---|\n".to_owned();
     for (name, clips) in LARGE {
         let hours = |seconds: f64| match seconds / 3600.0 {
             hours if hours < 48.0 => format!("{hours:.1} h"),
             hours => format!("{:.0} days", hours / 24.0),
         };
-        let epoch = |step: &Pairs| hours(0.8 * clips / cases::BATCH as f64 * step.our_median);
+        let epoch = |step: f64| hours(0.8 * clips / cases::BATCH as f64 * step);
         writeln!(
             text,
             "| {name} | {clips} | {:.0} h | {:.0} GB | {} | {} | {} |",
@@ -258,8 +260,9 @@ fn large(heard: &[Pairs], prepared: &[Pairs], steps: &[Pairs]) -> anyhow::Result
     }
     writeln!(
         text,
-        "\nComputed, not measured: by the seconds a clip of `{rate}` and a step of `step.jsonl` (batches of {}) in `benches/results`; an epoch hears four fifths of the clips.",
-        cases::BATCH
+        "\nComputed, not measured: by the seconds a clip of `{rate}` and a step of `{OWN}` (batches of {}, {}) in `benches/results`; an epoch hears four fifths of the clips.",
+        cases::BATCH,
+        said(cases::STEP_THREADS)
     )?;
     Ok(text)
 }

@@ -103,13 +103,7 @@ fn of_graphs(one: &Contents, other: &Contents, differ: &mut dyn FnMut(&str, Stri
             differ(name, format!("{a} → {b}"));
         }
     }
-    let by_name = |c: &Contents| -> BTreeMap<String, StoredNode> {
-        // A node without a name is known by what it gives.
-        let name =
-            |n: &StoredNode| if n.name.is_empty() { n.outputs.join(", ") } else { n.name.clone() };
-        c.nodes.iter().map(|node| (name(node), node.clone())).collect()
-    };
-    let (nodes, others) = (by_name(one), by_name(other));
+    let (nodes, others) = (nodes_by_name(one), nodes_by_name(other));
     pairs(&nodes, &others, |name, a, b| {
         if let Some(what) = one_side(a, b).or_else(|| of_nodes(a?, b?)) {
             differ(name, what);
@@ -180,7 +174,24 @@ fn one_side<T>(a: Option<&T>, b: Option<&T>) -> Option<String> {
 }
 
 fn by_name(tensors: &[StoredTensor]) -> BTreeMap<String, StoredTensor> {
-    tensors.iter().map(|tensor| (tensor.name.clone(), tensor.clone())).collect()
+    distinct(tensors.iter().map(|tensor| (tensor.name.clone(), tensor.clone())))
+}
+
+fn nodes_by_name(contents: &Contents) -> BTreeMap<String, StoredNode> {
+    distinct(contents.nodes.iter().map(|node| (node.name.clone(), node.clone())))
+}
+
+/// Things by name; of those that share one, which ONNX allows nodes, the second is `NAME (2)`: none is lost.
+fn distinct<T>(named: impl Iterator<Item = (String, T)>) -> BTreeMap<String, T> {
+    let mut found = BTreeMap::new();
+    let mut met: BTreeMap<String, usize> = BTreeMap::new();
+    for (name, thing) in named {
+        let times = met.entry(name.clone()).or_default();
+        *times += 1;
+        let name = if *times == 1 { name } else { format!("{name} ({times})") };
+        found.insert(name, thing);
+    }
+    found
 }
 
 /// The fields of the card; a card that is no JSON object is one field, its text.
@@ -249,6 +260,27 @@ mod tests {
             assert!(found.iter().any(|found| found == line), "no `{line}` in {found:#?}");
         }
         assert_eq!(found.len(), 6, "{found:#?}");
+    }
+
+    #[test]
+    fn nothing_hides_behind_something_of_the_same_name() {
+        let nodes = |last: &'static str| {
+            let mut graph = Graph::new("test", "", 13);
+            let x = graph.input("x", &[Dim::Fixed(1)], "");
+            for (i, name) in ["same", "same", ""].into_iter().enumerate() {
+                let mut body = Graph::new("body", "", 13);
+                let y = body.outer(&graph, x);
+                let operator = if i == 0 { last } else { "Relu" };
+                let y = body.node(operator, "inside", &[y], &[]);
+                body.output(y, &format!("inside{i}"), &[Dim::Fixed(1)], "");
+                let attributes = [("then_branch", Attribute::Body(Box::new(body)))];
+                graph.node_with_outputs("If", name, &[x], [["a", "b", "c"][i]], &attributes);
+            }
+            Model { graph, ..model() }
+        };
+        assert!(between(&nodes("Relu"), &nodes("Relu")).is_empty());
+        let found = between(&nodes("Relu"), &nodes("Tanh"));
+        assert_eq!(found, ["graph same.then_branch/inside: Relu → Tanh"]);
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub(crate) struct Contents {
     pub(crate) opsets: BTreeMap<String, i64>,
     /// Name and version.
     pub(crate) producer: String,
-    /// Those of bodies included, as `NODE/NAME`.
+    /// Those of bodies included, as `NODE.ATTRIBUTE/NAME`.
     pub(crate) nodes: Vec<StoredNode>,
     pub(crate) tensors: Vec<StoredTensor>,
     /// E.g. `waveform [batch, samples]`.
@@ -36,6 +36,7 @@ pub(crate) struct Contents {
 /// A node as it stands in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StoredNode {
+    /// With its owners before it; where it has none, what it gives.
     pub(crate) name: String,
     /// With its domain, where it is not the default one.
     pub(crate) operator: String,
@@ -97,7 +98,7 @@ struct Parts {
 }
 
 impl Parts {
-    /// `owner` stands before the names of what a body holds: `NODE/`, and nothing in the graph itself. The reader's own bound
+    /// `owner` stands before the names of what a body holds: `NODE.ATTRIBUTE/`, and nothing in the graph itself. The reader's own bound
     /// on messages within messages is the bound here.
     fn take(&mut self, graph: GraphProto, owner: &str) {
         let outside = graph.initializer.iter().find(|tensor| !tensor.external_data.is_empty());
@@ -110,25 +111,37 @@ impl Parts {
         };
         self.beyond = self.beyond.take().or(beyond);
         for mut node in graph.node {
-            let bodies: Vec<GraphProto> = bodies_of(&mut node).collect();
-            let inside = format!("{owner}{}/", node.name);
-            self.nodes.push(stored_node(node, owner));
-            bodies.into_iter().for_each(|body| self.take(body, &inside));
+            let bodies = bodies_of(&mut node);
+            let node = stored_node(node, owner);
+            let inside = |body: &str| format!("{}.{body}/", node.name);
+            let bodies: Vec<(String, GraphProto)> =
+                bodies.into_iter().map(|(name, body)| (inside(&name), body)).collect();
+            self.nodes.push(node);
+            bodies.into_iter().for_each(|(owner, body)| self.take(body, &owner));
         }
         self.tensors.extend(graph.initializer.into_iter().map(|t| stored_tensor(t, owner)));
     }
 }
 
-/// Takes the content of the graphs among a node's attributes out of them; what goes in and comes out stays.
-fn bodies_of(node: &mut NodeProto) -> impl Iterator<Item = GraphProto> {
-    let graphs =
-        node.attribute.iter_mut().flat_map(|a| a.g.as_mut().into_iter().chain(&mut a.graphs));
-    graphs.map(|graph| GraphProto {
-        node: std::mem::take(&mut graph.node),
-        initializer: std::mem::take(&mut graph.initializer),
-        sparse_initializer: std::mem::take(&mut graph.sparse_initializer),
-        ..Default::default()
-    })
+/// Takes the content of the graphs among a node's attributes out of them, each with the attribute's name; what goes in and
+/// comes out stays.
+fn bodies_of(node: &mut NodeProto) -> Vec<(String, GraphProto)> {
+    let mut bodies = Vec::new();
+    for AttributeProto { name, g, graphs, .. } in &mut node.attribute {
+        let one = g.as_mut().into_iter().map(|graph| (name.clone(), graph));
+        let many = graphs.iter_mut().enumerate();
+        let many = many.map(|(i, graph)| (format!("{name}[{i}]"), graph));
+        bodies.extend(one.chain(many).map(|(name, graph)| {
+            let body = GraphProto {
+                node: std::mem::take(&mut graph.node),
+                initializer: std::mem::take(&mut graph.initializer),
+                sparse_initializer: std::mem::take(&mut graph.sparse_initializer),
+                ..Default::default()
+            };
+            (name, body)
+        }));
+    }
+    bodies
 }
 
 pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<ModelProto, ExportError> {
@@ -143,9 +156,13 @@ pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<ModelProto, ExportError
 
 fn stored_node(node: NodeProto, owner: &str) -> StoredNode {
     let attribute = |attribute: AttributeProto| (attribute.name.clone(), format!("{attribute:?}"));
+    // A node without a name is known by what it gives.
+    let name = match node.name.is_empty() {
+        true => format!("{owner}{}", node.output.join(", ")),
+        false => format!("{owner}{}", node.name),
+    };
     StoredNode {
-        // A node without a name is known by what it gives, and so is not named by its owner either.
-        name: if node.name.is_empty() { node.name } else { format!("{owner}{}", node.name) },
+        name,
         operator: match node.domain.as_str() {
             "" | "ai.onnx" => node.op_type,
             domain => format!("{domain}.{}", node.op_type),
@@ -239,10 +256,10 @@ mod tests {
 
         let contents = Contents::of(&encode(&model).unwrap(), Path::new("x.onnx")).unwrap();
         let names: Vec<&str> = contents.nodes.iter().map(|n| n.name.as_str()).collect();
-        assert_eq!(names, ["each", "each/round"]);
+        assert_eq!(names, ["each", "each.body/round"]);
         assert_eq!(contents.nodes[1].inputs, ["row", "w", "zero"]);
         let tensors: Vec<&str> = contents.tensors.iter().map(|t| t.name.as_str()).collect();
-        assert_eq!(tensors, ["each/zero", "w"]);
+        assert_eq!(tensors, ["each.body/zero", "w"]);
         assert_eq!(contents.outputs, ["y [?, 3]"]);
     }
 

@@ -24,7 +24,29 @@ def element_types(model):
     kinds = {tensor.name: tensor.data_type for tensor in inferred.initializer}
     for value in (*inferred.input, *inferred.output, *inferred.value_info):
         kinds[value.name] = value.type.tensor_type.elem_type
-    return {name: f"tensor({onnx.TensorProto.DataType.Name(kind).lower()})" for name, kind in kinds.items()}
+    return kinds
+
+
+def bodies(node):
+    return [graph for attribute in node.attribute for graph in ([attribute.g] if attribute.HasField("g") else attribute.graphs)]
+
+
+def nodes_with_types(model):
+    """Every node, those in bodies too, with the types of the values around it."""
+    types = element_types(model)
+    named = {name: f"tensor({onnx.TensorProto.DataType.Name(kind).lower()})" for name, kind in types.items()}
+    for node in model.graph.node:
+        yield node, named
+        for body in bodies(node):
+            # A body as a model: what it takes from around it becomes an input.
+            inside = onnx.ModelProto()
+            inside.CopyFrom(model)
+            inside.graph.CopyFrom(body)
+            own = {value for inner in body.node for value in inner.output} | {port.name for port in body.input}
+            taken = {value for inner in body.node for value in inner.input if value} - own - {tensor.name for tensor in body.initializer}
+            for name in sorted(taken):
+                inside.graph.input.append(onnx.helper.make_tensor_value_info(name, types[name], None))
+            yield from nodes_with_types(inside)
 
 
 def takes(schema, node, types):
@@ -53,9 +75,8 @@ def main(paths):
     told = []
     for path in paths:
         model = onnx.load(path)
-        types = element_types(model)
         operators = collections.Counter()
-        for node in model.graph.node:
+        for node, types in nodes_with_types(model):
             operators[node.op_type] = max(operators[node.op_type], least(node, types))
         told.append({"opset": model.opset_import[0].version, "ir": model.ir_version, "operators": operators})
     print(json.dumps(told))

@@ -15,6 +15,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
+use leitmotif::Device;
+use leitmotif::session::{Session, SessionOptions};
 use leitmotif::store::{
     ClipRow, Clips, DatasetInfo, DatasetWriter, Part, split_digest, write_split,
 };
@@ -24,6 +26,9 @@ use tempfile::TempDir;
 
 use command::{complaint, run, str, text};
 use support::{CLASSES, TINY, Tiny, fixture_checkpoint, noise};
+
+/// Units of the committed checkpoints' heads.
+const TINY_UNITS: usize = 5;
 
 /// A folder of so many files of noise at 16 kHz, of the loudness given.
 fn folder(files: u64, loudness: f32) -> TempDir {
@@ -216,6 +221,59 @@ fn refused(options: &[&str], reason: &str) {
     let error = complaint(&run(&[&fixed[..], options].concat()));
     assert!(error.contains(reason), "no `{reason}` in: {error}");
     assert!(!folder.exists() || fs::read_dir(&folder).unwrap().next().is_none());
+}
+
+#[test]
+fn fixed_sizes_of_int8_change_no_answer() {
+    let music = folder(8, 0.5);
+    for (head, whole, one) in
+        [(HeadKind::Dense, "clip", "segment"), (HeadKind::Lstm, "sequence", "step")]
+    {
+        for target in ["portable", "cpu"] {
+            let out = tempfile::tempdir().unwrap();
+            let compile = |folder: &str, options: &[&str]| {
+                let folder = out.path().join(folder);
+                let checkpoint = fixture_checkpoint(head);
+                let common = ["compile", str(&checkpoint), "--name", "x", "--out", str(&folder)];
+                let int8 = ["--precision", "int8", "--target", target, "--allow-loss"];
+                let music = ["--calibrate", str(music.path())];
+                text(&run(&[&common[..], &int8, &music, options].concat()));
+                folder
+            };
+            let free = compile("free", &[]);
+            let fixed = compile("fixed", &["--batch", "3", "--segments", "2"]);
+            let embeddings = compile("embeddings", &["--embedding-only"]);
+            let of = |path: PathBuf, samples: usize, with_state: bool| {
+                let waveform = noise(3 * samples, 5);
+                let state = noise(3 * TINY_UNITS, 6);
+                let (shape, units) = ([3, samples], [3, TINY_UNITS]);
+                let mut inputs = vec![("waveform", &shape[..], &waveform[..])];
+                if with_state {
+                    inputs.extend([("h", &units[..], &state[..]), ("c", &units[..], &state[..])]);
+                }
+                let options = SessionOptions::on(Device::Cpu);
+                Session::open(&path, &options).unwrap().run(&inputs).unwrap()
+            };
+            let graph = |folder: &Path, graph: &str| folder.join(format!("x.{graph}.onnx"));
+            let pairs = [
+                (graph(&free, whole), graph(&fixed, whole), 2 * 729, false),
+                (graph(&free, one), graph(&fixed, one), 729, one == "step"),
+                (graph(&free, whole), graph(&embeddings, "embedding"), 2 * 729, false),
+            ];
+            for (free, other, samples, with_state) in pairs {
+                let due = of(free, samples, with_state);
+                let found = of(other.clone(), samples, with_state);
+                assert!(found.iter().any(|found| found.name == "embedding"));
+                for found in found {
+                    let Some(due) = due.iter().find(|due| due.name == found.name) else { continue };
+                    assert_eq!(found.shape, due.shape, "{} {}", other.display(), found.name);
+                    for (a, b) in found.data.iter().zip(&due.data) {
+                        assert!((a - b).abs() < 1e-5, "{} {}", other.display(), found.name);
+                    }
+                }
+            }
+        }
+    }
 }
 
 #[test]

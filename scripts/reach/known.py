@@ -1,7 +1,8 @@
 """Cells that cannot pass, and why. A cell that fails and is not here is a fault; so is one that passes and is here."""
 
-OPSET_13 = "The file asks for opset 13, of 2020; this ONNX Runtime of 2019 knows 11"
-EVALUATOR = "onnx's reference evaluator has `DequantizeLinear` from opset 19 on, and int8 files are of opset 13"
+# Each with what the runtime says then: a failure for another reason is a fault.
+OPSET_13 = ("The file asks for opset 13, of 2020; this ONNX Runtime of 2019 knows 11", "INVALID_GRAPH")
+EVALUATOR = ("onnx's reference evaluator has `DequantizeLinear` from opset 19 on, and int8 files are of opset 13", "DequantizeLinear' domain")
 # Runtime, the forms meant, and why.
 KNOWN = [
     ("onnx-reference", {"precision": {"int8"}}, EVALUATOR),
@@ -11,7 +12,7 @@ KNOWN = [
 
 
 def explanation(runtime, form):
-    """Why this runtime cannot run a file of this form; None where it should."""
+    """Why this runtime cannot run a file of this form, and a word of what it then says; None where it should."""
     for of, fits, why in KNOWN:
         if of == runtime and all(form[part] in values for part, values in fits.items()):
             return why

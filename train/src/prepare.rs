@@ -24,7 +24,7 @@ pub use reasons::{LeftOut, Reason};
 pub use report::{ArtistCount, Report};
 
 use crate::sources::{Found, Track};
-use journal::Journal;
+use journal::{Journal, Origin};
 use sieve::{Sieve, Sifted, Standing};
 
 /// Samples of a clip where the user does not say otherwise: MagnaTagATune's 29 seconds.
@@ -88,6 +88,12 @@ pub enum PrepareError {
     /// The folder holds a data set made from other music or with other settings.
     #[error("{} holds a data set of other music or other settings; choose another folder with --out, or delete this one", path.display())]
     OtherSettings {
+        /// The output folder.
+        path: PathBuf,
+    },
+    /// The folder was prepared by an earlier version of this program, whose decisions this one cannot take over.
+    #[error("{} was prepared by an earlier version: train on it as it is, or delete the folder and prepare it anew", path.display())]
+    EarlierVersion {
         /// The output folder.
         path: PathBuf,
     },
@@ -299,11 +305,15 @@ pub fn prepare(
     std::fs::create_dir_all(out).map_err(unwritable(out))?;
     let journal_path = out.join(JOURNAL);
     let settings = plan.fingerprint();
-    let is_ours = Journal::is_of(&journal_path, &settings).map_err(unwritable(&journal_path))?;
+    let origin = Journal::origin(&journal_path, &settings).map_err(unwritable(&journal_path))?;
     // A data set without our journal was made by other means, and what it holds is not known.
     let is_strange = !journal_path.exists() && out.join("dataset.toml").exists();
-    if !is_ours || is_strange {
-        return Err(PrepareError::OtherSettings { path: out.to_owned() });
+    match origin {
+        Origin::Ours if !is_strange => {}
+        Origin::Ours | Origin::Other => {
+            return Err(PrepareError::OtherSettings { path: out.to_owned() });
+        }
+        Origin::Earlier => return Err(PrepareError::EarlierVersion { path: out.to_owned() }),
     }
     let writer = DatasetWriter::create_or_resume(out, plan.info())?;
     let journal = Journal::open(&journal_path, &settings)?;

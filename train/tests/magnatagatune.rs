@@ -283,7 +283,15 @@ fn a_clip_that_could_not_be_read_is_taken_in_by_the_next_run() {
     run("data");
     let lacking = clips("data");
     assert_eq!(lacking.len(), whole.len() - 2);
-    // One of them is back, but one that is stored is gone: what is stored stays.
+    // Both are back, more than are gone; but what is stored stays until all of it is found.
+    fs::write(audio.join(missing), &sounds[0]).unwrap();
+    fs::write(audio.join(broken), &sounds[1]).unwrap();
+    fs::remove_file(audio.join(there)).unwrap();
+    run("data");
+    assert_eq!(clips("data"), lacking);
+    fs::write(audio.join(broken), &sounds[1][..2000]).unwrap();
+    fs::write(audio.join(there), &sounds[2]).unwrap();
+    // One of them is back, and one that is stored is gone.
     fs::write(audio.join(missing), &sounds[0]).unwrap();
     fs::remove_file(audio.join(there)).unwrap();
     run("data");

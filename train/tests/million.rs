@@ -91,6 +91,7 @@ fn watched(what: &str, command: &mut Command) -> String {
     let said = read.join().unwrap();
     println!("{:>6.1} s {:>5} MB  {what}", began.elapsed().as_secs_f64(), peak / 1_000_000);
     assert!(ended.success(), "{what}: {said}");
+    assert!(peak > 0, "{what} ended before anyone looked");
     assert!(peak < MOST, "{what} took {peak} bytes");
     said
 }

@@ -143,6 +143,15 @@ impl<'a> Writer<'a> {
     }
 }
 
+/// Whether there is a record that makes sense. What the system refuses to read is no end of a journal: songs follow it.
+fn whole(read: csv::Result<bool>) -> io::Result<bool> {
+    match read.map_err(csv::Error::into_kind) {
+        Ok(there) => Ok(there),
+        Err(csv::ErrorKind::Io(error)) => Err(error),
+        Err(_) => Ok(false),
+    }
+}
+
 /// The data set's description and the bytes up to the end of the last whole song.
 fn read(path: &Path, heed: Heed<'_>) -> Result<(DatasetInfo, u64), StoreError> {
     let unreadable = |source| files::unreadable(path, source);
@@ -161,8 +170,9 @@ fn read(path: &Path, heed: Heed<'_>) -> Result<(DatasetInfo, u64), StoreError> {
         .from_reader(BufReader::new(file));
     let mut record = csv::StringRecord::new();
     let first = reader.read_record(&mut record);
-    let info = match (first, record.get(0), record.get(1)) {
-        (Ok(true), Some("dataset"), Some(text)) => rows::parse_info(path, text)?.0,
+    let there = whole(first).map_err(unreadable)?;
+    let info = match (there, record.get(0), record.get(1)) {
+        (true, Some("dataset"), Some(text)) => rows::parse_info(path, text)?.0,
         _ => {
             let reason =
                 "not a journal of this program; delete the folder and prepare again".to_owned();
@@ -173,7 +183,7 @@ fn read(path: &Path, heed: Heed<'_>) -> Result<(DatasetInfo, u64), StoreError> {
     let mut song: Vec<ClipRow> = Vec::new();
     let mut gone: Vec<String> = Vec::new();
     // The first record that makes no sense ends it: what follows is stored again.
-    while let Ok(true) = reader.read_record(&mut record) {
+    while whole(reader.read_record(&mut record)).map_err(unreadable)? {
         match record.get(0) {
             Some("gone") if gone.is_empty() && song.is_empty() => {
                 gone.extend(record.iter().skip(1).map(str::to_owned));

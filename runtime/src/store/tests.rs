@@ -206,7 +206,7 @@ fn a_song_stored_anew_has_its_new_clips_alone() {
     };
     let mut writer = open(folder).unwrap();
     let refused = writer.replace_song(&["nobody"], &rows, &audio).unwrap_err().to_string();
-    assert!(refused.contains("not stored with a clip `nobody`"), "{refused}");
+    assert!(refused.contains("not stored with exactly nobody"), "{refused}");
     let before = rows[0].clip.as_str();
     assert!(
         writer.append_song(&rows, &audio).is_err()
@@ -228,6 +228,9 @@ fn a_song_stored_anew_has_its_new_clips_alone() {
     // And once more, of a data set with a hole.
     let mut writer = open(folder).unwrap();
     let names: Vec<&str> = rows.iter().map(|row| row.clip.as_str()).collect();
+    for some in [&names[..1], &[names[0], names[1], names[1]], &[names[0], names[1], "nobody"]] {
+        assert!(writer.replace_song(some, &rows[1..], &audio[10..]).is_err(), "{some:?}");
+    }
     writer.replace_song(&names, &rows[1..], &audio[10..]).unwrap();
     append(&mut writer, 1);
     writer.finish().unwrap();

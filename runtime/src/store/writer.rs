@@ -30,7 +30,8 @@ pub struct DatasetWriter {
     folder: PathBuf,
     info: DatasetInfo,
     journal: Journal,
-    songs: HashSet<Print>,
+    /// Each with what its clips' names come to.
+    songs: HashMap<Print, Print>,
     names: HashSet<Print>,
     /// How often songs were stored before they were stored anew.
     gone: HashMap<Print, usize>,
@@ -80,7 +81,7 @@ impl DatasetWriter {
             rows::parse_info(&info_path, &text)?.0.check_same(&info, folder)?;
             known = Some(rows::read_clips(&folder.join(files::CLIPS), &info)?);
         }
-        let (mut songs, mut names) = (HashSet::new(), HashSet::new());
+        let (mut songs, mut names) = (HashMap::new(), HashSet::new());
         let mut layout = Layout::default();
         let mut gone = HashMap::new();
         let mut heed = |before: &[String], song: &[ClipRow]| {
@@ -102,7 +103,7 @@ impl DatasetWriter {
                 }
             }
             match song.first() {
-                Some(row) if !songs.insert(print(&row.song)) => {
+                Some(row) if songs.insert(print(&row.song), of_clips(song)).is_some() => {
                     Err(wrong(format!("song `{}` appears in two places", row.song)))
                 }
                 _ => Ok(()),
@@ -129,7 +130,7 @@ impl DatasetWriter {
 
     /// Whether a song is stored already.
     pub fn has(&self, song: &str) -> bool {
-        self.songs.contains(&print(song))
+        self.songs.contains_key(&print(song))
     }
 
     /// Whether a clip is stored already.
@@ -165,7 +166,7 @@ impl DatasetWriter {
     ///
     /// # Errors
     ///
-    /// As [`append_song`](Self::append_song), and [`StoreError::BadSong`] for a song that is not stored with all clips of `gone`.
+    /// As [`append_song`](Self::append_song), and [`StoreError::BadSong`] for a song that is not stored with exactly the clips of `gone`.
     pub fn replace_song(
         &mut self,
         gone: &[&str],
@@ -173,11 +174,10 @@ impl DatasetWriter {
         audio: &[f32],
     ) -> Result<(), StoreError> {
         let song = rows.first().map(|row| row.song.clone()).unwrap_or_default();
-        let is_stored = self.has(&song) && !gone.is_empty();
-        if let Some(clip) =
-            gone.iter().find(|clip| !is_stored || !self.names.contains(&print(clip)))
-        {
-            let reason = format!("it is not stored with a clip `{clip}`");
+        let distinct: HashSet<Print> = gone.iter().map(|clip| print(clip)).collect();
+        let stored = self.songs.get(&print(&song));
+        if stored.is_none_or(|clips| *clips != joined(distinct.iter().copied())) {
+            let reason = format!("it is not stored with exactly {}", gone.join(", "));
             return Err(StoreError::BadSong { song, reason });
         }
         self.put_song(gone, rows, audio)
@@ -306,7 +306,7 @@ impl DatasetWriter {
                 self.names.remove(&print(clip));
             }
         }
-        self.songs.extend(stored.first().map(|row| print(&row.song)));
+        self.songs.extend(stored.first().map(|row| (print(&row.song), of_clips(&stored))));
         self.names.extend(stored.iter().map(|row| print(&row.clip)));
         for row in &stored {
             self.layout.take(row.shard, row.offset + row.samples);
@@ -411,6 +411,20 @@ fn print(name: &str) -> Print {
     digest.first_chunk().copied().unwrap_or_default()
 }
 
+/// What a song's clips come to, in any order.
+fn of_clips(rows: &[ClipRow]) -> Print {
+    joined(rows.iter().map(|row| print(&row.clip)))
+}
+
+/// Prints of distinct names as one: of other names it would be another.
+fn joined(prints: impl Iterator<Item = Print>) -> Print {
+    let together = |sum: u128, print: Print| sum ^ u128::from_le_bytes(print);
+    prints.fold(0, together).to_le_bytes()
+}
+
+/// Shards that a data set may have: as many as have names of five digits, 50 TB.
+const MOST_SHARDS: u32 = 100_000;
+
 /// How many samples are recorded in each shard.
 #[derive(Debug, Default)]
 pub(super) struct Layout {
@@ -425,6 +439,12 @@ impl Layout {
             return Err(format!(
                 "clip `{}` does not lie after the end of the clip before it",
                 row.clip
+            ));
+        }
+        if row.shard >= MOST_SHARDS {
+            return Err(format!(
+                "clip `{}` lies in a shard {} that cannot be",
+                row.clip, row.shard
             ));
         }
         self.take(row.shard, row.offset.saturating_add(row.samples));

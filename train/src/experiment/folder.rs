@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use leitmotif::store::{ClipRow, Clips, Dataset, Part};
+use leitmotif::store::{ClipRow, Clips, Dataset, Part, split_digest};
 use leitmotif_models::DatasetNote;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -59,6 +59,8 @@ pub struct SplitFile {
     pub name: String,
     /// What was asked for.
     pub request: SplitRequest,
+    /// Of its clips and parts, as runs record it.
+    pub digest: Option<String>,
     /// Clips to learn from.
     pub train: usize,
     /// Clips to validate on.
@@ -161,6 +163,7 @@ pub fn describe(
         let file = SplitFile {
             name: split.name.clone(),
             request: split.request,
+            digest: Some(split_digest(clips, parts)),
             train: count(Part::Train),
             validation: count(Part::Validation),
             test: count(Part::Test),

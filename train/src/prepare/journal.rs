@@ -81,6 +81,17 @@ struct Line {
     decision: Decision,
 }
 
+/// Whose a journal is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// Begun with the same settings, or not there yet.
+    Ours,
+    /// Of other settings, or of another program.
+    Other,
+    /// Of a version of this program that noted other things.
+    Earlier,
+}
+
 /// The journal of one data set folder.
 #[derive(Debug)]
 pub(super) struct Journal {
@@ -95,20 +106,22 @@ fn print(song: &str) -> [u8; 16] {
 }
 
 impl Journal {
-    /// Whether the journal at `path` was begun with these settings, or is not there yet. Changes nothing.
-    pub(super) fn is_of(path: &Path, settings: &str) -> io::Result<bool> {
+    /// Whose the journal at `path` is, for these settings. Changes nothing.
+    pub(super) fn origin(path: &Path, settings: &str) -> io::Result<Origin> {
         let file = match File::open(path) {
             Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Origin::Ours),
             Err(error) => return Err(error),
         };
-        Ok(Lines::of(file).next()?.is_none_or(|header| {
-            serde_json::from_str::<Header>(&header)
-                .is_ok_and(|header| header.version == VERSION && header.settings == settings)
-        }))
+        let Some(header) = Lines::of(file).next()? else { return Ok(Origin::Ours) };
+        Ok(match serde_json::from_str::<Header>(&header) {
+            Ok(header) if header.version < VERSION => Origin::Earlier,
+            Ok(header) if header.version == VERSION && header.settings == settings => Origin::Ours,
+            _ => Origin::Other,
+        })
     }
 
-    /// Opens or begins the journal at `path`, which [`is_of`](Self::is_of) these settings.
+    /// Opens or begins the journal at `path`, which is [ours](Origin::Ours) for these settings.
     pub(super) fn open(path: &Path, settings: &str) -> Result<Journal, StoreError> {
         Self::begin(path, settings)
             .map_err(|source| StoreError::Unwritable { path: path.to_owned(), source })
@@ -205,7 +218,10 @@ mod tests {
             journal.note("b.ogg", Decision::LeftOut(Box::new(Reason::Silent))).unwrap();
             assert_eq!(std::fs::read(&path).unwrap(), whole, "cut at {cut}");
         }
-        assert!(Journal::is_of(&path, "s").unwrap());
-        assert!(!Journal::is_of(&path, "other settings").unwrap());
+        assert_eq!(Journal::origin(&path, "s").unwrap(), Origin::Ours);
+        assert_eq!(Journal::origin(&path, "other settings").unwrap(), Origin::Other);
+        let whole = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, whole.replacen("\"version\":2", "\"version\":1", 1)).unwrap();
+        assert_eq!(Journal::origin(&path, "s").unwrap(), Origin::Earlier);
     }
 }

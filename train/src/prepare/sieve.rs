@@ -101,10 +101,6 @@ impl<'a> Sieve<'a> {
             Some(Decision::Kept(kept)) if !kept.without.is_empty() => {
                 Standing::Lacking(kept.without.iter().map(|(file, _)| file.clone()).collect())
             }
-            // Journals of earlier versions hold these too.
-            Some(Decision::LeftOut(reason)) if matches!(**reason, Reason::Unreadable { .. }) => {
-                Standing::Undecided
-            }
             None => Standing::Undecided,
             Some(_) => Standing::Decided,
         }
@@ -150,8 +146,10 @@ impl<'a> Sieve<'a> {
         if let Some(Decision::Kept(kept)) = self.journal.decided(&track.id)
             && self.writer.has(&track.id)
         {
-            // Decoded once more for clip files that it lacked. Others may be gone meanwhile, and the store has them.
-            if clips <= kept.clips {
+            // Decoded once more for clip files that it lacked. Others may be gone meanwhile, and only the store has them.
+            let found = rows(track, clips, self.options.clip_samples, &song.without);
+            let is_found = |clip: &String| found.iter().any(|row| row.clip == *clip);
+            if clips <= kept.clips || !self.stored(track).iter().all(is_found) {
                 return self.recall(track);
             }
             self.artist.clips -= kept.clips;

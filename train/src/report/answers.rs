@@ -32,8 +32,9 @@ struct Answer {
     /// 95 % interval of `ahead` over songs.
     low: f64,
     high: f64,
+    /// Of the side that was asked fewer.
     songs: usize,
-    /// Songs on which the sides differ.
+    /// Songs of both sides on which they differ.
     different: usize,
 }
 
@@ -102,9 +103,9 @@ pub(super) fn section(results: &Results) -> Section {
         title: "Does it hold here?".to_owned(),
         text: vec![format!(
             "The interval is that of the points ahead (the mean over one side’s runs less that over the other’s) in {RESAMPLES} draws of as \
-             many songs with replacement; seeds of runs are not drawn. On fewer than {FEWEST_SONGS} songs it would be too narrow (on ten it \
-             holds the truth 90 times in 100, not 95), and fewer than {FEWEST_DIFFERENT} songs that differ may all speak for one side by \
-             chance: the answer is “undecided” then."
+             many songs with replacement; seeds of runs are not drawn. On fewer than {FEWEST_SONGS} songs of either side it would be too narrow \
+             (on ten it holds the truth 90 times in 100, not 95), and fewer than {FEWEST_DIFFERENT} songs of both that differ may all speak \
+             for one side by chance: the answer is “undecided” then. It is “not finished” where one side has runs of other seeds than the other."
         )],
         figures: Vec::new(),
         tables: if table.rows.is_empty() { Vec::new() } else { vec![table] },
@@ -128,8 +129,9 @@ fn answer(
         drawn.get(place).copied()
     };
     let (low, high) = (at(0.025)?, at(0.975)?);
-    let (songs, different) = (counts.songs, counts.different());
+    let (songs, different) = (counts.fewest_songs(), counts.different());
     let verdict = match (low, high) {
+        _ if seeds(better) != seeds(worse) => "not finished",
         _ if songs < FEWEST_SONGS || different < FEWEST_DIFFERENT => "undecided",
         _ if low > 0.0 => "yes",
         _ if high < 0.0 => "no",
@@ -137,6 +139,11 @@ fn answer(
     };
     let (better, worse) = (ours?.mean, theirs?.mean);
     Some(Answer { verdict, better, worse, ahead, low, high, songs, different })
+}
+
+/// Of splits and of runs: a seed that is lucky for one side must be there for the other.
+fn seeds(line: &Line<'_>) -> BTreeSet<(u64, u64)> {
+    line.runs.iter().map(|run| (run.record.split.seed, run.record.seed)).collect()
 }
 
 impl Counts {
@@ -191,20 +198,28 @@ impl Counts {
         drawn
     }
 
-    /// Songs on which one side is better than the other, or which only one of them was asked.
+    /// Songs that the side was asked which was asked fewer.
+    fn fewest_songs(&self) -> usize {
+        let asked = |side| (0..self.songs).filter(|song| share(side, *song).is_some()).count();
+        self.sides.iter().map(|side| asked(side)).min().unwrap_or(0)
+    }
+
+    /// Songs of both sides on which one is better than the other.
     fn different(&self) -> usize {
-        let share = |side: &[Vec<(f64, f64)>], song: usize| {
-            let runs = side.iter().filter_map(|run| run.get(song));
-            let (right, all) = runs.fold((0.0, 0.0), |sum, of| (sum.0 + of.0, sum.1 + of.1));
-            (all > 0.0).then(|| right / all)
-        };
         let [better, worse] = &self.sides;
         let differs = |song: &usize| match (share(better, *song), share(worse, *song)) {
             (Some(ours), Some(theirs)) => (ours - theirs).abs() > 1e-9,
-            _ => true,
+            _ => false,
         };
         (0..self.songs).filter(differs).count()
     }
+}
+
+/// Of all that a side's runs were asked about a song.
+fn share(side: &[Vec<(f64, f64)>], song: usize) -> Option<f64> {
+    let runs = side.iter().filter_map(|run| run.get(song));
+    let (right, all) = runs.fold((0.0, 0.0), |sum, of| (sum.0 + of.0, sum.1 + of.1));
+    (all > 0.0).then(|| right / all)
 }
 
 #[cfg(test)]
@@ -285,6 +300,27 @@ mod tests {
             assert!(answer.low > 0.0 && answer.different == wrong, "{answer:?}");
             assert_eq!(answer.verdict, verdict, "{answer:?}");
         }
+    }
+
+    #[test]
+    fn few_songs_of_one_side_decide_nothing_however_many_the_other_was_asked() {
+        // Forty songs, all right, against five of them, all wrong.
+        let wrong: Vec<String> = (0..5).map(|i| i.to_string()).collect();
+        let wrong: Vec<_> = wrong.iter().map(|n| (n.as_str(), n.as_str(), 0, 1)).collect();
+        let answer = answered(&[of(40, 1)], &[run("r", &wrong)]).unwrap();
+        assert!(answer.low > 0.0, "{answer:?}");
+        assert_eq!((answer.verdict, answer.songs, answer.different), ("undecided", 5, 5));
+    }
+
+    #[test]
+    fn sides_of_other_seeds_are_not_finished() {
+        let mut other = right(4);
+        other.record.split.seed += 1;
+        assert_eq!(answered(&[right(1)], &[other]).unwrap().verdict, "not finished");
+        let mut more = right(1);
+        more.record.seed += 1;
+        let answer = answered(&[right(1), more], &[right(4)]).unwrap();
+        assert_eq!(answer.verdict, "not finished");
     }
 
     #[test]

@@ -10,8 +10,8 @@ use sha2::{Digest, Sha256};
 use crate::checkpoint::write_text;
 use crate::experiment::error::ExperimentError;
 
-/// What the report wrote, as `sha256sum --check` reads it.
-const LIST: &str = "SHA256SUMS";
+/// What the report wrote, as `sha256sum --check` reads it; under a name that nobody gives to checksums of their own.
+const LIST: &str = "leitmotif-report.sha256";
 
 /// Writes files by name into `folder`, and removes those that are listed there from before, unless somebody changed them.
 ///
@@ -24,35 +24,42 @@ pub(super) fn replace(
 ) -> Result<(), ExperimentError> {
     fs::create_dir_all(folder).map_err(|e| ExperimentError::file(folder, e))?;
     let list = folder.join(LIST);
-    for (name, digest) in listed(&list)? {
-        let path = folder.join(&name);
-        if files.contains_key(&name) || !written_by_us(&path, &digest)? {
+    let before = listed(&list)?;
+    for (name, digest) in &before {
+        let path = folder.join(name);
+        if files.contains_key(name) || !written_by_us(&path, digest)? {
             continue;
         }
         fs::remove_file(&path).map_err(|e| ExperimentError::file(&path, e))?;
     }
-    // First the list: a file that a kill leaves unwritten is listed and not there, one that is not listed would stay for ever.
-    let lines = files.iter().map(|(name, text)| format!("{}  {name}\n", digest(text.as_bytes())));
-    write_text(&list, &lines.collect::<String>())?;
+    let line = |(name, digest): (&String, &str)| format!("{digest}  {name}\n");
+    let own: String =
+        files.iter().map(|(name, text)| line((name, &digest(text.as_bytes())))).collect();
+    // Until all are written the list holds what they were, too: a kill leaves either behind, and what is not listed would stay for ever.
+    let were = before.iter().filter(|(name, _)| files.contains_key(name));
+    let were: String = were.map(|(name, digest)| line((name, digest))).collect();
+    write_text(&list, &format!("{were}{own}"))?;
     for (name, text) in files {
         write_text(&folder.join(name), text)?;
     }
-    Ok(())
+    Ok(write_text(&list, &own)?)
 }
 
-/// Names and digests of a list; none where there is none. It may have come from elsewhere: only plain names of this folder count.
+/// Names and digests of a list; none where there is none. It may have come from elsewhere: only plain names of tables in this folder
+/// count.
 fn listed(list: &Path) -> Result<Vec<(String, String)>, ExperimentError> {
     let text = match fs::read_to_string(list) {
         Ok(text) => text,
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         Err(e) => return Err(ExperimentError::file(list, e)),
     };
+    let is_table = |name: &str| Path::new(name).extension().is_some_and(|end| end == "csv");
     let plain = |name: &str| {
         let mut parts = Path::new(name).components();
         matches!((parts.next(), parts.next()), (Some(Component::Normal(only)), None) if only == name)
     };
     let lines = text.lines().filter_map(|line| line.split_once("  "));
-    let files = lines.filter(|(_, name)| plain(name));
+    let files = lines.filter(|(_, name)| plain(name) && is_table(name));
     Ok(files.map(|(digest, name)| (name.to_owned(), digest.to_owned())).collect())
 }
 
@@ -89,7 +96,11 @@ mod tests {
         fs::remove_file(tables.join("d.csv")).unwrap();
         let mut list = fs::read_to_string(tables.join(LIST)).unwrap();
         let one = digest(b"1\n");
-        list += &format!("{one}  ../outside.csv\n{one}  {}\nno line\n", outside.display());
+        fs::write(tables.join("notes.txt"), "1\n").unwrap();
+        list += &format!(
+            "{one}  notes.txt\n{one}  ../outside.csv\n{one}  {}\nno line\n",
+            outside.display()
+        );
         fs::write(tables.join(LIST), list).unwrap();
 
         replace(&tables, &files(&["a.csv", "e.csv"])).unwrap();
@@ -98,11 +109,18 @@ mod tests {
             .map(|file| file.unwrap().file_name().into_string().unwrap())
             .collect();
         there.sort();
-        assert_eq!(there, [LIST, "a.csv", "c.csv", "e.csv", "own.csv"]);
+        assert_eq!(there, ["a.csv", "c.csv", "e.csv", LIST, "notes.txt", "own.csv"]);
         assert_eq!(fs::read_to_string(tables.join("c.csv")).unwrap(), "changed\n");
         assert!(outside.exists());
         let list = fs::read_to_string(tables.join(LIST)).unwrap();
         assert_eq!(list.lines().count(), 2);
         assert_eq!(list.lines().next().unwrap(), format!("{}  a.csv", digest(b"a.csv\n")));
+
+        // As a kill leaves it: two contents listed, either of them there.
+        let earlier = digest(b"earlier\n");
+        fs::write(tables.join(LIST), format!("{earlier}  a.csv\n{list}")).unwrap();
+        fs::write(tables.join("a.csv"), "earlier\n").unwrap();
+        replace(&tables, &files(&["e.csv"])).unwrap();
+        assert!(!tables.join("a.csv").exists());
     }
 }

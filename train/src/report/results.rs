@@ -168,7 +168,9 @@ impl Run {
         let checkpoint = run.join(judged(&config));
         let record = read_record(&checkpoint)?;
         let name = format!("{}-seed{}", record.split.protocol, record.split.seed);
-        let split = splits.iter().find(|split| split.name == name).map(|split| split.request);
+        // A split of the same name may have been made anew, with other clips.
+        let same = |split: &&SplitFile| split.name == name && split.digest == record.split.digest;
+        let split = splits.iter().find(same).map(|split| split.request);
         let unknown =
             || ExperimentError::broken(&run, format!("its split {name} is none of the results'"));
         let split = split.ok_or_else(unknown)?;

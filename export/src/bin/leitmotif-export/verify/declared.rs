@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Result, bail, ensure};
 use leitmotif::Recognizer;
 use leitmotif::session::{Port, Session};
-use leitmotif_export::{Artifact, Part, Shape, differences};
+use leitmotif_export::{Artifact, Part, Shape, Summary, differences};
 use leitmotif_models::Card;
 
 use super::on_cpu;
@@ -41,11 +41,20 @@ pub(super) fn own_golden_answer(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Every field of the card but `tools` and `version`: another version of the compiler may have made it.
-pub(super) fn same_card(card: &Card, due: &Artifact) -> Result<()> {
+/// Every field of the card but `tools`, `version` and `opset`: another version of the compiler may have made it. The opset
+/// must be the file's own.
+pub(super) fn same_card(card: &Card, due: &Artifact, path: &Path) -> Result<()> {
+    let own = Summary::of(&fs::read(path)?, path)?.opsets.get("ai.onnx").copied();
+    ensure!(
+        own == Some(i64::from(card.opset)),
+        "its card says opset {}, and the file itself {}",
+        card.opset,
+        own.map_or("nothing".to_owned(), |opset| opset.to_string())
+    );
     // Read from text, as `card` was.
     let due = Card::from_json(&due.card().to_json()?)?;
-    let due = Card { tools: card.tools.clone(), version: card.version, ..due };
+    let (tools, version, opset) = (card.tools.clone(), card.version, card.opset);
+    let due = Card { tools, version, opset, ..due };
     let due = serde_json::to_value(due)?;
     let found = serde_json::to_value(card)?;
     let fields = due.as_object().into_iter().flatten();

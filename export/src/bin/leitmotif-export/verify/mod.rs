@@ -1,9 +1,11 @@
 //! Runs a compiled graph in ONNX Runtime against what the trainer's own network answered.
 
 mod declared;
+mod free;
 mod layers;
 mod parity;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -31,7 +33,7 @@ const CLIPS_PER_CALL: usize = 2;
 /// is missing, misshapen or not finite, a probability or embedding is further from the trainer's than its precision allows,
 /// or a top class is another one. The message names the output and the difference. A rounded precision cannot be judged by
 /// nearness alone, so its graph and weights must also be those that compiling anew gives, and int8 must give its own golden
-/// answer. A fixed batch that would fill the memory is run with fewer rows: by the same nodes and weights.
+/// answer, or where its sizes are fixed or it ends with the embedding, what the whole file of free sizes gives. A fixed batch that would fill the memory is run with fewer rows: by the same nodes and weights.
 pub(crate) fn verify(
     path: &Path,
     checkpoint: &Checkpoint,
@@ -70,13 +72,14 @@ fn compared(
     checkpoint: &Checkpoint,
     options: &SessionOptions,
 ) -> Result<Report> {
-    same_card(&card, due)?;
+    same_card(&card, due, path)?;
     same_keys(&session, due)?;
     same_ports(&session, due)?;
     if card.precision != Precision::Fp32 {
         same_weights(path, due)?;
     }
-    if card.precision == Precision::Int8 && card.fixed.is_free() && !card.embedding_only {
+    let is_whole = card.fixed.is_free() && !card.embedding_only;
+    if card.precision == Precision::Int8 && is_whole {
         own_golden_answer(path)?;
     }
     let batch = batch_per_call(&card);
@@ -84,6 +87,9 @@ fn compared(
         session = Session::from_bytes(&with_batch(&fs::read(path)?, path, fewer)?, options)?;
     }
     let card = Card { fixed: Fixed { batch, ..card.fixed }, ..card };
+    if card.precision == Precision::Int8 && !is_whole {
+        free::same_answers(&mut session, &card, checkpoint)?;
+    }
 
     let mut comparison = Comparison::new(card.precision, options.tf32);
     let probe = checkpoint.probe();
@@ -201,12 +207,12 @@ fn step_by_step(
     comparison: &mut Comparison,
 ) -> Result<()> {
     let probe = checkpoint.probe();
-    let longer: Vec<Vec<f32>> = rows
-        .iter()
-        .map(|row| probe.waveform(*row).iter().copied().cycle())
-        .map(|samples| samples.take(card.network.clip_samples() + card.hop_samples).collect())
-        .collect();
-    let at_once = sequence_answers(checkpoint, card, &longer, probe.segments() + 1)?;
+    let samples = card.network.clip_samples() + card.hop_samples;
+    let longer = |row: usize| -> Vec<f32> {
+        probe.waveform(row).iter().copied().cycle().take(samples).collect()
+    };
+    let at_once = sequence_answers(checkpoint, card, rows, longer)?;
+    let longer: Vec<Vec<f32>> = rows.iter().copied().map(longer).collect();
 
     let state_shape = [rows.len(), card.embedding_units];
     let zeros = vec![0.0; rows.len() * card.embedding_units];
@@ -234,7 +240,7 @@ fn step_by_step(
         cell.add_state(&c_next.data);
         if segment > 0 {
             let found = shaped(&outputs, "probabilities", &[rows.len(), card.classes.len()])?;
-            for (row, found) in found.data.chunks(card.classes.len()).enumerate() {
+            for (row, found) in rows.iter().zip(found.data.chunks(card.classes.len())) {
                 let due = at_once.get(row).and_then(|row| row.get(segment)).map(Vec::as_slice);
                 cell.add(due.unwrap_or_default(), found);
             }
@@ -245,24 +251,32 @@ fn step_by_step(
     Ok(())
 }
 
-/// What the `sequence` graph in the form of `card` says after each of so many segments of each recording.
+/// What the `sequence` graph in the form of `card` says after each segment of the recordings of `rows`, by row: one segment
+/// more than the probe has. Each row is run once, and few side by side: a batch of segments is far less than one of these.
 fn sequence_answers(
     checkpoint: &Checkpoint,
     card: &Card,
-    recordings: &[Vec<f32>],
-    segments: usize,
-) -> Result<Vec<Vec<Vec<f64>>>> {
+    rows: &[usize],
+    recording: impl Fn(usize) -> Vec<f32>,
+) -> Result<BTreeMap<usize, Vec<Vec<f64>>>> {
     // The golden answer on the card of another graph is not this one's, and nobody looks at it.
     let free = Recipe { fixed: Fixed::default(), ..Recipe::of(card) };
     let sequence = compile_as(checkpoint, GraphKind::Sequence, &free)?;
     let mut session = Session::from_bytes(sequence.bytes(), &on_cpu())?;
-    let samples = recordings.first().map_or(0, Vec::len);
-    let shape = [recordings.len(), samples];
-    let outputs = session.run(&[("waveform", &shape, &recordings.concat())])?;
+    let segments = checkpoint.probe().segments() + 1;
     let classes = checkpoint.run().classes.len();
-    let found = shaped(&outputs, "segment_probabilities", &[recordings.len(), segments, classes])?;
-    let rows = found.data.chunks(segments * classes);
-    Ok(rows.map(|row| row.chunks(classes).map(widened).collect()).collect())
+    let distinct: Vec<usize> = rows.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
+    let mut answers = BTreeMap::new();
+    for rows in distinct.chunks(CLIPS_PER_CALL) {
+        let recordings: Vec<Vec<f32>> = rows.iter().copied().map(&recording).collect();
+        let shape = [rows.len(), recordings.first().map_or(0, Vec::len)];
+        let outputs = session.run(&[("waveform", &shape, &recordings.concat())])?;
+        let found = shaped(&outputs, "segment_probabilities", &[rows.len(), segments, classes])?;
+        for (row, found) in rows.iter().zip(found.data.chunks(segments * classes)) {
+            answers.insert(*row, found.chunks(classes).map(widened).collect());
+        }
+    }
+    Ok(answers)
 }
 
 /// The samples of one segment; empty beyond the last.

@@ -1,0 +1,107 @@
+//! Whether int8 of fixed sizes, or one that ends with the embedding, answers as the whole file of free sizes does.
+//!
+//! That file is the one that real music judged. Nothing else tells of these: eight bits are too far from the trainer's answers
+//! to be held against them.
+
+use anyhow::{Result, ensure};
+use leitmotif::session::{NamedTensor, Session};
+use leitmotif_export::{Checkpoint, INT8_TOLERANCE, Recipe, compile_as};
+use leitmotif_models::{Card, Fixed, GraphKind};
+
+use super::{CLIPS_PER_CALL, on_cpu};
+
+/// Largest difference of an embedding or a hidden state, which lie within ±1: the integers are the same, but one that is
+/// rounded to the other side moves the layer behind it by some hundredths.
+const INT8_EMBEDDING: f32 = 1e-1;
+
+/// Runs both on the probe's rows, again from the first one where the batch is larger, and compares every output that both have
+/// and that has bounds: not logits, and not the cell state.
+///
+/// # Errors
+/// An output of another shape, or further away than the integers can be.
+pub(super) fn same_answers(
+    session: &mut Session,
+    card: &Card,
+    checkpoint: &Checkpoint,
+) -> Result<()> {
+    let whole = Recipe { fixed: Fixed::default(), embedding_only: false, ..Recipe::of(card) };
+    let whole = compile_as(checkpoint, card.graph, &whole)?;
+    let mut whole = Session::from_bytes(whole.bytes(), &on_cpu())?;
+
+    let probe = checkpoint.probe();
+    let samples = match card.graph.takes_any_length() {
+        true => card.network.samples_of(card.fixed.segments.unwrap_or(probe.segments())),
+        false => card.segment_samples,
+    };
+    let rows = card.fixed.batch.unwrap_or(CLIPS_PER_CALL);
+    let row = |row| probe.waveform(row % probe.rows().max(1)).get(..samples).unwrap_or_default();
+    let waveform: Vec<f32> = (0..rows).flat_map(row).copied().collect();
+    let zeros = vec![0.0; rows * card.embedding_units];
+    let (shape, state) = ([rows, samples], [rows, card.embedding_units]);
+    let mut inputs = vec![("waveform", &shape[..], &waveform[..])];
+    if card.graph == GraphKind::Step {
+        inputs.extend([("h", &state[..], &zeros[..]), ("c", &state[..], &zeros[..])]);
+    }
+    let due = whole.run(&inputs)?;
+    for found in session.run(&inputs)? {
+        let same = due.iter().find(|due| due.name == found.name);
+        match (same, allowed(&found.name)) {
+            (Some(due), Some(allowed)) => near(&found, due, allowed)?,
+            _ => continue,
+        }
+    }
+    Ok(())
+}
+
+fn allowed(output: &str) -> Option<f32> {
+    match output {
+        "logits" | "c_next" => None,
+        _ if output.ends_with("probabilities") => Some(INT8_TOLERANCE),
+        _ => Some(INT8_EMBEDDING),
+    }
+}
+
+fn near(found: &NamedTensor, due: &NamedTensor, allowed: f32) -> Result<()> {
+    let name = &found.name;
+    ensure!(
+        found.shape == due.shape,
+        "`{name}` has shape {:?}, where the file of free sizes has {:?}",
+        found.shape,
+        due.shape
+    );
+    let gap = |(a, b): (&f32, &f32)| (a - b).abs();
+    // A NaN is further away than anything.
+    let further = |gap: &f32| gap.is_nan() || *gap > allowed;
+    let gaps = found.data.iter().zip(&due.data).map(gap);
+    match gaps.into_iter().find(further) {
+        None => Ok(()),
+        Some(gap) => anyhow::bail!(
+            "`{name}` differs from what the file of free sizes says by {gap:.1e}, where {allowed:.0e} is allowed"
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tensor(name: &str, shape: &[usize], data: &[f32]) -> NamedTensor {
+        NamedTensor { name: name.into(), shape: shape.to_vec(), data: data.to_vec() }
+    }
+
+    #[test]
+    fn what_is_far_away_misshapen_or_no_number_is_refused() {
+        let due = tensor("probabilities", &[1, 2], &[0.5, 0.5]);
+        let judge = |shape: &[usize], data: &[f32]| {
+            near(&tensor("probabilities", shape, data), &due, INT8_TOLERANCE)
+        };
+        judge(&[1, 2], &[0.51, 0.49]).unwrap();
+        for (shape, data) in
+            [(&[1, 2], [0.53, 0.47]), (&[1, 2], [f32::NAN, 0.5]), (&[2, 1], [0.5, 0.5])]
+        {
+            judge(shape, &data).unwrap_err();
+        }
+        assert_eq!(allowed("segment_probabilities"), Some(INT8_TOLERANCE));
+        assert_eq!([allowed("logits"), allowed("c_next")], [None, None]);
+    }
+}
