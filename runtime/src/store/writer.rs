@@ -31,7 +31,7 @@ pub struct DatasetWriter {
     info: DatasetInfo,
     journal: Journal,
     /// Each with what its clips' names come to.
-    songs: HashMap<Print, Print>,
+    songs: HashMap<Print, u64>,
     names: HashSet<Print>,
     /// How often songs were stored before they were stored anew.
     gone: HashMap<Print, usize>,
@@ -412,14 +412,14 @@ fn print(name: &str) -> Print {
 }
 
 /// What a song's clips come to, in any order.
-fn of_clips(rows: &[ClipRow]) -> Print {
+fn of_clips(rows: &[ClipRow]) -> u64 {
     joined(rows.iter().map(|row| print(&row.clip)))
 }
 
 /// Prints of distinct names as one: of other names it would be another.
-fn joined(prints: impl Iterator<Item = Print>) -> Print {
-    let together = |sum: u128, print: Print| sum ^ u128::from_le_bytes(print);
-    prints.fold(0, together).to_le_bytes()
+fn joined(prints: impl Iterator<Item = Print>) -> u64 {
+    let half = |print: Print| print.first_chunk().copied().map_or(0, u64::from_le_bytes);
+    prints.fold(0, |sum, print| sum ^ half(print))
 }
 
 /// Shards that a data set may have: as many as have names of five digits, 50 TB.
