@@ -18,22 +18,27 @@
 //! ```
 
 mod card;
+pub mod checkpoint;
 mod cost;
+mod device;
 mod form;
 mod golden;
 mod layer;
 mod network;
 mod params;
 mod preset;
+mod random;
 mod run;
 mod score;
 mod segment;
 mod shape;
 pub mod table;
+pub mod text;
 mod units;
 
 pub use card::{CARD_VERSION, Card, CardError, Golden, GraphKind};
 pub use cost::{Cost, Costs};
+pub use device::{Device, UnknownDevice};
 pub use form::{
     BeforeAfter, Calibration, Fixed, Measured, NoSuchForm, Precision, RangeRule, Target,
 };
@@ -41,6 +46,7 @@ pub use golden::GoldenInput;
 pub use layer::{BatchNorm, Conv, Layer};
 pub use network::{Block, Head, HeadKind, Network, NetworkError, Step};
 pub use params::{Init, Param, ParamKind};
+pub use random::Random;
 pub use run::{DatasetNote, RUN_VERSION, RunError, RunRecord, SplitNote};
 pub use score::{ArtistScore, Estimate, Prediction, Predictions, PredictionsError, Scores, argmax};
 pub use segment::{segment_count, segment_starts};

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::cost::saturating_sum;
+use crate::text::{printable, thousands};
 use crate::{HeadKind, Layer, Network, Shape};
 
 /// One row of the table: a convolution or pooling with what belongs to it.
@@ -129,32 +130,6 @@ pub fn text(network: &Network, classes: usize) -> String {
     text
 }
 
-/// `text` as it is, but for control characters, which are escaped: a name in a file must not steer a terminal.
-pub fn printable(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() {
-            shown.extend(c.escape_default());
-        } else {
-            shown.push(c);
-        }
-    }
-    shown
-}
-
-/// `568941120` as `568,941,120`.
-pub fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -199,12 +174,6 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_grouped_by_thousands() {
-        let made: Vec<_> = [0, 12, 999, 1_000, 568_941_120].into_iter().map(thousands).collect();
-        assert_eq!(made, ["0", "12", "999", "1,000", "568,941,120"]);
-    }
-
-    #[test]
     fn the_text_has_a_line_per_row_and_equal_columns() {
         let network = Network::preset("model1").unwrap();
         let text = text(&network, 222);
@@ -230,9 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_printed_as_they_are_but_for_control_characters() {
-        assert_eq!(printable("Bo, \"the\" 🎷 Ætheling"), "Bo, \"the\" 🎷 Ætheling");
-        assert_eq!(printable("red\u{1b}[31m\n\u{9b}"), "red\\u{1b}[31m\\n\\u{9b}");
+    fn a_description_cannot_steer_the_terminal() {
         let mut network = Network::preset("model1").unwrap();
         network.description = "two\nlines".to_owned();
         assert!(text(&network, 2).starts_with("model1 (dense head): two\\nlines\n"));

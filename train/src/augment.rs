@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::random::Random;
+use leitmotif_models::Random;
 
 /// Which changes, and how strong; the default makes none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]

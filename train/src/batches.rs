@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::augment::Augmentation;
 use crate::error::TrainError;
-use crate::random::Random;
+use leitmotif_models::Random;
 
 /// Where segments are cut from a clip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]

@@ -8,7 +8,7 @@ use tch::{Kind, Tensor};
 
 use crate::error::TrainError;
 use crate::network::to_host;
-use crate::random::Random;
+use leitmotif_models::Random;
 use crate::tensors::Values;
 
 /// How the filters of the first convolution begin.

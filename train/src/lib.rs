@@ -46,4 +46,3 @@ pub mod cuda;
 pub mod device;
 pub mod error;
 mod lock;
-pub mod random;

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use leitmotif_models::table::thousands;
+use leitmotif_models::text::thousands;
 
 use crate::config::FitConfig;
 use crate::history::History;

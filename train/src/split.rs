@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use leaks::{LeakReport, SideLeaks};
 
-use crate::random::Random;
+use leitmotif_models::Random;
 use crate::sources::normalised;
 
 /// What must not lie on two sides.

@@ -10,7 +10,7 @@ mod tones;
 
 use leitmotif_models::{HeadKind, Layer, Network};
 use leitmotif_train::network::Model;
-use leitmotif_train::random::Random;
+use leitmotif_models::Random;
 use leitmotif_train::tensors::Tensors;
 use tch::{Device, Kind, Tensor};
 use tones::network;

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use leitmotif::store::{ClipRow, Clips, Part};
-use leitmotif_train::random::Random;
+use leitmotif_models::Random;
 use leitmotif_train::split::{self, LeakReport, Protocol, Split, SplitError, SplitRequest};
 
 const ALL: [Protocol; 4] = [Protocol::Clip, Protocol::Recording, Protocol::Song, Protocol::Album];

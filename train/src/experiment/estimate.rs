@@ -18,7 +18,7 @@ use crate::error::TrainError;
 use crate::fit::{LAST, learn};
 use crate::history::History;
 use crate::network::Model;
-use crate::random::Random;
+use leitmotif_models::Random;
 
 /// Samples that a step made for the purpose learns from at the most.
 const SAMPLES_ON_CPU: usize = 1 << 21;

@@ -12,7 +12,7 @@ use super::error::ExperimentError;
 use super::folder;
 use crate::error::TrainError;
 use crate::network::{Model, to_host};
-use crate::random::Random;
+use leitmotif_models::Random;
 
 const FILE: &str = "learned.json";
 /// Bands of a response, from 0 to 8 kHz.

@@ -8,7 +8,7 @@ use super::results::{Genres, Line, Results};
 use super::spread::Spread;
 use super::table::{Cell, Table};
 use crate::experiment::file::Question;
-use crate::random::Random;
+use leitmotif_models::Random;
 
 const RESAMPLES: usize = 1_000;
 

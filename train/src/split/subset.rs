@@ -59,7 +59,7 @@ pub(super) fn nearest(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::Random;
+    use leitmotif_models::Random;
 
     fn sum(sizes: &[usize], chosen: &[bool]) -> usize {
         sizes.iter().zip(chosen).filter(|(_, chosen)| **chosen).map(|(size, _)| size).sum()

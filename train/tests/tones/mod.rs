@@ -7,7 +7,7 @@ use std::path::Path;
 use leitmotif::store::{ClipRow, Dataset, DatasetInfo, DatasetWriter, Part, write_split};
 use leitmotif_models::{HeadKind, Network};
 use leitmotif_train::config::FitConfig;
-use leitmotif_train::random::Random;
+use leitmotif_models::Random;
 use leitmotif_train::task::Task;
 
 /// Name of the split that [`dataset`] writes.

@@ -137,7 +137,7 @@ pub(crate) fn compile(options: Options, out: &mut impl Write) -> Result<()> {
     print_reports(&reports, &files, options.json, out)?;
     if let (Some(artifact), false) = (artifacts.first(), options.json) {
         for line in rounding::told(artifact.card()) {
-            writeln!(out, "{}", leitmotif_models::table::printable(&line))?;
+            writeln!(out, "{}", leitmotif_models::text::printable(&line))?;
         }
     }
     Ok(())

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use leitmotif_export::differences;
-use leitmotif_models::table::printable;
+use leitmotif_models::text::printable;
 use serde_json::json;
 
 /// Prints every difference between two `.onnx` files and tells whether there is none.

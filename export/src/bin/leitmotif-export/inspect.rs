@@ -6,7 +6,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use leitmotif_export::{Checkpoint, Summary};
-use leitmotif_models::table::{self, printable};
+use leitmotif_models::table;
+use leitmotif_models::text::{printable, thousands};
 use leitmotif_models::{Card, HeadKind, Network};
 use serde_json::json;
 
@@ -111,7 +112,7 @@ fn summary_lines(path: &Path, summary: &Summary) -> Vec<Line> {
         summary.opsets.iter().map(|(domain, version)| format!("{domain} {version}")).collect();
     let operators: Vec<String> =
         summary.operators.iter().map(|(name, count)| format!("{name} {count}")).collect();
-    let bytes = table::thousands;
+    let bytes = thousands;
     let mut lines = vec![
         ("file", format!("{}, {} bytes", path.display(), bytes(summary.file_bytes))),
         ("tensors", format!("{} bytes", bytes(summary.tensor_bytes))),
@@ -135,7 +136,7 @@ fn summary_lines(path: &Path, summary: &Summary) -> Vec<Line> {
 fn parts(summary: &Summary) -> String {
     let mut parts: Vec<(&String, &u64)> = summary.parts.iter().collect();
     parts.sort_by_key(|(name, bytes)| (std::cmp::Reverse(**bytes), *name));
-    let told = parts.iter().map(|(name, bytes)| format!("{name} {}", table::thousands(**bytes)));
+    let told = parts.iter().map(|(name, bytes)| format!("{name} {}", thousands(**bytes)));
     told.collect::<Vec<_>>().join(", ")
 }
 
@@ -154,7 +155,7 @@ fn card_lines(card: &Card) -> Vec<Line> {
     }
     lines.extend(rounding::told(card).into_iter().map(|line| ("precision", line)));
     let multiply_adds = card.network.costs(card.classes.len()).multiply_adds();
-    lines.push(("cost", format!("{} multiply-adds a segment", table::thousands(multiply_adds))));
+    lines.push(("cost", format!("{} multiply-adds a segment", thousands(multiply_adds))));
     lines.push(("one call", format!("at most {:.1} s", card.max_seconds_per_call)));
     lines.push(("weights", format!("SHA-256 {}", card.weights_sha256)));
     lines

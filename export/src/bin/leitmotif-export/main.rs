@@ -93,7 +93,7 @@ fn main() -> ExitCode {
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             // Lines stay lines; what is in them may come from a file.
-            let text: Vec<String> = in_one_line(&error).lines().map(table::printable).collect();
+            let text: Vec<String> = in_one_line(&error).lines().map(leitmotif_models::text::printable).collect();
             let _nobody_listens = writeln!(io::stderr(), "error: {}", text.join("\n"));
             failure
         }
@@ -172,7 +172,7 @@ fn print_reports(
         writeln!(out, "{line}")?;
     }
     for file in files {
-        writeln!(out, "wrote {}", table::printable(&file.to_string_lossy()))?;
+        writeln!(out, "wrote {}", leitmotif_models::text::printable(&file.to_string_lossy()))?;
     }
     Ok(())
 }

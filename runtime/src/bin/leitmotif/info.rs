@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use leitmotif::session::{Port, Session, runtime_info};
 use leitmotif::{Device, Recognizer, SessionOptions};
 use leitmotif_models::Card;
-use leitmotif_models::table::printable;
+use leitmotif_models::text::printable;
 use serde_json::json;
 
 use crate::{Model, Running, complain};

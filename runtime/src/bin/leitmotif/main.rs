@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use leitmotif::{Device, SessionOptions};
-use leitmotif_models::table::printable;
+use leitmotif_models::text::printable;
 
 /// Says who plays in a recording, with a network in one .onnx file.
 #[derive(Parser)]

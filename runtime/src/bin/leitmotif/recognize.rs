@@ -12,7 +12,7 @@ use leitmotif::audio::MusicFiles;
 use leitmotif::average::Mean;
 use leitmotif::{Answer, Error, Recognizer};
 use leitmotif_models::HeadKind;
-use leitmotif_models::table::printable;
+use leitmotif_models::text::printable;
 use serde::Serialize;
 
 use crate::{Running, complain};

@@ -1,6 +1,5 @@
 //! Whether a file declares, and holds, what compiling its checkpoint anew would.
 
-use std::fs;
 use std::path::Path;
 
 use anyhow::{Result, bail, ensure};
@@ -12,9 +11,8 @@ use leitmotif_models::Card;
 use super::on_cpu;
 
 /// Nodes and stored tensors, to the bit.
-pub(super) fn same_weights(path: &Path, due: &Artifact) -> Result<()> {
-    let bytes = fs::read(path)?;
-    let found = differences((&bytes, path), (due.bytes(), Path::new("what is due")))?;
+pub(super) fn same_weights(bytes: &[u8], path: &Path, due: &Artifact) -> Result<()> {
+    let found = differences((bytes, path), (due.bytes(), Path::new("what is due")))?;
     let first = found.iter().find(|found| matches!(found.part, Part::Graph | Part::Weights));
     match first {
         None => Ok(()),
@@ -43,8 +41,8 @@ pub(super) fn own_golden_answer(path: &Path) -> Result<()> {
 
 /// Every field of the card but `tools`, `version` and `opset`: another version of the compiler may have made it. The opset
 /// must be the file's own.
-pub(super) fn same_card(card: &Card, due: &Artifact, path: &Path) -> Result<()> {
-    let own = Summary::of(&fs::read(path)?, path)?.opsets.get("ai.onnx").copied();
+pub(super) fn same_card(card: &Card, due: &Artifact, bytes: &[u8], path: &Path) -> Result<()> {
+    let own = Summary::of(bytes, path)?.opsets.get("ai.onnx").copied();
     ensure!(
         own == Some(i64::from(card.opset)),
         "its card says opset {}, and the file itself {}",

@@ -3,11 +3,12 @@
 //! That file is the one that real music judged. Nothing else tells of these: eight bits are too far from the trainer's answers
 //! to be held against them.
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail};
 use leitmotif::session::{NamedTensor, Session};
 use leitmotif_export::{Checkpoint, INT8_TOLERANCE, Recipe, compile_as};
 use leitmotif_models::{Card, Fixed, GraphKind};
 
+use super::parity::shaped;
 use super::{CLIPS_PER_CALL, on_cpu};
 
 /// Largest difference of an embedding or a hidden state, which lie within ±1: the integers are the same, but one that is
@@ -42,12 +43,11 @@ pub(super) fn same_answers(
     if card.graph == GraphKind::Step {
         inputs.extend([("h", &state[..], &zeros[..]), ("c", &state[..], &zeros[..])]);
     }
-    let due = whole.run(&inputs)?;
-    for found in session.run(&inputs)? {
-        let same = due.iter().find(|due| due.name == found.name);
-        match (same, allowed(&found.name)) {
-            (Some(due), Some(allowed)) => near(&found, due, allowed)?,
-            _ => continue,
+    let found = session.run(&inputs)?;
+    for due in whole.run(&inputs)? {
+        let is_there = found.iter().any(|found| found.name == due.name);
+        if let Some(allowed) = allowed(&due.name).filter(|_| is_there) {
+            near(&found, &due, allowed)?;
         }
     }
     Ok(())
@@ -61,21 +61,16 @@ fn allowed(output: &str) -> Option<f32> {
     }
 }
 
-fn near(found: &NamedTensor, due: &NamedTensor, allowed: f32) -> Result<()> {
-    let name = &found.name;
-    ensure!(
-        found.shape == due.shape,
-        "`{name}` has shape {:?}, where the file of free sizes has {:?}",
-        found.shape,
-        due.shape
-    );
+fn near(outputs: &[NamedTensor], due: &NamedTensor, allowed: f32) -> Result<()> {
+    let name = &due.name;
+    let found = shaped(outputs, name, &due.shape)?;
     let gap = |(a, b): (&f32, &f32)| (a - b).abs();
     // A NaN is further away than anything.
     let further = |gap: &f32| gap.is_nan() || *gap > allowed;
-    let gaps = found.data.iter().zip(&due.data).map(gap);
-    match gaps.into_iter().find(further) {
+    let mut gaps = found.data.iter().zip(&due.data).map(gap);
+    match gaps.find(further) {
         None => Ok(()),
-        Some(gap) => anyhow::bail!(
+        Some(gap) => bail!(
             "`{name}` differs from what the file of free sizes says by {gap:.1e}, where {allowed:.0e} is allowed"
         ),
     }
@@ -93,7 +88,7 @@ mod tests {
     fn what_is_far_away_misshapen_or_no_number_is_refused() {
         let due = tensor("probabilities", &[1, 2], &[0.5, 0.5]);
         let judge = |shape: &[usize], data: &[f32]| {
-            near(&tensor("probabilities", shape, data), &due, INT8_TOLERANCE)
+            near(&[tensor("probabilities", shape, data)], &due, INT8_TOLERANCE)
         };
         judge(&[1, 2], &[0.51, 0.49]).unwrap();
         for (shape, data) in

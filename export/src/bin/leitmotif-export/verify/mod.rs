@@ -72,11 +72,12 @@ fn compared(
     checkpoint: &Checkpoint,
     options: &SessionOptions,
 ) -> Result<Report> {
-    same_card(&card, due, path)?;
+    let bytes = fs::read(path)?;
+    same_card(&card, due, &bytes, path)?;
     same_keys(&session, due)?;
     same_ports(&session, due)?;
     if card.precision != Precision::Fp32 {
-        same_weights(path, due)?;
+        same_weights(&bytes, path, due)?;
     }
     let is_whole = card.fixed.is_free() && !card.embedding_only;
     if card.precision == Precision::Int8 && is_whole {
@@ -84,7 +85,7 @@ fn compared(
     }
     let batch = batch_per_call(&card);
     if let Some(fewer) = batch.filter(|_| batch != card.fixed.batch) {
-        session = Session::from_bytes(&with_batch(&fs::read(path)?, path, fewer)?, options)?;
+        session = Session::from_bytes(&with_batch(&bytes, path, fewer)?, options)?;
     }
     let card = Card { fixed: Fixed { batch, ..card.fixed }, ..card };
     if card.precision == Precision::Int8 && !is_whole {
