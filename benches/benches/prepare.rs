@@ -7,8 +7,8 @@ use anyhow::ensure;
 use criterion::{BatchSize, Criterion, SamplingMode, Throughput};
 use leitmotif_benches::cases::{self, THREADS};
 use leitmotif_benches::music;
-use leitmotif_train::prepare::{Options, plan, prepare};
-use leitmotif_train::sources::tagged;
+use leitmotif_dataset::prepare::{Options, plan, prepare};
+use leitmotif_dataset::sources::tagged;
 
 fn main() -> anyhow::Result<()> {
     let mut criterion = Criterion::default().configure_from_args();

@@ -4,11 +4,11 @@
 
 use leitmotif_benches::{cases, fresh};
 use leitmotif_models::Network;
-use leitmotif_train::adam::{Adam, AdamConfig};
-use leitmotif_train::batches::Batch;
 use leitmotif_train::error::TrainError;
-use leitmotif_train::fit::learn;
-use leitmotif_train::network::Model;
+use leitmotif_train::learn::adam::{Adam, AdamConfig};
+use leitmotif_train::learn::batches::Batch;
+use leitmotif_train::learn::fit::learn;
+use leitmotif_train::model::network::Model;
 
 /// A network, its optimizer and its batch of [`cases::BATCH`] clips.
 pub(crate) struct Learner {

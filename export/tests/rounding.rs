@@ -17,7 +17,7 @@ use std::process::Output;
 
 use leitmotif::Device;
 use leitmotif::session::{Session, SessionOptions};
-use leitmotif::store::{
+use leitmotif_dataset::store::{
     ClipRow, Clips, DatasetInfo, DatasetWriter, Part, split_digest, write_split,
 };
 use leitmotif_export::Summary;

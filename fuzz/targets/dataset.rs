@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use leitmotif::store::{ClipRow, Dataset, DatasetInfo, DatasetWriter};
+use leitmotif_dataset::store::{ClipRow, Dataset, DatasetInfo, DatasetWriter};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use leitmotif_train::sources::manifest;
+use leitmotif_dataset::sources::manifest;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -3,7 +3,7 @@
 
 use std::io::Write;
 
-use leitmotif_train::tags;
+use leitmotif_dataset::sources::tags;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(init: leitmotif_fuzz::own_panics_only(&["lofty"]), |bytes: &[u8]| {

@@ -51,4 +51,4 @@ pub use run::{DatasetNote, RUN_VERSION, RunError, RunRecord, SplitNote};
 pub use score::{ArtistScore, Estimate, Prediction, Predictions, PredictionsError, Scores, argmax};
 pub use segment::{segment_count, segment_starts};
 pub use shape::Shape;
-pub use units::{ClassId, SampleRate};
+pub use units::{CLIP_SAMPLES, ClassId, SampleRate};

@@ -26,6 +26,21 @@ pub fn thousands(number: u64) -> String {
     text
 }
 
+/// Text as HTML that shows it, between tags or in an attribute.
+pub fn escape_html(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped += "&amp;",
+            '<' => escaped += "&lt;",
+            '>' => escaped += "&gt;",
+            '"' => escaped += "&quot;",
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
 /// Bytes in lower-case hexadecimal, e.g. of a digest.
 pub fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
@@ -60,6 +75,11 @@ mod tests {
     fn names_are_printed_as_they_are_but_for_control_characters() {
         assert_eq!(printable("Bo, \"the\" 🎷 Ætheling"), "Bo, \"the\" 🎷 Ætheling");
         assert_eq!(printable("red\u{1b}[31m\n\u{9b}"), "red\\u{1b}[31m\\n\\u{9b}");
+    }
+
+    #[test]
+    fn html_is_text() {
+        assert_eq!(escape_html("<a title=\"R&B\">"), "&lt;a title=&quot;R&amp;B&quot;&gt;");
     }
 
     #[test]

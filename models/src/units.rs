@@ -4,13 +4,16 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+/// Samples of a clip where nobody says otherwise: MagnaTagATune's 29.124 seconds at 16 kHz.
+pub const CLIP_SAMPLES: usize = 465_984;
+
 /// Samples per second of one channel, in hertz.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SampleRate(pub u32);
 
 impl SampleRate {
-    /// The rate every network of this project hears: 16 kHz, MagnaTagATune's own.
+    /// The rate of every network's input: 16 kHz, MagnaTagATune's own.
     pub const NETWORK: SampleRate = SampleRate(16_000);
 
     /// Length of `samples` samples in seconds.

@@ -3,16 +3,11 @@
 //! # The modules
 //!
 //! [`audio`] turns any common file into mono samples at the network's rate and cuts them into
-//! segments: training and serving hear through the same ears. `store` (feature `store`) keeps
-//! prepared clips in a folder. [`average`] and [`sequence`] say how segments become a song.
+//! segments: training and serving hear through the same ears. [`average`] and [`sequence`] say how segments become a song.
 //! `session` (feature `onnx`) runs a network, and knows nothing of music.
 
 // Hearing.
 pub mod audio;
-
-// Prepared clips.
-#[cfg(feature = "store")]
-pub mod store;
 
 // From segments to a song, whatever gave their probabilities.
 pub mod average;

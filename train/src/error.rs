@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::tensors::Misfits;
+use crate::model::tensors::Misfits;
 
 /// An error of this crate's library half.
 #[derive(Debug, thiserror::Error)]
@@ -122,7 +122,7 @@ pub enum TrainError {
     },
     /// The data set cannot be read.
     #[error(transparent)]
-    Store(#[from] leitmotif::store::StoreError),
+    Store(#[from] leitmotif_dataset::store::StoreError),
     /// Nothing to tell apart.
     #[error(
         "the training part of split {split} has clips of {found} artist(s), but at least two are needed"

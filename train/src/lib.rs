@@ -1,48 +1,21 @@
-//! Prepares music, trains networks on it and scores them: the only crate that links libtorch.
+//! Trains networks on prepared music and scores them: the only crate that links libtorch.
 //!
-//! Learning: a [`task::Task`] is a data set with a split, a [`network::Model`] is a described network made of tensors,
-//! and [`fit::fit`] trains one on the other in a run's folder, whose checkpoints explain themselves
-//! ([`checkpoint::Checkpoint`]). [`evaluate::predict`] answers for whole clips as serving does.
+//! A [`learn::task::Task`] is a data set with a split, a [`model::network::Model`] is a described network made of tensors,
+//! and [`learn::fit::fit`] trains one on the other in a run's folder, whose checkpoints explain themselves
+//! ([`learn::checkpoint::Checkpoint`]). [`learn::evaluate::predict`] predicts whole clips as serving does.
+//! [`paper`] repeats the paper's experiments and reports them. Music becomes a data set in `leitmotif-dataset`.
 
-// Music to data set.
-pub mod prepare;
-pub mod sources;
-pub mod split;
-pub mod tags;
+/// Networks as libtorch holds them: tensors, initial values, devices.
+pub mod model;
 
-// What is learnt from what.
-pub mod augment;
-pub mod batches;
-pub mod task;
+/// Training: configuration, batches, optimizer, training loop, checkpoints, evaluation.
+pub mod learn;
 
-// The network.
-pub mod init;
-pub mod network;
-pub mod tensors;
+/// The paper's experiments, and the report of what came out.
+pub mod paper;
 
-// Learning.
-pub mod adam;
-pub mod begin;
-pub mod config;
-pub mod evaluate;
-pub mod fit;
-pub mod history;
-pub mod progress;
-pub mod run;
-pub mod schedule;
-
-// Checkpoints.
-pub mod checkpoint;
-
-// The paper, repeated.
-pub mod experiment;
-pub mod report;
-
-// What the program's subcommands do.
+/// The subcommands of `leitmotif-train`.
 pub mod commands;
 
-// Underneath.
-pub mod cuda;
-pub mod device;
+mod console;
 pub mod error;
-mod lock;

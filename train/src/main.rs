@@ -7,8 +7,8 @@ use clap::{Parser, Subcommand};
 use leitmotif_train::commands::{
     devices, evaluate, experiment, fit, inspect, prepare, report, split,
 };
-use leitmotif_train::cuda;
 use leitmotif_train::error::TrainError;
+use leitmotif_train::model::cuda;
 
 /// Prepares music, trains networks to recognise artists, and scores them
 #[derive(Debug, Parser)]

@@ -2,6 +2,7 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
+#[path = "../dataset/tests/music/mod.rs"]
 mod music;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,9 +15,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use leitmotif::store::Dataset;
-use leitmotif_train::prepare::{CLIP_SAMPLES, Options, PrepareError, Report, plan, prepare};
-use leitmotif_train::sources::{Found, manifest, tagged};
+use leitmotif_dataset::prepare::{Options, PrepareError, Report, plan, prepare};
+use leitmotif_dataset::sources::{Found, manifest, tagged};
+use leitmotif_dataset::store::Dataset;
+use leitmotif_models::CLIP_SAMPLES;
 use music::{Wave, bytes, four_songs, header, wav, wave, write_wave};
 
 /// `prepare folder` by the program, not yet started.

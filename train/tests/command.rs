@@ -13,7 +13,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use leitmotif_train::checkpoint::{Checkpoint, read_record};
+use leitmotif_train::learn::checkpoint::{Checkpoint, read_record};
 
 fn program(arguments: &[&str], folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_leitmotif-train"));

@@ -12,7 +12,7 @@
 
 use std::path::Path;
 
-use leitmotif_train::cuda::{self, CudaError, CudaLibrary};
+use leitmotif_train::model::cuda::{self, CudaError, CudaLibrary};
 
 fn main() {
     let full_set = std::env::var("LIBTORCH")

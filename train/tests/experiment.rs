@@ -17,7 +17,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use leitmotif_models::{Predictions, Scores};
-use leitmotif_train::checkpoint::read_record;
+use leitmotif_train::learn::checkpoint::read_record;
 use serde_json::Value;
 use tiny::{TONES, ends, program, rows, scale};
 

@@ -13,10 +13,11 @@ use std::sync::atomic::AtomicBool;
 use leitmotif::Device;
 use leitmotif::session::{NamedTensor, Session, SessionOptions};
 use leitmotif_export::{Checkpoint, FP32_TOLERANCE, Probe, compile};
+use leitmotif_models::checkpoint::LAST;
 use leitmotif_models::{GraphKind, HeadKind};
-use leitmotif_train::begin::Start;
-use leitmotif_train::config::FitConfig;
-use leitmotif_train::fit::{LAST, fit};
+use leitmotif_train::learn::config::FitConfig;
+use leitmotif_train::learn::fit::fit;
+use leitmotif_train::learn::start::Start;
 
 #[test]
 fn what_was_trained_answers_alike_as_onnx() {

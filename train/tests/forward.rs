@@ -8,10 +8,10 @@
 
 mod tones;
 
-use leitmotif_models::{HeadKind, Layer, Network};
-use leitmotif_train::network::Model;
 use leitmotif_models::Random;
-use leitmotif_train::tensors::Tensors;
+use leitmotif_models::{HeadKind, Layer, Network};
+use leitmotif_train::model::network::Model;
+use leitmotif_train::model::tensors::Tensors;
 use tch::{Device, Kind, Tensor};
 use tones::network;
 

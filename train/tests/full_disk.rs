@@ -2,6 +2,7 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+#[path = "../dataset/tests/music/mod.rs"]
 mod music;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,9 +10,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use leitmotif::store::Dataset;
-use leitmotif_train::prepare::{Options, PrepareError, Report, plan, prepare};
-use leitmotif_train::sources::tagged;
+use leitmotif_dataset::prepare::{Options, PrepareError, Report, plan, prepare};
+use leitmotif_dataset::sources::tagged;
+use leitmotif_dataset::store::Dataset;
 use music::{Wave, bytes, wave, write_wave};
 
 /// What a data set consists of, and what tells what is not in it.

@@ -11,18 +11,19 @@ mod tones;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use leitmotif_models::checkpoint::{BEST, LAST, PREDICTIONS};
 use leitmotif_models::{HeadKind, Predictions, RunRecord, Scores};
-use leitmotif_train::batches::{Balance, Crop};
-use leitmotif_train::begin::{Changes, Donor, Start};
-use leitmotif_train::checkpoint::{Checkpoint, read_record};
-use leitmotif_train::config::FitConfig;
 use leitmotif_train::error::TrainError;
-use leitmotif_train::evaluate::predict;
-use leitmotif_train::fit::{BEST, LAST, Outcome, PREDICTIONS, fit};
-use leitmotif_train::network::Model;
-use leitmotif_train::schedule::Schedule;
-use leitmotif_train::task::Task;
-use leitmotif_train::tensors::{self, Values};
+use leitmotif_train::learn::batches::{Balance, Crop};
+use leitmotif_train::learn::checkpoint::{Checkpoint, read_record};
+use leitmotif_train::learn::config::FitConfig;
+use leitmotif_train::learn::evaluate::predict;
+use leitmotif_train::learn::fit::{Outcome, fit};
+use leitmotif_train::learn::schedule::Schedule;
+use leitmotif_train::learn::start::{Changes, Donor, Start};
+use leitmotif_train::learn::task::Task;
+use leitmotif_train::model::network::Model;
+use leitmotif_train::model::tensors::{self, Values};
 use tch::{Device, Tensor};
 use tones::{SPLIT, config, network, task};
 
@@ -209,7 +210,8 @@ fn a_crops_and_speeds_stay_within_the_clip() {
     for head in [HeadKind::Dense, HeadKind::Lstm] {
         let mut config = FitConfig { crop: Crop::Random, segments: Some(2), ..config() };
         config.augmentation.speed = 12.0;
-        let batches = leitmotif_train::run::batches(&task, &network(head), &config).unwrap();
+        let batches =
+            leitmotif_train::learn::probe::batches(&task, &network(head), &config).unwrap();
         for step in 0..30 {
             let batch = batches.batch(0, step).unwrap();
             assert_eq!(batch.shape, [6, 2, 243]);
@@ -229,7 +231,8 @@ fn an_epoch_by_clips_hears_every_clip_and_one_by_artists_every_artist_alike() {
     let heard = |balance, steps| {
         let config = FitConfig { balance, steps_per_epoch: None, batch: 4, ..config() };
         let batches =
-            leitmotif_train::run::batches(&task, &network(HeadKind::Dense), &config).unwrap();
+            leitmotif_train::learn::probe::batches(&task, &network(HeadKind::Dense), &config)
+                .unwrap();
         assert_eq!(batches.steps_per_epoch(), clips.div_ceil(4));
         let mut artists = [0.0; 3];
         let mut waveforms = std::collections::BTreeSet::new();
@@ -321,7 +324,8 @@ fn what_cannot_be_resumed_or_begun_is_refused_with_its_reason() {
         Start::Fresh { network: Box::new(long), config: Box::new(config()), convolutions_of: None };
     let refused = run(&folder.path().join("long"), &task, start).unwrap_err();
     assert!(matches!(&refused, TrainError::ClipTooShort { needed: 1215, .. }), "{refused}");
-    let cuda = leitmotif_train::device::DeviceChoice::Cuda(99).resolve().unwrap_err();
+    let cuda =
+        leitmotif_train::model::device::resolve(leitmotif_models::Device::Cuda(99)).unwrap_err();
     assert!(cuda.to_string().starts_with("cannot run on cuda:99: "), "{cuda}");
 }
 

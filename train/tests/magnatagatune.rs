@@ -14,9 +14,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use leitmotif::store::{ClipRow, Clips, Dataset};
-use leitmotif_train::sources::magnatagatune::{Aliases, Counts, Listing, Request, find};
-use leitmotif_train::split::{LeakReport, Protocol, SplitRequest, split};
+use leitmotif_dataset::sources::magnatagatune::{Aliases, Counts, Listing, Request, find};
+use leitmotif_dataset::split::{LeakReport, Protocol, SplitRequest, split};
+use leitmotif_dataset::store::{ClipRow, Clips, Dataset};
 use miniature::{CLIP, list, mp3, paths_of};
 
 fn request(paths: &Path, aliases: Aliases) -> Request {

@@ -12,14 +12,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use leitmotif::store::{Dataset, write_split};
+use leitmotif_dataset::prepare::{Options, Plan, plan, prepare};
+use leitmotif_dataset::sources::magnatagatune::{Aliases, Listing, Request, find};
+use leitmotif_dataset::split::{Protocol, SplitRequest, split};
+use leitmotif_dataset::store::{Dataset, write_split};
+use leitmotif_models::CLIP_SAMPLES;
 use leitmotif_models::Network;
-use leitmotif_train::augment::Augmentation;
-use leitmotif_train::batches::{Balance, BatchConfig, Batches, Crop};
-use leitmotif_train::prepare::{CLIP_SAMPLES, Options, Plan, plan, prepare};
-use leitmotif_train::sources::magnatagatune::{Aliases, Listing, Request, find};
-use leitmotif_train::split::{Protocol, SplitRequest, split};
-use leitmotif_train::task::Task;
+use leitmotif_train::learn::augment::Augmentation;
+use leitmotif_train::learn::batches::{Balance, BatchConfig, Batches, Crop};
+use leitmotif_train::learn::task::Task;
 
 const CLIPS_OF_A_SONG: usize = 4;
 const SONGS_OF_AN_ARTIST: usize = 5;

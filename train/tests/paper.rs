@@ -14,9 +14,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use leitmotif::store::{Dataset, Part};
+use leitmotif_dataset::store::{Dataset, Part};
 use leitmotif_models::{Predictions, argmax};
-use leitmotif_train::checkpoint::read_record;
+use leitmotif_train::learn::checkpoint::read_record;
 use miniature::{CLIP, Named, mp3, paths_of};
 use serde_json::Value;
 use tiny::{SECONDS, ends, rows, scale};

@@ -13,15 +13,16 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use leitmotif::store::{Part, write_split};
+use leitmotif_dataset::store::{Part, write_split};
+use leitmotif_models::checkpoint::{BEST, LAST, PREDICTIONS};
 use leitmotif_models::{HeadKind, Network};
-use leitmotif_train::begin::{Changes, Donor, Start};
-use leitmotif_train::checkpoint::{Checkpoint, read_record, write_record};
-use leitmotif_train::config::FitConfig;
 use leitmotif_train::error::TrainError;
-use leitmotif_train::fit::{BEST, LAST, Outcome, PREDICTIONS, fit};
-use leitmotif_train::schedule::Schedule;
-use leitmotif_train::task::Task;
+use leitmotif_train::learn::checkpoint::{Checkpoint, read_record, write_record};
+use leitmotif_train::learn::config::FitConfig;
+use leitmotif_train::learn::fit::{Outcome, fit};
+use leitmotif_train::learn::schedule::Schedule;
+use leitmotif_train::learn::start::{Changes, Donor, Start};
+use leitmotif_train::learn::task::Task;
 use tch::Device;
 use tones::{SPLIT, config, network, task};
 

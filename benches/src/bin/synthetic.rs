@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use anyhow::ensure;
 use clap::Parser;
-use leitmotif::store::{ClipRow, Dataset, DatasetInfo, DatasetWriter, Part, write_split};
+use leitmotif_dataset::store::{ClipRow, Dataset, DatasetInfo, DatasetWriter, Part, write_split};
 use leitmotif_models::{GoldenInput, SampleRate};
 use serde_json::json;
 

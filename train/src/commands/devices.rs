@@ -3,7 +3,7 @@
 use clap::Args;
 use serde::Serialize;
 
-use crate::cuda::{self, CudaLibrary};
+use crate::model::cuda::{self, CudaLibrary};
 
 /// Arguments of `devices`.
 #[derive(Debug, Args)]

@@ -6,13 +6,15 @@ use anyhow::Context;
 use clap::Args;
 use leitmotif_models::Scores;
 
-use crate::checkpoint::{Checkpoint, check_writable, write_text};
-use crate::device::DeviceChoice;
+use crate::console::log;
 use crate::error::TrainError;
-use crate::evaluate::predict;
-use crate::network::Model;
-use crate::progress::{bar, judging, say};
-use crate::task::{Task, some_of};
+use crate::learn::checkpoint::{Checkpoint, check_writable, write_text};
+use crate::learn::evaluate::predict;
+use crate::learn::progress::{bar, judging};
+use crate::learn::task::{Task, some_of};
+use crate::model::device;
+use crate::model::network::Model;
+use leitmotif_models::Device;
 
 /// Arguments of `evaluate`.
 #[derive(Debug, Args)]
@@ -35,7 +37,7 @@ pub struct EvaluateArgs {
     predictions: Option<PathBuf>,
     /// Device: `auto`, `cpu`, `cuda` or `cuda:N`
     #[arg(long, default_value = "auto")]
-    device: DeviceChoice,
+    device: Device,
     /// Threads of libtorch on the CPU [default: one a core]
     #[arg(long)]
     threads: Option<usize>,
@@ -47,7 +49,7 @@ pub struct EvaluateArgs {
 /// Runs `evaluate`.
 pub fn run(args: EvaluateArgs) -> anyhow::Result<()> {
     let stop = super::stop_flag()?;
-    let device = args.device.resolve()?;
+    let device = device::resolve(args.device)?;
     super::set_threads(args.threads);
     let Checkpoint { record, weights, .. } = Checkpoint::read(&args.checkpoint)?;
     let task = Task::open_for(&args.dataset, &args.split, &record.classes)?;
@@ -58,7 +60,7 @@ pub fn run(args: EvaluateArgs) -> anyhow::Result<()> {
         }
     }
     if !task.left_out.is_empty() {
-        say!(
+        log!(
             "{} clips are left out: the checkpoint does not know {}",
             task.left_out.values().sum::<usize>(),
             some_of(task.left_out.keys())

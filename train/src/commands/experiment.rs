@@ -4,18 +4,19 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use clap::Args;
-use leitmotif::store::{Dataset, Part};
-use tch::Device;
+use leitmotif_dataset::store::{Dataset, Part};
 
-use crate::device::DeviceChoice;
+use crate::console::log;
 use crate::error::TrainError;
-use crate::experiment::error::ExperimentError;
-use crate::experiment::estimate::{Basis, Speeds, seconds};
-use crate::experiment::file::Experiment;
-use crate::experiment::folder;
-use crate::experiment::plan::{Plan, State, state};
-use crate::experiment::runs::{Outcome, Site, work};
-use crate::experiment::scale::{Changes, Scale};
+use crate::model::device;
+use crate::paper::experiment::error::ExperimentError;
+use crate::paper::experiment::estimate::{Basis, Speeds, seconds};
+use crate::paper::experiment::execute::{Outcome, Site, work};
+use crate::paper::experiment::plan::{Plan, State, state};
+use crate::paper::experiment::results_dir;
+use crate::paper::experiment::scale::{Changes, Scale};
+use crate::paper::experiment::spec::Experiment;
+use leitmotif_models::Device;
 
 /// Arguments of `experiment`.
 #[derive(Debug, Args)]
@@ -49,7 +50,7 @@ pub struct ExperimentArgs {
     plan: bool,
     /// Device: `auto`, `cpu`, `cuda` or `cuda:N`
     #[arg(long, default_value = "auto")]
-    device: DeviceChoice,
+    device: Device,
     /// Threads of libtorch on the CPU [default: one a core]
     #[arg(long)]
     threads: Option<usize>,
@@ -73,9 +74,9 @@ pub fn run(args: ExperimentArgs) -> anyhow::Result<()> {
             }
         }
     }
-    let device = args.device.resolve()?;
+    let device = device::resolve(args.device)?;
     let dataset = Dataset::open(&args.dataset)?;
-    folder::check(&args.out, &dataset)?;
+    results_dir::check(&args.out, &dataset)?;
     let plan = Plan::new(&experiments, &scale, &dataset)?;
     if args.plan {
         super::set_threads(args.threads);
@@ -99,7 +100,7 @@ pub fn run(args: ExperimentArgs) -> anyhow::Result<()> {
             writeln!(out, "`leitmotif-train report {results} --out report.html` shows them")
         }),
         Err(ExperimentError::Train(TrainError::Interrupted)) => {
-            crate::progress::say!("stopped; the same command goes on");
+            log!("stopped; the same command goes on");
             Err(TrainError::Interrupted.into())
         }
         Err(error) => Err(error.into()),
@@ -107,7 +108,7 @@ pub fn run(args: ExperimentArgs) -> anyhow::Result<()> {
 }
 
 /// Prints the plan with the hours that are left.
-fn show(plan: &Plan, results: &Path, dataset: &Dataset, device: Device) -> anyhow::Result<()> {
+fn show(plan: &Plan, results: &Path, dataset: &Dataset, device: tch::Device) -> anyhow::Result<()> {
     let mut speeds = Speeds::default();
     let mut lines = Vec::new();
     let mut left = 0.0;

@@ -6,18 +6,20 @@ use anyhow::Context;
 use clap::Args;
 use leitmotif_models::HeadKind;
 
-use crate::augment::Augmentation;
-use crate::batches::{Balance, Crop};
-use crate::begin::{Changes, Donor, Start, recorded_config};
-use crate::checkpoint::read_record;
-use crate::config::FitConfig;
-use crate::device::DeviceChoice;
+use crate::console::log;
 use crate::error::TrainError;
-use crate::fit::{LAST, fit};
-use crate::init::FirstFilters;
-use crate::progress::say;
-use crate::schedule::Schedule;
-use crate::task::Task;
+use crate::learn::augment::Augmentation;
+use crate::learn::batches::{Balance, Crop};
+use crate::learn::checkpoint::read_record;
+use crate::learn::config::FitConfig;
+use crate::learn::fit::fit;
+use crate::learn::schedule::Schedule;
+use crate::learn::start::{Changes, Donor, Start, recorded_config};
+use crate::learn::task::Task;
+use crate::model::device;
+use crate::model::init::FirstFilters;
+use leitmotif_models::checkpoint::LAST;
+use leitmotif_models::{Device, UnknownDevice};
 
 /// Arguments of `fit`.
 #[derive(Debug, Args)]
@@ -45,7 +47,7 @@ pub struct FitArgs {
     epochs: Option<usize>,
     /// Device: `auto`, `cpu`, `cuda` or `cuda:N` [default: auto; with --resume, of the run's own kind]
     #[arg(long)]
-    device: Option<DeviceChoice>,
+    device: Option<Device>,
     /// Threads of libtorch on the CPU [default: one a core; with --resume, the run's own]
     #[arg(long)]
     threads: Option<usize>,
@@ -139,7 +141,7 @@ pub fn run(args: FitArgs) -> anyhow::Result<()> {
         (Some(run), _) => {
             let changes = Changes { epochs: args.epochs, threads: args.threads };
             let device = match args.device {
-                Some(asked) => asked.resolve()?,
+                Some(asked) => device::resolve(asked)?,
                 None => recorded_device(&run)?,
             };
             (run, Start::Resume(changes), device)
@@ -157,7 +159,7 @@ pub fn run(args: FitArgs) -> anyhow::Result<()> {
             let convolutions_of =
                 args.start_from.map(|checkpoint| Donor { checkpoint, other_split });
             let (network, config) = (Box::new(network), Box::new(config));
-            let device = args.device.unwrap_or_default().resolve()?;
+            let device = device::resolve(args.device.unwrap_or_default())?;
             (run, Start::Fresh { network, config, convolutions_of }, device)
         }
         (None, None) => anyhow::bail!("give a folder for the run with --out"),
@@ -185,11 +187,10 @@ pub fn run(args: FitArgs) -> anyhow::Result<()> {
 fn recorded_device(run: &Path) -> anyhow::Result<tch::Device> {
     let last = run.join(LAST);
     let config = recorded_config(&last, &read_record(&last)?)?;
-    let choice: DeviceChoice = config
-        .device
-        .parse()
-        .map_err(|reason| TrainError::Config { path: last.join("run.json"), reason })?;
-    choice.resolve().with_context(|| {
+    let choice: Device = config.device.parse().map_err(|error: UnknownDevice| {
+        TrainError::Config { path: last.join("run.json"), reason: error.to_string() }
+    })?;
+    device::resolve(choice).with_context(|| {
         format!(
             "the run was on {choice}; --device takes it to another one, which its record will say"
         )
@@ -199,12 +200,12 @@ fn recorded_device(run: &Path) -> anyhow::Result<tch::Device> {
 fn say_how_to_go_on(run: &Path) {
     let run_shown = run.display();
     match read_record(&run.join(LAST)) {
-        Ok(record) => say!(
+        Ok(record) => log!(
             "stopped; {run_shown} holds epoch {}: go on with --resume {run_shown}",
             record.epoch
         ),
         Err(_) => {
-            say!("stopped before the end of the first epoch: {run_shown} holds no checkpoint")
+            log!("stopped before the end of the first epoch: {run_shown} holds no checkpoint")
         }
     }
 }
@@ -221,7 +222,10 @@ impl Settings {
             rate: self.rate,
             schedule: self.schedule,
             warm_up: self.warm_up,
-            adam: crate::adam::AdamConfig { weight_decay: self.weight_decay, ..defaults.adam },
+            adam: crate::learn::adam::AdamConfig {
+                weight_decay: self.weight_decay,
+                ..defaults.adam
+            },
             label_smoothing: self.label_smoothing,
             augmentation: Augmentation {
                 gain: self.gain,

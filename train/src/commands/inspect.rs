@@ -5,8 +5,8 @@ use std::path::Path;
 use clap::Args;
 use leitmotif_models::{HeadKind, Network, table};
 
-use crate::checkpoint::{is_checkpoint, read_record};
-use crate::task::shown;
+use crate::learn::checkpoint::{is_checkpoint, read_record};
+use crate::learn::task::shown;
 
 /// Arguments of `inspect`.
 #[derive(Debug, Args)]

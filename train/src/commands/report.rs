@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::checkpoint::check_writable;
-use crate::report::Report;
+use crate::learn::checkpoint::check_writable;
+use crate::paper::report::Report;
 
 /// Arguments of `report`.
 #[derive(Debug, Args)]

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use leitmotif::store::{self, Dataset, Part, StoreError};
+use leitmotif_dataset::store::{self, Dataset, Part, StoreError};
 
-use crate::progress::say;
-use crate::split::{LeakReport, Protocol, SplitRequest, split};
+use crate::console::log;
+use leitmotif_dataset::split::{LeakReport, Protocol, SplitRequest, split};
 
 /// Arguments of `split`.
 #[derive(Debug, Args)]
@@ -47,7 +47,7 @@ pub fn run(args: SplitArgs) -> anyhow::Result<()> {
     let split = split(clips, &request)?;
     let leaks = LeakReport::new(clips, &split.parts);
     match dataset.read_split(&name) {
-        Ok(there) if there == split.parts => say!("{name} is there already and stays as it is"),
+        Ok(there) if there == split.parts => log!("{name} is there already and stays as it is"),
         Ok(_) if !args.force => bail!(
             "{} already has a split {name} that divides the clips otherwise (other shares, or other music then); \
              choose another --seed, or replace it with --force",

@@ -4,11 +4,11 @@
 
 use std::path::Path;
 
-use leitmotif::store::{ClipRow, Dataset, DatasetInfo, DatasetWriter, Part, write_split};
-use leitmotif_models::{HeadKind, Network};
-use leitmotif_train::config::FitConfig;
+use leitmotif_dataset::store::{ClipRow, Dataset, DatasetInfo, DatasetWriter, Part, write_split};
 use leitmotif_models::Random;
-use leitmotif_train::task::Task;
+use leitmotif_models::{HeadKind, Network};
+use leitmotif_train::learn::config::FitConfig;
+use leitmotif_train::learn::task::Task;
 
 /// Name of the split that [`dataset`] writes.
 pub(crate) const SPLIT: &str = "song-seed1";

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use leitmotif::audio::{AudioReader, MusicFiles};
-use leitmotif::store::{Dataset, Part, split_digest};
+use leitmotif_dataset::store::{Dataset, Part, split_digest};
 use leitmotif_export::Checkpoint;
 use leitmotif_models::{RunRecord, SampleRate};
 

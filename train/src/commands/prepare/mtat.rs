@@ -6,11 +6,11 @@ use std::time::Instant;
 use anyhow::bail;
 use clap::Args;
 use leitmotif::audio::read_all;
-use leitmotif_models::SampleRate;
+use leitmotif_models::{CLIP_SAMPLES, SampleRate};
 
-use crate::prepare::{self, CLIP_SAMPLES, Options, Plan};
-use crate::progress::say;
-use crate::sources::magnatagatune::{self, Aliases, Listing, Request, Summary};
+use crate::console::log;
+use leitmotif_dataset::prepare::{self, Options, Plan};
+use leitmotif_dataset::sources::magnatagatune::{self, Aliases, Listing, Request, Summary};
 
 /// Arguments of `prepare mtat`.
 #[derive(Debug, Args)]
@@ -65,7 +65,7 @@ pub(super) fn run(args: MtatArgs, stopped: &(dyn Fn() -> bool + Sync)) -> anyhow
     };
     let (found, summary) = magnatagatune::find(&request)?;
     for artist in &found.united {
-        say!("{artist}");
+        log!("{artist}");
     }
     print(&summary, args.json)?;
     let Some(out) = args.out.as_deref().filter(|_| !args.list_only) else { return Ok(()) };
@@ -119,7 +119,7 @@ fn estimate(plan: &Plan, out: &std::path::Path, threads: usize) {
     let minutes = begun.elapsed().as_secs_f64() / heard.max(1) as f64 * clips as f64
         / 60.0
         / threads.max(1) as f64;
-    say!(
+    log!(
         "{clips} clips of {} artists: {:.2} GB in {}, about {} with {threads} threads",
         plan.artists(),
         plan.bytes() as f64 / 1e9,

@@ -1,0 +1,194 @@
+//! What is to be decoded: the songs of a source after the rules that need no audio.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use leitmotif_models::text::hex;
+use leitmotif_models::{CLIP_SAMPLES, SampleRate};
+use sha2::{Digest, Sha256};
+
+use super::error::PrepareError;
+use super::left_out_csv::too_few_artists;
+use crate::sources::{Found, LeftOut, Reason, Track};
+use crate::store::DatasetInfo;
+
+/// Fewest songs of an artist where the user does not say otherwise: a split by song needs one for each of three parts,
+/// and one to spare.
+pub const MIN_SONGS: usize = 4;
+
+/// The journal of decisions in a data set's folder.
+pub(super) const JOURNAL: &str = "prepare.journal";
+
+/// How to prepare.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// Samples of a clip at 16 kHz.
+    pub clip_samples: usize,
+    /// Artists with fewer songs are left out; variants of one song count once.
+    pub min_songs: usize,
+    /// At most so many minutes of clips of each artist. Songs are then taken in an order that mixes the albums.
+    pub max_minutes_per_artist: Option<f64>,
+    /// Threads that decode.
+    pub threads: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        Options {
+            clip_samples: CLIP_SAMPLES,
+            min_songs: MIN_SONGS,
+            max_minutes_per_artist: None,
+            threads,
+        }
+    }
+}
+
+/// Music that is ready to be decoded: what [`plan`] leaves of what a source found.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub(super) tracks: Vec<Track>,
+    pub(super) left_out: Vec<LeftOut>,
+    pub(super) found: Found,
+    pub(super) options: Options,
+}
+
+impl Plan {
+    /// The songs to decode, in the order in which they are stored.
+    pub fn tracks(&self) -> &[Track] {
+        &self.tracks
+    }
+
+    /// Songs to decode.
+    pub fn songs(&self) -> usize {
+        self.tracks.len()
+    }
+
+    /// Artists of those songs.
+    pub fn artists(&self) -> usize {
+        self.tracks.iter().map(|track| &track.artist).collect::<BTreeSet<_>>().len()
+    }
+
+    /// Hours of music, and the number of songs whose length nothing tells.
+    pub fn hours(&self) -> (f64, usize) {
+        let known: f64 = self.tracks.iter().filter_map(|track| track.seconds).sum();
+        (known / 3600.0, self.tracks.iter().filter(|track| track.seconds.is_none()).count())
+    }
+
+    /// About how many bytes the data set will take, songs of unknown length left aside.
+    pub fn bytes(&self) -> u64 {
+        let samples = |track: &Track| match track.clips.len() {
+            0 => (track.seconds.unwrap_or(0.0) * f64::from(SampleRate::NETWORK.0)) as u64,
+            clips => (clips * self.options.clip_samples) as u64,
+        };
+        2 * self.tracks.iter().map(samples).sum::<u64>()
+    }
+}
+
+/// Refuses a disk that the plan does not fit on, as far as the lengths of its songs are known; what an earlier run wrote is there already.
+///
+/// # Errors
+/// [`PrepareError::DiskTooSmall`]. A system that tells nothing of its disk is believed to have room.
+pub fn check_room(plan: &Plan, out: &Path) -> Result<(), PrepareError> {
+    let shards = std::fs::read_dir(out.join("shards")).into_iter().flatten().flatten();
+    let written: u64 = shards.filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum();
+    let needed = plan.bytes().saturating_sub(written);
+    let is_there =
+        out.ancestors().find(|folder| folder.exists()).filter(|folder| *folder != Path::new(""));
+    match fs4::available_space(is_there.unwrap_or(Path::new("."))) {
+        Ok(left) if left < needed => {
+            Err(PrepareError::DiskTooSmall { path: out.to_owned(), needed, left })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Applies the rules that need no sound: artists with too few songs go, and two artists must remain.
+///
+/// # Errors
+/// Options without sense; fewer than two artists, after `left-out.csv` is written to `out`.
+pub fn plan(mut found: Found, out: &Path, options: &Options) -> Result<Plan, PrepareError> {
+    let bad = |option, must: &str| Err(PrepareError::BadOption { option, must: must.to_owned() });
+    if options.clip_samples == 0 {
+        return bad("--clip-samples", "at least 1");
+    }
+    if options.max_minutes_per_artist.is_some() && options.cap().is_none_or(|clips| clips == 0) {
+        return bad("--max-minutes-per-artist", "a number of minutes that holds at least one clip");
+    }
+    let mut groups: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for track in &found.tracks {
+        groups.entry(&track.artist).or_default().insert(&track.song_group);
+    }
+    let few: BTreeMap<String, usize> = groups
+        .into_iter()
+        .filter(|(_, songs)| songs.len() < options.min_songs)
+        .map(|(artist, songs)| (artist.to_owned(), songs.len()))
+        .collect();
+    let mut left_out = std::mem::take(&mut found.left_out);
+    let mut tracks = std::mem::take(&mut found.tracks);
+    tracks.retain_mut(|track| {
+        let Some(songs) = few.get(&track.artist).copied() else { return true };
+        let (path, artist) = (std::mem::take(&mut track.id), std::mem::take(&mut track.artist));
+        let reason = Reason::FewSongs { artist, songs, needed: options.min_songs };
+        left_out.push(LeftOut { path, reason });
+        false
+    });
+    if options.max_minutes_per_artist.is_some() {
+        let mixed = |track: &Track| Sha256::digest(&track.id).to_vec();
+        tracks.sort_by_cached_key(|track| (track.artist.clone(), mixed(track), track.id.clone()));
+    } else {
+        // In place and without copies of the names: there may be hundreds of thousands.
+        tracks.sort_unstable_by(|a, b| (&a.artist, &a.id).cmp(&(&b.artist, &b.id)));
+    }
+    let plan = Plan { tracks, left_out, found, options: options.clone() };
+    if plan.artists() < 2 {
+        let artists: BTreeSet<&String> = plan.tracks.iter().map(|track| &track.artist).collect();
+        let artists = artists.into_iter().cloned().collect();
+        // Beside a data set lies its own list, and another process may be at work there.
+        let list = !out.join(JOURNAL).exists();
+        return Err(too_few_artists(artists, out, list, options.min_songs, &plan.left_out)?);
+    }
+    Ok(plan)
+}
+
+impl Options {
+    /// Most clips of an artist.
+    pub(super) fn cap(&self) -> Option<usize> {
+        let clip_seconds = SampleRate::NETWORK.seconds(self.clip_samples as u64);
+        self.max_minutes_per_artist.map(|minutes| (minutes * 60.0 / clip_seconds) as usize)
+    }
+}
+
+impl Plan {
+    pub(super) fn info(&self) -> DatasetInfo {
+        DatasetInfo {
+            name: self.found.name.clone(),
+            licence: self.found.licence.clone(),
+            notes: self.found.notes.clone(),
+            sample_rate: SampleRate::NETWORK.0,
+            clip_samples: self.options.clip_samples,
+            source: self.found.source.clone(),
+        }
+    }
+
+    /// Everything that decides what the data set will hold: a run with another fingerprint is another data set.
+    pub(super) fn fingerprint(&self) -> String {
+        let mut hasher = Sha256::new();
+        let mut add = |text: &str| {
+            hasher.update((text.len() as u64).to_le_bytes());
+            hasher.update(text);
+        };
+        let Options { clip_samples, min_songs, max_minutes_per_artist, threads: _ } = &self.options;
+        add(&format!("{clip_samples} {min_songs} {max_minutes_per_artist:?}"));
+        for track in &self.tracks {
+            // A track's id tells the file and the excerpt.
+            let Track { id, artist, album, title, song_group, genres, clips, .. } = track;
+            [id, artist, album, title, song_group]
+                .into_iter()
+                .chain(genres)
+                .chain(clips.iter().map(|clip| &clip.id))
+                .for_each(|text| add(text));
+        }
+        hex(&hasher.finalize())
+    }
+}

@@ -1,0 +1,175 @@
+//! What a preparation made, counted.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use leitmotif_models::SampleRate;
+use serde::Serialize;
+
+use super::journal::Kept;
+use super::plan::Plan;
+use crate::sources::{LeftOut, Track};
+
+/// What a preparation made and left out.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// Whether every song was looked at; false after an interruption.
+    pub finished: bool,
+    /// Songs in the data set.
+    pub songs: usize,
+    /// Groups of variants among them.
+    pub song_groups: usize,
+    /// Clips.
+    pub clips: usize,
+    /// Samples of a clip.
+    pub clip_samples: usize,
+    /// Seconds of clips.
+    pub seconds: f64,
+    /// Seconds after the songs' last whole clips, dropped.
+    pub dropped_seconds: f64,
+    /// Per artist, in order of their names.
+    pub artists: Vec<ArtistCount>,
+    /// Songs with damaged packets or a cut-off end; they are kept as far as they can be decoded.
+    pub damaged: Vec<String>,
+    /// Files left out.
+    #[serde(skip)]
+    pub left_out: Vec<LeftOut>,
+    /// How many files each rule leaves out.
+    pub left_out_by_rule: BTreeMap<&'static str, usize>,
+    /// Files that do not look like music.
+    pub other_files: usize,
+    /// Songs that an earlier run had decided about.
+    pub resumed: usize,
+    /// Seconds of music decoded in this run.
+    pub decoded_seconds: f64,
+    /// Seconds this run took.
+    pub wall_seconds: f64,
+}
+
+/// One artist's share.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ArtistCount {
+    /// The artist.
+    pub artist: String,
+    /// Albums with a name.
+    pub albums: usize,
+    /// Songs; variants count once.
+    pub song_groups: usize,
+    /// Clips.
+    pub clips: usize,
+}
+
+impl Report {
+    pub(super) fn new(
+        plan: &Plan,
+        kept: Vec<(&Track, Box<Kept>)>,
+        left_out_by_audio: Vec<LeftOut>,
+        finished: bool,
+    ) -> Self {
+        let mut left_out = plan.left_out.clone();
+        left_out.extend(left_out_by_audio);
+        left_out.sort_by(|a, b| a.path.cmp(&b.path));
+        let mut by_rule = BTreeMap::new();
+        for file in &left_out {
+            *by_rule.entry(file.reason.rule()).or_default() += 1;
+        }
+        let clips = kept.iter().map(|(_, kept)| kept.clips).sum();
+        let rate = SampleRate::NETWORK;
+        let damaged = kept
+            .iter()
+            .filter(|(_, kept)| kept.damaged)
+            .map(|(track, _)| track.id.clone())
+            .collect();
+        Report {
+            finished,
+            songs: kept.len(),
+            song_groups: kept
+                .iter()
+                .map(|(track, _)| &track.song_group)
+                .collect::<BTreeSet<_>>()
+                .len(),
+            clips,
+            clip_samples: plan.options.clip_samples,
+            seconds: rate.seconds((clips * plan.options.clip_samples) as u64),
+            dropped_seconds: rate.seconds(kept.iter().map(|(_, kept)| kept.dropped as u64).sum()),
+            artists: artists(&kept),
+            damaged,
+            left_out,
+            left_out_by_rule: by_rule,
+            other_files: plan.found.other_files,
+            resumed: 0,
+            decoded_seconds: 0.0,
+            wall_seconds: 0.0,
+        }
+    }
+}
+
+fn artists(kept: &[(&Track, Box<Kept>)]) -> Vec<ArtistCount> {
+    let mut songs: BTreeMap<&str, Vec<(&Track, usize)>> = BTreeMap::new();
+    for (track, kept) in kept {
+        songs.entry(&track.artist).or_default().push((track, kept.clips));
+    }
+    let count = |(artist, songs): (&str, Vec<(&Track, usize)>)| ArtistCount {
+        artist: artist.to_owned(),
+        albums: songs
+            .iter()
+            .map(|(track, _)| &track.album)
+            .filter(|album| !album.is_empty())
+            .collect::<BTreeSet<_>>()
+            .len(),
+        song_groups: songs
+            .iter()
+            .map(|(track, _)| &track.song_group)
+            .collect::<BTreeSet<_>>()
+            .len(),
+        clips: songs.iter().map(|(_, clips)| clips).sum(),
+    };
+    songs.into_iter().map(count).collect()
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{:>6} {:>6} {:>6}  artist", "clips", "songs", "albums")?;
+        for artist in &self.artists {
+            writeln!(
+                f,
+                "{:>6} {:>6} {:>6}  {}",
+                artist.clips, artist.song_groups, artist.albums, artist.artist
+            )?;
+        }
+        let clip = SampleRate::NETWORK.seconds(self.clip_samples as u64);
+        writeln!(
+            f,
+            "{} clips of {clip:.1} s from {} songs ({} without variants) of {} artists, {:.1} hours",
+            self.clips,
+            self.songs,
+            self.song_groups,
+            self.artists.len(),
+            self.seconds / 3600.0
+        )?;
+        writeln!(
+            f,
+            "{:.1} minutes after the songs' last whole clips are dropped",
+            self.dropped_seconds / 60.0
+        )?;
+        if !self.damaged.is_empty() {
+            writeln!(
+                f,
+                "{} songs are damaged or cut off, and kept as far as they can be decoded",
+                self.damaged.len()
+            )?;
+        }
+        let mut headings: BTreeMap<&str, (usize, &str)> = BTreeMap::new();
+        for file in &self.left_out {
+            headings.entry(file.reason.heading()).or_insert((0, &file.path)).0 += 1;
+        }
+        writeln!(f, "{} files left out", self.left_out.len())?;
+        for (heading, (files, first)) in headings {
+            writeln!(f, "{files:>6}  {heading}, as {first}")?;
+        }
+        if self.other_files > 0 {
+            writeln!(f, "{} files that are no music were passed over", self.other_files)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,231 @@
+//! A folder of tagged music.
+//!
+//! Artist, album, title and genre come from each file's tags. What the tags leave open comes from the folders: below the music folder,
+//! `ARTIST/ALBUM/…/TITLE.ext` names all three and `ARTIST/TITLE.ext` the artist and the title; a track number before the title is dropped.
+//! A file without an artist in either is left out.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use leitmotif::audio::MusicFiles;
+
+use super::error::SourceError;
+use super::left_out::{LeftOut, Reason};
+use super::names::{is_pseudo_artist, song_group, unite_spellings};
+use super::tags::{self, Tags};
+use super::track::{Excerpt, Found, Track};
+
+/// Finds the music below `root`, in the order of the paths; symbolic links are followed once each.
+///
+/// `progress` hears the number of files read so far; `stopped` is asked between files.
+pub fn find(
+    root: &Path,
+    progress: &mut dyn FnMut(usize),
+    stopped: &dyn Fn() -> bool,
+) -> Result<Found, SourceError> {
+    if !root.is_dir() {
+        return Err(match root.metadata() {
+            Ok(_) => SourceError::NotAFolder { path: root.to_owned() },
+            Err(source) => SourceError::Unreadable { path: root.to_owned(), source },
+        });
+    }
+    // However the path was typed, the same folder is the same source, or an interrupted `prepare` would not go on.
+    let unreadable = |source| SourceError::Unreadable { path: root.to_owned(), source };
+    let root = &root.canonicalize().map_err(unreadable)?;
+    let files = MusicFiles::below(root).map_err(unreadable)?;
+    let mut found = Found {
+        tracks: Vec::new(),
+        left_out: passed_over(root, &files),
+        other_files: files.others,
+        united: Vec::new(),
+        name: root.file_name().map_or_else(|| "music".to_owned(), lossy),
+        licence: "that of your own music".to_owned(),
+        notes: "made from a folder of tagged music".to_owned(),
+        source: format!("folder {}", root.display()),
+    };
+    let mut ids = HashSet::new();
+    for (number, path) in files.music.into_iter().enumerate() {
+        if stopped() {
+            return Err(SourceError::Stopped);
+        }
+        let id = unique_id(&parts(root, &path), &mut ids);
+        match track(root, path, id, &tags::read) {
+            Ok(track) => found.tracks.push(track),
+            Err(left_out) => found.left_out.push(left_out),
+        }
+        progress(number + 1);
+    }
+    found.united = unite_spellings(&mut found.tracks);
+    Ok(found)
+}
+
+/// What the walk through the folders could not follow, and second names of one file.
+fn passed_over(root: &Path, files: &MusicFiles) -> Vec<LeftOut> {
+    let unreadable = files.unreadable.iter().map(|(path, error)| {
+        let reason = Reason::Unreadable { why: error.to_string() };
+        LeftOut { path: parts(root, path).join("/"), reason }
+    });
+    let again = files.again.iter().map(|(path, real)| {
+        let reason = Reason::SameFile { of: real.file_name().map(lossy).unwrap_or_default() };
+        LeftOut { path: parts(root, path).join("/"), reason }
+    });
+    unreadable.chain(again).collect()
+}
+
+/// One file as a track, or why not.
+fn track(
+    root: &Path,
+    path: PathBuf,
+    id: String,
+    read: &dyn Fn(&Path) -> Tags,
+) -> Result<Track, LeftOut> {
+    let tags = read(&path);
+    let folders = parts(root, &path);
+    let told = match folders.as_slice() {
+        [artist, album, .., _] => Some((artist.trim(), album.trim())),
+        [artist, _] => Some((artist.trim(), "")),
+        _ => None,
+    };
+    let left_out = |reason| Err(LeftOut { path: id.clone(), reason });
+    let album = tags.album.or_else(|| told.map(|(_, album)| album.to_owned())).unwrap_or_default();
+    let artist = tags
+        .artist
+        .or_else(|| tags.album_artist.clone())
+        .or_else(|| told.map(|(artist, _)| artist.to_owned()));
+    let Some(artist) = artist.filter(|artist| !artist.is_empty()) else {
+        return left_out(Reason::NoArtist);
+    };
+    if is_pseudo_artist(&artist) {
+        return left_out(Reason::PseudoArtist { artist });
+    }
+    if tags.compilation || tags.album_artist.as_deref().is_some_and(is_pseudo_artist) {
+        return left_out(Reason::Compilation { album });
+    }
+    let title = tags.title.unwrap_or_else(|| {
+        without_track_number(&path.file_stem().map(lossy).unwrap_or_default()).to_owned()
+    });
+    let song_group = song_group(&artist, &title);
+    Ok(Track {
+        id,
+        path: path.into(),
+        artist,
+        album,
+        title,
+        song_group,
+        genres: tags.genres,
+        excerpt: Excerpt::default(),
+        seconds: tags.seconds,
+        clips: Vec::new(),
+    })
+}
+
+/// Folders and file name of `path` below `root`, in whatever can be shown of them.
+fn parts(root: &Path, path: &Path) -> Vec<String> {
+    path.strip_prefix(root).unwrap_or(path).iter().map(lossy).collect()
+}
+
+fn lossy(name: &std::ffi::OsStr) -> String {
+    name.to_string_lossy().into_owned()
+}
+
+/// The path as the song's name; two names that differ only in bytes that cannot be shown get a number.
+fn unique_id(parts: &[String], taken: &mut HashSet<String>) -> String {
+    let name = parts.join("/");
+    let mut id = name.clone();
+    let mut number = 2;
+    while !taken.insert(id.clone()) {
+        id = format!("{name}~{number}");
+        number += 1;
+    }
+    id
+}
+
+/// "03 - Title", "3. Title" and "1-03 Title" without their number; a name that is only a number stays.
+fn without_track_number(name: &str) -> &str {
+    let rest = name.trim_start_matches(|c: char| c.is_ascii_digit());
+    let digits = name.len() - rest.len();
+    let rest = rest.strip_prefix('-').map_or(rest, |after| {
+        let title = after.trim_start_matches(|c: char| c.is_ascii_digit());
+        if after.len() == title.len() { rest } else { title }
+    });
+    let title = rest.trim_start_matches([' ', '.', '-', '_', ')']);
+    if (1..=3).contains(&digits) && title.len() < rest.len() && !title.is_empty() {
+        title
+    } else {
+        name
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(path: &str, tags: Tags) -> Result<(String, String, String), Reason> {
+        let root = Path::new("music");
+        track(root, root.join(path), path.to_owned(), &move |_| tags.clone())
+            .map(|track| (track.artist, track.album, track.title))
+            .map_err(|left_out| left_out.reason)
+    }
+
+    fn three(artist: &str, album: &str, title: &str) -> Result<(String, String, String), Reason> {
+        Ok((artist.to_owned(), album.to_owned(), title.to_owned()))
+    }
+
+    #[test]
+    fn folders_tell_what_tags_do_not() {
+        let none = Tags::default;
+        assert_eq!(told("Artist/Album/01 - Title.mp3", none()), three("Artist", "Album", "Title"));
+        assert_eq!(
+            told("Artist/Album/CD2/2-01 Title.mp3", none()),
+            three("Artist", "Album", "Title")
+        );
+        assert_eq!(told("Artist/Title.mp3", none()), three("Artist", "", "Title"));
+        assert_eq!(told("Title.mp3", none()), Err(Reason::NoArtist));
+        let artist = Tags { artist: Some("Tagged".into()), ..none() };
+        assert_eq!(told("Title.mp3", artist.clone()), three("Tagged", "", "Title"));
+        assert_eq!(told("A/B/Title.mp3", artist), three("Tagged", "B", "Title"));
+        let album_artist =
+            Tags { album_artist: Some("Owner".into()), title: Some("T".into()), ..none() };
+        assert_eq!(told("A/B/Title.mp3", album_artist), three("Owner", "B", "T"));
+    }
+
+    #[test]
+    fn compilations_are_left_out_by_name_and_by_flag() {
+        let tags = |artist: &str, album_artist: Option<&str>, compilation| Tags {
+            artist: Some(artist.into()),
+            album_artist: album_artist.map(Into::into),
+            album: Some("Hits".into()),
+            compilation,
+            ..Tags::default()
+        };
+        let compilation = Err(Reason::Compilation { album: "Hits".into() });
+        assert_eq!(
+            told("x.mp3", tags("VARIOUS", None, false)),
+            Err(Reason::PseudoArtist { artist: "VARIOUS".into() })
+        );
+        assert_eq!(told("x.mp3", tags("Abba", Some("Various Artists"), false)), compilation);
+        assert_eq!(told("x.mp3", tags("Abba", None, true)), compilation);
+        assert_eq!(told("x.mp3", tags("Abba", Some("Abba"), false)), three("Abba", "Hits", "x"));
+        assert_eq!(
+            told("Various Artists/Hits/x.mp3", Tags::default()),
+            Err(Reason::PseudoArtist { artist: "Various Artists".into() })
+        );
+    }
+
+    #[test]
+    fn track_numbers_are_no_part_of_a_title() {
+        for (name, title) in [
+            ("01 - Night", "Night"),
+            ("1. Night", "Night"),
+            ("2-07 Night", "Night"),
+            ("07_Night", "Night"),
+            ("99 Luftballons", "Luftballons"),
+            ("1999", "1999"),
+            ("24K Magic", "24K Magic"),
+            ("04", "04"),
+            ("2001 A Space", "2001 A Space"),
+        ] {
+            assert_eq!(without_track_number(name), title, "{name}");
+        }
+    }
+}

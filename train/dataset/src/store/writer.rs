@@ -1,0 +1,397 @@
+//! Makes a data set folder, song by song.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fs::{self, File, OpenOptions},
+    io::{Seek as _, SeekFrom, Write as _},
+    path::{Path, PathBuf},
+};
+
+use super::clips_file::{self, ClipsFile};
+use super::error::StoreError;
+use super::files;
+use super::info::{self, Counts, DatasetInfo};
+use super::journal::Journal;
+use super::layout::Layout;
+use super::pcm::quantize;
+use super::row::ClipRow;
+use crate::digest::NameDigest;
+use crate::fs::{Lock, replace, sync_folder};
+
+/// 512 MiB: files that every file system, copy and upload takes.
+const SHARD_SAMPLES: u64 = (512 << 20) / files::SAMPLE;
+
+/// Writes a data set, and goes on where an earlier writer of the same folder was stopped or killed.
+///
+/// A song counts once [`append_song`](Self::append_song) has returned: its samples are then on disk and its clips in the
+/// journal. The data set can be opened once [`finish`](Self::finish) has returned. Songs lie in the order in which they were appended;
+/// the same songs in the same order give the same bytes.
+///
+/// The journal holds the rows, the writer 16 bytes a name: a million clips and their songs are some 60 MB.
+#[derive(Debug)]
+pub struct DatasetWriter {
+    folder: PathBuf,
+    info: DatasetInfo,
+    journal: Journal,
+    /// Each with what its clips' names come to.
+    songs: HashMap<NameDigest, u64>,
+    names: HashSet<NameDigest>,
+    /// How often songs were stored before they were stored anew.
+    gone: HashMap<NameDigest, usize>,
+    shard_samples: u64,
+    /// What is in the journal.
+    layout: Layout,
+    /// The shard under way and its length in samples, those of a song that is not in the journal yet among them.
+    shard: u32,
+    length: u64,
+    file: Option<File>,
+    /// Held as long as the writer lives.
+    _lock: Lock,
+}
+
+impl DatasetWriter {
+    /// Begins a data set in `folder`, which may not exist yet, or goes on with the one begun there.
+    ///
+    /// A finished data set of the same settings can be added to; readers see the old one until [`finish`](Self::finish).
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Locked`] where another writer is at work, [`StoreError::OtherSettings`] where the folder holds a data set
+    /// of another name, source, rate or clip length, [`StoreError::ShortShard`] where recorded samples are gone, and the
+    /// system's refusals.
+    pub fn create_or_resume(folder: &Path, info: DatasetInfo) -> Result<Self, StoreError> {
+        Self::with_shards_of(SHARD_SAMPLES, folder, info)
+    }
+
+    pub(super) fn with_shards_of(
+        shard_samples: u64,
+        folder: &Path,
+        info: DatasetInfo,
+    ) -> Result<Self, StoreError> {
+        let info_path = folder.join(files::INFO);
+        info::check_info(&info).map_err(|reason| {
+            let path = info_path.clone();
+            StoreError::Malformed { path, line: None, reason }
+        })?;
+        let shards = folder.join(files::SHARDS);
+        fs::create_dir_all(&shards).map_err(|source| files::unwritable(&shards, source))?;
+        let lock_path = folder.join(files::LOCK);
+        let lock = Lock::take(&lock_path)
+            .map_err(|source| files::unwritable(&lock_path, source))?
+            .ok_or_else(|| StoreError::Locked { path: folder.to_path_buf() })?;
+        let journal_path = folder.join(files::JOURNAL);
+        let mut known = None;
+        if info_path.is_file() && !journal_path.is_file() {
+            let text = fs::read_to_string(&info_path)
+                .map_err(|source| files::unreadable(&info_path, source))?;
+            info::parse_info(&info_path, &text)?.0.check_same(&info, folder)?;
+            known = Some(clips_file::read_clips(&folder.join(files::CLIPS), &info)?);
+        }
+        let (mut songs, mut names) = (HashMap::new(), HashSet::new());
+        let mut layout = Layout::default();
+        let mut gone = HashMap::new();
+        let mut check = |before: &[String], song: &[ClipRow]| {
+            let wrong = |reason| {
+                let path = journal_path.clone();
+                StoreError::Malformed { path, line: None, reason }
+            };
+            if let (Some(row), false) = (song.first(), before.is_empty()) {
+                *gone.entry(NameDigest::of(&row.song)).or_insert(0) += 1;
+                songs.remove(&NameDigest::of(&row.song));
+                for clip in before {
+                    names.remove(&NameDigest::of(clip));
+                }
+            }
+            for row in song {
+                layout.follow(&row.view()).map_err(wrong)?;
+                if !names.insert(NameDigest::of(&row.clip)) {
+                    return Err(wrong(format!("clip `{}` appears twice", row.clip)));
+                }
+            }
+            match song.first() {
+                Some(row)
+                    if songs.insert(NameDigest::of(&row.song), clips_digest(song)).is_some() =>
+                {
+                    Err(wrong(format!("song `{}` appears in two places", row.song)))
+                }
+                _ => Ok(()),
+            }
+        };
+        let journal = Journal::open(folder, &info, known, &mut check)?;
+        layout.check_shards(folder)?;
+        let (shard, length) = layout.end();
+        Ok(Self {
+            folder: folder.to_path_buf(),
+            info,
+            journal,
+            songs,
+            names,
+            gone,
+            shard_samples,
+            layout,
+            shard,
+            length,
+            file: None,
+            _lock: lock,
+        })
+    }
+
+    /// Whether a song is stored already.
+    pub fn has(&self, song: &str) -> bool {
+        self.songs.contains_key(&NameDigest::of(song))
+    }
+
+    /// Whether a clip is stored already.
+    pub fn has_clip(&self, clip: &str) -> bool {
+        self.names.contains(&NameDigest::of(clip))
+    }
+
+    /// How many songs are stored so far.
+    pub fn songs(&self) -> usize {
+        self.songs.len()
+    }
+
+    /// How many clips are stored so far.
+    pub fn clips(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Stores a song: its clips' rows and, end to end in `audio`, their samples (full scale 1).
+    ///
+    /// `shard` and `offset` of the rows are set here. When this returns, the song survives a power cut.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::BadSong`] where rows and samples disagree or a name is taken; [`StoreError::Unwritable`] where the system
+    /// refuses, in which case the song does not count and may be tried again.
+    pub fn append_song(&mut self, rows: &[ClipRow], audio: &[f32]) -> Result<(), StoreError> {
+        self.put_song(&[], rows, audio)
+    }
+
+    /// Stores a song anew, at the end, with more clips than before or other ones; `gone` names those that it has now.
+    ///
+    /// The old samples stay where they are, since readers of a finished data set see them until [`finish`](Self::finish); nothing is of them then.
+    ///
+    /// # Errors
+    ///
+    /// As [`append_song`](Self::append_song), and [`StoreError::BadSong`] for a song that is not stored with exactly the clips of `gone`.
+    pub fn replace_song(
+        &mut self,
+        gone: &[&str],
+        rows: &[ClipRow],
+        audio: &[f32],
+    ) -> Result<(), StoreError> {
+        let song = rows.first().map(|row| row.song.clone()).unwrap_or_default();
+        let distinct: HashSet<NameDigest> = gone.iter().map(|clip| NameDigest::of(clip)).collect();
+        let stored = self.songs.get(&NameDigest::of(&song));
+        if stored.is_none_or(|clips| *clips != combined(distinct.iter().copied())) {
+            let reason = format!("it is not stored with exactly {}", gone.join(", "));
+            return Err(StoreError::BadSong { song, reason });
+        }
+        self.put_song(gone, rows, audio)
+    }
+
+    fn put_song(
+        &mut self,
+        gone: &[&str],
+        rows: &[ClipRow],
+        audio: &[f32],
+    ) -> Result<(), StoreError> {
+        self.check_song(gone, rows, audio)?;
+        let before = (self.shard, self.length);
+        let stored = self.store(gone, rows, audio);
+        if stored.is_err() {
+            // Samples beyond the journal are overwritten by the next song.
+            (self.shard, self.length) = before;
+            self.file = None;
+        }
+        stored
+    }
+
+    /// Completes the data set; from here on it can be opened. The journal disappears.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unwritable`] where the system refuses; creating the writer again goes on from there.
+    pub fn finish(self) -> Result<(), StoreError> {
+        self.cut_tail()?;
+        let clips = self.folder.join(files::CLIPS);
+        let mut counts = Counts::default();
+        let mut artists: HashSet<String> = HashSet::new();
+        files::replace_with(&clips, |out| {
+            let mut file = ClipsFile::new(&clips, out);
+            // Of a song that was stored anew only the last time counts.
+            let mut gone = self.gone.clone();
+            self.journal.songs(&mut |_, song| {
+                let again = song.first().and_then(|row| gone.get_mut(&NameDigest::of(&row.song)));
+                if let Some(times) = again.filter(|times| **times > 0) {
+                    *times -= 1;
+                    return Ok(());
+                }
+                counts.songs += 1;
+                counts.clips += song.len();
+                for row in song {
+                    if !artists.contains(&row.artist) {
+                        artists.insert(row.artist.clone());
+                    }
+                    file.row(&row.view())?;
+                }
+                Ok(())
+            })?;
+            if (counts.songs, counts.clips) != (self.songs(), self.clips()) {
+                let reason =
+                    "it was changed while the data set was being written; prepare it again";
+                let path = self.folder.join(files::JOURNAL);
+                return Err(StoreError::Malformed { path, line: None, reason: reason.to_owned() });
+            }
+            file.end()
+        })?;
+        counts.artists = artists.len();
+        let text = info::render_info(&self.info, counts);
+        // Last, because its presence says that all else is there.
+        let info_path = self.folder.join(files::INFO);
+        replace(&info_path, text.as_bytes())
+            .map_err(|source| files::unwritable(&info_path, source))?;
+        self.journal.remove()
+    }
+
+    fn check_song(&self, gone: &[&str], rows: &[ClipRow], audio: &[f32]) -> Result<(), StoreError> {
+        let song = rows.first().map(|row| row.song.clone()).unwrap_or_default();
+        let bad = |reason: String| Err(StoreError::BadSong { song: song.clone(), reason });
+        if rows.is_empty() {
+            return bad("it has no clips".to_owned());
+        }
+        if gone.is_empty() && self.has(&song) {
+            return bad("it is stored already".to_owned());
+        }
+        let mut names = HashSet::new();
+        let mut samples = 0u64;
+        for row in rows {
+            if let Err(reason) =
+                clips_file::check_row(&ClipRow { shard: 0, offset: 0, ..row.view() }, &self.info)
+            {
+                return bad(format!("clip `{}`: {reason}", row.clip));
+            }
+            if row.song != song {
+                return bad(format!("clip `{}` is of song `{}`", row.clip, row.song));
+            }
+            let is_taken = self.names.contains(&NameDigest::of(&row.clip))
+                && !gone.contains(&row.clip.as_str());
+            if is_taken || !names.insert(&row.clip) {
+                return bad(format!("the clip name `{}` is taken", row.clip));
+            }
+            samples = samples.saturating_add(row.samples);
+        }
+        if samples != audio.len() as u64 {
+            return bad(format!("its clips have {samples} samples, {} were given", audio.len()));
+        }
+        Ok(())
+    }
+
+    fn store(&mut self, gone: &[&str], rows: &[ClipRow], audio: &[f32]) -> Result<(), StoreError> {
+        let mut stored = Vec::with_capacity(rows.len());
+        let mut rest = audio;
+        for row in rows {
+            // Lengths were checked together with the sum of them.
+            let length = usize::try_from(row.samples).unwrap_or(usize::MAX);
+            let (samples, tail) = rest.split_at_checked(length).unwrap_or((rest, &[]));
+            rest = tail;
+            if self.length > 0 && self.length + row.samples > self.shard_samples {
+                self.close_shard()?;
+                self.shard += 1;
+                self.length = 0;
+            }
+            stored.push(ClipRow { shard: self.shard, offset: self.length, ..row.clone() });
+            self.write(samples)?;
+            self.length += row.samples;
+        }
+        let path = files::shard(&self.folder, self.shard);
+        if let Some(file) = &self.file {
+            file.sync_data().map_err(|source| files::unwritable(&path, source))?;
+        }
+        self.journal.note(gone, &stored)?;
+        if let (Some(row), false) = (stored.first(), gone.is_empty()) {
+            *self.gone.entry(NameDigest::of(&row.song)).or_insert(0) += 1;
+            for clip in gone {
+                self.names.remove(&NameDigest::of(clip));
+            }
+        }
+        self.songs
+            .extend(stored.first().map(|row| (NameDigest::of(&row.song), clips_digest(&stored))));
+        self.names.extend(stored.iter().map(|row| NameDigest::of(&row.clip)));
+        for row in &stored {
+            self.layout.take(row.shard, row.offset + row.samples);
+        }
+        Ok(())
+    }
+
+    /// Writes samples at the end of the shard under way.
+    fn write(&mut self, samples: &[f32]) -> Result<(), StoreError> {
+        let path = files::shard(&self.folder, self.shard);
+        let unwritable = |source| files::unwritable(&path, source);
+        let file = match &mut self.file {
+            Some(file) => file,
+            empty => {
+                let file = OpenOptions::new()
+                    .write(true)
+                    .create(true)
+                    .truncate(false)
+                    .open(&path)
+                    .map_err(unwritable)?;
+                sync_folder(&self.folder.join(files::SHARDS));
+                empty.insert(file)
+            }
+        };
+        let bytes: Vec<u8> =
+            samples.iter().flat_map(|&sample| quantize(sample).to_le_bytes()).collect();
+        file.seek(SeekFrom::Start(self.length * files::SAMPLE)).map_err(unwritable)?;
+        file.write_all(&bytes).map_err(unwritable)
+    }
+
+    /// Leaves a full shard without whatever a killed writer left behind its end.
+    fn close_shard(&mut self) -> Result<(), StoreError> {
+        let path = files::shard(&self.folder, self.shard);
+        if let Some(file) = self.file.take() {
+            let close = || {
+                file.set_len(self.length * files::SAMPLE)?;
+                file.sync_all()
+            };
+            close().map_err(|source| files::unwritable(&path, source))?;
+        }
+        Ok(())
+    }
+
+    /// Cuts every shard to the samples recorded in it, and removes shards that hold none.
+    fn cut_tail(&self) -> Result<(), StoreError> {
+        for (shard, needed) in self.layout.shards() {
+            let path = files::shard(&self.folder, shard);
+            let cut = || {
+                let file = OpenOptions::new().write(true).open(&path)?;
+                if file.metadata()?.len() > needed * files::SAMPLE {
+                    file.set_len(needed * files::SAMPLE)?;
+                }
+                file.sync_all()
+            };
+            cut().map_err(|source| files::unwritable(&path, source))?;
+        }
+        let mut surplus = if self.names.is_empty() { 0 } else { self.shard + 1 };
+        loop {
+            let path = files::shard(&self.folder, surplus);
+            if !path.exists() {
+                return Ok(());
+            }
+            fs::remove_file(&path).map_err(|source| files::unwritable(&path, source))?;
+            surplus += 1;
+        }
+    }
+}
+
+/// One number for the names of a song's clips, in any order.
+fn clips_digest(rows: &[ClipRow]) -> u64 {
+    combined(rows.iter().map(|row| NameDigest::of(&row.clip)))
+}
+
+/// One number for distinct names, in any order.
+fn combined(digests: impl Iterator<Item = NameDigest>) -> u64 {
+    digests.fold(0, |sum, digest| sum ^ digest.low())
+}

@@ -1,0 +1,514 @@
+//! From music to a data set folder, with the music that people really have.
+
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+mod music;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use leitmotif_dataset::prepare::{Options, PrepareError, Report, plan, prepare};
+use leitmotif_dataset::sources::{Found, manifest, tagged};
+use leitmotif_dataset::store::Dataset;
+use music::{Wave, bytes, four_songs, write_float, write_wave};
+
+fn options() -> Options {
+    Options { clip_samples: 4000, min_songs: 2, max_minutes_per_artist: None, threads: 2 }
+}
+
+fn folder(music: &Path) -> Found {
+    tagged::find(music, &mut |_| {}, &|| false).unwrap()
+}
+
+fn run(found: Found, out: &Path, options: &Options) -> Result<Report, PrepareError> {
+    prepare(&plan(found, out, options)?, out, &mut |_| {}, &|| false)
+}
+
+fn rules(report: &Report) -> BTreeMap<&str, &str> {
+    report.left_out.iter().map(|file| (file.path.as_str(), file.reason.rule())).collect()
+}
+
+#[test]
+fn songs_become_back_to_back_clips_of_their_own_sound() {
+    let music = four_songs();
+    let out = tempfile::tempdir().unwrap();
+    let report = run(folder(music.path()), out.path(), &options()).unwrap();
+    assert!(report.finished);
+    assert_eq!((report.songs, report.clips, report.artists.len()), (4, 8, 2));
+    assert!(report.left_out.is_empty());
+    // 2.5 clips each: half a clip of each song is dropped.
+    assert!((report.dropped_seconds - 4.0 * 2000.0 / 16_000.0).abs() < 1e-9);
+    let dataset = Dataset::open(out.path()).unwrap();
+    assert_eq!(dataset.artists(), ["Ann", "Bob, the \"Ünïted\" 🎸"]);
+    let first = dataset.clips().get(1).unwrap();
+    assert_eq!(
+        (first.song, first.artist, first.album, first.title),
+        ("Ann/Album/01 - One.wav", "Ann", "Album", "One")
+    );
+    assert_eq!((first.start, first.samples, first.song_group), (4000, 4000, "ann/one"));
+    let mut samples = vec![0.0; 4000];
+    dataset.read(1, 0, &mut samples).unwrap();
+    let expected: Vec<f32> = Wave(1).samples(10_000)[4000..8000]
+        .iter()
+        .map(|sample| f32::from(*sample) / 32_768.0)
+        .collect();
+    assert_eq!(samples, expected);
+}
+
+#[test]
+fn files_that_cannot_be_used_are_listed_with_their_rule_and_the_others_go_on() {
+    let music = four_songs();
+    let at = |name: &str| music.path().join("Ann/Album").join(name);
+    fs::write(at("empty.mp3"), b"").unwrap();
+    fs::write(at("renamed.mp3"), "this is a text and no music, however it is called\n".repeat(50))
+        .unwrap();
+    write_wave(&at("short.wav"), &Wave(7).samples(3999));
+    write_wave(&at("silent.wav"), &[0; 10_000]);
+    let whole = fs::read(at("01 - One.wav")).unwrap();
+    fs::write(at("header only.wav"), &whole[..30]).unwrap();
+    fs::write(at("cut off.wav"), &whole[..whole.len() - 3001]).unwrap();
+    fs::write(at("same as one.wav"), &whole).unwrap();
+    let mut samples = vec![0.25f32; 10_000];
+    samples[5000] = f32::NAN;
+    write_float(&at("nan.wav"), &samples);
+    fs::write(at("cover.jpg"), b"x").unwrap();
+    write_wave(&music.path().join("lost.wav"), &Wave(8).samples(10_000));
+    fs::create_dir_all(music.path().join("Various Artists/Hits")).unwrap();
+    write_wave(&music.path().join("Various Artists/Hits/x.wav"), &Wave(9).samples(10_000));
+    fs::create_dir_all(music.path().join("Cy/Album")).unwrap();
+    write_wave(&music.path().join("Cy/Album/only.wav"), &Wave(10).samples(10_000));
+
+    let out = tempfile::tempdir().unwrap();
+    let report = run(folder(music.path()), out.path(), &options()).unwrap();
+    let expected = BTreeMap::from([
+        ("Ann/Album/empty.mp3", "unreadable"),
+        ("Ann/Album/renamed.mp3", "unreadable"),
+        ("Ann/Album/header only.wav", "unreadable"),
+        ("Ann/Album/short.wav", "too-short"),
+        ("Ann/Album/silent.wav", "silent"),
+        ("Ann/Album/same as one.wav", "duplicate"),
+        ("Ann/Album/nan.wav", "not-numbers"),
+        ("lost.wav", "no-artist"),
+        ("Various Artists/Hits/x.wav", "pseudo-artist"),
+        ("Cy/Album/only.wav", "few-songs"),
+    ]);
+    assert_eq!(rules(&report), expected);
+    assert_eq!((report.songs, report.other_files), (5, 1));
+    assert_eq!(report.damaged, ["Ann/Album/cut off.wav"]);
+    let list = fs::read_to_string(out.path().join("left-out.csv")).unwrap();
+    assert_eq!(list.lines().count(), 1 + expected.len());
+    assert!(
+        list.contains("\"Ann/Album/same as one.wav\",duplicate,")
+            || list.contains(
+                "Ann/Album/same as one.wav,duplicate,the same audio as Ann/Album/01 - One.wav"
+            )
+    );
+}
+
+#[test]
+fn a_file_that_a_manifest_names_and_that_is_missing_is_left_out() {
+    let music = four_songs();
+    let text = "path,artist,album,title,song_group,genre\n\
+                Ann/Album/01 - One.wav,Ann,Album,One,g1,Rock;Pop\n\
+                Ann/Album/02 - Two.wav,Ann,Album,Two,,\n\
+                Ann/Album/03 - Gone.wav,Ann,Album,Three,,\n\
+                Bob/Album/a.wav,Bob,Album,A,,\n\
+                Bob/Album/b.wav,Bob,Album,B,,\n\
+                Bob/Album/c.wav,Various Artists,,,,\n";
+    fs::rename(music.path().join("Bob, the \"Ünïted\" 🎸"), music.path().join("Bob")).unwrap();
+    let file = music.path().join("songs.csv");
+    fs::write(&file, text).unwrap();
+    let out = tempfile::tempdir().unwrap();
+    let report =
+        run(manifest::find(&file, &mut |_| {}, &|| false).unwrap(), out.path(), &options())
+            .unwrap();
+    assert_eq!(report.songs, 4);
+    assert_eq!(
+        rules(&report),
+        BTreeMap::from([
+            ("Ann/Album/03 - Gone.wav", "unreadable"),
+            ("Bob/Album/c.wav", "pseudo-artist")
+        ])
+    );
+    let dataset = Dataset::open(out.path()).unwrap();
+    assert_eq!(
+        dataset.clips().get(0).map(|clip| (clip.song_group, clip.genre)).unwrap(),
+        ("g1", "Rock;Pop")
+    );
+    assert_eq!(dataset.clips().get(2).unwrap().song_group, "ann/two");
+}
+
+#[test]
+fn a_manifest_may_name_a_stretch_of_a_file() {
+    let music = four_songs();
+    let text = "path,artist,title,start_seconds,end_seconds\n\
+                Ann/Album/01 - One.wav,Ann,One,0.05,0.3125\n\
+                Ann/Album/02 - Two.wav,Ann,Two,,0.3\n\
+                Ann/Album/01 - One.wav,Bob,One,0.3125,\n\
+                Ann/Album/02 - Two.wav,Bob,Two,0.3125,0.6\n\
+                Ann/Album/02 - Two.wav,Bob,Two,0.6,\n";
+    let file = music.path().join("songs.csv");
+    fs::write(&file, text).unwrap();
+    let out = tempfile::tempdir().unwrap();
+    let report =
+        run(manifest::find(&file, &mut |_| {}, &|| false).unwrap(), out.path(), &options())
+            .unwrap();
+    assert_eq!(rules(&report), BTreeMap::from([("Ann/Album/02 - Two.wav@0.6", "too-short")]));
+    let dataset = Dataset::open(out.path()).unwrap();
+    let starts: Vec<_> = dataset.clips().iter().map(|clip| (clip.song, clip.start)).collect();
+    assert_eq!(
+        starts,
+        [
+            ("Ann/Album/01 - One.wav@0.05-0.3125", 0),
+            ("Ann/Album/02 - Two.wav@0-0.3", 0),
+            ("Ann/Album/01 - One.wav@0.3125", 0),
+            ("Ann/Album/02 - Two.wav@0.3125-0.6", 0),
+        ]
+    );
+    let whole = Wave(1).samples(10_000);
+    for (clip, first) in [(0, 800), (2, 5000)] {
+        let mut samples = vec![0.0; 4000];
+        dataset.read(clip, 0, &mut samples).unwrap();
+        let expected: Vec<f32> =
+            whole[first..first + 4000].iter().map(|sample| f32::from(*sample) / 32_768.0).collect();
+        assert_eq!(samples, expected);
+    }
+}
+
+#[test]
+fn fewer_than_two_artists_is_an_error_that_points_to_the_list() {
+    let music = four_songs();
+    fs::remove_file(music.path().join("Ann/Album/02 - Two.wav")).unwrap();
+    let out = tempfile::tempdir().unwrap();
+    let error = run(folder(music.path()), out.path(), &options()).unwrap_err().to_string();
+    assert!(
+        error.starts_with("fewer than two artists with 2 songs or more (Bob, the \"Ünïted\" 🎸)"),
+        "{error}"
+    );
+    assert!(
+        fs::read_to_string(out.path().join("left-out.csv"))
+            .unwrap()
+            .contains("Ann/Album/01 - One.wav,few-songs")
+    );
+    // The same, found only by decoding: the songs are there and one of them is damaged.
+    fs::write(music.path().join("Ann/Album/02 - Two.wav"), b"RIFF").unwrap();
+    let out = tempfile::tempdir().unwrap();
+    let error = run(folder(music.path()), out.path(), &options()).unwrap_err();
+    assert!(
+        matches!(&error, PrepareError::TooFewArtists { artists, .. } if artists.len() == 1),
+        "{error}"
+    );
+    assert!(Dataset::open(out.path()).is_err(), "a data set of one artist must not open");
+}
+
+#[test]
+fn an_artist_whose_songs_fail_leaves_no_clips_behind() {
+    let music = four_songs();
+    fs::create_dir_all(music.path().join("Az/Album")).unwrap();
+    write_wave(&music.path().join("Az/Album/good.wav"), &Wave(30).samples(10_000));
+    fs::write(music.path().join("Az/Album/bad.wav"), b"bad").unwrap();
+    let out = tempfile::tempdir().unwrap();
+    let report = run(folder(music.path()), out.path(), &options()).unwrap();
+    assert_eq!(
+        rules(&report),
+        BTreeMap::from([("Az/Album/bad.wav", "unreadable"), ("Az/Album/good.wav", "few-songs")])
+    );
+    let dataset = Dataset::open(out.path()).unwrap();
+    assert!(dataset.clips().iter().all(|clip| clip.artist != "Az"));
+    let clean = tempfile::tempdir().unwrap();
+    fs::remove_dir_all(music.path().join("Az")).unwrap();
+    run(folder(music.path()), clean.path(), &options()).unwrap();
+    assert_eq!(bytes(out.path())["clips.csv"], bytes(clean.path())["clips.csv"]);
+}
+
+#[test]
+fn an_output_folder_that_cannot_be_written_is_one_clear_error() {
+    let music = four_songs();
+    let file = music.path().join("a file");
+    fs::write(&file, b"x").unwrap();
+    let error = run(folder(music.path()), &file.join("out"), &options()).unwrap_err().to_string();
+    assert!(
+        error.starts_with("cannot write ") && error.contains("a file") && error.ends_with("--out"),
+        "{error}"
+    );
+}
+
+#[test]
+fn options_without_sense_are_refused() {
+    let music = four_songs();
+    let out = tempfile::tempdir().unwrap();
+    let none = Options { clip_samples: 0, ..options() };
+    let minutes = |minutes| Options { max_minutes_per_artist: Some(minutes), ..options() };
+    for (options, option) in [
+        (none, "--clip-samples"),
+        (minutes(0.0), "--max"),
+        (minutes(-1.0), "--max"),
+        (minutes(f64::NAN), "--max"),
+    ] {
+        let error = run(folder(music.path()), out.path(), &options).unwrap_err().to_string();
+        assert!(error.starts_with(option), "{error}");
+    }
+}
+
+#[test]
+fn a_full_artist_takes_no_more_songs() {
+    let music = four_songs();
+    for song in 0..8 {
+        write_wave(
+            &music.path().join(format!("Ann/Album/more {song}.wav")),
+            &Wave(40 + song).samples(10_000),
+        );
+    }
+    let out = tempfile::tempdir().unwrap();
+    // Two clips a song, a quarter of a second each: 2 seconds are four songs.
+    let report = run(
+        folder(music.path()),
+        out.path(),
+        &Options { max_minutes_per_artist: Some(2.0 / 60.0), ..options() },
+    )
+    .unwrap();
+    assert_eq!(report.artists.iter().map(|artist| artist.clips).collect::<Vec<_>>(), [8, 4]);
+    assert_eq!(report.left_out_by_rule, BTreeMap::from([("artist-is-full", 6)]));
+}
+
+#[test]
+fn the_bytes_do_not_depend_on_the_threads() {
+    let music = many_songs();
+    let made: Vec<_> = [1, 2, 7]
+        .map(|threads| {
+            let out = tempfile::tempdir().unwrap();
+            run(folder(music.path()), out.path(), &Options { threads, ..options() }).unwrap();
+            bytes(out.path())
+        })
+        .into();
+    assert!(made[0].contains_key("clips.csv") && made[0].contains_key("dataset.toml"));
+    assert!(made.iter().all(|other| *other == made[0]));
+}
+
+#[test]
+fn an_interrupted_preparation_goes_on_to_the_same_bytes() {
+    let music = many_songs();
+    let whole = tempfile::tempdir().unwrap();
+    let report = run(folder(music.path()), whole.path(), &options()).unwrap();
+    let songs = report.songs + report.left_out.len();
+    for stop_after in 0..songs {
+        let out = tempfile::tempdir().unwrap();
+        let plan = plan(folder(music.path()), out.path(), &options()).unwrap();
+        let done = AtomicUsize::new(0);
+        let count = &mut |_| {
+            done.fetch_add(1, Ordering::SeqCst);
+        };
+        let first =
+            prepare(&plan, out.path(), count, &|| done.load(Ordering::SeqCst) >= stop_after)
+                .unwrap();
+        assert!(!first.finished);
+        assert!(Dataset::open(out.path()).is_err(), "an unfinished data set must not open");
+        if stop_after % 2 == 1 {
+            // As if killed between storing a song and noting it, in the middle of the line.
+            let journal = out.path().join("prepare.journal");
+            let text = fs::read(&journal).unwrap();
+            fs::write(&journal, &text[..text.len() - 9]).unwrap();
+        }
+        let second = run(folder(music.path()), out.path(), &options()).unwrap();
+        assert_eq!(
+            (second.songs, second.clips, &second.left_out),
+            (report.songs, report.clips, &report.left_out),
+            "stopped after {stop_after}"
+        );
+        let (resumed, uninterrupted) = (bytes(out.path()), bytes(whole.path()));
+        assert_eq!(resumed.keys().collect::<Vec<_>>(), uninterrupted.keys().collect::<Vec<_>>());
+        for (name, content) in uninterrupted {
+            assert!(
+                name == "prepare.journal" || resumed[&name] == content,
+                "{name} differs after a stop at {stop_after}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_second_run_decodes_nothing_again() {
+    let music = four_songs();
+    let out = tempfile::tempdir().unwrap();
+    run(folder(music.path()), out.path(), &options()).unwrap();
+    let before = bytes(out.path());
+    let report = run(folder(music.path()), out.path(), &options()).unwrap();
+    assert_eq!((report.resumed, report.clips), (4, 8));
+    assert!(report.decoded_seconds.abs() < 1e-9);
+    assert_eq!(bytes(out.path()), before);
+}
+
+#[test]
+fn a_file_that_could_not_be_read_is_looked_at_again_by_the_next_run() {
+    let music = four_songs();
+    let song = music.path().join("Ann/Album/03 - Three.wav");
+    write_wave(&song, &Wave(70).samples(10_000));
+    let whole = fs::read(&song).unwrap();
+    fs::write(&song, &whole[..30]).unwrap();
+    let out = tempfile::tempdir().unwrap();
+    let report = run(folder(music.path()), out.path(), &options()).unwrap();
+    assert_eq!(rules(&report), BTreeMap::from([("Ann/Album/03 - Three.wav", "unreadable")]));
+    // As when a network share is back.
+    fs::write(&song, &whole).unwrap();
+    let report = run(folder(music.path()), out.path(), &options()).unwrap();
+    assert!(report.left_out.is_empty());
+    assert_eq!((report.songs, report.resumed), (5, 4));
+    assert_eq!(Dataset::open(out.path()).unwrap().clips().len(), 10);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_data_set_goes_on_however_the_path_of_its_music_is_typed() {
+    let music = four_songs();
+    fs::write(
+        music.path().join("songs.csv"),
+        "path,artist\nAnn/Album/01 - One.wav,Ann\nAnn/Album/02 - Two.wav,Ann\n\
+         \"Bob, the \"\"Ünïted\"\" 🎸/Album/a.wav\",Bob\n\"Bob, the \"\"Ünïted\"\" 🎸/Album/b.wav\",Bob\n",
+    )
+    .unwrap();
+    let by_manifest = |file: &Path| manifest::find(file, &mut |_| {}, &|| false).unwrap();
+    type Source<'a> = (&'a str, &'a dyn Fn(&Path) -> Found);
+    let sources: [Source<'_>; 2] = [("", &folder), ("songs.csv", &by_manifest)];
+    for (name, find) in sources {
+        let out = tempfile::tempdir().unwrap();
+        let typed = |path: &Path| if name.is_empty() { path.to_owned() } else { path.join(name) };
+        run(find(&typed(music.path())), out.path(), &options()).unwrap();
+        let before = bytes(out.path());
+        let link = out.path().join("link");
+        std::os::unix::fs::symlink(music.path(), &link).unwrap();
+        for path in [&link, &music.path().join("Ann/.."), &music.path().join("")] {
+            let report = run(find(&typed(path)), out.path(), &options()).unwrap();
+            assert_eq!(report.resumed, 4, "{}", path.display());
+        }
+        fs::remove_file(link).unwrap();
+        assert_eq!(bytes(out.path()), before);
+    }
+}
+
+#[test]
+fn reading_the_files_of_a_manifest_tells_how_far_it_is_and_can_be_stopped() {
+    let music = four_songs();
+    let file = music.path().join("songs.csv");
+    fs::write(&file, "path,artist\nAnn/Album/01 - One.wav,Ann\nAnn/Album/02 - Two.wav,Ann\n")
+        .unwrap();
+    let told = std::cell::Cell::new(0);
+    let stopped = manifest::find(&file, &mut |files| told.set(files), &|| told.get() >= 1);
+    assert!(matches!(stopped, Err(leitmotif_dataset::sources::SourceError::Stopped)));
+    assert_eq!(told.get(), 1);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_file_that_was_unreadable_is_no_second_song_of_what_was_kept_meanwhile() {
+    let music = four_songs();
+    let (first, twin) = (
+        music.path().join("Ann/Album/00 - Zero.wav"),
+        music.path().join("Ann/Album/99 - Twin.wav"),
+    );
+    write_wave(&twin, &Wave(90).samples(10_000));
+    fs::write(&first, "no music yet").unwrap();
+    let out = tempfile::tempdir().unwrap();
+    let before = run(folder(music.path()), out.path(), &options()).unwrap();
+    fs::copy(&twin, &first).unwrap();
+    let after = run(folder(music.path()), out.path(), &options()).unwrap();
+    assert_eq!(after.songs, before.songs);
+    let songs: Vec<_> =
+        Dataset::open(out.path()).unwrap().clips().iter().map(|c| c.song.to_owned()).collect();
+    assert!(songs.iter().any(|song| song.ends_with("Twin.wav")), "{songs:?}");
+    assert!(!songs.iter().any(|song| song.ends_with("Zero.wav")), "{songs:?}");
+}
+
+/// Its artist's other songs are decided, so none of them is there to say that the artist has enough.
+#[test]
+fn the_first_song_of_an_artist_is_taken_in_once_it_can_be_read() {
+    let music = four_songs();
+    let first = music.path().join("Ann/Album/00 - Zero.wav");
+    fs::write(&first, "no music yet").unwrap();
+    let out = tempfile::tempdir().unwrap();
+    let before = run(folder(music.path()), out.path(), &options()).unwrap();
+    assert_eq!(rules(&before), BTreeMap::from([("Ann/Album/00 - Zero.wav", "unreadable")]));
+    write_wave(&first, &Wave(77).samples(10_000));
+    let after = run(folder(music.path()), out.path(), &options()).unwrap();
+    assert_eq!((after.songs, rules(&after)), (before.songs + 1, BTreeMap::new()));
+    assert_eq!(Dataset::open(out.path()).unwrap().clips().len(), before.clips + 2);
+}
+
+#[test]
+fn spellings_of_one_artist_are_one_artist() {
+    let music = four_songs();
+    fs::create_dir_all(music.path().join("ANN/Album")).unwrap();
+    write_wave(&music.path().join("ANN/Album/c.wav"), &Wave(71).samples(10_000));
+    let found = folder(music.path());
+    assert_eq!(found.united, ["`ANN` is taken for `Ann`: only the spelling differs"]);
+    let out = tempfile::tempdir().unwrap();
+    run(found, out.path(), &options()).unwrap();
+    assert_eq!(Dataset::open(out.path()).unwrap().artists(), ["Ann", "Bob, the \"Ünïted\" 🎸"]);
+}
+
+#[test]
+fn other_music_or_settings_do_not_mix_into_a_data_set() {
+    let music = four_songs();
+    let out = tempfile::tempdir().unwrap();
+    run(folder(music.path()), out.path(), &options()).unwrap();
+    let before = bytes(out.path());
+    let min_songs = run(folder(music.path()), out.path(), &Options { min_songs: 1, ..options() });
+    assert!(matches!(min_songs, Err(PrepareError::OtherSettings { .. })), "{min_songs:?}");
+    assert!(
+        run(folder(music.path()), out.path(), &Options { clip_samples: 2000, ..options() })
+            .is_err()
+    );
+    write_wave(&music.path().join("Ann/Album/new.wav"), &Wave(50).samples(10_000));
+    assert!(run(folder(music.path()), out.path(), &options()).is_err());
+    assert_eq!(bytes(out.path()), before);
+}
+
+#[cfg(unix)]
+#[test]
+fn links_in_circles_and_names_that_are_no_text_do_no_harm() {
+    use std::os::unix::ffi::OsStrExt;
+    let music = four_songs();
+    std::os::unix::fs::symlink(music.path(), music.path().join("Ann/circle")).unwrap();
+    std::os::unix::fs::symlink(
+        music.path().join("Ann/Album/01 - One.wav"),
+        music.path().join("Ann/Album/00 - link.wav"),
+    )
+    .unwrap();
+    std::os::unix::fs::symlink("nowhere", music.path().join("Ann/dead.wav")).unwrap();
+    for (song, name) in [b"\xff\xfe.wav".as_slice(), b"\xfd\xfe.wav"].into_iter().enumerate() {
+        write_wave(
+            &music.path().join("Ann/Album").join(std::ffi::OsStr::from_bytes(name)),
+            &Wave(60 + song as u32).samples(10_000),
+        );
+    }
+    let out = tempfile::tempdir().unwrap();
+    let report = run(folder(music.path()), out.path(), &options()).unwrap();
+    assert_eq!(report.songs, 6);
+    assert_eq!(
+        rules(&report),
+        BTreeMap::from([("Ann/Album/00 - link.wav", "same-file"), ("Ann/dead.wav", "unreadable")])
+    );
+    let dataset = Dataset::open(out.path()).unwrap();
+    assert!(dataset.clips().iter().any(|clip| clip.song == "Ann/Album/\u{fffd}\u{fffd}.wav~2"));
+}
+
+/// Three artists with songs that stay and songs that go.
+fn many_songs() -> tempfile::TempDir {
+    let music = four_songs();
+    let at = |name: &str| music.path().join(name);
+    for folder in ["Cy/A", "Dee/A"] {
+        fs::create_dir_all(at(folder)).unwrap();
+    }
+    for song in 0..4 {
+        write_wave(
+            &at(&format!("Cy/A/{song}.wav")),
+            &Wave(20 + song).samples(6000 + 3000 * song as usize),
+        );
+    }
+    fs::copy(at("Ann/Album/01 - One.wav"), at("Cy/A/00 copy.wav")).unwrap();
+    fs::write(at("Cy/A/9 broken.wav"), b"RIFF").unwrap();
+    write_wave(&at("Dee/A/1.wav"), &Wave(25).samples(9000));
+    fs::write(at("Dee/A/2.wav"), b"RIFF").unwrap();
+    music
+}

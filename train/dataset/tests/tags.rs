@@ -1,0 +1,283 @@
+//! Tags as programs of thirty years have written them: each kind of tag, each encoding, several artists in one.
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+use std::path::Path;
+
+use leitmotif_dataset::sources::tags::{Tags, read};
+use lofty::config::WriteOptions;
+use lofty::ogg::tag::VorbisComments;
+use lofty::tag::{ItemKey, Tag, TagExt, TagType};
+
+/// How an ID3v2 frame's text is written.
+#[derive(Clone, Copy)]
+enum Encoding {
+    Latin1 = 0,
+    Utf16 = 1,
+    Utf16BigEndian = 2,
+    Utf8 = 3,
+}
+
+impl Encoding {
+    fn write(self, text: &str) -> Vec<u8> {
+        let units = text.encode_utf16();
+        match self {
+            Encoding::Latin1 => latin1(text),
+            Encoding::Utf16 => {
+                std::iter::once(0xfeff).chain(units).flat_map(u16::to_le_bytes).collect()
+            }
+            Encoding::Utf16BigEndian => units.flat_map(u16::to_be_bytes).collect(),
+            Encoding::Utf8 => text.as_bytes().to_vec(),
+        }
+    }
+}
+
+fn latin1(text: &str) -> Vec<u8> {
+    text.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect()
+}
+
+/// An ID3v2 tag of version 2.3 or 2.4.
+fn id3v2(version: u8, encoding: Encoding, frames: &[(&str, &str)]) -> Vec<u8> {
+    let syncsafe = |n: usize| [n >> 21, n >> 14, n >> 7, n].map(|x| (x & 0x7f) as u8);
+    let mut body = Vec::new();
+    for (id, text) in frames {
+        let text = encoding.write(text);
+        body.extend(id.as_bytes());
+        let length = text.len() + 1;
+        body.extend(if version == 4 { syncsafe(length) } else { (length as u32).to_be_bytes() });
+        body.extend([0, 0, encoding as u8]);
+        body.extend(text);
+    }
+    [b"ID3".as_slice(), &[version, 0, 0], &syncsafe(body.len()), &body].concat()
+}
+
+/// An ID3v1.1 tag: 128 bytes at the end.
+fn id3v1(title: &str, artist: &str, album: &str, track: u8, genre: u8) -> Vec<u8> {
+    let field = |text: &str, length| {
+        let mut bytes = latin1(text);
+        bytes.resize(length, 0);
+        bytes
+    };
+    [
+        b"TAG".to_vec(),
+        field(title, 30),
+        field(artist, 30),
+        field(album, 30),
+        field("1998", 4),
+        field("", 29),
+        vec![track, genre],
+    ]
+    .concat()
+}
+
+/// Ten frames of MPEG-1 layer 3 at 128 kbit/s that hold nothing.
+fn mp3() -> Vec<u8> {
+    let mut frame = vec![0xff, 0xfb, 0x90, 0x64];
+    frame.resize(417, 0);
+    frame.repeat(10)
+}
+
+/// A FLAC file without sound, with Vorbis comments.
+fn flac(comments: &[&str]) -> Vec<u8> {
+    let mut info = vec![0x10, 0, 0x10, 0, 0, 0, 0, 0, 0, 0];
+    // 16 kHz, one channel, 16 bits, 16,000 samples.
+    info.extend(((16_000u64 << 44) | (15 << 36) | 16_000).to_be_bytes());
+    info.extend([0; 16]);
+    let text = |text: &str| [&(text.len() as u32).to_le_bytes(), text.as_bytes()].concat();
+    let mut block = text("by hand");
+    block.extend((comments.len() as u32).to_le_bytes());
+    block.extend(comments.iter().flat_map(|comment| text(comment)));
+    let length = |n: usize| [(n >> 16) as u8, (n >> 8) as u8, n as u8];
+    [b"fLaC".as_slice(), &[0], &length(info.len()), &info, &[0x84], &length(block.len()), &block]
+        .concat()
+}
+
+/// A WAV of a second's silence with a list of RIFF INFO.
+fn wav(items: &[(&str, &[u8])]) -> Vec<u8> {
+    let chunk = |id: &str, body: &[u8]| {
+        let mut bytes = [id.as_bytes(), &(body.len() as u32).to_le_bytes(), body].concat();
+        bytes.resize(bytes.len().next_multiple_of(2), 0);
+        bytes
+    };
+    let format = [1, 0, 1, 0, 0x80, 0x3e, 0, 0, 0, 0x7d, 0, 0, 2, 0, 16, 0];
+    let items = items.iter().flat_map(|(id, text)| chunk(id, &[text, b"\0".as_slice()].concat()));
+    let list = [b"INFO".to_vec(), items.collect()].concat();
+    let body = [
+        b"WAVE".to_vec(),
+        chunk("fmt ", &format),
+        chunk("data", &[0; 32_000]),
+        chunk("LIST", &list),
+    ];
+    chunk("RIFF", &body.concat())
+}
+
+fn read_bytes(name: &str, bytes: &[u8]) -> Tags {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    std::fs::write(&path, bytes).unwrap();
+    read(&path)
+}
+
+/// A copy of one of the runtime's test files, with tags that `write` gives it.
+fn read_copy(name: &str, write: impl Fn(&Path)) -> Tags {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    let from =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../runtime/tests/data/audio").join(name);
+    std::fs::copy(from, &path).unwrap();
+    write(&path);
+    read(&path)
+}
+
+/// What every kind of tag below says, as far as it can.
+fn full() -> Tags {
+    Tags {
+        artist: Some("Sigur Rós".into()),
+        album_artist: Some("Ýmsir".into()),
+        album: Some("Ágætis byrjun".into()),
+        title: Some("Svefn-g-englar".into()),
+        track: Some(2),
+        genres: vec!["Rock".into(), "Ambient".into()],
+        compilation: true,
+        seconds: None,
+    }
+}
+
+fn check(tags: Tags, expected: &Tags, what: &str) {
+    assert_eq!(Tags { seconds: None, ..tags }, *expected, "{what}");
+}
+
+const FRAMES: [(&str, &str); 7] = [
+    ("TPE1", "Sigur Rós"),
+    ("TPE2", "Ýmsir"),
+    ("TALB", "Ágætis byrjun"),
+    ("TIT2", "Svefn-g-englar"),
+    ("TRCK", "2/10"),
+    ("TCON", "Rock;Ambient"),
+    ("TCMP", "1"),
+];
+
+#[test]
+fn id3v2_is_read_in_both_versions_and_every_encoding() {
+    use Encoding::{Latin1, Utf8, Utf16, Utf16BigEndian};
+    for (version, encoding, what) in [
+        (3, Latin1, "2.3, Latin-1"),
+        (3, Utf16, "2.3, UTF-16"),
+        (4, Latin1, "2.4, Latin-1"),
+        (4, Utf16, "2.4, UTF-16"),
+        (4, Utf16BigEndian, "2.4, UTF-16BE"),
+        (4, Utf8, "2.4, UTF-8"),
+    ] {
+        let file = [id3v2(version, encoding, &FRAMES), mp3()].concat();
+        check(read_bytes("a.mp3", &file), &full(), what);
+    }
+    let beyond = id3v2(3, Utf16, &[("TPE1", "椎名林檎 🎸"), ("TCON", "(17)")]);
+    let tags = read_bytes("a.mp3", &[beyond, mp3()].concat());
+    assert_eq!(
+        (tags.artist.as_deref(), tags.genres),
+        (Some("椎名林檎 🎸"), vec!["Rock".to_owned()])
+    );
+}
+
+#[test]
+fn id3v1_says_what_it_can_and_fills_what_id3v2_leaves_open() {
+    let v1 = id3v1("Svefn-g-englar", "Sigur Rós", "Ágætis byrjun", 2, 17);
+    let expected =
+        Tags { album_artist: None, compilation: false, genres: vec!["Rock".into()], ..full() };
+    check(read_bytes("a.mp3", &[mp3(), v1.clone()].concat()), &expected, "ID3v1");
+    let v2 =
+        id3v2(4, Encoding::Utf8, &[("TIT2", "Svefn-g-englar (long title that ID3v1 would cut)")]);
+    let both = read_bytes("a.mp3", &[v2, mp3(), v1].concat());
+    assert_eq!(both.title.as_deref(), Some("Svefn-g-englar (long title that ID3v1 would cut)"));
+    assert_eq!((both.artist.as_deref(), both.track), (Some("Sigur Rós"), Some(2)));
+}
+
+#[test]
+fn vorbis_comments_are_read_in_flac_and_in_ogg() {
+    let comments = [
+        ("artist", "Sigur Rós"),
+        ("ALBUMARTIST", "Ýmsir"),
+        ("Album", "Ágætis byrjun"),
+        ("TITLE", "Svefn-g-englar"),
+        ("TRACKNUMBER", "02"),
+        ("GENRE", "Rock"),
+        ("GENRE", "Ambient"),
+        ("COMPILATION", "1"),
+    ];
+    let lines = comments.map(|(key, text)| format!("{key}={text}"));
+    let tags = read_bytes("a.flac", &flac(&lines.each_ref().map(String::as_str)));
+    assert_eq!(tags.seconds, Some(1.0));
+    check(tags, &full(), "FLAC");
+    for name in ["mono.ogg", "mono.opus"] {
+        let tags = read_copy(name, |path| {
+            let mut tag = VorbisComments::new();
+            comments.iter().for_each(|(key, text)| tag.push((*key).into(), (*text).into()));
+            tag.save_to_path(path, WriteOptions::default()).unwrap();
+        });
+        check(tags, &full(), name);
+    }
+}
+
+#[test]
+fn mp4_and_riff_info_are_read() {
+    let tags = read_copy("lc.m4a", |path| {
+        let mut tag = Tag::new(TagType::Mp4Ilst);
+        for (key, text) in [
+            (ItemKey::TrackArtist, "Sigur Rós"),
+            (ItemKey::AlbumArtist, "Ýmsir"),
+            (ItemKey::AlbumTitle, "Ágætis byrjun"),
+            (ItemKey::TrackTitle, "Svefn-g-englar"),
+            (ItemKey::TrackNumber, "2"),
+            (ItemKey::TrackTotal, "10"),
+            (ItemKey::Genre, "Rock;Ambient"),
+            (ItemKey::FlagCompilation, "1"),
+        ] {
+            assert!(tag.insert_text(key, text.to_owned()), "{key:?}");
+        }
+        tag.save_to_path(path, WriteOptions::default()).unwrap();
+    });
+    check(tags, &full(), "MP4");
+    let tags = read_bytes(
+        "a.wav",
+        &wav(&[
+            ("IART", "Sigur Rós".as_bytes()),
+            ("IPRD", "Ágætis byrjun".as_bytes()),
+            ("INAM", b"Svefn-g-englar"),
+            ("IPRT", b"2"),
+            ("IGNR", b"Rock;Ambient"),
+        ]),
+    );
+    assert_eq!(tags.seconds, Some(1.0));
+    check(tags, &Tags { album_artist: None, compilation: false, ..full() }, "RIFF INFO");
+}
+
+#[test]
+fn of_several_artists_in_one_tag_the_first_counts() {
+    let artist = |tags: Tags| tags.artist.unwrap();
+    let mp3_of = |version, encoding, text| {
+        artist(read_bytes("a.mp3", &[id3v2(version, encoding, &[("TPE1", text)]), mp3()].concat()))
+    };
+    assert_eq!(mp3_of(4, Encoding::Utf8, "Queen\0David Bowie"), "Queen");
+    assert_eq!(mp3_of(4, Encoding::Utf16BigEndian, "Queen\0David Bowie"), "Queen");
+    assert_eq!(mp3_of(4, Encoding::Utf8, "\0Queen\0"), "Queen");
+    assert_eq!(mp3_of(4, Encoding::Utf8, "Queen feat. David Bowie"), "Queen feat. David Bowie");
+    // ID3v2.3 means several by a slash, but not only: this band is one.
+    assert_eq!(mp3_of(3, Encoding::Latin1, "AC/DC"), "AC/DC");
+    let repeated = flac(&["ARTIST=Queen", "ARTIST=David Bowie"]);
+    assert_eq!(artist(read_bytes("a.flac", &repeated)), "Queen");
+    assert_eq!(
+        artist(read_bytes("a.flac", &flac(&["ARTIST=", "ARTIST=David Bowie"]))),
+        "David Bowie"
+    );
+}
+
+#[test]
+fn a_compilation_is_one_by_its_flag_alone() {
+    for (flag, is_one) in [("1", true), ("0", false), ("", false), ("true", true)] {
+        let file = flac(&["ARTIST=A", &format!("COMPILATION={flag}")]);
+        assert_eq!(read_bytes("a.flac", &file).compilation, is_one, "{flag}");
+    }
+    for (flag, is_one) in [("1", true), ("0", false)] {
+        let tag = id3v2(3, Encoding::Latin1, &[("TCMP", flag)]);
+        assert_eq!(read_bytes("a.mp3", &[tag, mp3()].concat()).compilation, is_one, "{flag}");
+    }
+}

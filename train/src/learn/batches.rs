@@ -1,0 +1,344 @@
+//! What the network sees in each step: clips chosen, cut, changed a little and put together.
+//!
+//! A batch is a function of (seed, epoch, step) alone. A thread of its own reads them ahead of the training loop.
+
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use leitmotif_dataset::store::Dataset;
+use leitmotif_models::{HeadKind, Network, segment_count};
+use serde::{Deserialize, Serialize};
+
+use crate::error::TrainError;
+use crate::learn::augment::Augmentation;
+use leitmotif_models::Random;
+
+/// Where segments are cut from a clip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Crop {
+    /// One hop apart from the clip's first sample on, as in scoring.
+    Grid,
+    /// Anywhere: a dense head's segments each from a place of their own, an LSTM's in a row from one random start.
+    Random,
+}
+
+/// How clips are chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Balance {
+    /// Every clip once, then all again in another order: an epoch of the usual number of steps holds every clip, and
+    /// where the batch does not divide them, its last batch is filled up with some for the second time.
+    Clips,
+    /// Every artist alike, and within an artist every song alike.
+    Artists,
+}
+
+/// Settings of [`Batches`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct BatchConfig {
+    /// Clips in a batch.
+    pub batch: usize,
+    /// Segments from each clip; `None` takes the network's window.
+    pub segments: Option<usize>,
+    /// Where they are cut.
+    pub crop: Crop,
+    /// How clips are chosen.
+    pub balance: Balance,
+    /// Steps in an epoch; `None` makes as many as it takes to see as many clips as there are.
+    pub steps_per_epoch: Option<usize>,
+    /// Small changes to what is heard.
+    pub augmentation: Augmentation,
+    /// Share of each target spread over all classes.
+    pub label_smoothing: f64,
+    /// Seed of the run.
+    pub seed: u64,
+}
+
+/// A clip to learn from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Example {
+    /// Index of the clip in the data set.
+    pub clip: usize,
+    /// Index of its artist among the classes.
+    pub class: usize,
+    /// Number of its song, unique in the data set.
+    pub song: usize,
+    /// Samples it has.
+    pub samples: u64,
+}
+
+/// One step's food.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batch {
+    /// Waveforms, row-major `[clips, segments, samples of a segment]`.
+    pub segments: Vec<f32>,
+    /// Shape of `segments`.
+    pub shape: [usize; 3],
+    /// Probability of each class, row-major `[clips, classes]`.
+    pub targets: Vec<f32>,
+}
+
+/// Indices into the examples, as they come in one round of an epoch.
+#[derive(Debug, Default)]
+struct Order {
+    /// Epoch and round.
+    place: Option<[u64; 2]>,
+    indices: Vec<usize>,
+}
+
+/// All batches of a run.
+#[derive(Debug)]
+pub struct Batches {
+    dataset: Arc<Dataset>,
+    config: BatchConfig,
+    examples: Vec<Example>,
+    /// The order shuffled last: a million clips are not shuffled for each batch.
+    order: Mutex<Order>,
+    /// Indices into `examples`: by class, then by song.
+    songs: Vec<Vec<Vec<usize>>>,
+    classes: usize,
+    segment: usize,
+    hop: usize,
+    count: usize,
+    sequence: bool,
+}
+
+impl Batches {
+    /// Batches of `examples` for `network`.
+    ///
+    /// # Errors
+    ///
+    /// No examples, or a clip too short for one segment or, for an LSTM, for the segments asked for.
+    pub fn new(
+        dataset: Arc<Dataset>,
+        examples: Vec<Example>,
+        classes: usize,
+        network: &Network,
+        config: BatchConfig,
+    ) -> Result<Self, TrainError> {
+        let sequence = network.head.kind == HeadKind::Lstm;
+        let count = config.segments.unwrap_or(network.window).max(1);
+        let (needed, why) = if sequence {
+            ((count - 1) * network.hop + network.segment, "the sequence of segments of an LSTM")
+        } else {
+            (network.segment, "one segment")
+        };
+        for example in &examples {
+            if example.samples < needed as u64 {
+                let clip = dataset.clips().get(example.clip).map(|c| c.clip.to_owned());
+                let (clip, samples) = (clip.unwrap_or_default(), example.samples);
+                return Err(TrainError::ClipTooShort { clip, samples, needed, why });
+            }
+        }
+        let mut songs: Vec<std::collections::BTreeMap<usize, Vec<usize>>> =
+            vec![Default::default(); classes];
+        for (i, example) in examples.iter().enumerate() {
+            if let Some(of_class) = songs.get_mut(example.class) {
+                of_class.entry(example.song).or_default().push(i);
+            }
+        }
+        Ok(Batches {
+            dataset,
+            config,
+            examples,
+            order: Mutex::default(),
+            songs: songs.into_iter().map(|s| s.into_values().collect()).collect(),
+            classes,
+            segment: network.segment,
+            hop: network.hop,
+            count,
+            sequence,
+        })
+    }
+
+    /// Steps in an epoch.
+    pub fn steps_per_epoch(&self) -> usize {
+        let whole = self.examples.len().div_ceil(self.config.batch.max(1));
+        self.config.steps_per_epoch.unwrap_or(whole).max(1)
+    }
+
+    /// The batch of a step (from 0) of an epoch (from 0).
+    pub fn batch(&self, epoch: usize, step: usize) -> Result<Batch, TrainError> {
+        let chosen = self.examples(epoch, step);
+        let row = self.count * self.segment;
+        let mut segments = vec![0.0; chosen.len() * row];
+        let mut targets = vec![0.0; chosen.len() * self.classes];
+        for (item, example) in chosen.iter().enumerate() {
+            let place = [epoch as u64, step as u64, item as u64];
+            if let Some(out) = segments.get_mut(item * row..(item + 1) * row) {
+                self.cut(example, &place, out)?;
+            }
+            if let Some(target) = targets.get_mut(item * self.classes + example.class) {
+                *target = 1.0;
+            }
+        }
+        let place = [epoch as u64, step as u64];
+        let augmentation = &self.config.augmentation;
+        augmentation.apply(
+            (&mut segments, self.segment),
+            &mut targets,
+            chosen.len(),
+            self.config.seed,
+            &place,
+        );
+        let smoothing = self.config.label_smoothing as f32;
+        for target in &mut targets {
+            *target = *target * (1.0 - smoothing) + smoothing / self.classes as f32;
+        }
+        Ok(Batch { segments, shape: [chosen.len(), self.count, self.segment], targets })
+    }
+
+    /// The clips of a step's batch, none of them read; batches are all of one size, so libtorch meets one shape only.
+    pub fn examples(&self, epoch: usize, step: usize) -> Vec<Example> {
+        let batch = self.config.batch.max(1);
+        match self.config.balance {
+            Balance::Clips => {
+                let first = step * batch;
+                let mut order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
+                // Past the end the epoch's order is shuffled anew.
+                (first..first + batch)
+                    .filter_map(|i| {
+                        let n = self.examples.len().max(1);
+                        let place = [epoch as u64, (i / n) as u64];
+                        if order.place != Some(place) {
+                            order.place = Some(place);
+                            order.indices.clear();
+                            order.indices.extend(0..self.examples.len());
+                            Random::derive(self.config.seed, "order", &place)
+                                .shuffle(&mut order.indices);
+                        }
+                        self.examples.get(*order.indices.get(i % n)?).copied()
+                    })
+                    .collect()
+            }
+            Balance::Artists => {
+                let place = [epoch as u64, step as u64];
+                let mut random = Random::derive(self.config.seed, "artists", &place);
+                let present: Vec<&Vec<Vec<usize>>> =
+                    self.songs.iter().filter(|songs| !songs.is_empty()).collect();
+                // Each artist equally often; who comes once more than others in this batch is drawn.
+                let mut turns: Vec<usize> = (0..present.len()).collect();
+                random.shuffle(&mut turns);
+                turns
+                    .iter()
+                    .cycle()
+                    .take(batch)
+                    .filter_map(|artist| {
+                        let songs = present.get(*artist)?;
+                        let song = songs.get(random.below(songs.len()))?;
+                        self.examples.get(*song.get(random.below(song.len()))?).copied()
+                    })
+                    .collect()
+            }
+        }
+    }
+
+    /// Fills `out` with `count` segments of a clip.
+    fn cut(&self, example: &Example, place: &[u64], out: &mut [f32]) -> Result<(), TrainError> {
+        let mut random = Random::derive(self.config.seed, "crop", place);
+        let samples = usize::try_from(example.samples).unwrap_or(usize::MAX);
+        let anywhere = |random: &mut Random, length: usize| match self.config.crop {
+            Crop::Grid => 0,
+            Crop::Random => random.below(samples.saturating_sub(length) + 1),
+        };
+        if self.sequence {
+            let whole = (self.count - 1) * self.hop + self.segment;
+            let ratio = self.ratio(&mut random, whole, samples);
+            let first = anywhere(&mut random, stretched(whole, ratio));
+            let heard = self.read_at_speed(example.clip, first, whole, ratio)?;
+            for (segment, start) in out.chunks_exact_mut(self.segment).zip((0..).step_by(self.hop))
+            {
+                if let Some(source) = heard.get(start..start + self.segment) {
+                    segment.copy_from_slice(source);
+                }
+            }
+            return Ok(());
+        }
+        // Fewer segments than the grid has: from random places of it, each at most once.
+        let on_grid = segment_count(samples, self.segment, self.hop).max(1);
+        let mut grid: Vec<usize> = (0..on_grid).collect();
+        if self.count < on_grid {
+            random.shuffle(&mut grid);
+        }
+        for (k, segment) in out.chunks_exact_mut(self.segment).enumerate() {
+            let ratio = self.ratio(&mut random, self.segment, samples);
+            let length = stretched(self.segment, ratio);
+            let start = match self.config.crop {
+                Crop::Random => anywhere(&mut random, length),
+                Crop::Grid => {
+                    let start = grid.get(k % on_grid).copied().unwrap_or(0) * self.hop;
+                    start.min(samples.saturating_sub(length))
+                }
+            };
+            segment.copy_from_slice(&self.read_at_speed(
+                example.clip,
+                start,
+                self.segment,
+                ratio,
+            )?);
+        }
+        Ok(())
+    }
+
+    /// How many samples of the clip make one sample heard: speed and pitch together, as far as the clip is long enough.
+    fn ratio(&self, random: &mut Random, length: usize, samples: usize) -> f64 {
+        let semitones = self.config.augmentation.speed;
+        if semitones <= 0.0 {
+            return 1.0;
+        }
+        let ratio = (random.uniform(-semitones, semitones) / 12.0).exp2();
+        if stretched(length, ratio) > samples { 1.0 } else { ratio }
+    }
+
+    /// `length` samples from `start` on, each `ratio` samples after the one before, interpolated linearly.
+    ///
+    /// What linear interpolation does to the highest octave is part of the change.
+    fn read_at_speed(
+        &self,
+        clip: usize,
+        start: usize,
+        length: usize,
+        ratio: f64,
+    ) -> Result<Vec<f32>, TrainError> {
+        let mut source = vec![0.0; stretched(length, ratio)];
+        self.dataset.read(clip, start as u64, &mut source)?;
+        if ratio == 1.0 {
+            return Ok(source);
+        }
+        let at = |i: usize| source.get(i).copied().unwrap_or(0.0);
+        let heard = (0..length).map(|k| {
+            let place = k as f64 * ratio;
+            let share = place.fract() as f32;
+            (1.0 - share) * at(place as usize) + share * at(place as usize + 1)
+        });
+        Ok(heard.collect())
+    }
+
+    /// Starts reading the batches of `epochs` ahead, in order, in a thread that ends with the receiver.
+    pub fn read_ahead(
+        self: &Arc<Self>,
+        epochs: std::ops::Range<usize>,
+    ) -> Receiver<Result<Batch, TrainError>> {
+        // Two waiting and one in the making keep a GPU busy without holding much memory.
+        let (sender, receiver) = sync_channel(2);
+        let batches = Arc::clone(self);
+        std::thread::spawn(move || {
+            for epoch in epochs {
+                for step in 0..batches.steps_per_epoch() {
+                    let batch = batches.batch(epoch, step);
+                    let failed = batch.is_err();
+                    if sender.send(batch).is_err() || failed {
+                        return;
+                    }
+                }
+            }
+        });
+        receiver
+    }
+}
+
+/// Samples that are read for `length` samples heard.
+fn stretched(length: usize, ratio: f64) -> usize {
+    if ratio == 1.0 { length } else { (length as f64 * ratio) as usize + 2 }
+}

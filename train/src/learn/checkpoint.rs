@@ -1,0 +1,157 @@
+//! A checkpoint is a folder that explains itself: `run.json`, `weights.safetensors`, `optimizer.safetensors` and
+//! `probe.safetensors`.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use leitmotif_dataset::fs::{replace, sync_folder};
+use leitmotif_models::checkpoint::{OPTIMIZER, PROBE, RECORD, WEIGHTS, beside, is_run, locate};
+use leitmotif_models::{RunError, RunRecord};
+
+use crate::error::TrainError;
+use crate::model::tensors::{self, Tensors, check};
+
+/// Everything in a checkpoint's folder.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checkpoint {
+    /// What was trained, on what and how far.
+    pub record: RunRecord,
+    /// Weights and running statistics, by the names of [`leitmotif_models::Network::params`].
+    pub weights: Tensors,
+    /// The optimizer's moments.
+    pub optimizer: Tensors,
+    /// Inputs with this network's own answers, for whoever translates it.
+    pub probe: Tensors,
+}
+
+impl Checkpoint {
+    /// Reads and checks a folder, without changing anything: a run may be writing it.
+    ///
+    /// # Errors
+    ///
+    /// A file that is missing or unreadable, and all missing, surplus, misshapen and non-finite weights at once.
+    pub fn read(folder: &Path) -> Result<Self, TrainError> {
+        for _ in 0..10 {
+            let before = read_record(folder)?;
+            let read = Self::read_once(folder);
+            // Otherwise a run's next epoch has replaced it meanwhile, and a part of that may have been read.
+            if read_record(folder).is_ok_and(|after| after == before) {
+                return read;
+            }
+        }
+        Self::read_once(folder)
+    }
+
+    fn read_once(folder: &Path) -> Result<Self, TrainError> {
+        let record = read_record(folder)?;
+        let folder = locate(folder);
+        let weights = tensors::read(&folder.join(WEIGHTS))?;
+        let params = record.network.params(record.classes.len());
+        let shapes = params.into_iter().map(|p| (p.name, p.shape));
+        check(shapes, &weights).map_err(|misfits| TrainError::Checkpoint {
+            path: folder.clone(),
+            source: Box::new(TrainError::Weights(misfits)),
+        })?;
+        let optimizer = tensors::read(&folder.join(OPTIMIZER))?;
+        let probe = tensors::read(&folder.join(PROBE))?;
+        Ok(Checkpoint { record, weights, optimizer, probe })
+    }
+
+    /// Writes the folder whole: under another name first, then renamed, so that a kill never leaves half a checkpoint.
+    pub fn write(&self, folder: &Path) -> Result<(), TrainError> {
+        let making = beside(folder, "new");
+        remove(&making)?;
+        fs::create_dir_all(&making).map_err(|e| TrainError::file(&making, e))?;
+        write_text(&making.join(RECORD), &record_text(&making, &self.record)?)?;
+        for (file, tensors) in
+            [(WEIGHTS, &self.weights), (OPTIMIZER, &self.optimizer), (PROBE, &self.probe)]
+        {
+            let path = making.join(file);
+            tensors::write(&path, tensors)?;
+            let synced = fs::File::open(&path).and_then(|f| f.sync_all());
+            synced.map_err(|e| TrainError::file(&path, e))?;
+        }
+        sync_folder(&making);
+        // A folder cannot replace a full one in one step; `settle` mends a kill between these two.
+        let old = beside(folder, "old");
+        remove(&old)?;
+        if folder.exists() {
+            fs::rename(folder, &old).map_err(|e| TrainError::file(folder, e))?;
+        }
+        fs::rename(&making, folder).map_err(|e| TrainError::file(folder, e))?;
+        sync_folder(folder.parent().unwrap_or(Path::new("")));
+        remove(&old)
+    }
+}
+
+/// Whether a checkpoint, or a run's folder in its place, lies in `folder`.
+pub fn is_checkpoint(folder: &Path) -> bool {
+    leitmotif_models::checkpoint::is_checkpoint(folder) || is_run(folder)
+}
+
+/// Reads `run.json` alone.
+///
+/// # Errors
+///
+/// `RunFolder` for a run's own folder, a file that is missing or unreadable, a record that cannot be trusted.
+pub fn read_record(folder: &Path) -> Result<RunRecord, TrainError> {
+    let path = locate(folder).join(RECORD);
+    let text = fs::read_to_string(&path).map_err(|e| match e.kind() {
+        ErrorKind::NotFound if is_run(folder) => TrainError::RunFolder { path: folder.to_owned() },
+        _ => TrainError::file(&path, e),
+    })?;
+    RunRecord::from_json(&text).map_err(|source| TrainError::Record { path, source })
+}
+
+/// Replaces `run.json` alone, e.g. once the scores are known.
+pub fn write_record(folder: &Path, record: &RunRecord) -> Result<(), TrainError> {
+    let path = folder.join(RECORD);
+    write_text(&path, &record_text(folder, record)?)
+}
+
+/// Writes a text file whole or not at all; once this returns, it survives a power cut.
+///
+/// # Errors
+///
+/// What the system refuses, with the file.
+pub fn write_text(path: &Path, text: &str) -> Result<(), TrainError> {
+    replace(path, text.as_bytes()).map_err(|e| TrainError::file(path, e))
+}
+
+/// Makes sure that [`write_text`] will be able to write `path`, before hours are spent on what goes there.
+///
+/// # Errors
+///
+/// A folder of that name, or whatever the system refuses.
+pub fn check_writable(path: &Path) -> Result<(), TrainError> {
+    if path.is_dir() {
+        return Err(TrainError::file(path, ErrorKind::IsADirectory.into()));
+    }
+    let making = beside(path, "new");
+    let tried = fs::File::create(&making).and_then(|_| fs::remove_file(&making));
+    tried.map_err(|e| TrainError::file(path, e))
+}
+
+/// Puts the old checkpoint back where a kill struck between taking it away and putting the new one in its place.
+///
+/// For the run alone, which holds its lock: anyone else could undo a rename that is under way.
+pub(crate) fn settle(folder: &Path) -> Result<(), TrainError> {
+    let old = beside(folder, "old");
+    if !folder.exists() && old.exists() {
+        fs::rename(&old, folder).map_err(|e| TrainError::file(&old, e))?;
+    }
+    Ok(())
+}
+
+fn record_text(folder: &Path, record: &RunRecord) -> Result<String, TrainError> {
+    let failed = |source: RunError| TrainError::Record { path: folder.join(RECORD), source };
+    record.to_json().map_err(failed)
+}
+
+fn remove(folder: &Path) -> Result<(), TrainError> {
+    match fs::remove_dir_all(folder) {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(TrainError::file(folder, e)),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,242 @@
+//! Settings of a run, as they are recorded in its `run.json`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::TrainError;
+use crate::learn::adam::AdamConfig;
+use crate::learn::augment::Augmentation;
+use crate::learn::batches::{Balance, BatchConfig, Crop};
+use crate::learn::schedule::Schedule;
+use crate::model::init::FirstFilters;
+
+/// Everything that decides what a run computes, beside network, data and split.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FitConfig {
+    /// Times over the training part, or over as many clips as it has.
+    pub epochs: usize,
+    /// Clips in a batch.
+    pub batch: usize,
+    /// Segments from each clip in a batch; all of the network's window where absent. An LSTM's window is as long.
+    pub segments: Option<usize>,
+    /// Where segments are cut from a clip.
+    pub crop: Crop,
+    /// How clips are chosen.
+    pub balance: Balance,
+    /// Steps in an epoch; where absent, as many as it takes to see as many clips as there are.
+    pub steps_per_epoch: Option<usize>,
+    /// Adam's learning rate at its highest.
+    pub rate: f64,
+    /// How it changes.
+    pub schedule: Schedule,
+    /// Share of all steps over which it first rises.
+    pub warm_up: f64,
+    /// Adam's other settings.
+    pub adam: AdamConfig,
+    /// Share of each target spread over all classes.
+    pub label_smoothing: f64,
+    /// Changes to what is heard.
+    pub augmentation: Augmentation,
+    /// Share of old running statistics that batch norms keep, where not the network's own.
+    pub norm_momentum: Option<f32>,
+    /// How the first convolution begins.
+    pub first_filters: FirstFilters,
+    /// Epochs without better validation after which the run ends; never where absent.
+    pub patience: Option<usize>,
+    /// Whether the test part is judged after every epoch, for curves alone: nothing is chosen by it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub watch_test: bool,
+    /// Whether the convolutions stay as they were taken over.
+    pub freeze_convolutions: bool,
+    /// What the convolutions were taken over from: network, epoch, data set and split.
+    pub started_from: Option<String>,
+    /// Seed of first values, batches and augmentation.
+    pub seed: u64,
+    /// Threads of libtorch on the CPU: sums depend on it in their last bits.
+    pub threads: usize,
+    /// Device it runs on, `cpu` or `cuda`: sums depend on it in their last bits too.
+    pub device: String,
+    /// What was changed on the way, in order, e.g. `device cpu to cuda after epoch 3`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<String>,
+}
+
+impl Default for FitConfig {
+    /// The paper's framework: Adam at 1e-3 with a constant rate, batches of 16 clips with all their segments.
+    fn default() -> Self {
+        FitConfig {
+            epochs: 20,
+            batch: 16,
+            segments: None,
+            crop: Crop::Grid,
+            balance: Balance::Clips,
+            steps_per_epoch: None,
+            rate: 1e-3,
+            schedule: Schedule::Constant,
+            warm_up: 0.0,
+            adam: AdamConfig::default(),
+            label_smoothing: 0.0,
+            augmentation: Augmentation::default(),
+            norm_momentum: None,
+            first_filters: FirstFilters::default(),
+            patience: None,
+            watch_test: false,
+            freeze_convolutions: false,
+            started_from: None,
+            seed: 1,
+            threads: 1,
+            device: "cpu".to_owned(),
+            changes: Vec::new(),
+        }
+    }
+}
+
+impl FitConfig {
+    /// Checks every setting's range.
+    ///
+    /// # Errors
+    ///
+    /// The first setting outside its range, by its name on the command line.
+    pub fn check(&self) -> Result<(), TrainError> {
+        let augmentation = &self.augmentation;
+        let share = |x: f64| (0.0..1.0).contains(&x);
+        let within_one = "from 0 up to, not including, 1";
+        let positive = "at least 1";
+        let settings: [(&'static str, String, bool, &'static str); 15] = [
+            ("--epochs", self.epochs.to_string(), self.epochs > 0, positive),
+            ("--batch", self.batch.to_string(), self.batch > 0, positive),
+            (
+                "--segments",
+                shown(self.segments),
+                self.segments.is_none_or(|n| (1..=MOST_SEGMENTS).contains(&n)),
+                "from 1 to 65536",
+            ),
+            ("--steps", shown(self.steps_per_epoch), self.steps_per_epoch != Some(0), positive),
+            (
+                "--threads",
+                self.threads.to_string(),
+                (1..=1024).contains(&self.threads),
+                "from 1 to 1024",
+            ),
+            (
+                "--rate",
+                self.rate.to_string(),
+                self.rate > 0.0 && self.rate.is_finite(),
+                "a positive number",
+            ),
+            ("--warm-up", self.warm_up.to_string(), share(self.warm_up), within_one),
+            (
+                "--label-smoothing",
+                self.label_smoothing.to_string(),
+                share(self.label_smoothing),
+                within_one,
+            ),
+            (
+                "--weight-decay",
+                self.adam.weight_decay.to_string(),
+                (0.0..=1.0).contains(&self.adam.weight_decay),
+                "from 0 to 1",
+            ),
+            (
+                "--gain",
+                augmentation.gain.to_string(),
+                (0.0..=60.0).contains(&augmentation.gain),
+                "from 0 to 60 decibels",
+            ),
+            (
+                "--speed",
+                augmentation.speed.to_string(),
+                (0.0..=12.0).contains(&augmentation.speed),
+                "from 0 to 12 semitones",
+            ),
+            (
+                "--colour",
+                augmentation.colour.to_string(),
+                (0.0..1.0).contains(&augmentation.colour),
+                within_one,
+            ),
+            (
+                "--mixup",
+                augmentation.mixup.to_string(),
+                // Below, Beta's draws underflow and would be drawn again for ever.
+                augmentation.mixup == 0.0 || (0.01..=4.0).contains(&augmentation.mixup),
+                "0, or from 0.01 to 4",
+            ),
+            (
+                "--mixup-share",
+                augmentation.mixup_share.to_string(),
+                (0.0..=1.0).contains(&augmentation.mixup_share),
+                "from 0 to 1",
+            ),
+            (
+                "--norm-momentum",
+                shown(self.norm_momentum),
+                self.norm_momentum.is_none_or(|m| share(f64::from(m))),
+                within_one,
+            ),
+        ];
+        for (name, found, right, allowed) in settings {
+            if !right {
+                return Err(TrainError::Setting { name, found, allowed });
+            }
+        }
+        Ok(())
+    }
+
+    /// Without what makes no other run: threads, device and what was changed on the way.
+    pub fn bare(&self) -> Self {
+        let FitConfig { threads, device, changes, .. } = FitConfig::default();
+        FitConfig { threads, device, changes, ..self.clone() }
+    }
+
+    /// The part that concerns batches.
+    pub fn batches(&self) -> BatchConfig {
+        BatchConfig {
+            batch: self.batch,
+            segments: self.segments,
+            crop: self.crop,
+            balance: self.balance,
+            steps_per_epoch: self.steps_per_epoch,
+            augmentation: self.augmentation,
+            label_smoothing: self.label_smoothing,
+            seed: self.seed,
+        }
+    }
+}
+
+/// Longest window of a network's description.
+const MOST_SEGMENTS: usize = 1 << 16;
+
+fn shown(setting: Option<impl ToString>) -> String {
+    setting.map_or_else(|| "absent".to_owned(), |value| value.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_out_of_range_is_named() {
+        FitConfig::default().check().unwrap();
+        let spoil = |f: fn(&mut FitConfig)| {
+            let mut config = FitConfig::default();
+            f(&mut config);
+            config.check().unwrap_err().to_string()
+        };
+        assert!(spoil(|c| c.rate = f64::NAN).contains("--rate is NaN"));
+        assert!(spoil(|c| c.batch = 0).contains("--batch"));
+        assert!(spoil(|c| c.label_smoothing = 1.0).contains("--label-smoothing"));
+        assert!(spoil(|c| c.segments = Some(1 << 17)).contains("--segments is 131072"));
+        assert!(spoil(|c| c.augmentation.mixup = 1e-12).contains("--mixup"));
+        assert!(spoil(|c| c.norm_momentum = Some(-0.1)).contains("--norm-momentum"));
+    }
+
+    #[test]
+    fn a_configuration_survives_its_json() {
+        // 10^-2.9: a parser that rounds twice reads its neighbour, and the resumed run would be another.
+        let rate = 0.001_258_925_411_794_167_5;
+        let config = FitConfig { norm_momentum: Some(0.9), rate, ..FitConfig::default() };
+        let json = serde_json::to_string(&config).unwrap();
+        assert_eq!(serde_json::from_str::<FitConfig>(&json).unwrap(), config);
+    }
+}

@@ -1,0 +1,207 @@
+//! `history.csv` of a run: a line an epoch, and by it which epoch is best.
+
+use std::path::Path;
+
+use leitmotif_models::Scores;
+use serde::{Deserialize, Serialize};
+
+use crate::error::TrainError;
+use crate::learn::checkpoint::write_text;
+
+const FILE: &str = "history.csv";
+
+/// One epoch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EpochRow {
+    /// Epochs done, from 1.
+    pub epoch: usize,
+    /// Optimizer steps done.
+    pub step: u64,
+    /// Learning rate of the epoch's last step.
+    pub rate: f64,
+    /// Mean training loss, augmentation and smoothing included.
+    pub loss: f64,
+    /// Share of training examples answered right while learning.
+    pub accuracy: f64,
+    /// Accuracy by segment, clip and song on the validation part, where there is one.
+    pub validation_segments: Option<f64>,
+    /// See above.
+    pub validation_clips: Option<f64>,
+    /// See above.
+    pub validation_songs: Option<f64>,
+    /// Accuracy by segment, clip and song on the test part, where it was watched; nothing is chosen by it.
+    #[serde(default)]
+    pub test_segments: Option<f64>,
+    /// See above.
+    #[serde(default)]
+    pub test_clips: Option<f64>,
+    /// See above.
+    #[serde(default)]
+    pub test_songs: Option<f64>,
+    /// Seconds of learning.
+    pub seconds: f64,
+    /// Clips learnt from per second.
+    pub clips_per_second: f64,
+}
+
+impl EpochRow {
+    /// Adds what validation found.
+    pub fn with_validation(mut self, scores: Option<&Scores>) -> Self {
+        self.validation_segments = scores.map(|s| s.segment_accuracy.value);
+        self.validation_clips = scores.map(|s| s.clip_accuracy.value);
+        self.validation_songs = scores.map(|s| s.song_accuracy.value);
+        self
+    }
+
+    /// Adds what watching the test part found.
+    pub fn with_test(mut self, scores: Option<&Scores>) -> Self {
+        self.test_segments = scores.map(|s| s.segment_accuracy.value);
+        self.test_clips = scores.map(|s| s.clip_accuracy.value);
+        self.test_songs = scores.map(|s| s.song_accuracy.value);
+        self
+    }
+
+    /// By song, then by clip among equals: songs are few.
+    fn merit(&self) -> Option<(f64, f64)> {
+        Some((self.validation_songs?, self.validation_clips?))
+    }
+}
+
+/// All epochs so far.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct History {
+    rows: Vec<EpochRow>,
+}
+
+impl History {
+    /// Reads the history in the folder `run` up to and including `epochs`.
+    pub fn read(run: &Path, epochs: usize) -> Result<Self, TrainError> {
+        let path = run.join(FILE);
+        let broken =
+            |e: csv::Error| TrainError::Config { path: path.clone(), reason: e.to_string() };
+        let mut reader = csv::Reader::from_path(&path).map_err(broken)?;
+        let rows = reader.deserialize().collect::<Result<Vec<EpochRow>, _>>().map_err(broken)?;
+        Ok(History { rows: rows.into_iter().filter(|row| row.epoch <= epochs).collect() })
+    }
+
+    /// Writes it whole.
+    pub fn write(&self, run: &Path) -> Result<(), TrainError> {
+        let path = run.join(FILE);
+        let broken = |reason: String| TrainError::Config { path: path.clone(), reason };
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        for row in &self.rows {
+            writer.serialize(row).map_err(|e| broken(e.to_string()))?;
+        }
+        let bytes = writer.into_inner().map_err(|e| broken(e.to_string()))?;
+        write_text(&path, &String::from_utf8_lossy(&bytes))
+    }
+
+    /// Every epoch, in order.
+    pub fn rows(&self) -> &[EpochRow] {
+        &self.rows
+    }
+
+    /// The newest epoch.
+    pub fn newest(&self) -> Option<&EpochRow> {
+        self.rows.last()
+    }
+
+    /// Adds an epoch and says whether it is the best so far; without validation the newest always is.
+    pub fn push(&mut self, row: EpochRow) -> bool {
+        let epoch = row.epoch;
+        self.rows.push(row);
+        self.best_epoch() == epoch
+    }
+
+    /// The epoch with the best validation, the earliest of equals; without validation the newest; 0 before any.
+    pub fn best_epoch(&self) -> usize {
+        let mut best: Option<(&EpochRow, (f64, f64))> = None;
+        for row in &self.rows {
+            match (row.merit(), best) {
+                (None, _) => return self.newest().map_or(0, |r| r.epoch),
+                (Some(merit), Some((_, most))) if merit <= most => {}
+                (Some(merit), _) => best = Some((row, merit)),
+            }
+        }
+        best.map_or(0, |(row, _)| row.epoch)
+    }
+
+    /// Whether so many epochs have passed without a better one.
+    pub fn is_exhausted(&self, patience: Option<usize>) -> bool {
+        let newest = self.newest().map_or(0, |row| row.epoch);
+        patience.is_some_and(|patience| newest > 0 && newest - self.best_epoch() >= patience.max(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(epoch: usize, validation: Option<(f64, f64)>) -> EpochRow {
+        EpochRow {
+            epoch,
+            step: epoch as u64 * 10,
+            rate: 1e-3,
+            loss: 1.5,
+            accuracy: 0.25,
+            validation_segments: validation.map(|_| 0.1),
+            validation_clips: validation.map(|v| v.1),
+            validation_songs: validation.map(|v| v.0),
+            test_segments: None,
+            test_clips: Some(0.75),
+            test_songs: None,
+            seconds: 1.25,
+            clips_per_second: 80.0,
+        }
+    }
+
+    #[test]
+    fn songs_decide_then_clips_then_the_earlier() {
+        let mut history = History::default();
+        assert!(history.push(row(1, Some((0.5, 0.4)))));
+        assert!(history.push(row(2, Some((0.5, 0.6)))));
+        assert!(!history.push(row(3, Some((0.5, 0.6)))));
+        assert!(!history.push(row(4, Some((0.4, 0.9)))));
+        assert_eq!(history.best_epoch(), 2);
+        assert!(history.is_exhausted(Some(2)) && !history.is_exhausted(Some(3)));
+        assert!(!history.is_exhausted(None));
+    }
+
+    #[test]
+    fn the_test_part_decides_nothing() {
+        let mut history = History::default();
+        let tested =
+            |epoch, test| EpochRow { test_songs: Some(test), ..row(epoch, Some((0.5, 0.5))) };
+        assert!(history.push(tested(1, 0.1)));
+        assert!(!history.push(tested(2, 0.9)));
+        assert_eq!(history.best_epoch(), 1);
+    }
+
+    #[test]
+    fn a_history_from_before_the_test_part_was_watched_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let old = "epoch,step,rate,loss,accuracy,validation_segments,validation_clips,validation_songs,seconds,clips_per_second\n\
+                   1,200,0.0025,1.5,0.5,,,,14.5,26.25\n";
+        std::fs::write(folder.path().join(FILE), old).unwrap();
+        let read = History::read(folder.path(), 1).unwrap();
+        assert_eq!((read.rows[0].test_clips, read.rows[0].seconds), (None, 14.5));
+    }
+
+    #[test]
+    fn without_validation_the_newest_is_best() {
+        let mut history = History::default();
+        assert!(history.push(row(1, None)) && history.push(row(2, None)));
+        assert!(!history.is_exhausted(Some(1)));
+    }
+
+    #[test]
+    fn a_history_is_read_back_up_to_an_epoch() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut history = History::default();
+        history.push(row(1, None));
+        history.push(row(2, Some((0.5, 0.25))));
+        history.write(folder.path()).unwrap();
+        assert_eq!(History::read(folder.path(), 2).unwrap(), history);
+        assert_eq!(History::read(folder.path(), 1).unwrap().rows, history.rows[..1]);
+    }
+}

@@ -1,0 +1,13 @@
+pub mod adam;
+pub mod augment;
+pub mod batches;
+pub mod checkpoint;
+pub mod config;
+pub mod evaluate;
+pub mod fit;
+pub mod history;
+pub mod probe;
+pub mod progress;
+pub mod schedule;
+pub mod start;
+pub mod task;

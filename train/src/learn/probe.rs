@@ -1,0 +1,116 @@
+//! What a run is made of beside its network: batches, the probe, and checkpoints.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use leitmotif_models::{GoldenInput, Network, RUN_VERSION, RunRecord};
+use tch::{Device, Tensor};
+
+use crate::error::TrainError;
+use crate::learn::adam::Adam;
+use crate::learn::batches::Batches;
+use crate::learn::checkpoint::Checkpoint;
+use crate::learn::config::FitConfig;
+use crate::learn::task::Task;
+use crate::model::network::Model;
+use crate::model::tensors::{Tensors, Values};
+
+/// Seed of the probe's first row; any would do.
+const GOLDEN_SEED: u32 = 1;
+/// Real clips in a probe, beside the golden input.
+const PROBE_CLIPS: usize = 4;
+
+/// The batches of a run.
+pub fn batches(
+    task: &Task,
+    network: &Network,
+    config: &FitConfig,
+) -> Result<Arc<Batches>, TrainError> {
+    let (dataset, examples) = (Arc::clone(&task.dataset), task.train.clone());
+    let batches = Batches::new(dataset, examples, task.classes.len(), network, config.batches())?;
+    Ok(Arc::new(batches))
+}
+
+/// The probe's inputs f32 [rows, samples of a clip]: the golden input, then clips of different artists, if possible of
+/// the test part.
+pub fn probe_input(task: &Task, network: &Network) -> Result<Values, TrainError> {
+    let samples = network.clip_samples();
+    let mut data = golden(network).samples();
+    let mut rows = 1;
+    let mut heard = Vec::new();
+    for example in task.test.iter().chain(&task.validation).chain(&task.train) {
+        if rows > PROBE_CLIPS || example.samples < samples as u64 || heard.contains(&example.class)
+        {
+            continue;
+        }
+        let mut clip = vec![0.0; samples];
+        task.dataset.read(example.clip, 0, &mut clip)?;
+        data.extend(clip);
+        heard.push(example.class);
+        rows += 1;
+    }
+    Ok(Values { shape: vec![rows, samples], data })
+}
+
+/// Everything of a checkpoint, the probe's answers computed anew.
+pub fn checkpoint(
+    task: &Task,
+    model: &Model,
+    adam: &Adam,
+    config: &FitConfig,
+    at: (usize, u64),
+    probe: &Values,
+) -> Result<Checkpoint, TrainError> {
+    let weights = model.values()?;
+    let tools = BTreeMap::from([
+        ("leitmotif-train".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+        ("libtorch".to_owned(), "2.11.0".to_owned()),
+    ]);
+    let settings = serde_json::to_value(config)
+        .map_err(|e| TrainError::Config { path: "run.json".into(), reason: e.to_string() })?;
+    let record = RunRecord {
+        version: RUN_VERSION,
+        network: model.network().clone(),
+        classes: task.classes.clone(),
+        epoch: at.0,
+        step: at.1,
+        seed: config.seed,
+        dataset: task.dataset_note(),
+        split: task.split_note(),
+        scores: None,
+        golden: golden(model.network()),
+        tools,
+        config: settings,
+    };
+    let probe = answered(model.network(), model.classes(), &weights, probe)?;
+    Ok(Checkpoint { record, weights, optimizer: adam.values()?, probe })
+}
+
+/// Probe with answers: always of the CPU, whose convolutions do not round to TF32.
+fn answered(
+    network: &Network,
+    classes: usize,
+    weights: &Tensors,
+    probe: &Values,
+) -> Result<Tensors, TrainError> {
+    let model = Model::from_values(network.clone(), classes, weights, Device::Cpu)?;
+    let shape: Vec<i64> = probe.shape.iter().map(|d| *d as i64).collect();
+    let input = Tensor::f_from_slice(&probe.data)?.f_reshape(&shape)?;
+    tch::no_grad(|| {
+        // Row by row: activations of a whole batch of clips would dwarf the network.
+        let rows = (0..shape.first().copied().unwrap_or(0))
+            .map(|row| model.forward(&input.f_narrow(0, row, 1)?, false))
+            .collect::<Result<Vec<_>, TrainError>>()?;
+        let logits: Vec<&Tensor> = rows.iter().map(|r| &r.logits).collect();
+        let embedding: Vec<&Tensor> = rows.iter().map(|r| &r.embedding).collect();
+        Ok(Tensors::from([
+            ("waveform".to_owned(), probe.clone()),
+            ("logits".to_owned(), crate::model::host::to_host(&Tensor::f_cat(&logits, 0)?)?),
+            ("embedding".to_owned(), crate::model::host::to_host(&Tensor::f_cat(&embedding, 0)?)?),
+        ]))
+    })
+}
+
+fn golden(network: &Network) -> GoldenInput {
+    GoldenInput { seed: GOLDEN_SEED, samples: network.clip_samples() }
+}

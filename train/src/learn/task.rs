@@ -1,0 +1,247 @@
+//! What is to be learnt from what: a data set, its artists and the three parts of one split.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+
+use leitmotif_dataset::store::{Dataset, Part, split_digest};
+use leitmotif_models::{DatasetNote, SplitNote};
+use serde::Serialize;
+
+use crate::error::TrainError;
+use crate::learn::batches::Example;
+
+/// A data set with one split.
+#[derive(Debug)]
+pub struct Task {
+    /// The prepared clips.
+    pub dataset: Arc<Dataset>,
+    /// Artists in the order of the output layer.
+    pub classes: Vec<String>,
+    /// Clips to learn from.
+    pub train: Vec<Example>,
+    /// Clips to choose a checkpoint by; may be empty.
+    pub validation: Vec<Example>,
+    /// Clips to judge by; may be empty.
+    pub test: Vec<Example>,
+    /// Artists of the split that are no class, with the number of their clips: no answer could be right, so they are left out.
+    pub left_out: BTreeMap<String, usize>,
+    /// Name of the split's file, e.g. `song-seed1`.
+    pub split_name: String,
+    /// As [`SplitNote::digest`].
+    digest: String,
+}
+
+impl Task {
+    /// Opens the data set in `folder` and its split `split_name`; the classes are the artists that have a clip to learn from.
+    ///
+    /// # Errors
+    ///
+    /// What cannot be read, and a training part with clips of fewer than two artists.
+    pub fn open(folder: &Path, split_name: &str) -> Result<Self, TrainError> {
+        let dataset = Dataset::open(folder)?;
+        let parts = dataset.read_split(split_name)?;
+        let learnt = dataset.clips().iter().zip(&parts).filter(|(_, p)| **p == Some(Part::Train));
+        let artists: BTreeSet<&str> = learnt.map(|(row, _)| row.artist).collect();
+        if artists.len() < 2 {
+            let (split, found) = (split_name.to_owned(), artists.len());
+            return Err(TrainError::TooFewArtists { split, found });
+        }
+        let classes = artists.into_iter().map(str::to_owned).collect();
+        Ok(Self::of(dataset, &parts, classes, split_name))
+    }
+
+    /// The same for a network that knows `classes` already.
+    ///
+    /// # Errors
+    ///
+    /// What cannot be read.
+    pub fn open_for(
+        folder: &Path,
+        split_name: &str,
+        classes: &[String],
+    ) -> Result<Self, TrainError> {
+        let dataset = Dataset::open(folder)?;
+        let parts = dataset.read_split(split_name)?;
+        Ok(Self::of(dataset, &parts, classes.to_vec(), split_name))
+    }
+
+    fn of(
+        dataset: Dataset,
+        parts: &[Option<Part>],
+        classes: Vec<String>,
+        split_name: &str,
+    ) -> Self {
+        let class_of: HashMap<&str, usize> =
+            classes.iter().enumerate().map(|(i, name)| (name.as_str(), i)).collect();
+        let mut songs: HashMap<&str, usize> = HashMap::new();
+        let mut left_out = BTreeMap::new();
+        let (mut train, mut validation, mut test) = (Vec::new(), Vec::new(), Vec::new());
+        for (clip, (row, part)) in dataset.clips().iter().zip(parts).enumerate() {
+            let Some(part) = part else { continue };
+            let Some(class) = class_of.get(row.artist).copied() else {
+                *left_out.entry(row.artist.to_owned()).or_default() += 1;
+                continue;
+            };
+            let next = songs.len();
+            let song = *songs.entry(row.song).or_insert(next);
+            let example = Example { clip, class, song, samples: row.samples };
+            match part {
+                Part::Train => train.push(example),
+                Part::Validation => validation.push(example),
+                Part::Test => test.push(example),
+            }
+        }
+        let digest = split_digest(dataset.clips(), parts);
+        let (dataset, split_name) = (Arc::new(dataset), split_name.to_owned());
+        Task { dataset, classes, train, validation, test, left_out, split_name, digest }
+    }
+
+    /// The clips of a part by its name: `train`, `validation` or `test`.
+    ///
+    /// # Errors
+    ///
+    /// An unknown name, or a part without clips.
+    pub fn part(&self, name: &str) -> Result<&[Example], TrainError> {
+        let clips = match name {
+            "train" => &self.train,
+            "validation" => &self.validation,
+            "test" => &self.test,
+            _ => {
+                let allowed = "train, validation or test";
+                return Err(TrainError::Setting {
+                    name: "--part",
+                    found: name.to_owned(),
+                    allowed,
+                });
+            }
+        };
+        if clips.is_empty() {
+            let (split, part) = (self.split_name.clone(), name.to_owned());
+            return Err(TrainError::EmptyPart { split, part });
+        }
+        Ok(clips)
+    }
+
+    /// What a checkpoint tells of the music.
+    pub fn dataset_note(&self) -> DatasetNote {
+        dataset_note(&self.dataset)
+    }
+
+    /// What a checkpoint tells of the split: its name read as `PROTOCOL-seedN`, the shares of clips that it really has, and its digest.
+    pub fn split_note(&self) -> SplitNote {
+        let (protocol, seed) = match self.split_name.rsplit_once("-seed") {
+            Some((protocol, seed)) => (protocol.to_owned(), seed.parse().unwrap_or(0)),
+            None => (self.split_name.clone(), 0),
+        };
+        let learning = self.train.len() + self.validation.len();
+        let share = |part: usize, whole: usize| {
+            (1000.0 * part as f64 / whole.max(1) as f64).round() / 1000.0
+        };
+        SplitNote {
+            protocol,
+            seed,
+            test_share: share(self.test.len(), learning + self.test.len()),
+            validation_share: share(self.validation.len(), learning),
+            digest: Some(self.digest.clone()),
+        }
+    }
+
+    /// How the split that a checkpoint learnt from differs from this one; nothing where it is the same.
+    ///
+    /// Digests decide; a record without one is compared by what else it holds.
+    pub fn difference_to(&self, then: &SplitNote) -> Option<String> {
+        let now = self.split_note();
+        let differs = match (&then.digest, &now.digest) {
+            (Some(then), Some(now)) => then != now,
+            _ => {
+                SplitNote { digest: None, ..then.clone() }
+                    != SplitNote { digest: None, ..now.clone() }
+            }
+        };
+        differs.then(|| format!("then: {}; now: {}", shown(then), shown(&now)))
+    }
+}
+
+/// See [`Task::dataset_note`].
+pub(crate) fn dataset_note(dataset: &Dataset) -> DatasetNote {
+    let info = dataset.info();
+    let songs: BTreeSet<&str> = dataset.clips().iter().map(|clip| clip.song).collect();
+    DatasetNote {
+        name: info.name.clone(),
+        licence: info.licence.clone(),
+        notes: info.notes.clone(),
+        clips: dataset.clips().len(),
+        songs: songs.len(),
+    }
+}
+
+/// `song-seed1 with 25.0 % of the clips to test, digest 0123456789abcdef`.
+pub(crate) fn shown(split: &SplitNote) -> String {
+    let SplitNote { protocol, seed, test_share, digest, .. } = split;
+    let digest = digest.as_deref().unwrap_or("unknown");
+    format!(
+        "{protocol}-seed{seed} with {:.1} % of the clips to test, digest {digest}",
+        100.0 * test_share
+    )
+}
+
+/// The fields in which two notes differ: `clips 100 then, 90 now`; empty where they are alike.
+pub(crate) fn differences(then: &impl Serialize, now: &impl Serialize) -> String {
+    let fields = |note: serde_json::Result<serde_json::Value>| match note {
+        Ok(serde_json::Value::Object(fields)) => fields,
+        _ => serde_json::Map::new(),
+    };
+    let now = fields(serde_json::to_value(now));
+    let differing = fields(serde_json::to_value(then)).into_iter().filter_map(|(name, then)| {
+        let now = now.get(&name)?;
+        (*now != then).then(|| format!("{name} {then} then, {now} now"))
+    });
+    differing.collect::<Vec<_>>().join("; ")
+}
+
+/// Artists are named up to this number; lists of hundreds hide what matters.
+const NAMED_ARTISTS: usize = 5;
+
+/// The artists in which two lists differ.
+pub(crate) fn artist_differences(then: &[String], now: &[String]) -> String {
+    let only = |what: &str, these: &[String], others: &[String]| {
+        let only: Vec<&String> = these.iter().filter(|name| !others.contains(name)).collect();
+        (!only.is_empty()).then(|| format!("{what}: {}", some_of(only.into_iter())))
+    };
+    let sides: Vec<String> =
+        [only("only then", then, now), only("only now", now, then)].into_iter().flatten().collect();
+    if sides.is_empty() { "the same in another order".to_owned() } else { sides.join("; ") }
+}
+
+/// The first names and how many more there are.
+pub(crate) fn some_of<'a>(names: impl ExactSizeIterator<Item = &'a String>) -> String {
+    let more = names.len().saturating_sub(NAMED_ARTISTS);
+    let mut text =
+        names.take(NAMED_ARTISTS).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    if more > 0 {
+        text += &format!(" and {more} more");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_differs_is_named() {
+        let names = |n: std::ops::Range<usize>| n.map(|i| format!("A{i}")).collect::<Vec<_>>();
+        assert_eq!(
+            artist_differences(&names(0..4), &names(1..5)),
+            "only then: `A0`; only now: `A4`"
+        );
+        assert_eq!(
+            artist_differences(&names(0..9), &names(0..1)),
+            "only then: `A1`, `A2`, `A3`, `A4`, `A5` and 3 more"
+        );
+        let then = DatasetNote { name: "m".into(), clips: 100, songs: 7, ..DatasetNote::default() };
+        let now = DatasetNote { clips: 90, ..then.clone() };
+        assert_eq!(differences(&then, &now), "clips 100 then, 90 now");
+    }
+}

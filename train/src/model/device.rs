@@ -1,0 +1,27 @@
+//! Where to train: the libtorch device that a name means on this machine.
+
+use leitmotif_models::Device;
+
+use crate::error::TrainError;
+use crate::model::cuda;
+
+/// The device meant on this machine: [`Device::Auto`] is the first GPU where CUDA can run, else the CPU.
+///
+/// # Errors
+///
+/// A GPU was asked for by number and cannot be used; the reason is given.
+pub fn resolve(device: Device) -> Result<tch::Device, TrainError> {
+    match device {
+        Device::Cpu => Ok(tch::Device::Cpu),
+        Device::Cuda(number) => cuda::device(number).map_err(|reason| TrainError::Device {
+            device: device.to_string(),
+            reason: reason.to_string(),
+        }),
+        _ => Ok(cuda::device(0).unwrap_or(tch::Device::Cpu)),
+    }
+}
+
+/// The kind of a device, as a run records it: `cpu` or `cuda`.
+pub fn kind(device: tch::Device) -> &'static str {
+    if device == tch::Device::Cpu { "cpu" } else { "cuda" }
+}

@@ -1,0 +1,322 @@
+//! A network of libtorch tensors, built by walking a description.
+//!
+//! Segments lie on the height axis of two-dimensional convolutions (`[batch, 1, segments, samples]`, kernels 1×k), which
+//! never mix them: the same layout that the exported graphs use.
+
+use std::collections::BTreeMap;
+
+use leitmotif_models::{BatchNorm, Conv, Layer, Network, ParamKind, segment_count};
+use tch::{Device, Kind, Tensor};
+
+use crate::error::TrainError;
+use crate::model::host::{on_device, to_host};
+use crate::model::init::initial_values;
+use crate::model::tensors::{Tensors, check};
+
+/// A network with its tensors on one device.
+#[derive(Debug)]
+pub struct Model {
+    network: Network,
+    classes: usize,
+    device: Device,
+    tensors: BTreeMap<String, Tensor>,
+    trainable: Vec<String>,
+    frozen_blocks: bool,
+    norm_momentum: Option<f32>,
+}
+
+/// What a forward pass gives: for an LSTM, row `s` is the state of affairs after segments `0..=s`.
+#[derive(Debug)]
+pub struct Output {
+    /// f32 [batch, segments, classes], before the softmax.
+    pub logits: Tensor,
+    /// f32 [batch, segments, units]: the tanh layer, or the LSTM's h.
+    pub embedding: Tensor,
+}
+
+impl Model {
+    /// A network with the first values of its description, drawn from `seed` and each tensor's own name.
+    pub fn new(
+        network: Network,
+        classes: usize,
+        seed: u64,
+        device: Device,
+    ) -> Result<Self, TrainError> {
+        let values = network
+            .params(classes)
+            .into_iter()
+            .map(|param| Ok((param.name.clone(), initial_values(&param, seed)?)))
+            .collect::<Result<Tensors, TrainError>>()?;
+        Self::from_values(network, classes, &values, device)
+    }
+
+    /// A network with given values, which must fit it.
+    ///
+    /// # Errors
+    ///
+    /// All missing, surplus and misshapen tensors and those with a NaN or infinity, named at once.
+    pub fn from_values(
+        network: Network,
+        classes: usize,
+        values: &Tensors,
+        device: Device,
+    ) -> Result<Self, TrainError> {
+        let params = network.params(classes);
+        let shapes = params.iter().map(|p| (p.name.clone(), p.shape.clone()));
+        check(shapes, values).map_err(TrainError::Weights)?;
+        let mut tensors = BTreeMap::new();
+        let mut trainable = Vec::new();
+        for param in params {
+            let Some(given) = values.get(&param.name) else { continue };
+            let tensor = on_device(given, device)?;
+            if param.kind == ParamKind::Trainable {
+                // The handle that comes back is the same tensor.
+                let _ = tensor.f_set_requires_grad(true)?;
+                trainable.push(param.name.clone());
+            }
+            tensors.insert(param.name, tensor);
+        }
+        Ok(Model {
+            network,
+            classes,
+            device,
+            tensors,
+            trainable,
+            frozen_blocks: false,
+            norm_momentum: None,
+        })
+    }
+
+    /// Overrides the description's share of the old running statistics that a batch norm keeps (Keras' sense).
+    pub fn with_norm_momentum(mut self, momentum: Option<f32>) -> Self {
+        self.norm_momentum = momentum;
+        self
+    }
+
+    /// Stops learning in the convolution blocks: their weights *and* their running statistics stay as they are.
+    pub fn freeze_convolutions(&mut self) -> Result<(), TrainError> {
+        self.frozen_blocks = true;
+        self.trainable.retain(|name| !is_block(name));
+        for (name, tensor) in &self.tensors {
+            if is_block(name) {
+                let _ = tensor.f_set_requires_grad(false)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The description.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// Number of classes.
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// Where the tensors live.
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
+    /// The tensors that learn, in the order of the layers; convolution weights are `[filters, in, 1, kernel]` here.
+    pub fn trainable(&self) -> Result<Vec<(&str, Tensor)>, TrainError> {
+        self.trainable
+            .iter()
+            .map(|name| Ok((name.as_str(), self.tensor(name)?.shallow_clone())))
+            .collect()
+    }
+
+    /// Number of values that learn.
+    pub fn trainable_values(&self) -> usize {
+        self.trainable.iter().filter_map(|n| self.tensors.get(n)).map(Tensor::numel).sum()
+    }
+
+    /// Every tensor by its name in a checkpoint, copied to the host in the checkpoint's shapes.
+    pub fn values(&self) -> Result<Tensors, TrainError> {
+        self.network
+            .params(self.classes)
+            .into_iter()
+            .map(|param| {
+                let values = to_host(self.tensor(&param.name)?)?;
+                Ok((param.name, values))
+            })
+            .collect()
+    }
+
+    /// Replaces the values of the tensors named in `values`, in place.
+    pub fn set_values(&mut self, values: &Tensors) -> Result<(), TrainError> {
+        for (name, given) in values {
+            let source = on_device(given, self.device)?;
+            let mut target = self.tensor(name)?.f_detach()?;
+            target.f_copy_(&source)?;
+        }
+        Ok(())
+    }
+
+    /// Runs the network.
+    ///
+    /// `input` is f32, either waveforms `[batch, samples]`, which are cut into segments one hop apart, or segments
+    /// `[batch, segments, samples of a segment]`. With `train`, batch norms use the batch's own statistics and update
+    /// the running ones.
+    ///
+    /// # Errors
+    ///
+    /// An input of another shape, or shorter than one segment; anything libtorch refuses.
+    pub fn forward(&self, input: &Tensor, train: bool) -> Result<Output, TrainError> {
+        let segments = self.segments(input)?;
+        let size = segments.size();
+        // A channel axis of stride one tells libtorch that the memory is channels-last.
+        let mut x = segments.f_contiguous()?.f_unsqueeze(3)?.f_permute([0, 3, 1, 2])?;
+        let mut embedding = None;
+        for step in self.network.steps(self.classes) {
+            let name = step.name.as_str();
+            x = match step.layer {
+                Layer::Conv(conv) => self.conv(&x, name, conv)?,
+                Layer::BatchNorm(norm) => self.batch_norm(&x, name, norm, train)?,
+                // In place: a batch norm's backward pass needs its input, not its output.
+                Layer::Relu => {
+                    let mut x = x;
+                    x.f_relu_()?
+                }
+                Layer::MaxPool { size } => {
+                    let size = [1, size as i64];
+                    x.f_max_pool2d(size, size, [0, 0], [1, 1], false)?
+                }
+                Layer::Flatten => x.f_permute([0, 2, 3, 1])?.f_reshape([size[0], size[1], -1])?,
+                Layer::Dense { .. } => x.f_linear(self.param(name, "weight")?, None::<&Tensor>)?,
+                Layer::Tanh => x.f_tanh()?,
+                Layer::Lstm { units, .. } => self.lstm(&x, name, units)?,
+                Layer::Output { .. } => {
+                    embedding = Some(x.shallow_clone());
+                    x.f_linear(self.param(name, "weight")?, Some(self.param(name, "bias")?))?
+                }
+                // The loss and the probe want logits.
+                Layer::Softmax => x,
+            };
+        }
+        let embedding = embedding.ok_or(TrainError::NoOutputLayer)?;
+        Ok(Output { logits: x, embedding })
+    }
+
+    /// What the filters of a block (from 1) answer before their ReLU.
+    ///
+    /// # Shapes
+    /// `[rows, samples]` → `[rows, filters, positions]`; any number of samples that leaves a position.
+    ///
+    /// # Errors
+    ///
+    /// A block there is not; too few samples.
+    pub fn excitation(&self, input: &Tensor, block: usize) -> Result<Tensor, TrainError> {
+        let wanted = format!("block{block}");
+        let mut x = input.f_unsqueeze(1)?.f_unsqueeze(1)?;
+        for step in self.network.steps(self.classes) {
+            let name = step.name.as_str();
+            x = match step.layer {
+                Layer::Conv(conv) => self.conv(&x, name, conv)?,
+                Layer::BatchNorm(norm) if is_block(name) => {
+                    let normed = self.batch_norm(&x, name, norm, false)?;
+                    if name == wanted {
+                        return Ok(normed.f_squeeze_dim(2)?);
+                    }
+                    normed
+                }
+                Layer::Relu => x.f_relu()?,
+                Layer::MaxPool { size } => {
+                    let size = [1, size as i64];
+                    x.f_max_pool2d(size, size, [0, 0], [1, 1], false)?
+                }
+                _ => break,
+            };
+        }
+        Err(TrainError::NoSuchTensor { name: wanted })
+    }
+
+    fn segments(&self, input: &Tensor) -> Result<Tensor, TrainError> {
+        let (segment, hop) = (self.network.segment, self.network.hop);
+        let wrong = || TrainError::InputShape { found: input.size(), segment };
+        match input.size().as_slice() {
+            [_, samples] => {
+                let count = segment_count(usize::try_from(*samples).unwrap_or(0), segment, hop);
+                if count == 0 {
+                    return Err(wrong());
+                }
+                Ok(input.f_unfold(1, segment as i64, hop as i64)?)
+            }
+            [_, segments, samples] if *segments > 0 && *samples == segment as i64 => {
+                Ok(input.shallow_clone())
+            }
+            _ => Err(wrong()),
+        }
+    }
+
+    fn conv(&self, x: &Tensor, step: &str, conv: Conv) -> Result<Tensor, TrainError> {
+        let weight = self.param(step, "conv.weight")?;
+        let (stride, padding) = ([1, conv.stride as i64], [0, conv.padding as i64]);
+        Ok(x.f_conv2d(weight, None::<&Tensor>, stride, padding, [1, 1], 1)?)
+    }
+
+    /// # Shapes
+    /// `[batch, channels, segments, length]`, or `[batch, segments, channels]` after the flattening.
+    fn batch_norm(
+        &self,
+        x: &Tensor,
+        step: &str,
+        norm: BatchNorm,
+        train: bool,
+    ) -> Result<Tensor, TrainError> {
+        let train = train && !(self.frozen_blocks && is_block(step));
+        let size = x.size();
+        let rows = if size.len() == 3 {
+            x.f_reshape([-1, norm.channels as i64])?
+        } else {
+            x.shallow_clone()
+        };
+        let normed = rows.f_batch_norm(
+            Some(self.param(step, "norm.weight")?),
+            Some(self.param(step, "norm.bias")?),
+            Some(self.param(step, "norm.running_mean")?),
+            Some(self.param(step, "norm.running_var")?),
+            train,
+            torch_momentum(self.norm_momentum.unwrap_or(norm.momentum)),
+            f64::from(norm.epsilon),
+            true,
+        )?;
+        if size.len() == 3 { Ok(normed.f_reshape(size)?) } else { Ok(normed) }
+    }
+
+    /// # Shapes
+    /// `[batch, segments, features]` → `[batch, segments, units]`, zero initial state.
+    fn lstm(&self, x: &Tensor, step: &str, units: usize) -> Result<Tensor, TrainError> {
+        let batch = x.size().first().copied().unwrap_or(0);
+        let zeros = Tensor::f_zeros([1, batch, units as i64], (Kind::Float, self.device))?;
+        let state = [&zeros, &zeros];
+        let params = [
+            self.param(step, "weight_ih")?,
+            self.param(step, "weight_hh")?,
+            self.param(step, "bias_ih")?,
+            self.param(step, "bias_hh")?,
+        ];
+        let (output, _, _) = x.f_lstm(&state, &params, true, 1, 0.0, true, false, true)?;
+        Ok(output)
+    }
+
+    fn param(&self, step: &str, name: &str) -> Result<&Tensor, TrainError> {
+        self.tensor(&format!("{step}.{name}"))
+    }
+
+    fn tensor(&self, name: &str) -> Result<&Tensor, TrainError> {
+        self.tensors.get(name).ok_or_else(|| TrainError::NoSuchTensor { name: name.to_owned() })
+    }
+}
+
+/// Keras keeps that share of the old running value; torch takes its momentum as the share of the new one.
+fn torch_momentum(keras: f32) -> f64 {
+    1.0 - f64::from(keras)
+}
+
+/// Whether a tensor or step belongs to a convolution block.
+fn is_block(name: &str) -> bool {
+    name.starts_with("block")
+}

@@ -1,0 +1,200 @@
+//! How large the experiments are: epochs, runs, splits, batches, and smaller networks under the paper's names.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use leitmotif_models::{Network, NetworkError};
+use serde::{Deserialize, Serialize};
+
+use super::error::ExperimentError;
+use crate::learn::config::FitConfig;
+use leitmotif_dataset::split::{Protocol, SplitRequest};
+
+const BUILT_IN: [(&str, &str); 2] = [
+    ("paper", include_str!("../../../scales/paper.toml")),
+    ("small", include_str!("../../../scales/small.toml")),
+];
+
+/// Share of what testing leaves that early stopping validates on, where a scale names none.
+const VALIDATION: f64 = 0.1;
+
+/// What every run of every experiment has in common.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scale {
+    /// Short name.
+    pub name: String,
+    /// One line, printed in the report.
+    pub about: String,
+    /// Times over the training part.
+    pub epochs: usize,
+    /// Runs on each split, with seeds 1, 2, ….
+    pub runs: usize,
+    /// Splits, with seeds 1, 2, ….
+    pub splits: usize,
+    /// Share of each artist's clips to test on.
+    pub test: f64,
+    /// Share to validate on of what testing leaves.
+    pub validation: f64,
+    /// Clips in a batch.
+    pub batch: usize,
+    /// Adam's constant rate.
+    pub rate: f64,
+    /// Share of old running statistics that batch norms keep, where not the networks' own.
+    #[serde(default)]
+    pub norm_momentum: Option<f32>,
+    /// Epochs without better validation after which a run ends and its best epoch is judged; never where absent.
+    #[serde(default)]
+    pub patience: Option<usize>,
+    /// What the paper leaves open and is decided here, for the report.
+    #[serde(default)]
+    pub choices: Vec<String>,
+    /// Networks in place of the presets of these names.
+    #[serde(default)]
+    pub networks: BTreeMap<String, Network>,
+}
+
+/// What the command line changes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Changes {
+    /// Epochs.
+    pub epochs: Option<usize>,
+    /// Runs on each split.
+    pub runs: Option<usize>,
+    /// Splits.
+    pub splits: Option<usize>,
+    /// Early stopping.
+    pub patience: Option<usize>,
+}
+
+impl Scale {
+    /// One by its name, or the file at a path that ends in `.toml`.
+    ///
+    /// # Errors
+    ///
+    /// An unknown name, a file that cannot be read, numbers out of range.
+    pub fn named(name: &str, changes: Changes) -> Result<Self, ExperimentError> {
+        let path = Path::new(name);
+        let text = if path.extension().is_some_and(|ending| ending == "toml") {
+            fs::read_to_string(path).map_err(|e| ExperimentError::file(path, e))?
+        } else if let Some((_, text)) = BUILT_IN.iter().find(|(known, _)| *known == name) {
+            (*text).to_owned()
+        } else {
+            let known = BUILT_IN.map(|(known, _)| known).join(", ");
+            return Err(ExperimentError::UnknownScale { name: name.to_owned(), known });
+        };
+        let wrong = |reason: String| ExperimentError::Description { file: name.to_owned(), reason };
+        let mut scale: Scale = toml::from_str(&text).map_err(|e| wrong(e.to_string()))?;
+        scale.change(changes);
+        for (what, number) in
+            [("epochs", scale.epochs), ("runs", scale.runs), ("splits", scale.splits)]
+        {
+            if !(1..=100_000).contains(&number) {
+                return Err(wrong(format!(
+                    "`{what}` is {number}, but it must be from 1 to 100000"
+                )));
+            }
+        }
+        scale.config(1).check().map_err(|e| wrong(e.to_string()))?;
+        if scale.patience.is_some() && scale.validation <= 0.0 {
+            return Err(wrong(
+                "`patience` watches validation: set `validation` above 0".to_owned(),
+            ));
+        }
+        Ok(scale)
+    }
+
+    fn change(&mut self, changes: Changes) {
+        let Changes { epochs, runs, splits, patience } = changes;
+        let mut told = Vec::new();
+        for (what, setting, asked) in [
+            ("epochs", &mut self.epochs, epochs),
+            ("runs on each split", &mut self.runs, runs),
+            ("splits", &mut self.splits, splits),
+        ] {
+            if let Some(asked) = asked.filter(|asked| asked != setting) {
+                told.push(format!("{asked} {what} instead of {setting}"));
+                *setting = asked;
+            }
+        }
+        if let Some(patience) = patience {
+            self.patience = Some(patience);
+            if self.validation <= 0.0 {
+                self.validation = VALIDATION;
+            }
+            told.push(format!("early stopping after {patience} epochs without better validation"));
+        }
+        if !told.is_empty() {
+            self.choices.push(format!("By the command line: {}.", told.join(", ")));
+        }
+    }
+
+    /// The network of a line.
+    ///
+    /// # Errors
+    ///
+    /// A name that is neither here nor a preset's.
+    pub fn network(&self, name: &str) -> Result<Network, NetworkError> {
+        self.networks.get(name).cloned().map_or_else(|| Network::preset(name), Ok)
+    }
+
+    /// The split of that seed.
+    pub fn split(&self, protocol: Protocol, seed: u64) -> SplitRequest {
+        SplitRequest { protocol, seed, test: self.test, validation: self.validation }
+    }
+
+    /// The settings of the run of that seed.
+    pub fn config(&self, seed: u64) -> FitConfig {
+        FitConfig {
+            epochs: self.epochs,
+            batch: self.batch,
+            rate: self.rate,
+            norm_momentum: self.norm_momentum,
+            patience: self.patience,
+            watch_test: true,
+            seed,
+            ..FitConfig::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_scales_that_come_along_hold_together() {
+        let paper = Scale::named("paper", Changes::default()).unwrap();
+        assert_eq!((paper.epochs, paper.runs, paper.splits, paper.batch), (50, 3, 1, 16));
+        assert_eq!(paper.network("model1").unwrap(), Network::preset("model1").unwrap());
+        let small = Scale::named("small", Changes::default()).unwrap();
+        for (name, window, hop) in [
+            ("model1", 7, 59_049),
+            ("model2", 7, 59_049),
+            ("model3", 23, 19_683),
+            ("model4", 46, 9_841),
+        ] {
+            let network = small.network(name).unwrap();
+            assert_eq!((network.window, network.hop), (window, hop), "{name}");
+            assert!(network.clip_samples() <= 465_984, "{name}");
+        }
+        assert!(small.network("model9").unwrap_err().to_string().contains("model9"));
+    }
+
+    #[test]
+    fn the_command_line_changes_a_scale_and_the_scale_says_so() {
+        let changes = Changes { epochs: Some(3), patience: Some(2), ..Changes::default() };
+        let scale = Scale::named("paper", changes).unwrap();
+        assert_eq!((scale.epochs, scale.patience, scale.validation), (3, Some(2), VALIDATION));
+        let told = scale.choices.last().unwrap();
+        assert!(
+            told.contains("3 epochs instead of 50") && told.contains("early stopping"),
+            "{told}"
+        );
+        let changes = Changes { runs: Some(0), ..Changes::default() };
+        assert!(Scale::named("paper", changes).unwrap_err().to_string().contains("`runs` is 0"));
+        let unknown = Scale::named("huge", Changes::default()).unwrap_err().to_string();
+        assert!(unknown.contains("paper, small"), "{unknown}");
+    }
+}

@@ -1,0 +1,270 @@
+//! An experiment as a readable file: its question, its lines, the paper's values.
+
+use std::fs;
+use std::path::Path;
+
+use leitmotif_models::HeadKind;
+use serde::{Deserialize, Serialize};
+
+use super::error::ExperimentError;
+use leitmotif_dataset::split::Protocol;
+
+const BUILT_IN: [(&str, &str); 6] = [
+    ("splits", include_str!("../../../experiments/splits.toml")),
+    ("filters", include_str!("../../../experiments/filters.toml")),
+    ("segments", include_str!("../../../experiments/segments.toml")),
+    ("heads", include_str!("../../../experiments/heads.toml")),
+    ("topk", include_str!("../../../experiments/topk.toml")),
+    ("genres", include_str!("../../../experiments/genres.toml")),
+];
+
+/// One experiment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Experiment {
+    /// Short name, of letters, digits, `-` and `_`.
+    pub name: String,
+    /// Heading.
+    pub title: String,
+    /// Where the paper shows it, e.g. `figure 1`.
+    #[serde(default)]
+    pub source: String,
+    /// What it asks.
+    pub question: String,
+    /// How it is shown.
+    pub show: Show,
+    /// Whether it looks at what the filters of its networks have learnt.
+    #[serde(default)]
+    pub learned: bool,
+    /// What is compared.
+    pub lines: Vec<Line>,
+    /// What the paper found.
+    #[serde(default)]
+    pub values: Vec<PaperValue>,
+    /// The paper's claims, as questions.
+    #[serde(default)]
+    pub questions: Vec<Question>,
+}
+
+/// How an experiment is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Show {
+    /// Training and test accuracy by epoch.
+    Curves,
+    /// Accuracy of the first k answers.
+    TopK,
+    /// Wrong answers by genre.
+    Genres,
+}
+
+/// Runs that differ in nothing but their seeds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Line {
+    /// What it is called in figures and tables.
+    pub label: String,
+    /// A network of the scale, or a preset.
+    pub network: String,
+    /// Its head.
+    pub head: HeadKind,
+    /// What must not lie on two sides of its split.
+    pub split: Protocol,
+    /// What counts as an answer.
+    #[serde(default)]
+    pub judged: Judged,
+}
+
+/// What counts as an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Judged {
+    /// A clip's answer.
+    #[default]
+    Clip,
+    /// Every segment's own.
+    Segment,
+}
+
+/// A number that the paper gives.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PaperValue {
+    /// Label of the line.
+    pub line: String,
+    /// What was measured.
+    pub measure: Measure,
+    /// The k of `top-k`.
+    #[serde(default)]
+    pub k: Option<usize>,
+    /// The genre of `genre-wrong`.
+    #[serde(default)]
+    pub genre: Option<String>,
+    /// The number: percent, or an epoch, or a k.
+    pub value: f64,
+    /// Whether it is read off a figure.
+    #[serde(default)]
+    pub about: bool,
+}
+
+/// What can be measured of a line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Measure {
+    /// Percent of answers on the test part that are right at the end.
+    #[default]
+    Accuracy,
+    /// Epoch of the highest test accuracy.
+    PeakEpoch,
+    /// Percent of clips whose artist is among the first k.
+    TopK,
+    /// Smallest k at which every artist is among the first k.
+    AllAtK,
+    /// Percent of clips of a genre that are answered wrongly.
+    GenreWrong,
+    /// Percent of the wrong answers whose artist shares a genre with the clip.
+    SharedGenre,
+}
+
+/// A claim as a question: is one line better than the other here?
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Question {
+    /// The question, answered by yes where `better` is ahead.
+    pub ask: String,
+    /// Label of a line.
+    pub better: String,
+    /// Label of another.
+    pub worse: String,
+    /// By what: accuracy, top-k or shared-genre.
+    #[serde(default)]
+    pub measure: Measure,
+    /// The k of `top-k`.
+    #[serde(default)]
+    pub k: Option<usize>,
+    /// What the paper answers.
+    #[serde(default)]
+    pub paper: String,
+}
+
+impl Experiment {
+    /// Names of the experiments that come with the program.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        BUILT_IN.iter().map(|(name, _)| *name)
+    }
+
+    /// `all`, one by its name, or the file at a path that ends in `.toml`.
+    ///
+    /// # Errors
+    ///
+    /// An unknown name, a file that cannot be read, a description that does not hold together.
+    pub fn named(name: &str) -> Result<Vec<Self>, ExperimentError> {
+        let path = Path::new(name);
+        if path.extension().is_some_and(|ending| ending == "toml") {
+            let text = fs::read_to_string(path).map_err(|e| ExperimentError::file(path, e))?;
+            return Ok(vec![Self::from_toml(name, &text)?]);
+        }
+        let found = BUILT_IN.iter().filter(|(known, _)| name == "all" || name == *known);
+        let found = found.map(|(known, text)| Self::from_toml(known, text));
+        let found = found.collect::<Result<Vec<_>, _>>()?;
+        if found.is_empty() {
+            let known = Self::names().collect::<Vec<_>>().join(", ");
+            return Err(ExperimentError::Unknown { name: name.to_owned(), known });
+        }
+        Ok(found)
+    }
+
+    /// Reads a description; `file` is what errors call it.
+    ///
+    /// # Errors
+    ///
+    /// What does not hold together.
+    pub fn from_toml(file: &str, text: &str) -> Result<Self, ExperimentError> {
+        let wrong = |reason: String| ExperimentError::Description { file: file.to_owned(), reason };
+        let experiment: Experiment = toml::from_str(text).map_err(|e| wrong(e.to_string()))?;
+        experiment.check().map_err(wrong)?;
+        Ok(experiment)
+    }
+
+    /// The line of that label.
+    pub fn line(&self, label: &str) -> Option<usize> {
+        self.lines.iter().position(|line| line.label == label)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if self.name.is_empty() || !self.name.chars().all(plain) {
+            return Err(format!("`{}` is no name: use letters, digits, - and _", self.name));
+        }
+        if self.lines.is_empty() {
+            return Err("it has no lines, so there is nothing to run".to_owned());
+        }
+        for (i, line) in self.lines.iter().enumerate() {
+            if self.line(&line.label) != Some(i) {
+                return Err(format!("two lines are called `{}`", line.label));
+            }
+        }
+        let values = self.values.iter().map(|v| (&v.line, v.measure, v.k, v.genre.is_some()));
+        let sides = self
+            .questions
+            .iter()
+            .flat_map(|q| [&q.better, &q.worse].map(|line| (line, q.measure, q.k, false)));
+        for (line, measure, k, genre) in values.chain(sides) {
+            if self.line(line).is_none() {
+                return Err(format!("there is no line called `{line}`"));
+            }
+            if (measure == Measure::TopK) != k.is_some_and(|k| k > 0) {
+                return Err(format!("`{line}`: `k` (from 1) goes with measure = \"top-k\""));
+            }
+            if (measure == Measure::GenreWrong) != genre {
+                return Err(format!("`{line}`: `genre` goes with measure = \"genre-wrong\""));
+            }
+        }
+        let comparable = [Measure::Accuracy, Measure::TopK, Measure::SharedGenre];
+        match self.questions.iter().find(|q| !comparable.contains(&q.measure)) {
+            Some(q) => Err(format!("`{}`: ask by accuracy, top-k or shared-genre", q.ask)),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_papers_experiments_are_read_with_all_their_values() {
+        let all = Experiment::named("all").unwrap();
+        assert!(all.iter().map(|e| e.name.as_str()).eq(Experiment::names()));
+        let values: Vec<usize> = all.iter().map(|e| e.values.len()).collect();
+        assert_eq!(values, [5, 0, 0, 0, 3, 24]);
+        let genres = &all[5].values;
+        let of = |genre: &str| {
+            let of_genre = genres.iter().filter(|v| v.genre.as_deref() == Some(genre));
+            of_genre.map(|v| v.value).collect::<Vec<_>>()
+        };
+        assert_eq!(of("Electronic Rock"), [100.0, 61.5]);
+        assert_eq!(of("Ambient"), [47.97, 49.42]);
+        assert_eq!(Experiment::named("topk").unwrap(), all[4..5]);
+    }
+
+    #[test]
+    fn a_description_that_does_not_hold_together_is_refused() {
+        let good = BUILT_IN[4].1;
+        let refused = |from: &str, to: &str| {
+            assert!(good.contains(from), "{from}");
+            let text = good.replacen(from, to, 1);
+            Experiment::from_toml("own.toml", &text).unwrap_err().to_string()
+        };
+        assert!(refused("name = \"topk\"", "name = \"../topk\"").contains("is no name"));
+        assert!(refused("label = \"dense\"", "label = \"LSTM\"").contains("two lines"));
+        assert!(
+            refused("line = \"dense\"", "line = \"denser\"").contains("no line called `denser`")
+        );
+        assert!(refused("k = 6\n", "").contains("top-k"));
+        assert!(refused("head = \"lstm\"", "head = \"gru\"").contains("own.toml"));
+        assert!(refused("measure = \"all-at-k\"", "measure = \"genre-wrong\"").contains("genre"));
+        let unknown = Experiment::named("figures").unwrap_err().to_string();
+        assert!(unknown.contains("splits, filters, segments, heads, topk, genres"), "{unknown}");
+    }
+}

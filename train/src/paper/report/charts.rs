@@ -1,0 +1,181 @@
+//! Line charts. Their colours are roles, which the page's style turns into what light, dark and paper need.
+
+use plotters::prelude::*;
+use plotters::style::RGBColor;
+
+use leitmotif_models::text::escape_html;
+
+use crate::paper::experiment::error::ExperimentError;
+
+const SIZE: (u32, u32) = (560, 372);
+const INK: RGBColor = RGBColor(0x10, 0x10, 0x10);
+const GRID: RGBColor = RGBColor(0xD0, 0xD0, 0xD1);
+
+/// Colours of lines: light, dark. Told apart by the colour-blind, too (after Okabe and Ito).
+const LINES: [(RGBColor, &str); 8] = [
+    (RGBColor(0x00, 0x5F, 0xA3), "#5cb3ff"),
+    (RGBColor(0xC2, 0x4E, 0x00), "#ff9a52"),
+    (RGBColor(0x00, 0x7A, 0x59), "#3fd0a5"),
+    (RGBColor(0xA8, 0x3E, 0x82), "#f093cc"),
+    (RGBColor(0x7A, 0x5C, 0x00), "#e0bf4d"),
+    (RGBColor(0x4B, 0x4B, 0xA8), "#a3a3ff"),
+    (RGBColor(0x8A, 0x2B, 0x2B), "#ff8f8f"),
+    (RGBColor(0x4F, 0x63, 0x6B), "#a9bcc4"),
+];
+
+/// A chart of lines.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Chart {
+    pub(super) x: Axis,
+    pub(super) y: Axis,
+    pub(super) lines: Vec<ChartLine>,
+    /// Numbers of the paper's: where, and the colour.
+    pub(super) marks: Vec<(f64, f64, usize)>,
+}
+
+/// An axis.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Axis {
+    pub(super) label: &'static str,
+    pub(super) from: f64,
+    pub(super) to: f64,
+}
+
+/// A line, perhaps in a band.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ChartLine {
+    pub(super) colour: usize,
+    pub(super) dashed: bool,
+    pub(super) points: Vec<(f64, f64)>,
+    /// x, lowest and highest y.
+    pub(super) band: Vec<(f64, f64, f64)>,
+}
+
+/// The chart as SVG without a size of its own; `label` says what it shows to who cannot see it.
+pub(super) fn svg(chart: &Chart, label: &str) -> Result<String, ExperimentError> {
+    let mut text = String::new();
+    draw(chart, &mut text).map_err(|e| ExperimentError::Chart(e.to_string()))?;
+    let start = text.find("viewBox").unwrap_or(0);
+    let label = escape_html(label);
+    Ok(format!(
+        "<svg class=\"chart\" role=\"img\" aria-label=\"{label}\" {}",
+        &text.get(start..).unwrap_or_default()
+    ))
+}
+
+fn draw(chart: &Chart, text: &mut String) -> Result<(), Box<dyn std::error::Error>> {
+    let root = SVGBackend::with_string(text, SIZE).into_drawing_area();
+    let range = |axis: &Axis| axis.from..axis.to.max(axis.from + 1e-9);
+    let mut area = ChartBuilder::on(&root)
+        .margin(10)
+        // A phone's style makes labels larger: they keep clear of each other and of the edge.
+        .margin_right(20)
+        .x_label_area_size(58)
+        .y_label_area_size(58)
+        .build_cartesian_2d(range(&chart.x), range(&chart.y))?;
+    let font = |size: u32| ("sans-serif", size).into_font().color(&INK);
+    area.configure_mesh()
+        .disable_x_mesh()
+        .x_desc(chart.x.label)
+        .y_desc(chart.y.label)
+        .axis_desc_style(font(15))
+        .label_style(font(14))
+        .axis_style(INK)
+        .bold_line_style(GRID)
+        .light_line_style(TRANSPARENT)
+        .x_labels(8.min((chart.x.to - chart.x.from) as usize + 1).max(2))
+        .y_labels(6)
+        // Epochs and k are whole; what lies between them needs no name.
+        .x_label_formatter(&whole)
+        .y_label_formatter(&whole)
+        .draw()?;
+    for line in &chart.lines {
+        let outline: Vec<(f64, f64)> = line
+            .band
+            .iter()
+            .map(|(x, low, _)| (*x, *low))
+            .chain(line.band.iter().rev().map(|(x, _, high)| (*x, *high)))
+            .collect();
+        if outline.len() > 2 {
+            area.draw_series([Polygon::new(outline, colour(line.colour).mix(0.16))])?;
+        }
+    }
+    for line in &chart.lines {
+        let points = line.points.iter().copied();
+        let colour = colour(line.colour);
+        if line.dashed {
+            area.draw_series(DashedLineSeries::new(points, 5, 4, colour.stroke_width(1)))?;
+        } else {
+            area.draw_series(LineSeries::new(points, colour.stroke_width(2)))?;
+        }
+        // A line of one point would be none.
+        if let [point] = line.points.as_slice() {
+            area.draw_series([Circle::new(*point, 3, colour.filled())])?;
+        }
+    }
+    for (x, y, number) in &chart.marks {
+        area.draw_series([Cross::new((*x, *y), 6, colour(*number).stroke_width(2))])?;
+    }
+    root.present()?;
+    Ok(())
+}
+
+fn whole(value: &f64) -> String {
+    if (value - value.round()).abs() < 1e-6 { format!("{value:.0}") } else { String::new() }
+}
+
+fn colour(number: usize) -> RGBColor {
+    LINES.get(number % LINES.len()).map_or(INK, |(colour, _)| *colour)
+}
+
+/// The style that gives roles their colours: custom properties, and what takes them.
+pub(super) fn style() -> String {
+    let hex = |c: RGBColor| format!("#{:02X}{:02X}{:02X}", c.0, c.1, c.2);
+    let role = |colour: RGBColor, property: &str| {
+        let hex = hex(colour);
+        format!(
+            ".chart [fill=\"{hex}\"]{{fill:var({property})}}.chart [stroke=\"{hex}\"]{{stroke:var({property})}}\n"
+        )
+    };
+    let numbered = || LINES.iter().enumerate();
+    let light: String = numbered().map(|(i, (c, _))| format!("--l{i}:{};", hex(*c))).collect();
+    let dark: String = numbered().map(|(i, (_, c))| format!("--l{i}:{c};")).collect();
+    let roles: String = numbered().map(|(i, (c, _))| role(*c, &format!("--l{i}"))).collect();
+    format!(
+        ":root{{{light}}}\n@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}\n{}{}{roles}",
+        role(INK, "--ink"),
+        role(GRID, "--rule")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chart_is_svg_whose_colours_are_all_roles() {
+        let line = ChartLine {
+            colour: 1,
+            points: vec![(1.0, 10.0), (2.0, 30.0)],
+            band: vec![(1.0, 5.0, 15.0), (2.0, 20.0, 40.0)],
+            ..ChartLine::default()
+        };
+        let dashed = ChartLine { dashed: true, colour: 2, band: Vec::new(), ..line.clone() };
+        let axis = |label| Axis { label, from: 0.0, to: 50.0 };
+        let (x, y) = (axis("epoch"), axis("%"));
+        let chart = Chart { x, y, lines: vec![line, dashed], marks: vec![(50.0, 42.0, 1)] };
+        let svg = svg(&chart, "a < b").unwrap();
+        assert!(
+            svg.starts_with("<svg class=\"chart\" role=\"img\" aria-label=\"a &lt; b\" viewBox")
+        );
+        assert!(svg.trim_end().ends_with("</svg>") && svg.contains("epoch"));
+        let style = style();
+        for attribute in ["fill=\"#", "stroke=\"#"] {
+            for (at, _) in svg.match_indices(attribute) {
+                let end = at + attribute.len() + 7;
+                let role = &svg[at..end];
+                assert!(style.contains(role), "{role} has no role");
+            }
+        }
+    }
+}
