@@ -14,6 +14,9 @@ pub mod learn;
 /// The paper's experiments, and the report of what came out.
 pub mod paper;
 
+/// Charts and pictures.
+pub mod plot;
+
 /// The subcommands of `leitmotif-train`.
 pub mod commands;
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use leitmotif_train::commands::{
-    devices, evaluate, experiment, fit, inspect, prepare, report, split,
+    devices, evaluate, experiment, fit, inspect, plot, prepare, report, split,
 };
 use leitmotif_train::error::TrainError;
 use leitmotif_train::model::cuda;
@@ -33,6 +33,8 @@ enum Command {
     Experiment(experiment::ExperimentArgs),
     /// Make one HTML file of the experiments that have been run
     Report(report::ReportArgs),
+    /// Draw the artists' probabilities over a song
+    Plot(plot::PlotArgs),
     /// Print a network as the paper prints it
     Inspect(inspect::InspectArgs),
     /// Tell what libtorch can train on here
@@ -45,7 +47,7 @@ const INTERRUPTED: u8 = 130;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     // Before the first torch call, so that libtorch's CUDA half can register. It takes 230 MB, and music needs none of it.
-    if !matches!(cli.command, Command::Prepare(_) | Command::Split(_)) {
+    if !matches!(cli.command, Command::Prepare(_) | Command::Split(_) | Command::Plot(_)) {
         cuda::load();
     }
     let done = match cli.command {
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         Command::Evaluate(args) => evaluate::run(args),
         Command::Experiment(args) => experiment::run(args),
         Command::Report(args) => report::run(args),
+        Command::Plot(args) => plot::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Devices(args) => devices::run(args),
     };

@@ -5,6 +5,7 @@ pub mod evaluate;
 pub mod experiment;
 pub mod fit;
 pub mod inspect;
+pub mod plot;
 pub mod prepare;
 pub mod report;
 pub mod split;

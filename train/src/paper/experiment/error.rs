@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use leitmotif_models::NetworkError;
 
 use crate::error::TrainError;
+use crate::plot::charts::ChartError;
 use leitmotif_dataset::split::SplitError;
 
 /// Every variant says what to do, or names the file to look at.
@@ -119,8 +120,8 @@ pub enum ExperimentError {
         others: usize,
     },
     /// A chart that the plotting library refuses.
-    #[error("a chart cannot be drawn: {0}")]
-    Chart(String),
+    #[error(transparent)]
+    Chart(#[from] ChartError),
     /// A split cannot be made.
     #[error("{0}")]
     Split(#[from] SplitError),

@@ -3,9 +3,9 @@
 use leitmotif_models::text::escape_html;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::charts;
 use super::document::{Figure, Report, Section, Stroke};
 use super::table::{Cell, Shown, Table};
+use crate::plot::charts;
 
 const TEMPLATE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");

@@ -3,7 +3,6 @@
 //! [`results::Results`] is what a results folder holds; each section turns it into [`table::Table`]s, from which the page,
 //! the CSV files and the JSON are printed alike, and into figures drawn of the same numbers.
 
-mod charts;
 mod document;
 mod files;
 mod groups;

@@ -3,12 +3,12 @@
 use crate::paper::experiment::error::ExperimentError;
 use crate::paper::experiment::plan::Asked;
 use crate::paper::experiment::spec::{Measure, PaperValue};
-use crate::paper::report::charts::{Axis, Chart, ChartLine, svg};
 use crate::paper::report::document::{Figure, Key, Section, Stroke};
 use crate::paper::report::measure::{What, of_line, tested};
 use crate::paper::report::results::{Line, Results, Run};
 use crate::paper::report::spread::Spread;
 use crate::paper::report::table::{Cell, Shown, Table};
+use crate::plot::charts::{Axis, Chart, ChartLine, svg};
 
 /// The epochs of a line. A mean over the runs that early stopping has left would be of other runs than the one before it, so
 /// what is drawn and compared ends where the first of the runs ends.
@@ -138,10 +138,11 @@ fn chart(curves: &[Curve], values: &[PaperValue], asked: &Asked) -> Chart {
     let marks = values.iter().filter(|v| v.measure == Measure::Accuracy);
     let marks = marks.filter_map(|v| Some((last, v.value, asked.experiment.line(&v.line)?)));
     Chart {
-        x: Axis { label: "epoch", from: 1.0_f64.min(last - 1.0), to: last },
-        y: Axis { label: "% right", from: 0.0, to: 100.0 },
+        x: Axis { label: "epoch", from: 1.0_f64.min(last - 1.0), to: last, ..Axis::default() },
+        y: Axis { label: "% right", from: 0.0, to: 100.0, ..Axis::default() },
         lines,
         marks: marks.collect(),
+        ..Chart::default()
     }
 }
 

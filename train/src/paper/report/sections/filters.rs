@@ -2,11 +2,11 @@
 
 use crate::paper::experiment::error::ExperimentError;
 use crate::paper::experiment::filters::{BANDS, Learned};
-use crate::paper::report::charts::{Axis, Chart, ChartLine, svg};
 use crate::paper::report::document::{Figure, Key, Section, Stroke};
 use crate::paper::report::picture::data_address;
 use crate::paper::report::results::{Results, Run};
 use crate::paper::report::table::{Cell, Shown, Table};
+use crate::plot::charts::{Axis, Chart, ChartLine, svg};
 use leitmotif_models::text::escape_html;
 
 pub(in crate::paper::report) fn section(results: &Results) -> Result<Section, ExperimentError> {
@@ -80,10 +80,10 @@ fn curves(run: &Run, learned: &Learned) -> Result<Figure, ExperimentError> {
     let lines: Vec<ChartLine> = learned.layers.iter().enumerate().map(line).collect();
     let highest = lines.iter().flat_map(|l| &l.points).map(|p| p.1).fold(1.0, f64::max);
     let chart = Chart {
-        x: Axis { label: "% of the layer’s filters", from: 0.0, to: 100.0 },
-        y: Axis { label: "centre, kHz", from: 0.0, to: highest.ceil() },
+        x: Axis { label: "% of the layer’s filters", from: 0.0, to: 100.0, ..Axis::default() },
+        y: Axis { label: "centre, kHz", from: 0.0, to: highest.ceil(), ..Axis::default() },
         lines,
-        marks: Vec::new(),
+        ..Chart::default()
     };
     let legend = learned.layers.iter().enumerate().map(|(colour, layer)| Key {
         colour,

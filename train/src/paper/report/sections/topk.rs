@@ -5,12 +5,12 @@ use super::curves::{about, legend};
 use crate::paper::experiment::error::ExperimentError;
 use crate::paper::experiment::plan::Asked;
 use crate::paper::experiment::spec::{Measure, PaperValue};
-use crate::paper::report::charts::{Axis, Chart, ChartLine, svg};
 use crate::paper::report::document::{Figure, Section};
 use crate::paper::report::measure::{What, of_line};
 use crate::paper::report::results::{Line, Results};
 use crate::paper::report::spread::Spread;
 use crate::paper::report::table::{Cell, Shown, Table};
+use crate::plot::charts::{Axis, Chart, ChartLine, svg};
 
 pub(in crate::paper::report) fn section(
     results: &Results,
@@ -120,9 +120,10 @@ fn chart(asked: &Asked, curves: &[Vec<Spread>], most: f64) -> Chart {
         Some((k.min(most), percent, asked.experiment.line(&v.line)?)).filter(|_| comparable)
     };
     Chart {
-        x: Axis { label: "k", from: 1.0_f64.min(most - 1.0), to: most },
-        y: Axis { label: "% of clips", from: 0.0, to: 100.0 },
+        x: Axis { label: "k", from: 1.0_f64.min(most - 1.0), to: most, ..Axis::default() },
+        y: Axis { label: "% of clips", from: 0.0, to: 100.0, ..Axis::default() },
         lines: curves.iter().enumerate().map(line).collect(),
         marks: asked.experiment.values.iter().filter_map(place).collect(),
+        ..Chart::default()
     }
 }

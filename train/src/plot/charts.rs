@@ -1,13 +1,16 @@
-//! Line charts. Their colours are roles, which the page's style turns into what light, dark and paper need.
+//! Charts of lines and areas as SVG: the only file that knows plotters. Colours are roles, which a style turns into what light,
+//! dark and paper need.
 
 use plotters::prelude::*;
 use plotters::style::RGBColor;
 
 use leitmotif_models::text::escape_html;
 
-use crate::paper::experiment::error::ExperimentError;
+/// The plotting library refuses a chart.
+#[derive(Debug, thiserror::Error)]
+#[error("a chart cannot be drawn: {0}")]
+pub struct ChartError(pub(crate) String);
 
-const SIZE: (u32, u32) = (560, 372);
 const INK: RGBColor = RGBColor(0x10, 0x10, 0x10);
 const GRID: RGBColor = RGBColor(0xD0, 0xD0, 0xD1);
 
@@ -23,38 +26,74 @@ const LINES: [(RGBColor, &str); 8] = [
     (RGBColor(0x4F, 0x63, 0x6B), "#a9bcc4"),
 ];
 
-/// A chart of lines.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Chart {
-    pub(super) x: Axis,
-    pub(super) y: Axis,
-    pub(super) lines: Vec<ChartLine>,
+/// A chart.
+#[derive(Clone, Debug)]
+pub(crate) struct Chart {
+    /// Width and height in pixels, before it is scaled.
+    pub(crate) size: (u32, u32),
+    pub(crate) x: Axis,
+    pub(crate) y: Axis,
+    pub(crate) areas: Vec<ChartArea>,
+    pub(crate) lines: Vec<ChartLine>,
     /// Numbers of the paper's: where, and the colour.
-    pub(super) marks: Vec<(f64, f64, usize)>,
+    pub(crate) marks: Vec<(f64, f64, usize)>,
+}
+
+impl Default for Chart {
+    /// An empty chart of the report's size.
+    fn default() -> Self {
+        Chart {
+            size: (560, 372),
+            x: Axis::default(),
+            y: Axis::default(),
+            areas: Vec::new(),
+            lines: Vec::new(),
+            marks: Vec::new(),
+        }
+    }
 }
 
 /// An axis.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Axis {
-    pub(super) label: &'static str,
-    pub(super) from: f64,
-    pub(super) to: f64,
+pub(crate) struct Axis {
+    pub(crate) label: &'static str,
+    pub(crate) from: f64,
+    pub(crate) to: f64,
+    pub(crate) labels: AxisLabels,
+}
+
+/// How an axis writes its numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum AxisLabels {
+    /// Whole numbers: epochs, k, percent.
+    #[default]
+    Whole,
+    /// Seconds as `m:ss`.
+    Clock,
+}
+
+/// A filled area between two lines.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ChartArea {
+    pub(crate) colour: usize,
+    /// x, lowest and highest y, by rising x.
+    pub(crate) outline: Vec<(f64, f64, f64)>,
 }
 
 /// A line, perhaps in a band.
 #[derive(Clone, Debug, Default)]
-pub(super) struct ChartLine {
-    pub(super) colour: usize,
-    pub(super) dashed: bool,
-    pub(super) points: Vec<(f64, f64)>,
+pub(crate) struct ChartLine {
+    pub(crate) colour: usize,
+    pub(crate) dashed: bool,
+    pub(crate) points: Vec<(f64, f64)>,
     /// x, lowest and highest y.
-    pub(super) band: Vec<(f64, f64, f64)>,
+    pub(crate) band: Vec<(f64, f64, f64)>,
 }
 
 /// The chart as SVG without a size of its own; `label` says what it shows to who cannot see it.
-pub(super) fn svg(chart: &Chart, label: &str) -> Result<String, ExperimentError> {
+pub(crate) fn svg(chart: &Chart, label: &str) -> Result<String, ChartError> {
     let mut text = String::new();
-    draw(chart, &mut text).map_err(|e| ExperimentError::Chart(e.to_string()))?;
+    draw(chart, &mut text).map_err(|e| ChartError(e.to_string()))?;
     let start = text.find("viewBox").unwrap_or(0);
     let label = escape_html(label);
     Ok(format!(
@@ -64,7 +103,7 @@ pub(super) fn svg(chart: &Chart, label: &str) -> Result<String, ExperimentError>
 }
 
 fn draw(chart: &Chart, text: &mut String) -> Result<(), Box<dyn std::error::Error>> {
-    let root = SVGBackend::with_string(text, SIZE).into_drawing_area();
+    let root = SVGBackend::with_string(text, chart.size).into_drawing_area();
     let range = |axis: &Axis| axis.from..axis.to.max(axis.from + 1e-9);
     let mut area = ChartBuilder::on(&root)
         .margin(10)
@@ -85,19 +124,18 @@ fn draw(chart: &Chart, text: &mut String) -> Result<(), Box<dyn std::error::Erro
         .light_line_style(TRANSPARENT)
         .x_labels(8.min((chart.x.to - chart.x.from) as usize + 1).max(2))
         .y_labels(6)
-        // Epochs and k are whole; what lies between them needs no name.
-        .x_label_formatter(&whole)
-        .y_label_formatter(&whole)
+        .x_label_formatter(&|value| chart.x.labels.format(*value))
+        .y_label_formatter(&|value| chart.y.labels.format(*value))
         .draw()?;
-    for line in &chart.lines {
-        let outline: Vec<(f64, f64)> = line
-            .band
-            .iter()
-            .map(|(x, low, _)| (*x, *low))
-            .chain(line.band.iter().rev().map(|(x, _, high)| (*x, *high)))
-            .collect();
-        if outline.len() > 2 {
-            area.draw_series([Polygon::new(outline, colour(line.colour).mix(0.16))])?;
+    let fills = chart.areas.iter().map(|area| (&area.outline, area.colour, 0.9));
+    for (outline, number, opacity) in
+        fills.chain(chart.lines.iter().map(|line| (&line.band, line.colour, 0.16)))
+    {
+        let there = outline.iter().map(|(x, low, _)| (*x, *low));
+        let back = outline.iter().rev().map(|(x, _, high)| (*x, *high));
+        if outline.len() > 1 {
+            let polygon: Vec<(f64, f64)> = there.chain(back).collect();
+            area.draw_series([Polygon::new(polygon, colour(number).mix(opacity))])?;
         }
     }
     for line in &chart.lines {
@@ -120,8 +158,18 @@ fn draw(chart: &Chart, text: &mut String) -> Result<(), Box<dyn std::error::Erro
     Ok(())
 }
 
-fn whole(value: &f64) -> String {
-    if (value - value.round()).abs() < 1e-6 { format!("{value:.0}") } else { String::new() }
+impl AxisLabels {
+    fn format(self, value: f64) -> String {
+        match self {
+            // What lies between whole epochs or ks needs no label.
+            AxisLabels::Whole if (value - value.round()).abs() > 1e-6 => String::new(),
+            AxisLabels::Whole => format!("{value:.0}"),
+            AxisLabels::Clock => {
+                let seconds = value.round() as u64;
+                format!("{}:{:02}", seconds / 60, seconds % 60)
+            }
+        }
+    }
 }
 
 fn colour(number: usize) -> RGBColor {
@@ -129,7 +177,7 @@ fn colour(number: usize) -> RGBColor {
 }
 
 /// The style that gives roles their colours: custom properties, and what takes them.
-pub(super) fn style() -> String {
+pub(crate) fn style() -> String {
     let hex = |c: RGBColor| format!("#{:02X}{:02X}{:02X}", c.0, c.1, c.2);
     let role = |colour: RGBColor, property: &str| {
         let hex = hex(colour);
@@ -153,6 +201,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn seconds_are_written_as_clocks_and_fractions_of_epochs_not_at_all() {
+        assert_eq!(AxisLabels::Clock.format(185.0), "3:05");
+        assert_eq!(AxisLabels::Whole.format(4.0), "4");
+        assert_eq!(AxisLabels::Whole.format(4.5), "");
+    }
+
+    #[test]
     fn a_chart_is_svg_whose_colours_are_all_roles() {
         let line = ChartLine {
             colour: 1,
@@ -161,9 +216,11 @@ mod tests {
             ..ChartLine::default()
         };
         let dashed = ChartLine { dashed: true, colour: 2, band: Vec::new(), ..line.clone() };
-        let axis = |label| Axis { label, from: 0.0, to: 50.0 };
+        let axis = |label| Axis { label, from: 0.0, to: 50.0, ..Axis::default() };
         let (x, y) = (axis("epoch"), axis("%"));
-        let chart = Chart { x, y, lines: vec![line, dashed], marks: vec![(50.0, 42.0, 1)] };
+        let filled = ChartArea { colour: 3, outline: vec![(0.0, 0.0, 10.0), (9.0, 5.0, 20.0)] };
+        let (lines, marks) = (vec![line, dashed], vec![(50.0, 42.0, 1)]);
+        let chart = Chart { x, y, areas: vec![filled], lines, marks, ..Chart::default() };
         let svg = svg(&chart, "a < b").unwrap();
         assert!(
             svg.starts_with("<svg class=\"chart\" role=\"img\" aria-label=\"a &lt; b\" viewBox")
