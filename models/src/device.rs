@@ -7,7 +7,6 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The device asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
-#[non_exhaustive]
 pub enum Device {
     /// CUDA where it can run, else the CPU.
     #[default]

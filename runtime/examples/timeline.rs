@@ -1,4 +1,4 @@
-//! Who plays when: `cargo run --example timeline MODEL.onnx SONG`.
+//! The most probable artist over time: `cargo run --example timeline MODEL.onnx SONG`.
 
 use leitmotif::Recognizer;
 

@@ -2,41 +2,23 @@
 //!
 //! # The modules
 //!
-//! [`audio`] turns any common file into mono samples at the network's rate and cuts them into
-//! segments: training and serving hear through the same ears. [`average`] and [`sequence`] say how segments become a song.
-//! `session` (feature `onnx`) runs a network, and knows nothing of music.
+//! [`audio`] decodes any common audio format to mono samples at the network's rate and cuts them into segments:
+//! training and serving share this front end. [`pooling`] combines the outputs for segments to one for a song.
+//! `session` (feature `onnx`) runs a network without knowing anything about music.
 
-// Hearing.
+// Audio decoding.
 pub mod audio;
 
-// From segments to a song, whatever gave their probabilities.
-pub mod average;
-pub mod sequence;
+// From segments to a song, whatever computed their outputs.
+pub mod pooling;
 
-/// Types of the card and of units, which this crate's functions take and give.
-pub use leitmotif_models::{Card, CardError, SampleRate};
+// Recognition.
+#[cfg(feature = "onnx")]
+mod onnx;
 
-// Recognising.
+/// Types of the card, of units and of devices that this crate's functions take and return.
+pub use leitmotif_models::{Card, CardError, Device, SampleRate, UnknownDevice};
 #[cfg(feature = "onnx")]
-mod answer;
-#[cfg(feature = "onnx")]
-mod device;
-#[cfg(feature = "onnx")]
-mod error;
-#[cfg(feature = "onnx")]
-mod graph;
-#[cfg(feature = "onnx")]
-mod library;
-#[cfg(feature = "onnx")]
-mod recognizer;
-#[cfg(feature = "onnx")]
-pub mod session;
-
-#[cfg(feature = "onnx")]
-pub use {
-    answer::{Answer, ArtistScore, Moment},
-    device::{Device, DeviceTaken, UnknownDevice},
-    error::Error,
-    recognizer::{Recognizer, SelfTest},
-    session::SessionOptions,
+pub use onnx::{
+    Answer, DeviceTaken, Error, Moment, RankedArtist, Recognizer, SelfTest, SessionOptions, session,
 };

@@ -1,4 +1,4 @@
-//! What a recognizer answers, against the plain computation of it.
+//! A recognizer's answers against a plain computation.
 #![cfg(feature = "onnx")]
 #![allow(
     clippy::unwrap_used,
@@ -17,7 +17,7 @@ use support::{
     with_wrong_golden,
 };
 
-/// ONNX Runtime may add in another order where a graph sees more at a time.
+/// ONNX Runtime may add in another order when a graph gets more segments at a time.
 const ROUNDING: f32 = 1e-6;
 
 fn cpu() -> SessionOptions {
@@ -31,8 +31,8 @@ fn open(graph: &str) -> Recognizer {
 /// Probabilities in the network's order.
 fn probabilities(answer: &Answer) -> Vec<f32> {
     let mut artists = answer.artists.clone();
-    artists.sort_by_key(|score| score.class);
-    artists.iter().map(|score| score.probability).collect()
+    artists.sort_by_key(|artist| artist.class);
+    artists.iter().map(|artist| artist.probability).collect()
 }
 
 fn output(outputs: &[NamedTensor], name: &str) -> Vec<f32> {
@@ -44,7 +44,7 @@ fn mean(rows: &[Vec<f32>]) -> Vec<f32> {
     (0..rows[0].len()).map(|i| (sum(i) / rows.len() as f64) as f32).collect()
 }
 
-/// The words as a loop: segment by segment through the smallest graph of each head.
+/// The definition of an answer as a loop: segment by segment through the smallest graph of each head.
 fn plain(graph: &str, samples: &[f32], hop: usize) -> (Vec<f32>, Vec<Vec<f32>>, Vec<f32>) {
     let segments: Vec<&[f32]> =
         (0..samples.len()).step_by(hop).filter_map(|s| samples.get(s..s + SEGMENT)).collect();
@@ -98,7 +98,7 @@ fn all_four_graphs_answer_as_the_plain_computation() {
     for graph in GRAPHS {
         let mut recognizer = open(graph);
         for segments in [1, 3, WINDOW, WINDOW + 3, WINDOW + 4, 43] {
-            // What is left after the last whole segment is not heard.
+            // The remainder after the last whole segment is dropped.
             for left in [0, SEGMENT - 1] {
                 let samples = noise(segments as u32, segments * SEGMENT + left);
                 check(&mut recognizer, graph, &samples, SEGMENT);
@@ -165,7 +165,7 @@ fn a_window_counts_from_half_full() {
 }
 
 #[test]
-fn less_than_a_segment_is_too_short_and_says_by_how_much() {
+fn less_than_a_segment_is_too_short_and_the_error_has_both_lengths() {
     for graph in GRAPHS {
         match open(graph).recognize_samples(&noise(1, SEGMENT - 1)) {
             Err(Error::TooShort { path: None, needed_seconds, found_seconds }) => {
@@ -192,13 +192,13 @@ fn a_short_file_is_too_short() {
 fn silence_gets_an_answer() {
     for graph in GRAPHS {
         let answer = open(graph).recognize_samples(&[0.0; 10 * SEGMENT]).unwrap();
-        let sum: f32 = answer.artists.iter().map(|score| score.probability).sum();
+        let sum: f32 = answer.artists.iter().map(|artist| artist.probability).sum();
         assert!((sum - 1.0).abs() < 1e-6, "{sum}");
     }
 }
 
 #[test]
-fn samples_that_are_no_numbers_are_refused_by_their_place() {
+fn samples_that_are_not_finite_are_refused_with_their_index() {
     for odd in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         let mut samples = noise(1, 3 * SEGMENT);
         samples[1_000] = odd;
@@ -210,7 +210,7 @@ fn samples_that_are_no_numbers_are_refused_by_their_place() {
 }
 
 #[test]
-fn samples_at_another_rate_are_brought_to_the_networks() {
+fn samples_at_another_rate_are_resampled_to_the_networks() {
     let mut recognizer = open("clip");
     let answer = recognizer.recognize_samples_at(&noise(1, 48_000), SampleRate(48_000)).unwrap();
     assert_eq!((answer.seconds, answer.segments), (1.0, 21));
@@ -219,15 +219,15 @@ fn samples_at_another_rate_are_brought_to_the_networks() {
 }
 
 #[test]
-fn artists_are_ranked_and_named_as_the_network_names_them() {
+fn artists_are_ranked_and_have_the_networks_names() {
     let answer = open("clip").recognize_samples(&noise(1, 7 * SEGMENT)).unwrap();
     assert!(answer.artists.is_sorted_by(|a, b| a.probability >= b.probability));
-    let named = answer.artists.iter().find(|score| score.class == 1).unwrap();
+    let named = answer.artists.iter().find(|artist| artist.class == 1).unwrap();
     assert_eq!(named.artist, "Bo, \"the\" 🎷");
 }
 
 #[test]
-fn every_graph_passes_the_test_it_carries() {
+fn every_graph_passes_its_self_test() {
     for graph in GRAPHS {
         let test = open(graph).self_test().unwrap();
         assert!(test.passed(), "{graph}: {test:?}");
@@ -235,7 +235,7 @@ fn every_graph_passes_the_test_it_carries() {
 }
 
 #[test]
-fn a_model_that_computes_something_else_fails_the_test_it_carries() {
+fn a_model_that_computes_something_else_fails_its_self_test() {
     let model = with_wrong_golden("clip");
     let test = Recognizer::from_bytes(&model, &cpu()).unwrap().self_test().unwrap();
     assert!(!test.passed());

@@ -1,4 +1,4 @@
-//! The command `leitmotif`, as a person meets it: another folder, no variables set.
+//! The command `leitmotif`, run from another folder without environment variables.
 #![cfg(feature = "cli")]
 #![allow(
     clippy::unwrap_used,
@@ -17,7 +17,7 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 use support::{SEGMENT, data, edited, noise, tiny, wav, with_wrong_golden};
 
-/// The command without this process's environment: the library is found from where the program lies.
+/// The command without this process's environment: ONNX Runtime is found from the program's own folder.
 fn leitmotif() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_leitmotif"));
     command.env_clear().current_dir(std::env::temp_dir());
@@ -30,7 +30,7 @@ fn recognize(arguments: &[&Path]) -> Output {
     command.output().unwrap()
 }
 
-/// Who plays in `mtat.mp3`, says the library.
+/// The artist of `mtat.mp3` by the library.
 fn best() -> String {
     let mut recognizer = leitmotif::Recognizer::open(tiny("clip")).unwrap();
     let answer = recognizer.recognize_file(data("audio/mtat.mp3")).unwrap();
@@ -46,7 +46,7 @@ fn err(output: &Output) -> String {
 }
 
 #[test]
-fn a_song_is_named_from_any_folder_without_a_variable() {
+fn a_song_is_recognised_from_any_folder_without_a_variable() {
     let output = recognize(&[&data("audio/mtat.mp3"), "--top=2".as_ref()]);
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
     let lines: Vec<_> = out(&output).lines().map(str::to_owned).collect();
@@ -59,7 +59,7 @@ fn a_song_is_named_from_any_folder_without_a_variable() {
 }
 
 #[test]
-fn silence_is_told_and_so_are_too_many_threads() {
+fn silence_is_reported_and_too_many_threads_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("silence.wav");
     wav(&path, 16_000, &[0.0; 20 * SEGMENT]);
@@ -78,7 +78,7 @@ fn the_model_may_come_from_a_variable() {
 }
 
 #[test]
-fn json_is_one_object_a_line_with_the_timeline_on_demand() {
+fn json_is_one_object_a_line_with_an_optional_timeline() {
     let (song, other) = (data("audio/mtat.mp3"), data("audio/s16.flac"));
     let output = recognize(&[&song, &other, "--json".as_ref()]);
     let rows: Vec<Value> =
@@ -97,20 +97,20 @@ fn json_is_one_object_a_line_with_the_timeline_on_demand() {
 }
 
 #[test]
-fn the_timeline_is_a_line_a_window() {
+fn the_timeline_has_one_line_a_window() {
     let output = recognize(&[&data("audio/mtat.mp3"), "--timeline".as_ref()]);
     assert_eq!(out(&output).lines().filter(|line| line.contains(" – ")).count(), 7);
 }
 
 #[test]
-fn a_batch_goes_on_past_broken_files_with_a_line_for_each() {
+fn broken_files_are_reported_and_do_not_stop_a_batch() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, content: &[u8]| fs::write(folder.path().join(name), content).unwrap();
     wav(&folder.path().join("b-fine.wav"), 16_000, &noise(1, 9 * SEGMENT));
     wav(&folder.path().join("d-short.wav"), 16_000, &noise(1, 100));
     write("a-empty.mp3", b"");
     write("c-text.mp3", "words ".repeat(2_000).as_bytes());
-    write("notes.txt", b"not audio by its name, so not heard");
+    write("notes.txt", b"not audio by its extension, so skipped");
     fs::create_dir(folder.path().join("album")).unwrap();
     wav(&folder.path().join("album/song.WAV"), 44_100, &noise(2, 44_100));
 
@@ -121,12 +121,12 @@ fn a_batch_goes_on_past_broken_files_with_a_line_for_each() {
         out(&output).lines().filter(|line| line.ends_with(" s)")).map(str::to_owned).collect();
     assert_eq!(answered.len(), 2, "{answered:?}");
     assert!(answered[0].contains("album/song.WAV") && answered[1].contains("b-fine.wav"));
-    let complaints: Vec<_> = err(&output).lines().skip(1).map(str::to_owned).collect();
-    assert_eq!(complaints.len(), 5, "{complaints:?}");
-    for (complaint, name) in complaints.iter().zip(["a-empty", "c-text", "d-short", "missing"]) {
-        assert!(complaint.starts_with("leitmotif: ") && complaint.contains(name), "{complaint}");
+    let messages: Vec<_> = err(&output).lines().skip(1).map(str::to_owned).collect();
+    assert_eq!(messages.len(), 5, "{messages:?}");
+    for (message, name) in messages.iter().zip(["a-empty", "c-text", "d-short", "missing"]) {
+        assert!(message.starts_with("leitmotif: ") && message.contains(name), "{message}");
     }
-    assert_eq!(complaints[4], "leitmotif: 4 of 6 files gave no answer");
+    assert_eq!(messages[4], "leitmotif: 4 of 6 files gave no answer");
 
     let output = recognize(&[folder.path(), "--json".as_ref()]);
     let rows: Vec<Value> =
@@ -139,33 +139,33 @@ fn a_batch_goes_on_past_broken_files_with_a_line_for_each() {
 
 #[test]
 #[cfg(unix)]
-fn a_thousand_files_good_and_broken_are_all_accounted_for() {
+fn a_thousand_good_and_broken_files_have_one_row_each() {
     use std::os::unix::ffi::OsStringExt;
     let folder = tempfile::tempdir().unwrap();
     let at = |name: String| folder.path().join(name);
     let song = fs::read(data("audio/mtat.mp3")).unwrap();
     wav(&at("good.wav".to_owned()), 16_000, &noise(1, 9 * SEGMENT));
-    let sound = fs::read(at("good.wav".to_owned())).unwrap();
+    let audio = fs::read(at("good.wav".to_owned())).unwrap();
     let mut good = 1;
     for n in 0..999 {
-        // Each kind of file 111 times; the first four of nine can be heard.
+        // Each kind of file 111 times; the first four of nine can be decoded.
         let (name, content): (_, &[u8]) = match n % 9 {
-            0 => ("fine.wav", &sound),
-            1 => ("wrong-ending.flac", &sound),
+            0 => ("fine.wav", &audio),
+            1 => ("wrong-ending.flac", &audio),
             2 => ("fine.mp3", &song),
             3 => ("cut.mp3", &song[..song.len() / 2]),
             4 => ("empty.ogg", &[]),
             5 => ("one-byte.wav", b"R"),
             6 => ("text.mp3", b"words and nothing but words, a poem in place of a song"),
-            7 => ("short.wav", &sound[..100]),
+            7 => ("short.wav", &audio[..100]),
             _ => ("zip.m4a", b"PK\x03\x04 a box of another kind, and what is in it is no music"),
         };
         good += usize::from(n % 9 < 4);
         fs::write(at(format!("{n:03}-{name}")), content).unwrap();
     }
-    // A name that is no UTF-8 is heard too; a loop and a link to nowhere end nothing.
+    // A name that is not UTF-8 is accepted; a loop and a broken link do not stop the batch.
     let odd = std::ffi::OsString::from_vec(b"\xff\xfe.wav".to_vec());
-    fs::write(folder.path().join(odd), &sound).unwrap();
+    fs::write(folder.path().join(odd), &audio).unwrap();
     good += 1;
     std::os::unix::fs::symlink(folder.path(), at("loop".to_owned())).unwrap();
     std::os::unix::fs::symlink("nowhere", at("gone.mp3".to_owned())).unwrap();
@@ -185,7 +185,7 @@ fn a_thousand_files_good_and_broken_are_all_accounted_for() {
 }
 
 #[test]
-fn an_empty_folder_is_a_failure_that_is_told() {
+fn an_empty_folder_is_reported_as_a_failure() {
     let folder = tempfile::tempdir().unwrap();
     let output = recognize(&[folder.path()]);
     assert_eq!(output.status.code(), Some(1));
@@ -216,7 +216,7 @@ fn a_folder_that_cannot_be_read_does_not_hide_its_neighbours() {
 }
 
 #[test]
-fn a_model_that_is_no_regular_file_is_refused_at_once() {
+fn a_model_that_is_not_a_regular_file_is_refused_at_once() {
     for model in ["/dev/null", "/"] {
         let output = leitmotif().args(["info", model]).output().unwrap();
         assert_eq!(output.status.code(), Some(1));
@@ -239,7 +239,7 @@ fn wrong_usage_is_exit_code_two() {
 }
 
 #[test]
-fn control_characters_in_names_do_not_reach_the_terminal() {
+fn control_characters_in_names_are_escaped() {
     let folder = tempfile::tempdir().unwrap();
     let model = folder.path().join("m.onnx");
     fs::write(&model, edited("clip", &[("[\"Ada\",", "[\"a\\t\",")])).unwrap();
@@ -253,7 +253,7 @@ fn control_characters_in_names_do_not_reach_the_terminal() {
 }
 
 #[test]
-fn cuda_asked_for_where_it_cannot_run_is_an_error_that_says_why() {
+fn cuda_where_it_cannot_run_is_an_error_with_the_reason() {
     if out(&leitmotif().arg("providers").output().unwrap()).contains("cuda     yes") {
         println!("skipped: CUDA runs on this machine");
         return;
@@ -265,33 +265,33 @@ fn cuda_asked_for_where_it_cannot_run_is_an_error_that_says_why() {
 }
 
 #[test]
-fn a_library_that_is_missing_or_another_is_an_error_and_no_panic() {
+fn a_missing_or_wrong_library_is_an_error_without_a_panic() {
     let folder = tempfile::tempdir().unwrap();
     let text = folder.path().join("libonnxruntime.so");
     fs::write(&text, "no library").unwrap();
-    // A shared library that is no ONNX Runtime: this test's own C library.
+    // A shared library other than ONNX Runtime: this test's own C library.
     let libc = fs::read_to_string("/proc/self/maps").unwrap_or_default();
     let libc = libc.lines().filter_map(|line| line.split_whitespace().nth(5));
     let libc = libc.filter(|path| path.contains("libc.so")).map(str::to_owned).next();
     let mut cases = vec![
         ("/nonexistent".to_owned(), "ONNX Runtime's library was not found"),
-        (text.to_str().unwrap().to_owned(), "cannot serve as ONNX Runtime"),
+        (text.to_str().unwrap().to_owned(), "cannot be used as ONNX Runtime"),
     ];
-    cases.extend(libc.map(|libc| (libc, "it is no ONNX Runtime")));
-    for (library, complaint) in cases {
+    cases.extend(libc.map(|libc| (libc, "it is not ONNX Runtime")));
+    for (library, message) in cases {
         for command in [&["providers"][..], &["check", tiny("clip").to_str().unwrap()]] {
             let output =
                 leitmotif().args(command).env("ORT_DYLIB_PATH", &library).output().unwrap();
             assert_eq!(output.status.code(), Some(1), "{library}");
-            let said = err(&output);
-            assert!(said.contains(complaint) && said.contains("ORT_DYLIB_PATH"), "{said}");
-            assert!(!said.contains("panicked") && said.lines().count() == 1, "{said}");
+            let stderr = err(&output);
+            assert!(stderr.contains(message) && stderr.contains("ORT_DYLIB_PATH"), "{stderr}");
+            assert!(!stderr.contains("panicked") && stderr.lines().count() == 1, "{stderr}");
         }
     }
 }
 
 #[test]
-fn info_tells_what_the_model_says_of_itself() {
+fn info_describes_a_model_by_its_card() {
     let output = leitmotif().arg("info").arg(tiny("sequence")).output().unwrap();
     let shown = out(&output);
     for part in ["model      tiny", "lstm head", "by song, seed 1", "waveform [any, any]"] {
@@ -299,14 +299,14 @@ fn info_tells_what_the_model_says_of_itself() {
     }
     assert!(shown.contains("artist 1   Bo, \"the\" 🎷\n"), "{shown}");
     let output = leitmotif().arg("info").arg(tiny("step")).arg("--json").output().unwrap();
-    let told: Value = serde_json::from_str(&out(&output)).unwrap();
-    assert_eq!(told["card"]["graph"], "step");
-    assert_eq!(told["inputs"][1]["name"], "h");
+    let report: Value = serde_json::from_str(&out(&output)).unwrap();
+    assert_eq!(report["card"]["graph"], "step");
+    assert_eq!(report["inputs"][1]["name"], "h");
 }
 
 #[test]
-fn info_describes_a_file_that_recognises_nothing() {
-    // The end of the list of tools gives its room to what such a card says more.
+fn info_describes_a_file_that_cannot_recognise() {
+    // The end of the list of tools makes room for the additional fields of such a card.
     let from = r#""leitmotif-export":"0.1.0","leitmotif-export's tests":"1"}"#;
     let to = r#"},"fixed":{"batch":2,"segments":7},"embedding_only":true"#;
     let to = format!("{to:width$}", width = from.len());
@@ -323,26 +323,26 @@ fn info_describes_a_file_that_recognises_nothing() {
 }
 
 #[test]
-fn check_passes_a_sound_model_and_fails_another() {
+fn check_passes_an_intact_model_and_fails_another() {
     let folder = tempfile::tempdir().unwrap();
     let moved = folder.path().join("moved.onnx");
     fs::write(&moved, with_wrong_golden("clip")).unwrap();
-    for (model, code, said) in [(tiny("clip"), 0, "passed: "), (moved, 1, "failed: ")] {
+    for (model, code, verdict) in [(tiny("clip"), 0, "passed: "), (moved, 1, "failed: ")] {
         let output = leitmotif().arg("check").arg(model).output().unwrap();
         assert_eq!(output.status.code(), Some(code));
-        assert!(out(&output).starts_with(said), "{}", out(&output));
+        assert!(out(&output).starts_with(verdict), "{}", out(&output));
     }
     let output =
         leitmotif().args(["check", "--device", "cpu", "--json"]).arg(tiny("step")).output();
-    let told: Value = serde_json::from_str(&out(&output.unwrap())).unwrap();
-    assert_eq!(told["passed"], true);
-    assert_eq!(told["device"]["device"], "cpu");
-    assert!(told["test"]["largest_difference"].as_f64().unwrap() < 1e-5);
+    let report: Value = serde_json::from_str(&out(&output.unwrap())).unwrap();
+    assert_eq!(report["passed"], true);
+    assert_eq!(report["device"]["device"], "cpu");
+    assert!(report["test"]["largest_difference"].as_f64().unwrap() < 1e-5);
 }
 
 #[test]
 #[cfg(unix)]
-fn ctrl_c_ends_after_the_file_under_way_and_keeps_what_is_done() {
+fn ctrl_c_stops_after_the_current_file_and_keeps_the_rows_so_far() {
     let folder = tempfile::tempdir().unwrap();
     let songs = 400;
     let samples = noise(1, 20 * 16_000);
@@ -363,6 +363,7 @@ fn ctrl_c_ends_after_the_file_under_way_and_keeps_what_is_done() {
     for line in [first].iter().chain(&rest) {
         serde_json::from_str::<Value>(line).unwrap();
     }
-    let said = err(&output);
-    assert!(said.contains(&format!("stopped after {} of {songs} files", rest.len() + 1)), "{said}");
+    let stderr = err(&output);
+    let expected = format!("stopped after {} of {songs} files", rest.len() + 1);
+    assert!(stderr.contains(&expected), "{stderr}");
 }

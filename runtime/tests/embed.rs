@@ -1,4 +1,4 @@
-//! The project `examples/embed` is what a stranger writes: outside the workspace, the crate by path and nothing else.
+//! The project `examples/embed` stands for a third party's: outside of the workspace, with this crate as only dependency.
 #![cfg(feature = "onnx")]
 #![allow(
     clippy::unwrap_used,
@@ -17,9 +17,9 @@ fn checkout() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
-/// Cargo on the project, with the workspace's versions and profiles so that what is built already serves again.
+/// Runs Cargo on the project, with the workspace's versions so that its compiled dependencies are reused.
 fn cargo(arguments: &[&str]) -> Output {
-    let project = checkout().join("examples/embed");
+    let project = checkout().join("runtime/examples/embed");
     fs::copy(checkout().join("Cargo.lock"), project.join("Cargo.lock")).unwrap();
     let mut command = Command::new(env!("CARGO"));
     command.args(arguments).arg("--offline").arg("--manifest-path").arg(project.join("Cargo.toml"));
@@ -28,13 +28,13 @@ fn cargo(arguments: &[&str]) -> Output {
     output
 }
 
-/// The target folder of this very test.
+/// The target folder of this test.
 fn target() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().to_owned()
 }
 
 #[test]
-fn a_strangers_project_needs_no_libtorch_and_no_python() {
+fn a_third_partys_project_needs_no_libtorch_and_no_python() {
     let tree = cargo(&["tree", "--edges", "normal,build", "--prefix", "none"]);
     let tree = String::from_utf8(tree.stdout).unwrap();
     assert!(tree.lines().any(|line| line.starts_with("ort v")), "{tree}");
@@ -44,8 +44,8 @@ fn a_strangers_project_needs_no_libtorch_and_no_python() {
 }
 
 #[test]
-#[ignore = "builds a project of its own, some minutes from nothing; `make check-all` does"]
-fn a_strangers_project_recognises_a_song() {
+#[ignore = "builds another project, which takes minutes; `make check-all` runs it"]
+fn a_third_partys_project_recognises_a_song() {
     let folder = tempfile::tempdir().unwrap();
     let manifest = fs::read_to_string(checkout().join("Cargo.toml")).unwrap();
     let profiles = folder.path().join("profiles.toml");
@@ -59,7 +59,7 @@ fn a_strangers_project_recognises_a_song() {
     let song = support::data("audio/mtat.mp3");
     let output = Command::new(program).arg(model).arg(song).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let said = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(said.lines().count(), 3);
-    assert!(said.lines().any(|line| line.ends_with(" Bo, \"the\" 🎷")), "{said}");
+    let ranking = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(ranking.lines().count(), 3);
+    assert!(ranking.lines().any(|line| line.ends_with(" Bo, \"the\" 🎷")), "{ranking}");
 }

@@ -1,7 +1,7 @@
-//! The ears against ffmpeg on a minute of music (`data/music/README.md`): decoding, channels, covers, resampling.
+//! Audio decoding against ffmpeg on a minute of music (`data/music/README.md`): codecs, channels, covers, resampling.
 //!
 //! ffmpeg encodes the minute with every codec, then both decode it, and the difference is measured at the file's own
-//! rate. What is measured is printed: `cargo test --all-features --test ffmpeg -- --nocapture`.
+//! rate. The measurements are printed: `cargo test --all-features --test ffmpeg -- --nocapture`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -27,10 +27,10 @@ fn ffmpeg(arguments: &[&str]) -> Vec<u8> {
         .args(arguments)
         .output()
         .unwrap_or_else(|error| {
-            panic!("ffmpeg does not run ({error}); `make doctor` says what brings it, on Debian: apt-get install ffmpeg")
+            panic!("ffmpeg does not run ({error}); `make doctor` names its package, on Debian: apt-get install ffmpeg")
         });
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "ffmpeg {}: {complaint}", arguments.join(" "));
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "ffmpeg {}: {message}", arguments.join(" "));
     output.stdout
 }
 
@@ -52,16 +52,16 @@ fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// Encodes the minute, or what ffmpeg's filter makes of it.
+/// Encodes the minute, with these options of ffmpeg.
 fn encode(name: &str, options: &[&str]) -> PathBuf {
     let path = MATERIAL.folder.path().join(name);
     ffmpeg(&[&["-i", text(&MATERIAL.music)], options, &[text(&path)]].concat());
     path
 }
 
-/// What ffmpeg hears: all samples of all channels in turn, then their plain mean.
-fn ffmpeg_hears(path: &Path, channels: usize) -> Vec<f32> {
-    // Of Opus the reference decoder, and before it clips; ffmpeg's own is two samples late in voices.
+/// Decodes with ffmpeg: the samples of all channels, then their plain mean.
+fn ffmpeg_decode(path: &Path, channels: usize) -> Vec<f32> {
+    // For Opus the reference decoder, in floats so that it does not clip; ffmpeg's own is two samples late for voices.
     let reference: &[&str] = &["-c:a", "libopus", "-request_sample_fmt", "flt"];
     let decoder = if text(path).contains("opus") { reference } else { &[] };
     let input: &[&str] = &["-i", text(path), "-map", "0:a:0", "-f", "f32le", "-"];
@@ -82,14 +82,14 @@ fn fidelity(signal: &[f32], other: &[f32]) -> f64 {
     10.0 * (power / difference.max(power * 1e-20)).log10()
 }
 
-/// One way of encoding, and what is expected of it.
+/// One encoding, and the expected result.
 struct Case {
     name: &'static str,
     options: &'static [&'static str],
     codec: &'static str,
     rate: u32,
     channels: usize,
-    /// Samples that ffmpeg may hear more than we do at the end; both begin with the same.
+    /// Most samples that ffmpeg decodes beyond our end; both start at the same sample.
     padding: usize,
     /// Least signal-to-difference in decibels.
     floor: f64,
@@ -102,7 +102,7 @@ const STEREO: Case =
 fn check(case: &Case) {
     let path = encode(case.name, case.options);
     let (ours, info) = read_all(&path, SampleRate(case.rate)).unwrap();
-    let theirs = ffmpeg_hears(&path, case.channels);
+    let theirs = ffmpeg_decode(&path, case.channels);
     let found = fidelity(&theirs, &ours);
     let more = theirs.len() as isize - ours.len() as isize;
     println!(
@@ -120,7 +120,7 @@ fn check(case: &Case) {
 }
 
 #[test]
-fn lossless_codecs_are_heard_as_ffmpeg_hears_them() {
+fn lossless_codecs_are_decoded_as_by_ffmpeg() {
     let case = |name, options, codec| Case { name, options, codec, floor: 120.0, ..STEREO };
     check(&case("s16.flac", &["-c:a", "flac", "-sample_fmt", "s16"], "flac"));
     check(&case("s24.flac", &["-c:a", "flac", "-sample_fmt", "s32"], "flac"));
@@ -137,7 +137,7 @@ fn lossless_codecs_are_heard_as_ffmpeg_hears_them() {
 }
 
 #[test]
-fn mp3_is_heard_as_ffmpeg_hears_it() {
+fn mp3_is_decoded_as_by_ffmpeg() {
     const LAME: &str = "libmp3lame";
     let case = |name, options| Case { name, options, codec: "mp3", floor: 80.0, ..STEREO };
     check(&case("cbr.mp3", &["-c:a", LAME, "-b:a", "128k"]));
@@ -147,7 +147,7 @@ fn mp3_is_heard_as_ffmpeg_hears_it() {
         &["-c:a", LAME, "-b:a", "128k", "-write_xing", "0", "-id3v2_version", "0"],
     ));
     check(&case("vbr-no-tag.mp3", &["-c:a", LAME, "-q:a", "2", "-write_xing", "0"]));
-    // The first seconds say nothing of the length of a file of varying bit rate.
+    // The bit rate of the first seconds does not predict the length of the file.
     check(&case(
         "loud-then-silent.mp3",
         &["-af", "atrim=end=20,apad=pad_dur=40", "-c:a", LAME, "-q:a", "2", "-write_xing", "0"],
@@ -162,7 +162,7 @@ fn mp3_is_heard_as_ffmpeg_hears_it() {
 }
 
 #[test]
-fn vorbis_is_heard_as_ffmpeg_hears_it() {
+fn vorbis_is_decoded_as_by_ffmpeg() {
     check(&Case {
         name: "vorbis.ogg",
         options: &["-c:a", "libvorbis"],
@@ -173,8 +173,8 @@ fn vorbis_is_heard_as_ffmpeg_hears_it() {
 }
 
 #[test]
-fn aac_is_heard_as_ffmpeg_hears_it() {
-    // Without noise substitution, which every decoder draws for itself.
+fn aac_is_decoded_as_by_ffmpeg() {
+    // Without noise substitution, whose noise differs between decoders.
     const LC: [&str; 4] = ["-c:a", "aac", "-aac_pns", "0"];
     let case = |name, options: &'static [&'static str]| Case {
         name,
@@ -183,7 +183,7 @@ fn aac_is_heard_as_ffmpeg_hears_it() {
         floor: 80.0,
         ..STEREO
     };
-    // ffmpeg 5 does not cut the end as the edit list says; a frame has 1,024 samples.
+    // ffmpeg 5 does not cut the end by the edit list; a frame has 1,024 samples.
     check(&Case { padding: 1023, ..case("lc.m4a", &LC) });
     let fast: &[&str] = &["-c:a", "aac", "-aac_pns", "0", "-movflags", "+faststart"];
     check(&Case { padding: 1023, ..case("fast-start.m4a", fast) });
@@ -196,11 +196,11 @@ fn aac_is_heard_as_ffmpeg_hears_it() {
 
 #[cfg(feature = "opus")]
 #[test]
-fn opus_is_heard_as_ffmpeg_hears_it() {
+fn opus_is_decoded_as_by_ffmpeg() {
     let case =
         |name, options| Case { name, options, codec: "opus", rate: 48_000, floor: 65.0, ..STEREO };
     check(&case("opus.opus", &["-c:a", "libopus", "-b:a", "96k"]));
-    // ffmpeg 5 does not cut the end as the edit list says; a packet has 960 samples.
+    // ffmpeg 5 does not cut the end by the edit list; a packet has 960 samples.
     check(&Case { padding: 959, ..case("opus.mp4", &["-c:a", "libopus", "-b:a", "96k"]) });
     check(&Case {
         channels: 1,
@@ -213,12 +213,12 @@ fn opus_is_heard_as_ffmpeg_hears_it() {
 
 #[cfg(feature = "opus")]
 #[test]
-fn what_opus_lost_of_the_fixtures_ffmpeg_misses_too() {
-    // `audio.rs` holds these against their formula, of which a voice codec at 20 kbit/s leaves 5 dB.
+fn opus_fixtures_are_decoded_as_by_ffmpeg() {
+    // `audio.rs` compares these with their formula, from which a voice codec at 20 kbit/s differs by 5 dB.
     for (name, channels) in [("speech.opus", 1), ("surround.opus", 6), ("stereo.opus", 2)] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/audio").join(name);
         let (ours, _) = read_all(&path, SampleRate(48_000)).unwrap();
-        let theirs = ffmpeg_hears(&path, channels);
+        let theirs = ffmpeg_decode(&path, channels);
         let found = fidelity(&theirs, &ours);
         println!("{name:20} {found:.1} dB");
         assert_eq!(ours.len(), theirs.len(), "{name}");
@@ -227,18 +227,18 @@ fn what_opus_lost_of_the_fixtures_ffmpeg_misses_too() {
 }
 
 #[test]
-fn one_sample_is_heard_of_every_codec() {
+fn one_sample_is_decoded_of_every_codec() {
     let one = |name: &str, codec: &str| {
         let first = "atrim=start=10,asetpts=N/SR/TB,atrim=end_sample=1";
         let path = encode(name, &["-af", first, "-c:a", codec]);
-        let heard = read_all(&path, SampleRate(44_100)).map(|(samples, _)| samples.len());
-        // ffmpeg keeps 128 of Vorbis, and LAME's tag cannot say all of the padding of one sample, so that 47 are left.
-        let expected = ffmpeg_hears(&path, 2).len();
-        println!("{name:20} {heard:?} samples, ffmpeg {expected}");
+        let decoded = read_all(&path, SampleRate(44_100)).map(|(samples, _)| samples.len());
+        // ffmpeg keeps 128 of Vorbis, and LAME's tag cannot state all of the padding of one sample, so that 47 remain.
+        let expected = ffmpeg_decode(&path, 2).len();
+        println!("{name:20} {decoded:?} samples, ffmpeg {expected}");
         let lossless = !["one.mp3", "one.ogg"].contains(&name);
         assert!(
-            matches!(heard, Ok(length) if length >= 1 && length <= expected),
-            "{name}: {heard:?}"
+            matches!(decoded, Ok(length) if length >= 1 && length <= expected),
+            "{name}: {decoded:?}"
         );
         assert!(!lossless || expected == 1, "{name}: {expected}");
     };
@@ -253,7 +253,7 @@ fn one_sample_is_heard_of_every_codec() {
 const EIGHT: &str = "pan=7.1|c0=c0|c1=c1|c2=0.5*c0+0.2*c1|c3=0.1*c0|c4=0.7*c1|c5=-0.4*c0|c6=0.3*c1|c7=0.6*c0-0.6*c1";
 
 #[test]
-fn eight_channels_are_heard_as_their_mean() {
+fn eight_channels_are_decoded_to_their_mean() {
     let case =
         |name, options, codec, floor| Case { name, options, codec, floor, channels: 8, ..STEREO };
     check(&case("eight.wav", &["-af", EIGHT, "-c:a", "pcm_s16le"], "pcm_s16le", 120.0));
@@ -273,7 +273,7 @@ fn eight_channels_are_heard_as_their_mean() {
             65.0,
         )
     });
-    // What symphonia makes of it is noise.
+    // symphonia decodes it to noise.
     let path = encode("eight.ogg", &["-t", "2", "-af", EIGHT, "-c:a", "libvorbis"]);
     let error = read_all(&path, SampleRate::NETWORK).unwrap_err();
     assert!(matches!(error, AudioError::UnsupportedCodec { .. }), "{error}");
@@ -281,7 +281,7 @@ fn eight_channels_are_heard_as_their_mean() {
 }
 
 #[test]
-fn covers_are_passed_over() {
+fn covers_are_skipped() {
     let cover = MATERIAL.folder.path().join("cover.png");
     ffmpeg(&["-f", "lavfi", "-i", "testsrc=size=1200x1200", "-frames:v", "1", text(&cover)]);
     for (name, codec) in
@@ -306,15 +306,15 @@ fn covers_are_passed_over() {
         ]);
         let larger = fs::metadata(&covered).unwrap().len() - fs::metadata(&bare).unwrap().len();
         assert!(larger > 10_000, "{name} has a cover");
-        let heard = |path: &Path| read_all(path, SampleRate(44_100)).unwrap().0;
-        assert!(heard(&covered) == heard(&bare), "{name}");
+        let decoded = |path: &Path| read_all(path, SampleRate(44_100)).unwrap().0;
+        assert!(decoded(&covered) == decoded(&bare), "{name}");
     }
 }
 
 #[test]
 fn resampling_agrees_with_ffmpegs() {
-    // soxr at 28 bits, where ffmpeg has it; else its own resampler with as long a filter as it takes. Both begin their
-    // slope where ours does.
+    // soxr at 28 bits if ffmpeg has it, else ffmpeg's own resampler with its longest filter. The transition band of both
+    // begins where ours does.
     let has_soxr = String::from_utf8(ffmpeg(&["-buildconf"])).unwrap().contains("enable-libsoxr");
     let (filter, narrow) = if has_soxr {
         ("resampler=soxr:precision=28:cutoff=0.95", "resampler=soxr:precision=28:cutoff=0.85")
@@ -324,7 +324,7 @@ fn resampling_agrees_with_ffmpegs() {
     };
     println!("against {filter}");
     for rate in ["44100", "48000", "32000", "22050", "11025", "8000", "96000"] {
-        // A recording is empty near its Nyquist frequency, where filters slope as each likes.
+        // The recording is empty near its Nyquist frequency, where the filters' transition bands differ.
         let source = format!("aresample={rate}:{narrow}");
         let path =
             encode(&format!("{rate}.wav"), &["-ac", "1", "-af", &source, "-c:a", "pcm_f32le"]);
@@ -332,7 +332,7 @@ fn resampling_agrees_with_ffmpegs() {
         let resampled = MATERIAL.folder.path().join(format!("{rate}-16000.wav"));
         let filter = format!("aresample=16000:{filter}");
         ffmpeg(&["-i", text(&path), "-af", &filter, "-c:a", "pcm_f32le", text(&resampled)]);
-        let theirs = ffmpeg_hears(&resampled, 1);
+        let theirs = ffmpeg_decode(&resampled, 1);
         let found = fidelity(&theirs, &ours);
         let longer = ours.len() as isize - theirs.len() as isize;
         println!("{rate:>6} Hz: {} samples, {longer:+}, {found:.1} dB", ours.len());
@@ -341,46 +341,46 @@ fn resampling_agrees_with_ffmpegs() {
     }
 }
 
-/// Sound that ffmpeg makes up.
-fn made_up(name: &str, source: &str, options: &[&str]) -> PathBuf {
+/// A file of audio that ffmpeg generates.
+fn generate(name: &str, source: &str, options: &[&str]) -> PathBuf {
     let path = MATERIAL.folder.path().join(name);
     ffmpeg(&[&["-f", "lavfi", "-i", source], options, &[text(&path)]].concat());
     path
 }
 
 #[test]
-fn silence_before_the_music_does_not_make_aac_lc_another_codec() {
-    // An encoder of silence repeats one packet of a few bytes, whose end looks like replication by chance.
+fn aac_lc_with_leading_silence_is_not_mistaken_for_he_aac() {
+    // Encoded silence repeats one packet of a few bytes, whose end looks like replication by chance.
     for (name, silence) in [("lead.m4a", "250"), ("lead.aac", "250"), ("long-lead.aac", "4000")] {
         let delay = format!("adelay={silence}:all=1");
         let options = ["-af", delay.as_str(), "-ac", "2", "-c:a", "aac"];
         let (samples, info) =
-            read_all(&made_up(name, "sine=d=3", &options), SampleRate::NETWORK).unwrap();
+            read_all(&generate(name, "sine=d=3", &options), SampleRate::NETWORK).unwrap();
         assert!(samples.len() > 3 * 16_000 && info.skipped_packets == 0, "{name}: {info:?}");
         assert!(samples.iter().any(|sample| sample.abs() > 0.05), "{name}");
     }
 }
 
 #[test]
-fn mp3_files_of_other_kinds_put_end_to_end_are_all_heard() {
+fn concatenated_mp3_files_of_different_kinds_are_all_decoded() {
     let sine = "sine=f=500:d=3";
     let kinds: [(&str, &[&str]); 3] = [
         ("a.mp3", &["-ar", "44100", "-ac", "2"]),
         ("b.mp3", &["-ar", "48000", "-ac", "2"]),
         ("c.mp3", &["-ar", "22050", "-ac", "1"]),
     ];
-    let files = kinds.map(|(name, options)| fs::read(made_up(name, sine, options)).unwrap());
+    let files = kinds.map(|(name, options)| fs::read(generate(name, sine, options)).unwrap());
     let joined = MATERIAL.folder.path().join("joined.mp3");
     fs::write(&joined, files.concat()).unwrap();
     let (samples, info) = read_all(&joined, SampleRate::NETWORK).unwrap();
-    // Each brings its encoder's delay and padding, a tenth of a second.
+    // Each has its encoder's delay and padding, a tenth of a second.
     let seconds = samples.len() as f64 / 16_000.0;
     assert!((9.0..9.6).contains(&seconds), "{seconds}, {info:?}");
     let power = |from: f64| {
         let from = (from * 16_000.0) as usize;
         samples[from..from + 16_000].iter().map(|x| x * x).sum::<f32>() / 16_000.0
     };
-    // ffmpeg makes both channels of one 3 dB less loud.
+    // ffmpeg reduces the level of both channels by 3 dB when it makes them from one.
     for (second, times) in [(1.0, 1.0), (4.0, 1.0), (7.2, 2.0)] {
         let found = power(second) / power(1.0);
         assert!((found / times - 1.0).abs() < 0.05, "{second}: {found}");
@@ -389,17 +389,17 @@ fn mp3_files_of_other_kinds_put_end_to_end_are_all_heard() {
 }
 
 #[test]
-fn fragmented_mp4_is_heard_and_states_no_length() {
+fn fragmented_mp4_is_decoded_and_states_no_length() {
     let options = ["-c:a", "aac", "-movflags", "+frag_keyframe+empty_moov"];
-    let path = made_up("fragments.mp4", "sine=d=3", &options);
+    let path = generate("fragments.mp4", "sine=d=3", &options);
     let (samples, info) = read_all(&path, SampleRate::NETWORK).unwrap();
     assert!(samples.len() >= 3 * 16_000, "{}", samples.len());
     assert_eq!((info.duration_seconds, info.truncated), (None, false));
 }
 
 #[test]
-fn flac_cut_out_of_a_longer_recording_is_whole() {
-    let path = made_up("long.flac", "sine=d=3", &["-frame_size", "4096"]);
+fn flac_cut_from_a_longer_recording_is_not_truncated() {
+    let path = generate("long.flac", "sine=d=3", &["-frame_size", "4096"]);
     let bytes = fs::read(&path).unwrap();
     // Frames begin with their sync code, here of fixed block size; the third one's number is 2.
     let third = bytes.windows(5).position(|w| w[0] == 0xff && w[1] == 0xf8 && w[4] == 2).unwrap();

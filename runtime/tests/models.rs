@@ -1,4 +1,4 @@
-//! Models, audio and devices that cannot be used, each with its own error.
+//! Models, audio and devices that cannot be used: each has its own error.
 #![cfg(feature = "onnx")]
 #![allow(
     clippy::unwrap_used,
@@ -71,7 +71,7 @@ fn a_graph_of_another_shape_than_its_card_is_refused_with_both() {
 }
 
 #[test]
-fn a_graph_that_cuts_otherwise_than_its_card_is_found_out_when_it_runs() {
+fn a_graph_with_another_hop_than_its_card_is_refused_when_it_runs() {
     let edits = [
         ("\"hop_samples\":729", "\"hop_samples\":365"),
         ("\"hop\":729", "\"hop\":365"),
@@ -99,8 +99,8 @@ fn a_graph_without_a_promised_output_is_refused() {
 }
 
 #[test]
-fn a_graph_with_an_input_too_many_is_refused() {
-    // A `step` graph that calls itself a `segment` graph wants states that nobody gives it.
+fn a_graph_with_a_surplus_input_is_refused() {
+    // A `step` graph with the card of a `segment` graph has inputs for states.
     let card = fs::read(tiny("segment")).unwrap();
     let error = refusal(&with_card_of(&fs::read(tiny("step")).unwrap(), &card));
     match error {
@@ -134,7 +134,7 @@ fn a_truncated_model_is_refused_wherever_it_ends() {
     let model = fs::read(tiny("sequence")).unwrap();
     for length in (0..model.len()).step_by(97).chain([1, 2, model.len() - 1]) {
         match refusal(&model[..length]) {
-            // What is cut between two fields is a smaller model, which then lacks its card.
+            // A model that is cut between two fields is valid, but lacks its card.
             Error::ModelRefused { .. } | Error::NoCard { .. } => {}
             other => panic!("{length} bytes: {other:?}"),
         }
@@ -162,7 +162,7 @@ fn a_damaged_model_is_an_error_or_a_model_and_never_a_crash() {
 }
 
 #[test]
-fn other_files_are_no_models() {
+fn other_files_are_not_models() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.onnx");
     for content in ["", "this is no model\n", "{\"version\": 1}"] {
@@ -178,8 +178,8 @@ fn other_files_are_no_models() {
 }
 
 #[test]
-fn an_output_that_is_no_probability_is_an_error() {
-    // Numbers no sound has: the first convolution overflows, and infinity minus infinity is no number.
+fn an_output_that_is_not_a_probability_is_an_error() {
+    // Out of range for audio: the first convolution overflows, and infinity minus infinity is NaN.
     let mut recognizer = Recognizer::open_with(tiny("clip"), &on(Device::Cpu)).unwrap();
     let loud: Vec<f32> = noise(1, SEGMENT).iter().map(|x| x.signum() * f32::MAX).collect();
     match recognizer.recognize_samples(&loud) {
@@ -189,7 +189,7 @@ fn an_output_that_is_no_probability_is_an_error() {
 }
 
 #[test]
-fn bad_audio_is_an_error_of_the_ears() {
+fn bad_audio_is_an_error_of_audio_decoding() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, content: &[u8]| {
         let path = folder.path().join(name);
@@ -211,7 +211,7 @@ fn bad_audio_is_an_error_of_the_ears() {
 }
 
 #[test]
-fn a_file_that_ends_early_is_answered_as_far_as_it_goes_and_says_so() {
+fn a_truncated_file_is_recognised_as_far_as_it_goes_and_marked() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cut.flac");
     let song = fs::read(support::data("audio/s16.flac")).unwrap();
@@ -234,12 +234,12 @@ fn a_run_that_does_not_fit_the_graph_is_an_error() {
         let error = session.run(inputs).expect_err("it ran");
         assert!(matches!(error, Error::Run { .. }), "{error:?}");
     }
-    // And the session is none the worse for it.
+    // The session still works.
     assert_eq!(session.run(&[("waveform", &[1, SEGMENT], &samples)]).unwrap().len(), 3);
 }
 
 #[test]
-fn cuda_where_it_cannot_run_is_an_error_that_says_why_and_auto_says_what_it_took() {
+fn cuda_where_it_cannot_run_is_an_error_with_the_reason_and_auto_takes_the_cpu() {
     let Some(obstacle) = runtime_info(None).unwrap().cuda_obstacle else {
         println!("skipped: CUDA runs on this machine");
         return;
@@ -259,7 +259,7 @@ fn cuda_where_it_cannot_run_is_an_error_that_says_why_and_auto_says_what_it_took
 }
 
 #[test]
-fn a_broken_model_is_the_models_fault_whatever_the_device() {
+fn a_broken_model_is_an_error_of_the_model_on_any_device() {
     let error = Recognizer::from_bytes(b"no model", &on(Device::Cuda(0)));
     assert!(matches!(error, Err(Error::ModelRefused { .. })), "{error:?}");
 }

@@ -1,4 +1,4 @@
-//! The ears and everything that is no good music file: damaged, cut off, hostile, unknown, slow, gone.
+//! Audio decoding of files that are damaged, truncated, hostile, unknown, slow or missing.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -6,8 +6,8 @@
     reason = "a test stops at the first surprise"
 )]
 
-#[path = "support/ears.rs"]
-mod ears;
+#[path = "support/decoding.rs"]
+mod decoding;
 
 use std::{
     fs,
@@ -20,15 +20,15 @@ use std::{
     time::Duration,
 };
 
-use ears::*;
+use decoding::*;
 use leitmotif::audio::{AudioError, AudioReader, TimeLimit};
 
 #[test]
-fn a_file_both_damaged_and_cut_off_says_both() {
+fn damage_and_truncation_of_one_file_are_both_reported() {
     let mut bytes = fs::read(fixture("s16.flac")).unwrap();
     bytes.truncate(bytes.len() / 2);
     bytes[20_000..21_500].fill(0x55);
-    let (_, info) = hear_bytes(bytes).unwrap();
+    let (_, info) = decode_bytes(bytes).unwrap();
     assert!(info.truncated && info.skipped_packets > 0, "{info:?}");
 }
 
@@ -61,24 +61,24 @@ fn with_frames(file: &[u8], change: impl Fn(&mut String)) -> Vec<u8> {
 }
 
 #[test]
-fn he_aac_is_refused_by_name_even_where_it_hides() {
+fn he_aac_is_refused_by_name_even_if_declared_as_lc() {
     let is_he = |error: AudioError| matches!(&error, AudioError::UnsupportedCodec { codec, .. } if codec.starts_with("HE-AAC"));
-    // Spectral band replication in a fill element of each frame; ffprobe calls the result HE-AAC, too.
+    // Spectral band replication in a fill element of each frame; ffprobe calls the result HE-AAC too.
     let plain = fs::read(fixture("lc.aac")).unwrap();
     let hidden = with_frames(&plain, |bits| {
         bits.push_str(&("110".to_owned() + "0110" + "1101" + "0000" + &"01001101".repeat(5)))
     });
-    assert!(is_he(hear_bytes(hidden).unwrap_err()));
-    // Elements that only fill are no sign of it.
+    assert!(is_he(decode_bytes(hidden).unwrap_err()));
+    // Fill elements of padding are no sign of it.
     let filled = with_frames(&plain, |bits| {
         bits.push_str(&("110".to_owned() + "0010" + "00000000" + "10100101"))
     });
-    assert!(hear_bytes(filled).unwrap().0 == hear(&fixture("lc.aac")).0);
-    // The extension that old decoders overlook, saying that it is there.
+    assert!(decode_bytes(filled).unwrap().0 == decode(&fixture("lc.aac")).0);
+    // The extension that old decoders ignore, with replication present.
     let mut bytes = fs::read(fixture("lc.m4a")).unwrap();
     let at = bytes.windows(5).position(|part| part == [0x12, 0x10, 0x56, 0xe5, 0]).unwrap();
     bytes[at + 4] = 0x98;
-    assert!(is_he(hear_bytes(bytes).unwrap_err()));
+    assert!(is_he(decode_bytes(bytes).unwrap_err()));
 }
 
 #[test]
@@ -92,11 +92,11 @@ fn aac_of_other_kinds_is_refused_by_name() {
         bytes[at + 2] &= 0x3f;
         at += length;
     }
-    let error = hear_bytes(bytes).unwrap_err();
+    let error = decode_bytes(bytes).unwrap_err();
     assert!(error.to_string().contains("AAC Main"), "{error}");
 }
 
-/// A stream of a file that fails once it is armed, from a byte on.
+/// A stream of a file that fails from a byte on once it is armed.
 struct Failing {
     file: Cursor<Vec<u8>>,
     from: u64,
@@ -119,14 +119,14 @@ impl Seek for Failing {
     }
 }
 
-/// What a stream is refused with that fails while it is opened, from a byte on.
+/// The error of a stream that fails from a byte on while it is opened.
 fn fails_to_open(name: &str, from: u64, how: fn() -> io::Result<usize>) -> AudioError {
     let file = Cursor::new(fs::read(fixture(name)).unwrap());
     let stream = Failing { file, from, armed: Arc::new(true.into()), how };
     AudioReader::from_reader(stream, Path::new(name), RATE).map(|_| ()).expect_err(name)
 }
 
-/// What a stream is refused with that fails after it was opened; then, it must have ended.
+/// The error of a stream that fails after it was opened; then it must have ended.
 fn fails_to_read(name: &str, how: fn() -> io::Result<usize>) -> AudioError {
     let file = Cursor::new(fs::read(fixture(name)).unwrap());
     let armed = Arc::new(AtomicBool::new(false));
@@ -136,7 +136,7 @@ fn fails_to_read(name: &str, how: fn() -> io::Result<usize>) -> AudioError {
     let mut samples = Vec::new();
     let error = loop {
         match reader.read(&mut samples) {
-            Ok(read) => assert!(read > 0, "{name} is heard to its end"),
+            Ok(read) => assert!(read > 0, "{name} is decoded to its end"),
             Err(error) => break error,
         }
     };
@@ -147,27 +147,27 @@ fn fails_to_read(name: &str, how: fn() -> io::Result<usize>) -> AudioError {
 const LONG: [&str; 5] = ["cbr.mp3", "flac.oga", "s16.flac", "lc.m4a", "s16.aiff"];
 
 #[test]
-fn a_panic_beneath_a_decoder_is_an_error() {
-    let is_told = |error: AudioError| {
+fn a_panic_below_a_decoder_is_an_error() {
+    let is_expected = |error: AudioError| {
         assert!(matches!(error, AudioError::Damaged { .. }), "{error}");
         assert!(error.to_string().contains("a decoder's mistake"), "{error}");
     };
     for name in LONG {
-        is_told(fails_to_open(name, 500, || panic!("a decoder's mistake")));
-        is_told(fails_to_read(name, || panic!("a decoder's {}", "mistake")));
+        is_expected(fails_to_open(name, 500, || panic!("a decoder's mistake")));
+        is_expected(fails_to_read(name, || panic!("a decoder's {}", "mistake")));
     }
 }
 
 #[test]
-fn what_the_system_refuses_to_read_is_told_as_such() {
-    let is_told = |error: AudioError| {
+fn a_failure_of_the_system_is_an_error_of_its_own() {
+    let is_expected = |error: AudioError| {
         assert!(matches!(error, AudioError::Unreadable { .. }), "{error}");
         assert!(error.to_string().contains("the disk is gone"), "{error}");
     };
     for name in LONG {
-        is_told(fails_to_open(name, 0, || Err(io::Error::other("the disk is gone"))));
-        is_told(fails_to_open(name, 500, || Err(io::Error::other("the disk is gone"))));
-        is_told(fails_to_read(name, || Err(io::Error::other("the disk is gone"))));
+        is_expected(fails_to_open(name, 0, || Err(io::Error::other("the disk is gone"))));
+        is_expected(fails_to_open(name, 500, || Err(io::Error::other("the disk is gone"))));
+        is_expected(fails_to_read(name, || Err(io::Error::other("the disk is gone"))));
     }
 }
 
@@ -189,34 +189,34 @@ fn interrupted_reads_are_tried_again() {
     let mut reader = AudioReader::from_reader(stream, Path::new("interrupted"), RATE).unwrap();
     let mut samples = Vec::new();
     while reader.read(&mut samples).unwrap() > 0 {}
-    assert!(samples == hear(&fixture("cbr.mp3")).0);
+    assert!(samples == decode(&fixture("cbr.mp3")).0);
 }
 
 #[test]
-fn a_file_that_takes_too_long_is_given_up() {
+fn a_file_that_takes_too_long_is_an_error() {
     let mut reader = AudioReader::open(&fixture("cbr.mp3"), RATE).unwrap();
     let mut samples = Vec::new();
     reader.set_time_limit(TimeLimit { base: Duration::ZERO, per_second: 0.0 });
     let error = loop {
         match reader.read(&mut samples) {
-            Ok(read) => assert!(read > 0, "given up before its end"),
+            Ok(read) => assert!(read > 0, "the time limit must end it"),
             Err(error) => break error,
         }
     };
     assert!(matches!(error, AudioError::TookTooLong { .. }), "{error}");
     assert_eq!(reader.read(&mut samples).unwrap(), 0, "after an error it has ended");
-    let mut patient = AudioReader::open(&fixture("cbr.mp3"), RATE).unwrap();
-    patient.set_time_limit(TimeLimit::NONE);
-    while patient.read(&mut samples).unwrap() > 0 {}
+    let mut unlimited = AudioReader::open(&fixture("cbr.mp3"), RATE).unwrap();
+    unlimited.set_time_limit(TimeLimit::NONE);
+    while unlimited.read(&mut samples).unwrap() > 0 {}
 }
 
 #[test]
-fn what_is_appended_while_a_file_is_read_is_not_heard() {
+fn data_appended_while_a_file_is_read_is_not_decoded() {
     let folder = tempfile::tempdir().unwrap();
     for name in ["no-tag.mp3", "s16.flac", "stereo.ogg", "s16.aiff"] {
         let path = folder.path().join(name);
         fs::copy(fixture(name), &path).unwrap();
-        let whole = hear(&path).0;
+        let whole = decode(&path).0;
         let mut reader = AudioReader::open(&path, RATE).unwrap();
         let more = fs::read(&path).unwrap();
         io::Write::write_all(&mut fs::File::options().append(true).open(&path).unwrap(), &more)
@@ -244,18 +244,18 @@ fn mp4_files_for_streaming_keep_their_edit_when_cut_off() {
         ])
         .arg(&path)
         .status()
-        .expect("ffmpeg is needed; `make doctor` says what brings it");
+        .expect("ffmpeg is needed; `make doctor` names its package");
     assert!(made.success());
-    let whole = hear(&path).0;
+    let whole = decode(&path).0;
     let bytes = fs::read(&path).unwrap();
-    let (samples, info) = hear_bytes(bytes[..bytes.len() * 2 / 3].to_vec()).unwrap();
+    let (samples, info) = decode_bytes(bytes[..bytes.len() * 2 / 3].to_vec()).unwrap();
     assert!(info.truncated && samples.len() > 12_000, "{info:?}");
     assert_eq!(samples[..10_000], whole[..10_000]);
 }
 
 #[cfg(unix)]
 #[test]
-fn files_that_cannot_be_opened_are_told_as_unreadable() {
+fn files_that_cannot_be_opened_are_unreadable() {
     use std::os::unix::fs::{PermissionsExt, symlink};
     let folder = tempfile::tempdir().unwrap();
     let loops = folder.path().join("loop.mp3");
@@ -265,16 +265,16 @@ fn files_that_cannot_be_opened_are_told_as_unreadable() {
     fs::copy(fixture("cbr.mp3"), &locked).unwrap();
     fs::set_permissions(&locked, fs::Permissions::from_mode(0o000)).unwrap();
     if fs::File::open(&locked).is_ok() {
-        println!("this user may read everything: nothing to see of a file without permissions");
+        println!("skipped: this user may read files without permissions");
     } else {
         assert!(matches!(refused(&locked), AudioError::Unreadable { .. }));
     }
 }
 
 #[test]
-fn headers_of_many_channels_and_odd_sizes_do_no_harm() {
+fn headers_of_too_many_channels_and_odd_sizes_are_refused() {
     for (channels, bits) in [(65_535, 16), (65_535, 32), (0, 16), (1, 0), (33, 8), (255, 64)] {
-        let result = hear_bytes(riff(16_000, channels, bits, false, &[1; 300_000], 300_000));
+        let result = decode_bytes(riff(16_000, channels, bits, false, &[1; 300_000], 300_000));
         assert!(
             result.is_err(),
             "{channels} channels of {bits} bits: {:?}",
@@ -284,39 +284,39 @@ fn headers_of_many_channels_and_odd_sizes_do_no_harm() {
 }
 
 #[test]
-fn rf64_is_heard_as_wav_and_what_follows_the_sound_is_not() {
-    let sound: Vec<u8> =
+fn rf64_is_decoded_as_wav_without_the_chunks_after_its_audio() {
+    let audio_data: Vec<u8> =
         (0..20_001u32).flat_map(|n| ((n * 37 % 9001) as i16).to_le_bytes()).collect();
-    let plain = riff(16_000, 1, 16, false, &sound, sound.len() as u32);
+    let plain = riff(16_000, 1, 16, false, &audio_data, audio_data.len() as u32);
     let mut long = b"RF64\xff\xff\xff\xffWAVEds64".to_vec();
     long.extend(28u32.to_le_bytes());
-    for size in [plain.len() as u64 + 36, sound.len() as u64, 20_001] {
+    for size in [plain.len() as u64 + 36, audio_data.len() as u64, 20_001] {
         long.extend(size.to_le_bytes());
     }
     long.extend([0; 4]);
-    let data = plain.len() - sound.len() - 4;
+    let data = plain.len() - audio_data.len() - 4;
     long.extend(&plain[12..data]);
     long.extend(u32::MAX.to_le_bytes());
-    long.extend(&sound);
-    let whole = hear_bytes(plain).unwrap();
+    long.extend(&audio_data);
+    let whole = decode_bytes(plain).unwrap();
     assert!(whole.0.len() == 20_001);
-    assert!(hear_bytes(long.clone()).unwrap() == whole);
-    let cut = hear_bytes(long[..30_000].to_vec()).unwrap();
+    assert!(decode_bytes(long.clone()).unwrap() == whole);
+    let cut = decode_bytes(long[..30_000].to_vec()).unwrap();
     assert!(cut.1.truncated && whole.0.starts_with(&cut.0));
     long.extend(b"LIST\x08\0\0\0INFOnote");
-    assert!(hear_bytes(long.clone()).unwrap() == whole);
-    // BW64 is its other name; a size beyond the file's end is as if the file were cut off there.
+    assert!(decode_bytes(long.clone()).unwrap() == whole);
+    // BW64 is its other name; a size beyond the file's end is a truncated file.
     long[..4].copy_from_slice(b"BW64");
-    assert!(hear_bytes(long.clone()).unwrap() == whole);
+    assert!(decode_bytes(long.clone()).unwrap() == whole);
     long[28..36].copy_from_slice(&(1u64 << 40).to_le_bytes());
     long.truncate(30_000);
-    assert!(hear_bytes(long).unwrap().0 == cut.0);
+    assert!(decode_bytes(long).unwrap().0 == cut.0);
     // Nothing but the name.
-    assert!(hear_bytes(b"RF64\xff\xff\xff\xffWAVEds64".to_vec()).is_err());
+    assert!(decode_bytes(b"RF64\xff\xff\xff\xffWAVEds64".to_vec()).is_err());
 }
 
 #[test]
-fn files_that_are_none_are_refused_by_name() {
+fn missing_files_folders_and_empty_files_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     assert!(matches!(refused(&folder.path().join("gone.mp3")), AudioError::NotFound { .. }));
     assert!(matches!(refused(folder.path()), AudioError::NotAFile { .. }));
@@ -330,7 +330,7 @@ fn a_pipe_is_refused_at_once() {
 }
 
 #[test]
-fn text_and_noise_under_a_musical_name_are_refused() {
+fn text_and_noise_with_an_audio_extension_are_refused() {
     let text = "All work and no play makes Jack a dull boy. ".repeat(60_000);
     for length in [1, 2, 3, 16, 100, 5000, text.len()] {
         let error = refused_bytes("text.mp3", &text.as_bytes()[..length]);
@@ -348,7 +348,7 @@ fn text_and_noise_under_a_musical_name_are_refused() {
 }
 
 #[test]
-fn containers_without_sound_are_refused() {
+fn containers_without_audio_are_refused() {
     assert!(matches!(refused(&fixture("picture-only.mp4")), AudioError::NoAudio { .. }));
     let silent = riff(16_000, 1, 16, false, &[], 0);
     let error = refused_bytes("nothing.wav", &silent);
@@ -356,7 +356,7 @@ fn containers_without_sound_are_refused() {
 }
 
 #[test]
-fn codecs_that_are_not_decoded_are_named() {
+fn unsupported_codecs_are_named() {
     let error = refused(&fixture("ac3.mp4"));
     assert!(matches!(error, AudioError::UnsupportedCodec { .. }), "{error}");
     assert!(error.to_string().contains("AC-3") && error.to_string().contains("convert"), "{error}");
@@ -391,7 +391,7 @@ fn files_cut_off_in_their_header_are_refused() {
 }
 
 #[test]
-fn files_cut_off_in_their_sound_are_heard_as_far_as_they_go() {
+fn files_cut_off_in_their_audio_are_decoded_as_far_as_they_go() {
     let folder = tempfile::tempdir().unwrap();
     for name in ["cbr.mp3", "stereo.ogg", "s16.flac", "wav"] {
         let path = folder.path().join(name);
@@ -401,43 +401,43 @@ fn files_cut_off_in_their_sound_are_heard_as_far_as_they_go() {
                 fs::copy(fixture(name), &path).unwrap();
             }
         }
-        let whole = hear(&path).0;
+        let whole = decode(&path).0;
         let bytes = fs::read(&path).unwrap();
         fs::write(&path, &bytes[..bytes.len() * 2 / 3]).unwrap();
-        let (samples, info) = hear(&path);
+        let (samples, info) = decode(&path);
         println!("{name}: {} of {} samples, {info:?}", samples.len(), whole.len());
         assert!(info.truncated, "{name}");
         assert!(samples.len() > 12_000 && samples.len() < 26_000, "{name}: {}", samples.len());
-        let sure = samples.len() - 2000;
-        assert_eq!(samples[..sure], whole[..sure], "{name}");
+        let same = samples.len() - 2000;
+        assert_eq!(samples[..same], whole[..same], "{name}");
     }
 }
 
 #[test]
-fn damage_in_the_sound_is_passed_over() {
+fn damage_in_the_audio_is_skipped() {
     let folder = tempfile::tempdir().unwrap();
     for name in ["cbr.mp3", "stereo.ogg", "s16.flac", "lc.m4a"] {
         let path = folder.path().join(name);
         let mut bytes = fs::read(fixture(name)).unwrap();
-        let whole = hear(&fixture(name)).0;
+        let whole = decode(&fixture(name)).0;
         let from = bytes.len() * 3 / 4;
         bytes[from..from + 1500].fill(0x55);
         fs::write(&path, bytes).unwrap();
-        let (samples, info) = hear(&path);
+        let (samples, info) = decode(&path);
         println!("{name}: {} samples, {info:?}", samples.len());
-        // An Ogg page that is lost tells only by what is missing in the end.
+        // A lost Ogg page shows only in the total length.
         let noticed = if name == "stereo.ogg" { info.truncated } else { info.skipped_packets > 0 };
         assert!(noticed, "{name}: {info:?}");
         assert!((15_000..=32_500).contains(&samples.len()), "{name}: {}", samples.len());
         assert!(samples.iter().all(|sample| sample.is_finite()), "{name}");
-        // A page of this small Ogg file is half of its sound.
-        let sound = if name == "stereo.ogg" { 14_000 } else { 20_000 };
-        assert_eq!(samples[..sound], whole[..sound], "{name}");
+        // One page of this small Ogg file is half of its audio.
+        let intact = if name == "stereo.ogg" { 14_000 } else { 20_000 };
+        assert_eq!(samples[..intact], whole[..intact], "{name}");
     }
 }
 
 #[test]
-fn samples_that_are_no_numbers_are_refused_with_their_place() {
+fn samples_that_are_not_finite_are_refused_with_their_position() {
     for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e30] {
         let mut samples = vec![0.1f32; 16_000];
         samples[8_000] = bad;
@@ -449,7 +449,7 @@ fn samples_that_are_no_numbers_are_refused_with_their_place() {
 }
 
 #[test]
-fn rates_that_no_recording_has_are_refused() {
+fn unsupported_rates_are_refused() {
     for rate in [0, 1, 999, 768_001, u32::MAX] {
         let error = refused_bytes("rate.wav", &riff(rate, 1, 16, false, &[0; 2000], 2000));
         println!("{rate}: {error}");
@@ -466,12 +466,12 @@ fn rates_that_no_recording_has_are_refused() {
 }
 
 #[test]
-fn claims_of_a_header_are_not_believed() {
+fn lengths_in_a_header_are_not_trusted() {
     let folder = tempfile::tempdir().unwrap();
     // A WAV that claims 4 GB.
     let path = folder.path().join("claim.wav");
     fs::write(&path, riff(16_000, 1, 16, false, &[0; 3200], u32::MAX - 40)).unwrap();
-    assert_eq!(hear(&path).0.len(), 1600);
+    assert_eq!(decode(&path).0.len(), 1600);
     // An ID3 tag that claims 256 MB.
     let path = folder.path().join("claim.mp3");
     let mut bytes = b"ID3\x04\0\0\x7f\x7f\x7f\x7f".to_vec();
@@ -484,6 +484,6 @@ fn claims_of_a_header_are_not_believed() {
     bytes[21] |= 0x0f;
     bytes[22..26].fill(0xff);
     fs::write(&path, bytes).unwrap();
-    let (samples, info) = hear(&path);
+    let (samples, info) = decode(&path);
     assert_eq!((samples.len(), info.truncated), (32_000, true));
 }

@@ -1,4 +1,4 @@
-//! The resampler, measured: pass-band, stop-band, lengths, pieces.
+//! Measures the resampler: pass-band, stop-band, lengths, pieces.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -27,7 +27,7 @@ fn tone(rate: u32, hertz: f64, length: usize) -> Vec<f32> {
     (0..length).map(|n| (step * n as f64 + 0.3).sin() as f32).collect()
 }
 
-/// Root mean square without the first and last tenth, where a tone that begins abruptly sounds of everything.
+/// Root mean square without the first and last tenth, where the spectrum of a tone that begins abruptly is wide.
 fn level(samples: &[f32]) -> f64 {
     let edge = samples.len() / 10;
     let middle = &samples[edge..samples.len() - edge];
@@ -47,11 +47,12 @@ fn the_pass_band_is_flat_within_a_tenth_of_a_decibel_to_seven_kilohertz() {
         let mut worst = 0.0f64;
         for step in 1..=35 {
             let hertz = top * f64::from(step) / 35.0;
-            let heard = resample(&tone(rate, hertz, rate as usize), rate);
-            let expected = tone(16_000, hertz, heard.len());
-            worst = worst.max(decibels(level(&heard) / level(&expected)).abs());
-            // Not only as loud, but the same tone at the same time.
-            let difference: Vec<f32> = heard.iter().zip(&expected).map(|(a, b)| a - b).collect();
+            let resampled = resample(&tone(rate, hertz, rate as usize), rate);
+            let expected = tone(16_000, hertz, resampled.len());
+            worst = worst.max(decibels(level(&resampled) / level(&expected)).abs());
+            // Not only the same level, but also the same phase.
+            let difference: Vec<f32> =
+                resampled.iter().zip(&expected).map(|(a, b)| a - b).collect();
             let error = decibels(level(&difference) / level(&expected));
             assert!(error < -38.0, "{rate} Hz, {hertz:.0} Hz: {error:.1} dB");
         }
@@ -61,7 +62,7 @@ fn the_pass_band_is_flat_within_a_tenth_of_a_decibel_to_seven_kilohertz() {
 }
 
 #[test]
-fn what_lies_above_eight_and_a_half_kilohertz_does_not_come_back() {
+fn the_stop_band_begins_at_eight_and_a_half_kilohertz() {
     for rate in RATES.into_iter().filter(|&rate| rate > 17_000) {
         let mut worst = f64::MIN;
         let mut hertz = 8_500.0;
@@ -76,13 +77,13 @@ fn what_lies_above_eight_and_a_half_kilohertz_does_not_come_back() {
 }
 
 #[test]
-fn nothing_appears_above_the_band_of_a_slow_source() {
+fn upsampling_adds_no_image_above_the_sources_band() {
     for rate in [8_000, 11_025] {
-        // A tone near the source's upper end would have an image above it.
+        // A tone near the upper end of the source's band would have an image above it.
         let hertz = 0.42 * f64::from(rate);
-        let heard = resample(&tone(rate, hertz, rate as usize), rate);
-        let expected = tone(16_000, hertz, heard.len());
-        let difference: Vec<f32> = heard.iter().zip(&expected).map(|(a, b)| a - b).collect();
+        let resampled = resample(&tone(rate, hertz, rate as usize), rate);
+        let expected = tone(16_000, hertz, resampled.len());
+        let difference: Vec<f32> = resampled.iter().zip(&expected).map(|(a, b)| a - b).collect();
         let error = decibels(level(&difference) / level(&expected));
         assert!(error < -60.0, "{rate} Hz: {error:.1} dB");
     }
@@ -101,7 +102,7 @@ fn any_pieces_give_the_same_samples_bit_for_bit() {
         let at_once = resample(&samples, rate);
         for largest in [1, 7, 441, 1152, 5000, 40_000] {
             let mut resampler = Resampler::new(SampleRate(rate), TO).unwrap();
-            // A second stream through the same resampler knows nothing of the first.
+            // A second stream through the same resampler does not depend on the first.
             for _ in 0..2 {
                 let (mut out, mut rest) = (Vec::new(), &samples[..]);
                 while !rest.is_empty() {
@@ -143,12 +144,12 @@ fn sweep(rate: u32, from: f64, to: f64, seconds: f64) -> Vec<f32> {
 }
 
 #[test]
-fn a_sweep_from_eight_and_a_half_kilohertz_up_does_not_come_back() {
+fn a_sweep_above_eight_and_a_half_kilohertz_is_suppressed() {
     for rate in RATES.into_iter().filter(|&rate| rate > 17_000) {
         let source = sweep(rate, 8_500.0, f64::from(rate) / 2.0, 20.0);
-        let heard = resample(&source, rate);
-        // Tenths of a second, so that no moment hides behind the others; the first holds the tone's abrupt beginning.
-        let worst = heard.chunks(1_600).skip(1).take(197).map(level).fold(0.0, f64::max);
+        let resampled = resample(&source, rate);
+        // The worst tenth of a second, not the mean; the first one holds the tone's abrupt beginning.
+        let worst = resampled.chunks(1_600).skip(1).take(197).map(level).fold(0.0, f64::max);
         let worst = decibels(worst * 2f64.sqrt());
         println!("{rate} Hz: loudest moment of the sweep {worst:.1} dB");
         assert!(worst < -60.0, "{rate} Hz: {worst:.1} dB");
@@ -158,8 +159,8 @@ fn a_sweep_from_eight_and_a_half_kilohertz_up_does_not_come_back() {
 #[test]
 fn a_sweep_to_seven_kilohertz_keeps_its_level() {
     for rate in RATES.into_iter().filter(|&rate| rate > 17_000) {
-        let heard = resample(&sweep(rate, 50.0, 7_000.0, 20.0), rate);
-        for (moment, tenth) in heard.chunks_exact(1_600).enumerate().skip(2).take(196) {
+        let resampled = resample(&sweep(rate, 50.0, 7_000.0, 20.0), rate);
+        for (moment, tenth) in resampled.chunks_exact(1_600).enumerate().skip(2).take(196) {
             let off = decibels(level(tenth) * 2f64.sqrt());
             // A tenth of a second is not a whole number of periods; near 50 Hz that alone is a hundredth of a decibel.
             assert!(off.abs() < 0.1, "{rate} Hz, {:.1} s: {off:.3} dB", moment as f64 / 10.0);
@@ -172,19 +173,19 @@ fn an_hour_does_not_drift() {
     for (rate, hertz) in [(44_100, 997.0), (44_056, 1_003.0)] {
         let mut resampler = Resampler::new(SampleRate(rate), TO).unwrap();
         let step = TAU * hertz / f64::from(rate);
-        let (mut heard, mut total) = (Vec::new(), 0);
+        let (mut resampled, mut total) = (Vec::new(), 0);
         for second in 0..3_600 {
             let from = second * rate as usize;
             let samples: Vec<f32> =
                 (from..from + rate as usize).map(|n| (step * n as f64).sin() as f32).collect();
-            total += heard.len();
-            heard.clear();
-            resampler.push(&samples, &mut heard);
+            total += resampled.len();
+            resampled.clear();
+            resampler.push(&samples, &mut resampled);
         }
-        resampler.finish(&mut heard);
-        assert_eq!(total + heard.len(), 3_600 * 16_000, "{rate} Hz");
+        resampler.finish(&mut resampled);
+        assert_eq!(total + resampled.len(), 3_600 * 16_000, "{rate} Hz");
         let step = TAU * hertz / 16_000.0;
-        let worst = heard[..heard.len() - 1_000]
+        let worst = resampled[..resampled.len() - 1_000]
             .iter()
             .enumerate()
             .map(|(n, &sample)| (f64::from(sample) - (step * (total + n) as f64).sin()).abs());
@@ -195,18 +196,22 @@ fn an_hour_does_not_drift() {
 }
 
 #[test]
-fn a_click_stays_where_it_is() {
+fn a_click_keeps_its_position() {
     let mut samples = vec![0.0; 44_100];
     samples[22_050] = 1.0;
-    let heard = resample(&samples, 44_100);
-    let loudest = (0..heard.len()).max_by(|&a, &b| heard[a].total_cmp(&heard[b])).unwrap();
+    let resampled = resample(&samples, 44_100);
+    let loudest =
+        (0..resampled.len()).max_by(|&a, &b| resampled[a].total_cmp(&resampled[b])).unwrap();
     assert_eq!(loudest, 8_000);
-    assert!((heard[7_999] - heard[8_001]).abs() < 1e-5, "symmetric: no delay of a fraction");
+    assert!(
+        (resampled[7_999] - resampled[8_001]).abs() < 1e-5,
+        "symmetric: no delay of a fraction"
+    );
 }
 
 #[test]
 fn rates_out_of_range_are_refused() {
-    // The last ones lie in the range and have no simple ratio to 16 kHz: their blocks would be of millions of samples.
+    // The last ones are in range but have no simple ratio to 16 kHz: their blocks would have millions of samples.
     for rate in [0, 999, 768_001, u32::MAX, 767_999, 192_001, 700_001] {
         assert_eq!(Resampler::new(SampleRate(rate), TO).err(), Some(UnsupportedRate(rate)));
         assert_eq!(Resampler::new(TO, SampleRate(rate)).err(), Some(UnsupportedRate(rate)));

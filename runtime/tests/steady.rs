@@ -1,4 +1,4 @@
-//! Memory of recognising for long, in a process of its own so that no other test moves it.
+//! Memory of recognising for long, in a process of its own so that no other test affects it.
 #![cfg(all(feature = "onnx", target_os = "linux"))]
 #![allow(
     clippy::unwrap_used,
@@ -12,7 +12,7 @@ mod support;
 use leitmotif::{Device, Recognizer, SessionOptions};
 use support::{SEGMENT, noise, tiny};
 
-/// What the process holds, in KiB.
+/// Resident memory of the process, in KiB.
 fn resident() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
@@ -20,18 +20,18 @@ fn resident() -> usize {
 }
 
 #[test]
-fn memory_does_not_grow_with_what_was_heard() {
+fn memory_does_not_grow_with_the_number_of_calls() {
     let options = SessionOptions::on(Device::Cpu).with_threads(1);
     let mut recognizer = Recognizer::open_with(tiny("segment"), &options).unwrap();
     let samples = noise(1, 1_000 * SEGMENT);
-    let mut hear = |times| {
+    let mut recognize = |times| {
         for _ in 0..times {
             recognizer.recognize_samples(&samples).unwrap();
         }
         resident()
     };
-    let before = hear(2);
-    let after = hear(20);
-    // 20,000 calls; what ort forgets to free in `Session::run` would be 18,000 KiB.
+    let before = recognize(2);
+    let after = recognize(20);
+    // 20,000 calls; ort's leak in `Session::run` would be 18,000 KiB.
     assert!(after < before + 4_000, "{before} KiB before, {after} KiB after");
 }

@@ -1,7 +1,7 @@
-//! Which kind of AAC a stream is. Only AAC-LC in mono and stereo can be decoded; all others have to be told by name.
+//! Which kind of AAC a stream is. Only AAC-LC in mono and stereo can be decoded; all others are refused by name.
 //!
-//! HE-AAC is AAC-LC at half the rate with instructions to rebuild the upper half of the band, and an encoder may hide
-//! those where a decoder of AAC-LC does not look: heard like that, music would lack everything above 5 to 8 kHz, unnoticed.
+//! HE-AAC is AAC-LC at half the rate with instructions to rebuild the upper half of the band, which an encoder may put
+//! where a decoder of AAC-LC ignores them: the decoded music would lack everything above 5 to 8 kHz without an error.
 //! ISO/IEC 14496-3, 1.6.2.1 (AudioSpecificConfig), 1.6.6.2 (sync extension) and 4.5.2.8.2 (fill elements).
 
 const HE: &str = "HE-AAC (AAC with spectral band replication)";
@@ -41,12 +41,12 @@ fn lc(bits: &mut Bits<'_>, channels: u32) -> Option<String> {
     match channels {
         1 | 2 => {}
         0 => return Some("AAC-LC whose channels are described inside of its stream".to_owned()),
-        7 => return Some("AAC-LC with 8 channels, of which at most 2 can be".to_owned()),
+        7 => return Some("AAC-LC with 8 channels (at most 2 are supported)".to_owned()),
         channels => {
-            return Some(format!("AAC-LC with {channels} channels, of which at most 2 can be"));
+            return Some(format!("AAC-LC with {channels} channels (at most 2 are supported)"));
         }
     }
-    // The sync extension names object type 5 again, and says whether it is there.
+    // The sync extension repeats object type 5, then a bit for whether it is present.
     let extended = bits.take(11)? == 0x2b7 && bits.take(5)? == 5 && bits.take(1)? == 1;
     extended.then(|| HE.to_owned())
 }
@@ -69,13 +69,13 @@ pub(super) fn adts_beyond_lc(header: [u8; 4]) -> Option<String> {
         (_, 1 | 2) => return None,
         (_, channels) => {
             let channels = if channels == 7 { 8 } else { channels };
-            format!("AAC-LC with {channels} channels, of which at most 2 can be")
+            format!("AAC-LC with {channels} channels (at most 2 are supported)")
         }
     };
     Some(name)
 }
 
-/// What a stream is called all of whose packets end in spectral band replication.
+/// The name of a stream all of whose packets end in spectral band replication.
 pub(super) fn he() -> String {
     HE.to_owned()
 }
@@ -92,7 +92,7 @@ pub(super) fn ends_in_replication(packet: &[u8]) -> bool {
     if bits.peek(end, 3) != Some(7) {
         return false;
     }
-    // Elements that only fill up the bit rate may follow it.
+    // Fill elements of padding may follow it.
     for _ in 0..4 {
         let replicates = |(_, content): (usize, usize)| {
             content + 4 <= end && matches!(bits.peek(content, 4), Some(0xd | 0xe))
@@ -112,10 +112,10 @@ pub(super) fn ends_in_replication(packet: &[u8]) -> bool {
     false
 }
 
-/// Where fill elements may begin, and their content, that would end at a bit.
+/// Where fill elements that end at a bit may begin, and where their content begins.
 fn fill<'b>(bits: &'b Bits<'_>, end: usize) -> impl Iterator<Item = (usize, usize)> + 'b {
     (0..=269).filter_map(move |count: usize| {
-        // Up to 14 bytes are counted in four bits; 15 says that eight more bits count from 14.
+        // Four bits count up to 14 bytes; 15 stands for eight more bits that count from 14.
         let (header, short) = if count < 15 { (7, count) } else { (15, 15) };
         let start = end.checked_sub(header + 8 * count)?;
         let fits = bits.peek(start, 3)? == 6
@@ -125,7 +125,7 @@ fn fill<'b>(bits: &'b Bits<'_>, end: usize) -> impl Iterator<Item = (usize, usiz
     })
 }
 
-/// Bits, the highest first.
+/// A reader of bits, the highest first.
 struct Bits<'b> {
     bytes: &'b [u8],
     at: usize,
@@ -167,12 +167,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn configurations_are_told_by_name() {
-        // AAC-LC, 44,100 Hz, stereo; then the same with the sync extension saying no and yes.
+    fn configurations_beyond_lc_are_named() {
+        // AAC-LC, 44,100 Hz, stereo; then the same with the sync extension absent and present.
         assert_eq!(beyond_lc(&[0x12, 0x10]), None);
         assert_eq!(beyond_lc(&[0x12, 0x10, 0x56, 0xe5, 0x00]), None);
         assert_eq!(beyond_lc(&[0x13, 0x10, 0x56, 0xe5, 0x98]).unwrap(), HE);
-        // HE-AAC and its second version said outright.
+        // HE-AAC and its second version as the object type.
         assert_eq!(beyond_lc(&[0x2b, 0x92, 0x08, 0x00]).unwrap(), HE);
         assert!(beyond_lc(&[0xeb, 0x8a, 0x08, 0x00]).unwrap().contains("v2"));
         assert!(beyond_lc(&[0x12, 0x30]).unwrap().contains("6 channels"));
@@ -184,13 +184,13 @@ mod tests {
     }
 
     #[test]
-    fn adts_headers_are_told_by_name() {
+    fn adts_headers_beyond_lc_are_named() {
         assert_eq!(adts_beyond_lc([0xff, 0xf1, 0x50, 0x80]), None);
         assert!(adts_beyond_lc([0xff, 0xf1, 0x10, 0x80]).unwrap().contains("Main"));
         assert!(adts_beyond_lc([0xff, 0xf1, 0x51, 0x80]).unwrap().contains("6 channels"));
     }
 
-    /// A packet of some bits, then elements given as bits, then the end mark.
+    /// A packet of some bits, then these elements as bits, then the end mark.
     fn packet(elements: &[&str]) -> Vec<u8> {
         let mut bits = "001011100110100111000101".repeat(9) + &elements.concat() + "111";
         bits += &"0".repeat(bits.len().next_multiple_of(8) - bits.len());

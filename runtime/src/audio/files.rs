@@ -1,4 +1,4 @@
-//! Which files of a folder hold music: one walk for preparing and for recognising.
+//! Finds the audio files of a folder, in the same way for preparing and for recognising.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -6,24 +6,24 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Endings of files that hold music. Those that cannot be decoded are here too, so that they are named and not
-/// passed over.
-const MUSIC: [&str; 21] = [
+/// File name extensions of audio formats. Formats that cannot be decoded are included, so that their files are reported
+/// and not skipped.
+const EXTENSIONS: [&str; 21] = [
     "aac", "aif", "aifc", "aiff", "ape", "flac", "m4a", "m4b", "mka", "mp2", "mp3", "mp4", "mpc",
     "oga", "ogg", "opus", "spx", "tta", "wav", "wma", "wv",
 ];
 
-/// What a walk through folders finds.
+/// The audio files in a folder and below it.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct MusicFiles {
-    /// Files that hold music by their names, sorted; each real file once, whatever links lead to it.
+    /// Audio files by their extensions, sorted; each real file once, whatever links lead to it.
     pub music: Vec<PathBuf>,
     /// Folders and links that cannot be followed, with the system's reason.
     pub unreadable: Vec<(PathBuf, io::Error)>,
     /// Second names of files that `music` holds: the name, and the real file.
     pub again: Vec<(PathBuf, PathBuf)>,
-    /// How many files are something else: other endings, hidden.
+    /// Number of other files: other extensions, hidden.
     pub others: usize,
 }
 
@@ -32,8 +32,8 @@ impl MusicFiles {
     ///
     /// # Errors
     ///
-    /// Where `root` itself cannot be read; what cannot be read below it is listed in
-    /// [`unreadable`](Self::unreadable), and the walk goes on.
+    /// If `root` itself cannot be read. Folders below it that cannot be read are listed in
+    /// [`unreadable`](Self::unreadable), and the walk continues.
     pub fn below(root: &Path) -> io::Result<Self> {
         let mut seen = HashSet::from([root.canonicalize()?]);
         root.read_dir()?;
@@ -54,7 +54,7 @@ impl MusicFiles {
                 Err(error) => found.unreadable.push((folder, error)),
             }
             if folders.is_empty() {
-                // Links last: a song that lies in the folder itself keeps its own path, whatever points at it.
+                // Links last: a song that lies in the folder itself keeps its own path, whatever links lead to it.
                 links.sort();
                 for path in std::mem::take(&mut links) {
                     found.take(path, &mut seen, &mut folders);
@@ -69,7 +69,7 @@ impl MusicFiles {
         let hidden = path.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'));
         let is_folder = match path.metadata() {
             Ok(metadata) => metadata.is_dir(),
-            // A link that cannot be followed may lead to a folder of music, whatever it is called.
+            // A link that cannot be followed may lead to a folder of music, whatever its name.
             Err(error) if !hidden && path.is_symlink() => {
                 self.unreadable.push((path, error));
                 return;
@@ -95,10 +95,10 @@ impl MusicFiles {
     }
 }
 
-/// Whether a file holds music, by its ending.
+/// Whether a file's extension is that of an audio format.
 fn is_music(path: &Path) -> bool {
-    let ending = path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
-    ending.is_some_and(|ending| MUSIC.contains(&ending.as_str()))
+    let extension = path.extension().map(|name| name.to_string_lossy().to_ascii_lowercase());
+    extension.is_some_and(|extension| EXTENSIONS.contains(&extension.as_str()))
 }
 
 /// Entries of a folder by name, each with whether it is a symbolic link.
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn music_is_found_by_its_ending_at_any_depth() {
+    fn music_is_found_by_its_extension_at_any_depth() {
         let folder = tempfile::tempdir().unwrap();
         for name in ["b/song.FLAC", "a.mp3", "a.mp3.txt", "b/.hidden.mp3", "b/cover.jpg", "none"] {
             touch(folder.path().join(name));
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_root_that_is_no_folder_is_an_error() {
+    fn a_root_that_is_not_a_folder_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         touch(folder.path().join("file.mp3"));
         assert!(MusicFiles::below(&folder.path().join("file.mp3")).is_err());

@@ -1,4 +1,4 @@
-//! How long a file may keep its listener busy, and the guard that holds every read to it.
+//! Limits on the time a file may take and on the bytes of its headers and packets.
 
 use std::{
     io,
@@ -9,18 +9,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long a file may keep its listener busy before it is given up with
+/// Bytes that a file's headers may take to read, and then each packet; symphonia may hold two copies. The tables
+/// of a day of AAC in MP4 are two thirds of it.
+pub(super) const MOST_BYTES: u64 = 24 << 20;
+
+/// The time that decoding a file may take before it fails with
 /// [`AudioError::TookTooLong`](super::AudioError::TookTooLong).
 ///
-/// Only work inside of a reader counts: not the time between two reads, not waiting for a disk or a share, and of a process
-/// that is stopped and continued no more than two seconds. The default, a minute and a tenth of the length of what was
-/// heard, is dozens of times what sound takes to decode, even in a development build; files that need more were made
-/// to need it.
+/// Only work inside of a reader counts: not the time between two reads, not waiting for a disk or a network share, and for
+/// a process that is stopped and continued at most two seconds. The default, a minute and a tenth of the decoded length,
+/// is dozens of times what decoding takes, even in a development build; only crafted files need more.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TimeLimit {
     /// What any file may take.
     pub base: Duration,
-    /// Seconds that each second of sound heard so far adds.
+    /// Seconds added for each second of audio decoded so far.
     pub per_second: f64,
 }
 
@@ -31,104 +34,109 @@ impl Default for TimeLimit {
 }
 
 impl TimeLimit {
-    /// Forever.
+    /// No limit.
     pub const NONE: Self = Self { base: Duration::MAX, per_second: 0.0 };
 
-    /// What a file may take of which so many seconds were heard.
-    pub(super) fn of(&self, heard: f64) -> Duration {
-        let more = Duration::try_from_secs_f64(self.per_second * heard).unwrap_or(Duration::ZERO);
+    /// The limit after this many seconds of decoded audio.
+    pub(super) fn after(&self, decoded: f64) -> Duration {
+        let more = Duration::try_from_secs_f64(self.per_second * decoded).unwrap_or(Duration::ZERO);
         self.base.saturating_add(more)
     }
 }
 
-/// Why reading was stopped from below; a demuxer may have swallowed the error itself.
+/// Why reading below the demuxer was stopped; the demuxer may hide the error itself.
 #[derive(Debug)]
-pub(super) enum Trouble {
-    /// More bytes than one header or packet may have.
-    TooMuch,
+pub(super) enum StopReason {
+    /// A header or packet has more than [`MOST_BYTES`].
+    TooManyBytes,
     /// The time is up.
-    TooLong,
+    OutOfTime,
     /// The system failed.
     System(io::Error),
 }
 
-/// Nanoseconds that count at most between two looks at the clock: what takes longer was a stall, not work.
+/// Nanoseconds that count at most between two readings of the clock: anything longer was a stall, not work.
 const STALL: u64 = 2_000_000_000;
 
-/// What a demuxer may still read and how long it may work. Shared by a decoder and the source beneath its demuxer.
-pub(super) struct Guard {
-    born: Instant,
-    /// Nanoseconds after `born` of the last look at the clock.
-    seen: AtomicU64,
+/// The bytes a demuxer may still read and the time it may still work. Shared by a decoder and the source below its
+/// demuxer.
+pub(super) struct Budget {
+    created: Instant,
+    /// Nanoseconds after `created` of the last reading of the clock.
+    last_reading: AtomicU64,
     /// Nanoseconds of work so far.
     worked: AtomicU64,
     /// Nanoseconds of work that are allowed.
     allowed: AtomicU64,
-    /// Bytes that may still be read for the header or packet under way.
+    /// Bytes that may still be read for the current header or packet.
     bytes: AtomicU64,
-    trouble: Mutex<Option<Trouble>>,
+    stopped: Mutex<Option<StopReason>>,
 }
 
-impl Guard {
+impl Budget {
     pub(super) fn new() -> Self {
         Self {
-            born: Instant::now(),
-            seen: AtomicU64::new(0),
+            created: Instant::now(),
+            last_reading: AtomicU64::new(0),
             worked: AtomicU64::new(0),
             allowed: AtomicU64::new(u64::MAX),
             bytes: AtomicU64::new(0),
-            trouble: Mutex::new(None),
+            stopped: Mutex::new(None),
         }
     }
 
-    /// Lets the next header or packet take so many bytes.
-    pub(super) fn allow(&self, bytes: u64) {
+    /// Allows [`MOST_BYTES`] for the next header or packet.
+    pub(super) fn allow_bytes(&self) {
+        self.set_bytes(MOST_BYTES);
+    }
+
+    fn set_bytes(&self, bytes: u64) {
         self.bytes.store(bytes, Relaxed);
     }
 
-    /// Work begins or goes on after a rest, which does not count; this much of it is allowed in all.
-    pub(super) fn begin(&self, allowed: Duration) {
+    /// Starts or continues work after a pause, which does not count; `allowed` is for all work so far and to come.
+    pub(super) fn start_work(&self, allowed: Duration) {
         self.allowed.store(nanoseconds(allowed), Relaxed);
-        self.pass_over();
+        self.skip_time();
     }
 
-    /// What passed since the last look at the clock was no work.
-    pub(super) fn pass_over(&self) {
-        self.seen.store(nanoseconds(self.born.elapsed()), Relaxed);
+    /// Does not count the time since the last reading of the clock.
+    pub(super) fn skip_time(&self) {
+        self.last_reading.store(nanoseconds(self.created.elapsed()), Relaxed);
     }
 
-    /// What passed since the last look at the clock was work.
-    pub(super) fn note_work(&self) {
-        // One thread works at a time, so nothing comes between these.
-        let now = nanoseconds(self.born.elapsed());
-        let passed = now.saturating_sub(self.seen.load(Relaxed)).min(STALL);
-        self.seen.store(now, Relaxed);
+    /// Counts the time since the last reading of the clock as work.
+    pub(super) fn count_time(&self) {
+        // One thread works at a time, so the counter cannot change in between.
+        let now = nanoseconds(self.created.elapsed());
+        let passed = now.saturating_sub(self.last_reading.load(Relaxed)).min(STALL);
+        self.last_reading.store(now, Relaxed);
         self.worked.store(self.worked.load(Relaxed).saturating_add(passed), Relaxed);
     }
 
     /// Whether the time is up.
-    pub(super) fn late(&self) -> bool {
-        self.note_work();
+    pub(super) fn is_out_of_time(&self) -> bool {
+        self.count_time();
         self.worked.load(Relaxed) > self.allowed.load(Relaxed)
     }
 
     /// Before reading: how many of `wanted` bytes may be read, at least one.
     pub(super) fn admit(&self, wanted: usize) -> io::Result<usize> {
-        if self.late() {
-            self.note(Trouble::TooLong);
+        if self.is_out_of_time() {
+            self.stop(StopReason::OutOfTime);
             return Err(io::ErrorKind::TimedOut.into());
         }
         let left = self.bytes.load(Relaxed);
         if left == 0 {
-            self.note(Trouble::TooMuch);
+            self.stop(StopReason::TooManyBytes);
             return Err(io::ErrorKind::FileTooLarge.into());
         }
         Ok(usize::try_from(left).map_or(wanted, |left| left.min(wanted)))
     }
 
-    /// After reading.
-    pub(super) fn count(&self, bytes: usize) {
-        // One thread reads, so nothing comes between the two.
+    /// After reading: counts the bytes.
+    pub(super) fn count_bytes(&self, bytes: usize) {
+        // One thread reads, so the counter cannot change in between.
         self.bytes.store(self.bytes.load(Relaxed).saturating_sub(bytes as u64), Relaxed);
     }
 
@@ -137,13 +145,13 @@ impl Guard {
         Duration::from_nanos(self.worked.load(Relaxed)).as_secs_f64()
     }
 
-    /// Keeps the first trouble.
-    pub(super) fn note(&self, trouble: Trouble) {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(trouble);
+    /// Records why reading stopped; the first reason is kept.
+    pub(super) fn stop(&self, reason: StopReason) {
+        self.stopped.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(reason);
     }
 
-    pub(super) fn take_trouble(&self) -> Option<Trouble> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take()
+    pub(super) fn take_stop_reason(&self) -> Option<StopReason> {
+        self.stopped.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
@@ -156,52 +164,52 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_limit_grows_with_what_was_heard() {
+    fn the_limit_grows_with_what_was_decoded() {
         let limit = TimeLimit::default();
-        assert_eq!(limit.of(0.0), Duration::from_secs(60));
-        assert_eq!(limit.of(600.0), Duration::from_secs(120));
-        assert_eq!(TimeLimit::NONE.of(1e9), Duration::MAX);
+        assert_eq!(limit.after(0.0), Duration::from_secs(60));
+        assert_eq!(limit.after(600.0), Duration::from_secs(120));
+        assert_eq!(TimeLimit::NONE.after(1e9), Duration::MAX);
     }
 
     #[test]
-    fn work_counts_and_rest_does_not() {
-        let guard = Guard::new();
+    fn work_counts_and_pauses_do_not() {
+        let budget = Budget::new();
         let pause = || std::thread::sleep(Duration::from_millis(300));
         let allowed = Duration::from_millis(200);
-        guard.begin(allowed);
-        guard.note_work();
+        budget.start_work(allowed);
+        budget.count_time();
         pause();
-        guard.begin(allowed);
-        assert!(!guard.late(), "a rest between two reads");
+        budget.start_work(allowed);
+        assert!(!budget.is_out_of_time(), "a pause between two reads");
         pause();
-        guard.pass_over();
-        assert!(!guard.late(), "waiting for a disk");
+        budget.skip_time();
+        assert!(!budget.is_out_of_time(), "waiting for a disk");
         pause();
-        assert!(guard.late());
-        assert!(guard.admit(1).is_err());
-        assert!(matches!(guard.take_trouble(), Some(Trouble::TooLong)));
-        assert!((0.3..2.0).contains(&guard.seconds()), "{}", guard.seconds());
+        assert!(budget.is_out_of_time());
+        assert!(budget.admit(1).is_err());
+        assert!(matches!(budget.take_stop_reason(), Some(StopReason::OutOfTime)));
+        assert!((0.3..2.0).contains(&budget.seconds()), "{}", budget.seconds());
     }
 
     #[test]
     fn a_stall_counts_two_seconds_at_most() {
-        let mut guard = Guard::new();
-        guard.begin(Duration::from_secs(60));
+        let mut budget = Budget::new();
+        budget.start_work(Duration::from_secs(60));
         // As if the process had been stopped for an hour.
-        guard.born -= Duration::from_secs(3600);
-        assert!(!guard.late());
-        assert!((2.0..3.0).contains(&guard.seconds()), "{}", guard.seconds());
+        budget.created -= Duration::from_secs(3600);
+        assert!(!budget.is_out_of_time());
+        assert!((2.0..3.0).contains(&budget.seconds()), "{}", budget.seconds());
     }
 
     #[test]
     fn bytes_are_counted_down() {
-        let guard = Guard::new();
-        guard.allow(10);
-        assert_eq!(guard.admit(4).unwrap(), 4);
-        guard.count(4);
-        assert_eq!(guard.admit(40).unwrap(), 6);
-        guard.count(6);
-        assert!(guard.admit(1).is_err());
-        assert!(matches!(guard.take_trouble(), Some(Trouble::TooMuch)));
+        let budget = Budget::new();
+        budget.set_bytes(10);
+        assert_eq!(budget.admit(4).unwrap(), 4);
+        budget.count_bytes(4);
+        assert_eq!(budget.admit(40).unwrap(), 6);
+        budget.count_bytes(6);
+        assert!(budget.admit(1).is_err());
+        assert!(matches!(budget.take_stop_reason(), Some(StopReason::TooManyBytes)));
     }
 }

@@ -1,56 +1,58 @@
-//! The ears: an audio file in, mono samples at one rate out.
+//! Audio decoding: a file in any common format to mono samples at one rate, and those to segments.
 //!
 //! ```text
 //! file → decode → mean of the channels → resample → segments
 //! ```
 //!
-//! [`AudioReader`] streams a file in memory that does not grow with its length, [`read_all`] is the
-//! same with the samples collected, and [`Segmenter`] cuts a stream into the overlapping or adjoining
-//! segments that a network sees. Training, calibration and serving use these and nothing else, so that
-//! no network meets samples of another kind than it learnt from.
+//! [`AudioReader`] streams a file in memory that does not grow with its length, [`read_all`] collects the samples, and
+//! [`Segmenter`] cuts a stream into the overlapping or adjoining segments that a network takes. Training, calibration and
+//! serving all use this front end, so that a network is served samples of the same kind as those it was trained on.
 //!
-//! # What is heard
+//! # What is decoded
 //!
-//! - **Formats**: MP3 and its older layers, Vorbis in mono and stereo, FLAC (native and Ogg), WAV (RF64 too) and AIFF (integer and float PCM),
-//!   AAC-LC in mono and stereo in MP4 and ADTS, ALAC in MP4; Opus in Ogg and MP4 with the feature `opus`. The content
-//!   decides, never the file name's extension. HE-AAC is refused by name, also where a file hides it behind AAC-LC.
+//! - **Formats**: MP3 and its older layers, Vorbis in mono and stereo, FLAC (native and Ogg), WAV (RF64 too) and AIFF
+//!   (integer and float PCM), AAC-LC in mono and stereo in MP4 and ADTS, ALAC in MP4; Opus in Ogg and MP4 with the feature
+//!   `opus`. The content decides, never the file name's extension. HE-AAC is refused by name, also if a file declares it
+//!   as AAC-LC.
 //! - **Stream**: the container's default audio track, else the first that can be decoded. Cover art, video and text are
-//!   passed over. Where one recording follows another in one file (chained Ogg, MP3 files put end to end), all are heard.
-//! - **Channels**: the plain mean of all of them, a subwoofer channel included.
-//! - **Start and end**: silence that an encoder added is cut where the file says how much: LAME's tag in
-//!   MP3, granule positions in Ogg, the edit list in MP4, the header of Opus. Files that do not say keep it, and so do
-//!   MP4 files that say it in the tag `iTunSMPB` only.
-//! - **Length**: that of the file when it is opened; what is appended while it is read is not heard.
-//! - **Damage**: a packet that cannot be decoded is passed over and counted in
-//!   [`AudioInfo::skipped_packets`]; a file that stops early is heard as far as it goes and says so in
-//!   [`AudioInfo::truncated`].
+//!   skipped. If recordings follow each other in one file (chained Ogg, concatenated MP3 files), all are decoded.
+//! - **Channels**: the plain mean of all of them, including a subwoofer channel.
+//! - **Start and end**: padding that an encoder added is cut if the file states its length: LAME's tag in MP3, granule
+//!   positions in Ogg, the edit list in MP4, the header of Opus. Other files keep it, including MP4 files that state it in
+//!   the tag `iTunSMPB` only.
+//! - **Length**: that of the file when it is opened; data appended later is not read.
+//! - **Damage**: a packet that cannot be decoded is skipped and counted in [`AudioInfo::skipped_packets`]; a truncated
+//!   file is decoded as far as it goes and marked in [`AudioInfo::truncated`].
 //!
-//! # What a file can cost
+//! # Limits
 //!
-//! Any bytes may be given: the answer is sound or an [`AudioError`], never a panic. A panic of a decoder is caught, though
-//! the program's panic hook hears of it first. A reader holds less than 64 MiB whatever the file's length, a fragmented MP4
-//! 2.5 MiB more for each hour (symphonia keeps a row for every fragment): tags and pictures
-//! of MP3, FLAC and MP4 are passed over unread, and what else a header or a packet may take to read is bounded by 24 MiB
-//! ([`AudioError::TooLarge`]). The time is bounded too: [`TimeLimit`].
+//! Any bytes may be given: the result is audio or an [`AudioError`], never a panic. A panic of a decoder is caught, after
+//! the program's panic hook has run. A reader holds less than 64 MiB whatever the file's length, and for a fragmented MP4
+//! 2.5 MiB more for each hour (symphonia keeps a row for every fragment): tags and pictures of MP3, FLAC and MP4 are
+//! skipped unread, and every other header or packet may take at most 24 MiB to read ([`AudioError::TooLarge`]). The time
+//! is limited too: [`TimeLimit`].
 
 mod aac;
 mod decode;
 mod error;
 mod files;
+mod info;
 mod limit;
 mod mp4;
 #[cfg(feature = "opus")]
 mod opus;
 mod reader;
 mod resample;
+mod rf64;
 mod segments;
 mod source;
+mod stream;
 mod vorbis;
-mod wave;
 
 pub use error::AudioError;
 pub use files::MusicFiles;
+pub use info::AudioInfo;
 pub use limit::TimeLimit;
-pub use reader::{AudioInfo, AudioReader, read_all};
+pub use reader::{AudioReader, read_all};
 pub use resample::{Resampler, UnsupportedRate};
 pub use segments::Segmenter;

@@ -1,59 +1,59 @@
-//! What an MP4 file says beside its sound: its edit lists, where its tags lie, and whether it was cut off.
+//! The structure of an MP4 file around its audio: its edit lists, where its tags lie, and whether it was cut off.
 //!
-//! symphonia reads MP4 but does not act on edit lists, and an AAC encoder's delay (1,024 to 2,112 samples) would be heard
-//! as silence. Only the common list of one stretch of sound is acted on; whatever is unusual is left alone.
+//! symphonia reads MP4 but ignores edit lists, so an AAC encoder's delay (1,024 to 2,112 samples) would be decoded as
+//! silence. Only the common list of one stretch of audio is applied; any other list is ignored.
 //! ISO/IEC 14496-12, 8.6.6.
 
 use std::io::{Read, Seek, SeekFrom};
 
-/// Boxes looked at before a file is given up; a movie has dozens.
-const PATIENCE: usize = 4096;
+/// Most boxes that are read of a file; a movie has dozens.
+const MOST_BOXES: usize = 4096;
 
-/// The stretch of a sound track that is meant to be heard.
+/// The stretch of an audio track that is meant to be played.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Edit {
     /// Seconds dropped at the start.
     pub(super) start: f64,
-    /// Seconds heard; 0 for all there are.
+    /// Seconds played; 0 for all there are.
     pub(super) length: f64,
 }
 
-/// What is known of a file before it is demuxed.
+/// What has to be known of a file before it is demuxed.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Outline {
     /// The edit of each track that has one, by track number.
     pub(super) edits: Vec<(u32, Edit)>,
-    /// Bytes to show in the place of others, and where: boxes of tags and pictures are called `free`, and one that was
-    /// cut off is given the size it has left, without which symphonia would not look inside.
+    /// Bytes to present in place of others, and their positions: boxes of tags and pictures are renamed to `free`, and a
+    /// box that was cut off gets the size that is left of it, because symphonia would not read it otherwise.
     pub(super) patches: Vec<(u64, Vec<u8>)>,
 }
 
-/// A box: its kind, and where it and its content lie.
+/// A box: its kind, and the positions of itself and its content.
 #[derive(Clone, Copy)]
-struct Found {
+struct FoundBox {
     kind: [u8; 4],
     at: u64,
     start: u64,
     end: u64,
-    /// Whether it should be longer.
+    /// Whether it is cut off.
     cut: bool,
 }
 
-/// The outline of the file between two positions of a stream; `None` where it is no MP4 or has no movie.
+/// The outline of the file between two positions of a stream; `None` if it is not MP4 or has no movie.
 pub(super) fn outline(
     stream: &mut (impl Read + Seek + ?Sized),
     start: u64,
     end: u64,
 ) -> Option<Outline> {
-    let mut reader = Reader { stream, patience: PATIENCE };
-    // A fragmented file has a box for every second of sound; where that begins, the movie is known.
+    let mut reader = BoxReader { stream, boxes_left: MOST_BOXES };
+    // A fragmented file has a box for every second of audio; the movie comes before those.
     let top = reader.boxes(start, end, |known, next| {
         [*b"mdat", *b"moof"].contains(&next.kind)
             && known.iter().any(|found| found.kind == *b"moov")
     });
     let movie = top.iter().find(|found| found.kind == *b"moov")?;
     let mut outline = Outline::default();
-    outline.note_tags(&top);
+    outline.hide_tags(&top);
     if let Some(cut) = top.last().filter(|found| found.cut) {
         let size = cut.end - cut.at;
         let patch = match u32::try_from(size) {
@@ -63,32 +63,32 @@ pub(super) fn outline(
         outline.patches.push(patch);
     }
     let inside = reader.boxes(movie.start, movie.end, |_, _| false);
-    outline.note_tags(&inside);
+    outline.hide_tags(&inside);
     let header = inside.iter().find(|found| found.kind == *b"mvhd")?;
     let movie_scale = reader.time_scale(header.start)?;
     for track in inside.iter().filter(|found| found.kind == *b"trak") {
         let parts = reader.boxes(track.start, track.end, |_, _| false);
-        outline.note_tags(&parts);
+        outline.hide_tags(&parts);
         outline.edits.extend(reader.edit(&parts, movie_scale));
     }
     Some(outline)
 }
 
 impl Outline {
-    fn note_tags(&mut self, boxes: &[Found]) {
+    fn hide_tags(&mut self, boxes: &[FoundBox]) {
         let tags = boxes.iter().filter(|found| [*b"udta", *b"meta"].contains(&found.kind));
         self.patches.extend(tags.map(|found| (found.at + 4, b"free".to_vec())));
     }
 }
 
-struct Reader<'s, S: Read + Seek + ?Sized> {
+struct BoxReader<'s, S: Read + Seek + ?Sized> {
     stream: &'s mut S,
-    patience: usize,
+    boxes_left: usize,
 }
 
-impl<S: Read + Seek + ?Sized> Reader<'_, S> {
-    /// The number and the edit of a track of these boxes.
-    fn edit(&mut self, track: &[Found], movie_scale: f64) -> Option<(u32, Edit)> {
+impl<S: Read + Seek + ?Sized> BoxReader<'_, S> {
+    /// The number and the edit of the track with these boxes.
+    fn edit(&mut self, track: &[FoundBox], movie_scale: f64) -> Option<(u32, Edit)> {
         let child = |kind: &[u8; 4]| track.iter().find(|found| found.kind == *kind).copied();
         let header = child(b"tkhd")?.start;
         // Version 1 has 64-bit times before the number.
@@ -108,7 +108,7 @@ impl<S: Read + Seek + ?Sized> Reader<'_, S> {
             let start = i32::from_be_bytes(self.bytes(list + 12)?);
             (u64::from(self.u32_at(list + 8)?), i64::from(start))
         };
-        // −1 marks silence instead of sound.
+        // −1 marks an edit of silence.
         let edit = Edit { start: start as f64 / media_scale, length: length as f64 / movie_scale };
         (start >= 0).then_some((number, edit))
     }
@@ -123,19 +123,20 @@ impl<S: Read + Seek + ?Sized> Reader<'_, S> {
     }
 
     /// The first box of a kind inside of another.
-    fn child(&mut self, parent: Found, kind: &[u8; 4]) -> Option<Found> {
+    fn child(&mut self, parent: FoundBox, kind: &[u8; 4]) -> Option<FoundBox> {
         self.boxes(parent.start, parent.end, |_, _| false)
             .into_iter()
             .find(|found| found.kind == *kind)
     }
 
-    /// The boxes between two positions, up to the first that `is_last`, given those before it, or that is cut off.
+    /// The boxes between two positions, up to and including the first that is cut off or for which `is_last` is true;
+    /// that gets the boxes before it and the box.
     fn boxes(
         &mut self,
         start: u64,
         end: u64,
-        is_last: impl Fn(&[Found], &Found) -> bool,
-    ) -> Vec<Found> {
+        is_last: impl Fn(&[FoundBox], &FoundBox) -> bool,
+    ) -> Vec<FoundBox> {
         let mut found = Vec::new();
         let mut at = start;
         while at + 8 <= end {
@@ -150,8 +151,8 @@ impl<S: Read + Seek + ?Sized> Reader<'_, S> {
         found
     }
 
-    fn box_at(&mut self, at: u64, end: u64) -> Option<Found> {
-        self.patience = self.patience.checked_sub(1)?;
+    fn box_at(&mut self, at: u64, end: u64) -> Option<FoundBox> {
+        self.boxes_left = self.boxes_left.checked_sub(1)?;
         let (header, size) = match self.u32_at(at)? {
             0 => (8, end - at),
             1 => (16, self.u64_at(at + 8)?),
@@ -159,8 +160,13 @@ impl<S: Read + Seek + ?Sized> Reader<'_, S> {
         };
         let whole = at.checked_add(size).filter(|_| size >= header)?;
         let start = at + header;
-        let found =
-            Found { kind: self.bytes(at + 4)?, at, start, end: whole.min(end), cut: whole > end };
+        let found = FoundBox {
+            kind: self.bytes(at + 4)?,
+            at,
+            start,
+            end: whole.min(end),
+            cut: whole > end,
+        };
         (found.end >= start).then_some(found)
     }
 

@@ -1,8 +1,8 @@
 //! Opus packets to mono samples at 48 kHz. The only file that knows the Opus decoder, `ropus`.
 //!
-//! It is a port of the reference decoder in its fixed-point form; against the floating-point one its output differs
-//! by what 16 bits allow (70 dB and more). `opus-decoder` 0.1.1, the other one written in Rust, panicked on real music
-//! in a debug build and took 40 times as long.
+//! `ropus` is a port of the fixed-point reference decoder and agrees with the floating-point one as far as 16 bits allow
+//! (70 dB and more). `opus-decoder` 0.1.1, the other one written in Rust, panicked on real music in a debug build and
+//! took 40 times as long.
 
 use ropus::OpusMSDecoder;
 
@@ -18,9 +18,9 @@ pub(super) struct Opus {
     decoder: OpusMSDecoder,
     /// Channels of the stream.
     channels: usize,
-    /// Channels that the decoder gives.
+    /// Channels of the decoder's output.
     decoded: usize,
-    /// The factor from a full scale of 16 bits, through the header's gain, to the mean of the channels.
+    /// Converts a sum over the channels in 16-bit full scale to their mean in floats, including the header's gain.
     scale: f32,
     /// Samples at the start that the encoder asks to drop.
     skip: usize,
@@ -33,7 +33,7 @@ impl Opus {
     ///
     /// # Errors
     ///
-    /// What is wrong with the header, or unknown in it.
+    /// What is wrong with the header, or not supported.
     pub(super) fn new(head: &[u8]) -> Result<Self, String> {
         let Some((
             &[
@@ -63,8 +63,8 @@ impl Opus {
             return Err("its header is too short".to_owned());
         };
         let (decoded, streams, coupled, mapping) = match (family, rest) {
-            // A decoder of one channel gives the mean of two, taken before the synthesis, at 2/3 of the cost; only
-            // bands of inverted phase, which a mean would cancel, it keeps.
+            // A decoder with one output channel takes the mean of two before the synthesis, at 2/3 of the cost. Unlike a
+            // plain mean it keeps bands of inverted phase.
             (0, _) if (1..=2).contains(&channels) => (1, 1, 0, &[0][..]),
             (1, [streams, coupled, mapping @ ..]) if channels <= 8 => {
                 (channels, *streams, *coupled, mapping)
@@ -95,7 +95,7 @@ impl Opus {
     }
 
     /// A decoder for the stream that an MP4 file describes: the same header in big-endian numbers ("Encapsulation of
-    /// Opus in ISO Base Media File Format", 4.3.2), here behind the eight letters that symphonia puts before it.
+    /// Opus in ISO Base Media File Format", 4.3.2), here after the eight letters that symphonia puts before it.
     ///
     /// # Errors
     ///
@@ -108,7 +108,7 @@ impl Opus {
         Self::new(&head)
     }
 
-    /// Drops nothing at the start: the file's edit list does.
+    /// Keeps the samples at the start: the file's edit list cuts them.
     pub(super) fn keep_start(&mut self) {
         self.skip = 0;
     }
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_say_how_to_decode() {
+    fn headers_set_channels_delay_and_gain() {
         let opus = Opus::new(&head(2, 0, &[])).unwrap();
         assert_eq!((opus.channels, opus.skip), (2, 312));
         // −6 dB halve the samples.
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_that_make_no_sense_are_refused() {
+    fn invalid_headers_are_refused() {
         for head in [
             head(0, 0, &[]),
             head(3, 0, &[]),

@@ -1,4 +1,4 @@
-//! A file as a stream of mono samples at the rate that is asked for.
+//! A file as a stream of mono samples at a requested rate.
 
 use std::{
     fmt,
@@ -8,28 +8,8 @@ use std::{
 };
 
 use leitmotif_models::SampleRate;
-use serde::Serialize;
 
-use super::{AudioError, Resampler, TimeLimit, decode::Decoder, source::Stream};
-
-/// What is known of a file; final once it has been read to its end.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct AudioInfo {
-    /// Short name of the codec: `mp3`, `vorbis`, `flac`, `pcm_s16le`, `aac`, `alac`, `opus`…
-    pub codec: String,
-    /// The file's own rate, before resampling.
-    pub sample_rate: SampleRate,
-    /// The file's own number of channels, before mixing.
-    pub channels: usize,
-    /// Length in seconds as the file states it. MP3 without a Xing or VBRI tag and ADTS do not.
-    pub duration_seconds: Option<f64>,
-    /// Damaged packets passed over so far.
-    pub skipped_packets: usize,
-    /// Whether less was heard, damaged packets included, than the file's own structure says there is: it was cut
-    /// off, or so damaged that whole stretches were lost. Of a file that does not state its length (see
-    /// `duration_seconds`) it is known only where a packet is cut through.
-    pub truncated: bool,
-}
+use super::{AudioError, AudioInfo, Resampler, TimeLimit, decode::Decoder, stream::Stream};
 
 /// Streams a file: decoded, mixed to mono and resampled, in memory that does not grow with its length.
 ///
@@ -52,9 +32,9 @@ pub struct AudioReader {
     /// The rate of the blocks that `resampler` takes.
     native: SampleRate,
     resampler: Resampler,
-    /// The block decoded last; not yet taken by the resampler where `waiting`.
+    /// The block decoded last; if `pending`, the resampler has not taken it yet.
     mono: Vec<f32>,
-    waiting: bool,
+    pending: bool,
     ended: bool,
 }
 
@@ -70,18 +50,18 @@ impl fmt::Debug for AudioReader {
 }
 
 impl AudioReader {
-    /// Opens a file to hear it at `rate`.
+    /// Opens a file to decode it at `rate`.
     ///
-    /// Decodes up to the first block of samples, so that a file without any is refused here.
+    /// Decodes up to the first block of samples, so that a file without audio is refused here.
     ///
     /// # Errors
     ///
-    /// Any [`AudioError`]; each names the file, what is wrong with it and what to do.
+    /// Any [`AudioError`]; each names the file, the problem and a remedy.
     pub fn open(path: &Path, rate: SampleRate) -> Result<Self, AudioError> {
         Self::new(Box::new(open_file(path)?), path, rate)
     }
 
-    /// Hears what `reader` holds, from its first byte to its last, at `rate`; errors name it `name`.
+    /// Decodes the bytes of `reader`, from the first to the last, at `rate`; errors name it `name`.
     ///
     /// # Errors
     ///
@@ -97,11 +77,11 @@ impl AudioReader {
     fn new(stream: Box<dyn Stream>, path: &Path, rate: SampleRate) -> Result<Self, AudioError> {
         let mut decoder = Decoder::open(stream, path, TimeLimit::default())?;
         let mut mono = Vec::new();
-        decoder.work();
+        decoder.start_work();
         let Some(native) = decoder.next_block(&mut mono)? else {
             return Err(AudioError::NoAudio { path: path.to_path_buf() });
         };
-        decoder.rest();
+        decoder.pause_work();
         let resampler = resampler(path, native, rate)?;
         Ok(Self {
             path: path.to_path_buf(),
@@ -110,31 +90,31 @@ impl AudioReader {
             native,
             resampler,
             mono,
-            waiting: true,
+            pending: true,
             ended: false,
         })
     }
 
-    /// Sets how long the file may keep its listener busy, the time since opening included; before, the default holds.
+    /// Sets the limit on decoding time, including the time since opening, for which the default applied.
     pub fn set_time_limit(&mut self, limit: TimeLimit) {
         self.decoder.set_time_limit(limit);
     }
 
-    /// Appends the next block of mono samples to `out` and returns how many they are; 0 once, and for good, at the end.
+    /// Appends the next block of mono samples to `out` and returns their number; 0 at the end, then always.
     ///
     /// Full scale is 1; lossy codecs overshoot it a little. A file of `n` samples at its own rate gives
     /// `n · rate / own rate` samples, rounded half up. Allocates nothing once its buffers have grown to one packet.
     ///
     /// # Errors
     ///
-    /// [`AudioError::Unreadable`] where the system fails to read on, [`AudioError::NotFinite`] at a sample that is no
-    /// number, [`AudioError::UnsupportedCodec`] or [`AudioError::UnsupportedRate`] where a second recording in the file
-    /// cannot be heard, [`AudioError::TookTooLong`] or [`AudioError::TooLarge`] where the rest would cost too much, and
-    /// [`AudioError::Damaged`] where its decoder gives up. After an error, the file has ended.
+    /// [`AudioError::Unreadable`] if the system fails to read on, [`AudioError::NotFinite`] at a sample that is not
+    /// finite, [`AudioError::UnsupportedCodec`] or [`AudioError::UnsupportedRate`] if a further recording in the file
+    /// cannot be decoded, [`AudioError::TookTooLong`] or [`AudioError::TooLarge`] if the rest exceeds a limit, and
+    /// [`AudioError::Damaged`] if its decoder panics. After an error, the file has ended.
     pub fn read(&mut self, out: &mut Vec<f32>) -> Result<usize, AudioError> {
-        self.decoder.work();
+        self.decoder.start_work();
         let read = self.try_read(out);
-        self.decoder.rest();
+        self.decoder.pause_work();
         self.ended |= read.is_err();
         read
     }
@@ -142,16 +122,16 @@ impl AudioReader {
     fn try_read(&mut self, out: &mut Vec<f32>) -> Result<usize, AudioError> {
         let before = out.len();
         while !self.ended && out.len() == before {
-            if self.waiting {
+            if self.pending {
                 self.resampler.push(&self.mono, out);
-                self.waiting = false;
+                self.pending = false;
                 continue;
             }
             match self.decoder.next_block(&mut self.mono)? {
                 Some(native) => {
-                    self.waiting = true;
+                    self.pending = true;
                     if native != self.native {
-                        // A chained recording or a damaged header: what came before ends here.
+                        // A chained recording or a damaged header: the previous recording ends here.
                         self.resampler.finish(out);
                         self.resampler = resampler(&self.path, native, self.rate)?;
                         self.native = native;
@@ -166,7 +146,7 @@ impl AudioReader {
         Ok(out.len() - before)
     }
 
-    /// What is known of the file so far.
+    /// The file's properties, as far as they are known.
     pub fn info(&self) -> &AudioInfo {
         &self.decoder.info
     }
@@ -189,7 +169,7 @@ fn open_file(path: &Path) -> Result<File, AudioError> {
         io::ErrorKind::NotFound => AudioError::NotFound { path: path.to_path_buf() },
         _ => AudioError::Unreadable { path: path.to_path_buf(), source },
     };
-    // Looked at before opening: opening a pipe would wait for its other end.
+    // Checked before opening: opening a pipe would wait for its other end.
     let metadata = std::fs::metadata(path).map_err(fail)?;
     if !metadata.is_file() {
         return Err(AudioError::NotAFile { path: path.to_path_buf() });

@@ -1,8 +1,8 @@
 //! Band-limited resampling by a fixed ratio of whole numbers. The only file that knows rubato.
 //!
 //! Overlap-add with one FFT per block: the spectrum is cut off below the lower of the two Nyquist
-//! frequencies by a windowed-sinc filter as long as a block. Its block is chosen so that, towards 16 kHz, the
-//! response is flat within 0.1 dB to 7 kHz and the stop-band from 8.5 kHz lies below −60 dB (measured: the tests below).
+//! frequencies by a windowed-sinc filter as long as a block. The block is chosen so that, at an output rate of 16 kHz, the
+//! pass-band is flat within 0.1 dB to 7 kHz and the stop-band from 8.5 kHz is below −60 dB (`tests/resample.rs`).
 
 use std::fmt;
 
@@ -12,9 +12,9 @@ use rubato::{
 
 use leitmotif_models::SampleRate;
 
-/// Filter length in samples of the slower of the two rates, at least: the transition band's width.
+/// Shortest filter, in samples of the lower of the two rates: it sets the width of the transition band.
 const FILTER: usize = 640;
-/// Rates outside this range belong to broken headers.
+/// Supported rates; others come from broken headers.
 const RATES: std::ops::RangeInclusive<u32> = 1_000..=768_000;
 /// Samples of the longest block, so that no pair of rates costs more than 32 MiB: rates without a common divisor are
 /// resampled in blocks of two seconds. Whole up to 192,000 Hz.
@@ -29,14 +29,14 @@ pub struct UnsupportedRate(pub u32);
 
 /// Resamples a mono stream from one rate to another, piece by piece, with flat memory.
 ///
-/// - Output sample `k` lies at the time `k / to`: the filter's delay is taken out.
+/// - Output sample `k` is at the time `k / to`: the filter's delay is removed.
 /// - `n` samples in, `n · to / from` out, rounded half up, over the whole stream.
 /// - The output does not depend on how the input was cut into pieces, bit for bit.
-/// - Between equal rates, samples pass through untouched.
+/// - If the rates are equal, samples are unchanged.
 pub struct Resampler {
     from: u32,
     to: u32,
-    /// `None` between equal rates.
+    /// `None` if the rates are equal.
     filter: Option<Filter>,
     taken: u64,
     given: u64,
@@ -76,7 +76,7 @@ impl Resampler {
         Ok(Self { from: from.0, to: to.0, filter, taken: 0, given: 0 })
     }
 
-    /// Takes the next piece of the stream and appends what can be given of it to `out`.
+    /// Takes the next piece of the stream and appends the samples that are ready to `out`.
     pub fn push(&mut self, samples: &[f32], out: &mut Vec<f32>) {
         self.taken += samples.len() as u64;
         let before = out.len();
@@ -94,7 +94,7 @@ impl Resampler {
         if let Some(filter) = &mut self.filter {
             let start = out.len();
             let missing = usize::try_from(total - u128::from(self.given)).unwrap_or(usize::MAX);
-            // Whatever is missing lies in the filter: less than a block held back and half a block of delay.
+            // The missing samples are in the filter: less than a block held back and half a block of delay.
             let silence = vec![0.0; filter.block_in];
             while out.len() - start < missing {
                 filter.push(&silence, out);
@@ -172,7 +172,7 @@ impl Filter {
             }
             _ => false,
         };
-        // Sizes are the resampler's own, so it never refuses.
+        // The buffers have the sizes that the FFT asks for, so it cannot fail.
         debug_assert!(done);
         let dropped = self.delay.min(length);
         self.delay -= dropped;

@@ -1,10 +1,10 @@
-//! Cuts a stream of samples into the segments a network sees.
+//! Cuts a stream of samples into the segments that a network takes.
 
 /// Cuts a stream into segments of equal length whose starts lie one hop apart.
 ///
 /// However the stream is cut into pieces, the segments are those of slicing all of it at once: `[0, segment)`,
-/// `[hop, hop + segment)`, and so on. What is left after the last whole segment is dropped. It holds less
-/// than one segment of samples.
+/// `[hop, hop + segment)`, and so on. The remainder after the last whole segment is dropped. At most one segment of
+/// samples is held in memory.
 ///
 /// ```
 /// use leitmotif::audio::Segmenter;
@@ -24,9 +24,9 @@
 pub struct Segmenter {
     segment: usize,
     hop: usize,
-    /// The beginning of the segment under way; shorter than a segment between calls.
+    /// The beginning of the current segment; shorter than a segment between calls.
     held: Vec<f32>,
-    /// Samples still to be passed over, where the hop is longer than a segment.
+    /// Samples still to be skipped, if the hop is longer than a segment.
     gap: usize,
     segments: usize,
     samples: u64,
@@ -47,12 +47,12 @@ impl Segmenter {
         }
     }
 
-    /// Takes the next piece of the stream and hands every segment it completes to `each`, in order.
+    /// Takes the next piece of the stream and calls `each` with every segment it completes, in order.
     ///
     /// # Errors
     ///
-    /// The first error of `each`. The segment it was given counts as delivered and the rest of `samples`
-    /// is not taken, so a stream should not be continued after an error.
+    /// The first error of `each`. Its segment counts as delivered and the rest of `samples` is not taken, so a stream
+    /// should not be continued after an error.
     pub fn push<E>(
         &mut self,
         samples: &[f32],
@@ -68,7 +68,7 @@ impl Segmenter {
                 return Ok(());
             }
             if self.held.is_empty() {
-                // The segment lies whole in the piece: no copy.
+                // The whole segment lies in the piece: no copy is needed.
                 if let Some(segment) = rest.get(..self.segment) {
                     self.segments += 1;
                     each(segment)?;
@@ -90,9 +90,9 @@ impl Segmenter {
         }
     }
 
-    /// What has been taken and belongs to no delivered segment alone: the beginning of the next one.
+    /// The samples of the next segment that have been taken so far.
     ///
-    /// At the end of a stream this is what is left over, the overlap with the last segment included.
+    /// At the end of a stream this is the remainder, including the overlap with the last segment.
     pub fn rest(&self) -> &[f32] {
         &self.held
     }
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_of_the_receiver_is_handed_on() {
+    fn an_error_of_the_callback_is_returned() {
         let mut segmenter = Segmenter::new(2, 2);
         let result = segmenter.push(&[0.0; 8], &mut |_| Err("stop"));
         assert_eq!(result, Err("stop"));

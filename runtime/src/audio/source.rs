@@ -1,9 +1,9 @@
-//! A file as the demuxer is shown it: without the tags and pictures around the sound, and under a guard.
+//! A file as the demuxer reads it: without the tags and pictures around the audio, and within a [`Budget`].
 //!
-//! The demuxer would load every tag and picture into memory, whatever its size, and only to drop it. So they are
-//! passed over by their stated sizes before it sees the file: ID3v2 tags at the start; ID3v1 and APE tags at the end
-//! of MP3, AAC and FLAC files; all of FLAC's metadata but its stream information; and the `udta` and `meta` boxes of
-//! MP4. RF64 is shown as WAV. What is left passes the [`Guard`], which bounds every header and every packet.
+//! The demuxer would load every tag and picture into memory, whatever its size, only to drop it. They are therefore
+//! skipped by their stated sizes: ID3v2 tags at the start; ID3v1 and APE tags at the end of MP3, AAC and FLAC files; all
+//! of FLAC's metadata but its stream information; and the `udta` and `meta` boxes of MP4. RF64 is presented as WAV. The
+//! budget limits every header and every packet of the rest.
 
 use std::{
     io::{self, Read, Seek, SeekFrom},
@@ -11,66 +11,65 @@ use std::{
 };
 
 use super::{
-    limit::{Guard, Trouble},
+    limit::{Budget, StopReason},
     mp4::{self, Edit},
-    wave,
+    rf64,
+    stream::{Stream, bytes_at},
 };
 
-/// Anything that holds a file's bytes.
-pub(super) trait Stream: Read + Seek + Send + Sync {}
-
-impl<S: Read + Seek + Send + Sync> Stream for S {}
-
-/// Tags or metadata blocks looked at before the rest is left to the demuxer.
-const PATIENCE: usize = 1024;
-/// Zeros after an ID3 tag that are passed over with it, at most; some programs pad without saying so.
+/// Most tags or metadata blocks that are skipped here; the demuxer gets the rest.
+const MOST_TAGS: usize = 1024;
+/// Most zeros after an ID3 tag that are skipped with it; some programs pad without stating it.
 const PADDING: usize = 4096;
 
-/// The part of a stream that holds sound.
+/// The part of a stream that holds audio.
 pub(super) struct Source {
     stream: Box<dyn Stream>,
-    guard: Arc<Guard>,
-    /// What is shown before the stream's bytes from `start`.
+    budget: Arc<Budget>,
+    /// Presented before the stream's bytes from `start`.
     head: Vec<u8>,
     start: u64,
     end: u64,
-    /// Where the stream stands.
+    /// The stream's position.
     at: u64,
-    /// Where the reader stands, in what it is shown.
+    /// The reader's position, in the bytes presented to it.
     position: u64,
-    /// Bytes shown in the place of others, and where those lie in the stream.
+    /// Bytes presented in place of others, and the positions of those in the stream.
     patches: Vec<(u64, Vec<u8>)>,
     /// The edits of MP4 tracks, by track number.
     edits: Vec<(u32, Edit)>,
-    /// Whether frame after frame follows without a container.
+    /// Whether frames follow each other without a container.
     bare: bool,
     /// The first bytes after all tags.
     lead: [u8; 4],
 }
 
-/// What is wrong with a stream as a whole.
+/// Why a stream has no audio to demux.
 #[derive(Debug)]
-pub(super) enum Flaw {
+pub(super) enum SourceError {
     /// It has no bytes.
     Empty,
-    /// It ends inside of its tag.
+    /// It ends inside of a tag.
     Truncated,
     /// The system failed.
     System(io::Error),
 }
 
-impl From<io::Error> for Flaw {
+impl From<io::Error> for SourceError {
     fn from(error: io::Error) -> Self {
-        Flaw::System(error)
+        SourceError::System(error)
     }
 }
 
 impl Source {
-    /// Finds the sound in a stream of the length it has now; what is appended later is not heard.
-    pub(super) fn new(mut stream: Box<dyn Stream>, guard: Arc<Guard>) -> Result<Self, Flaw> {
+    /// Finds the audio in a stream of its present length; bytes appended later are not read.
+    pub(super) fn new(
+        mut stream: Box<dyn Stream>,
+        budget: Arc<Budget>,
+    ) -> Result<Self, SourceError> {
         let mut end = stream.seek(SeekFrom::End(0))?;
         if end == 0 {
-            return Err(Flaw::Empty);
+            return Err(SourceError::Empty);
         }
         let mut start = after_id3(&mut stream, end)?;
         let lead: [u8; 8] = bytes_at(&mut stream, start)?.unwrap_or_default();
@@ -81,7 +80,7 @@ impl Source {
         }
         if lead.starts_with(b"fLaC") {
             if let Some((information, frames)) = flac_frames(&mut stream, start, end)? {
-                // The marker, and the one block said to be the last.
+                // The marker, then the stream information marked as the last block.
                 head.extend(b"fLaC\x80\0\0\x22");
                 head.extend(information);
                 start = frames;
@@ -92,7 +91,7 @@ impl Source {
             patches = outline.patches;
             edits = outline.edits;
         } else if (lead.starts_with(b"RF64") || lead.starts_with(b"BW64"))
-            && let Some(outline) = wave::outline(&mut stream, start, end)?
+            && let Some(outline) = rf64::outline(&mut stream, start, end)?
         {
             patches = outline.patches;
             end = outline.end;
@@ -101,7 +100,7 @@ impl Source {
         let lead = lead.first_chunk().copied().unwrap_or_default();
         Ok(Self {
             stream,
-            guard,
+            budget,
             head,
             start,
             end,
@@ -114,7 +113,7 @@ impl Source {
         })
     }
 
-    /// Whether MPEG or ADTS frames follow each other from the first byte on, without a container.
+    /// Whether MPEG or ADTS frames follow each other from the first byte, without a container.
     pub(super) fn bare(&self) -> bool {
         self.bare
     }
@@ -129,12 +128,12 @@ impl Source {
         std::mem::take(&mut self.edits)
     }
 
-    /// Bytes that are shown.
+    /// Number of bytes presented.
     pub(super) fn length(&self) -> u64 {
         self.head.len() as u64 + (self.end - self.start)
     }
 
-    /// Reads from the stream, under the guard and not past the end.
+    /// Reads from the stream, within the budget and not past the end.
     fn read_stream(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let place = self.start + (self.position - self.head.len() as u64);
         let left = usize::try_from(self.end.saturating_sub(place)).unwrap_or(usize::MAX);
@@ -142,7 +141,7 @@ impl Source {
         if wanted == 0 {
             return Ok(0);
         }
-        let wanted = self.guard.admit(wanted)?;
+        let wanted = self.budget.admit(wanted)?;
         let Some(buffer) = buffer.get_mut(..wanted) else { return Ok(0) };
         if self.at != place {
             self.at = self.stream.seek(SeekFrom::Start(place))?;
@@ -153,19 +152,19 @@ impl Source {
                 read => break read?,
             }
         };
-        // `admit` has counted the work up to here; this was waiting.
-        self.guard.pass_over();
+        // `admit` has counted the work before the read; the read itself was waiting.
+        self.budget.skip_time();
         for (start, patch) in &self.patches {
             for (place, &byte) in (*start..).zip(patch) {
                 let index =
                     place.checked_sub(self.at).and_then(|index| usize::try_from(index).ok());
-                if let Some(shown) = index.and_then(|index| buffer.get_mut(index)) {
-                    *shown = byte;
+                if let Some(original) = index.and_then(|index| buffer.get_mut(index)) {
+                    *original = byte;
                 }
             }
         }
         self.at += read as u64;
-        self.guard.count(read);
+        self.budget.count_bytes(read);
         Ok(read)
     }
 }
@@ -177,7 +176,7 @@ impl Read for Source {
             Some(mut rest) if !rest.is_empty() => rest.read(buffer)?,
             _ => self.read_stream(buffer).map_err(|error| {
                 let kind = error.kind();
-                self.guard.note(Trouble::System(error));
+                self.budget.stop(StopReason::System(error));
                 io::Error::from(kind)
             })?,
         };
@@ -198,10 +197,10 @@ impl Seek for Source {
     }
 }
 
-/// Where the content begins behind the ID3v2 tags at the start, and the zeros behind each.
-fn after_id3(stream: &mut Box<dyn Stream>, end: u64) -> Result<u64, Flaw> {
+/// Where the content begins, after the ID3v2 tags at the start and the zeros after each.
+fn after_id3(stream: &mut Box<dyn Stream>, end: u64) -> Result<u64, SourceError> {
     let mut start = 0;
-    for _ in 0..PATIENCE {
+    for _ in 0..MOST_TAGS {
         let Some(header) = bytes_at::<10>(stream, start)? else { break };
         // The size has seven bits a byte; versions are never 255. ID3v2.4, section 3.1.
         let [b'I', b'D', b'3', version, revision, flags, size @ ..] = header else { break };
@@ -212,7 +211,7 @@ fn after_id3(stream: &mut Box<dyn Stream>, end: u64) -> Result<u64, Flaw> {
         let footer = if flags & 0x10 == 0 { 0 } else { 10 };
         start += 10 + size + footer;
         if start >= end {
-            return Err(Flaw::Truncated);
+            return Err(SourceError::Truncated);
         }
         let mut ahead = Vec::new();
         stream.seek(SeekFrom::Start(start))?;
@@ -248,7 +247,7 @@ fn before_tags(stream: &mut Box<dyn Stream>, start: u64, end: u64) -> io::Result
     Ok(end)
 }
 
-/// The stream information of a FLAC file and where its frames begin; `None` where its blocks make no sense.
+/// The stream information of a FLAC file and where its frames begin; `None` if its blocks are invalid.
 fn flac_frames(
     stream: &mut Box<dyn Stream>,
     start: u64,
@@ -256,7 +255,7 @@ fn flac_frames(
 ) -> io::Result<Option<([u8; 34], u64)>> {
     let mut information = None;
     let mut at = start + 4;
-    for _ in 0..PATIENCE {
+    for _ in 0..MOST_TAGS {
         let Some([kind, size @ ..]) = bytes_at::<4>(stream, at)? else { break };
         let size = size.iter().fold(0, |size, &byte| size << 8 | u64::from(byte));
         if kind & 0x7f == 0 && size == 34 {
@@ -271,18 +270,4 @@ fn flac_frames(
         }
     }
     Ok(None)
-}
-
-/// `N` bytes at a place; `None` where the stream ends before.
-pub(super) fn bytes_at<const N: usize>(
-    stream: &mut Box<dyn Stream>,
-    at: u64,
-) -> io::Result<Option<[u8; N]>> {
-    stream.seek(SeekFrom::Start(at))?;
-    let mut bytes = [0; N];
-    match stream.read_exact(&mut bytes) {
-        Ok(()) => Ok(Some(bytes)),
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
-        Err(error) => Err(error),
-    }
 }

@@ -1,20 +1,21 @@
-//! What the code books of a Vorbis header would take in memory, before a decoder unpacks them.
+//! The memory that the code books of a Vorbis header would take, counted before a decoder unpacks them.
 //!
-//! A few bytes may describe a book of 16 MiB, and a header has up to 256 of them. Vorbis I specification, 3.2.1 and 4.2.4.
+//! A few bytes may describe a book of 16 MiB, and a header has up to 256 of them.
+//! Vorbis I specification, 3.2.1 and 4.2.4.
 
-/// Before the code books of a setup header.
+/// Precedes the code books of a setup header.
 const MARK: &[u8] = b"\x05vorbis";
 
-/// Bytes of the vectors of all code books that a stream's headers describe, as far as they make sense; counts no further
-/// than past `enough`.
-pub(super) fn book_bytes(headers: &[u8], enough: u64) -> u64 {
+/// Bytes of the vectors of all code books that a stream's headers describe, up to the first invalid one; stops counting
+/// beyond `limit`.
+pub(super) fn book_bytes(headers: &[u8], limit: u64) -> u64 {
     let Some(at) = headers.windows(MARK.len()).position(|part| part == MARK) else { return 0 };
     let mut bits = Bits { bytes: headers, at: 8 * (at + MARK.len()) };
     let mut total = 0;
     for _ in 0..=bits.take(8).unwrap_or(0) {
         let Some(book) = book(&mut bits) else { break };
         total += book;
-        if total > enough {
+        if total > limit {
             break;
         }
     }
@@ -64,7 +65,7 @@ fn lookup_values(entries: u32, dimensions: u32) -> Option<u64> {
     (dimensions > 0).then(|| (1..).take_while(|&value| fits(value)).last().unwrap_or(0))
 }
 
-/// Bits, the lowest first.
+/// A reader of bits, the lowest first.
 struct Bits<'b> {
     bytes: &'b [u8],
     at: usize,
@@ -92,7 +93,7 @@ impl Bits<'_> {
 mod tests {
     use super::*;
 
-    /// A header of books of 2¹⁷ entries in so many dimensions, all code words of 17 bits.
+    /// A header of books of 2¹⁷ entries in `dimensions` dimensions, all code words of 17 bits.
     fn header(books: u32, dimensions: u32) -> Vec<u8> {
         let mut bits = Vec::new();
         let mut put = |value: u32, count: u32| bits.extend((0..count).map(|bit| value >> bit & 1));
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn books_that_unfold_to_much_are_counted() {
+    fn bytes_of_huge_books_are_counted() {
         let one = (16 + 4 * 32) << 17;
         assert_eq!(book_bytes(&header(1, 32), u64::MAX), one);
         assert_eq!(book_bytes(&header(200, 32), u64::MAX), 200 * one);
@@ -135,7 +136,6 @@ mod tests {
     fn real_books_are_small() {
         let file = include_bytes!("../../tests/data/audio/stereo.ogg");
         let bytes = book_bytes(file, u64::MAX);
-        println!("{bytes}");
         assert!((100_000..2_000_000).contains(&bytes), "{bytes}");
     }
 }

@@ -1,4 +1,4 @@
-//! What the serving tests share: the committed tiny models, edits of them, and music of noise.
+//! Shared by the tests of serving: the committed tiny models, edits of them, and noise as music.
 #![allow(dead_code, reason = "every test file uses its own part")]
 
 use std::path::{Path, PathBuf};
@@ -36,7 +36,7 @@ pub(crate) fn edited(graph: &str, edits: &[(&str, &str)]) -> Vec<u8> {
     model
 }
 
-/// The tiny model with `change` applied to the text of one value of its card; it must keep its length.
+/// The tiny model with `change` applied to the text of one value of its card; the text must keep its length.
 pub(crate) fn with_value(graph: &str, key: &str, change: impl Fn(&str) -> String) -> Vec<u8> {
     let model = std::fs::read(tiny(graph)).unwrap();
     let text = String::from_utf8_lossy(&model);

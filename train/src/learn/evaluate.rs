@@ -5,8 +5,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use leitmotif::average::Mean;
-use leitmotif::sequence;
+use leitmotif::pooling::{self, Mean};
 use leitmotif_models::{ClassId, HeadKind, Network, Prediction, Predictions, argmax};
 use tch::{Device, Kind, Tensor};
 
@@ -77,7 +76,7 @@ fn windows_of(network: &Network, example: usize, segments: usize) -> Vec<Window>
         HeadKind::Dense => segments,
         HeadKind::Lstm => network.window,
     };
-    sequence::windows(segments, length)
+    pooling::windows(segments, length)
         .into_iter()
         .map(|range| Window { example, first_segment: range.start, segments: range.len() })
         .collect()

@@ -17,7 +17,7 @@ pub fn resolve(device: Device) -> Result<tch::Device, TrainError> {
             device: device.to_string(),
             reason: reason.to_string(),
         }),
-        _ => Ok(cuda::device(0).unwrap_or(tch::Device::Cpu)),
+        Device::Auto => Ok(cuda::device(0).unwrap_or(tch::Device::Cpu)),
     }
 }
 

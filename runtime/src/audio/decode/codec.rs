@@ -1,4 +1,4 @@
-//! Packets to the mean of their channels, by symphonia's decoders and by Opus'.
+//! Decodes packets to the mean of their channels, with symphonia's decoders or that of Opus.
 
 use std::{io, path::Path};
 
@@ -15,10 +15,10 @@ use symphonia::core::{
 
 #[cfg(feature = "opus")]
 use crate::audio::opus::{self, Opus};
-use crate::audio::{AudioError, aac, vorbis};
+use crate::audio::{AudioError, aac, limit::MOST_BYTES, stream::is_end, vorbis};
 
-/// Frames a decoder may make room for before the first packet; one grows its buffers where a packet holds more.
-const ROOM: u64 = 65_536;
+/// Most frames that a decoder allocates before the first packet; its buffers grow if a packet holds more.
+const MOST_FRAMES: u64 = 65_536;
 
 /// A decoder of packets.
 pub(super) enum Codec {
@@ -28,15 +28,15 @@ pub(super) enum Codec {
 }
 
 /// Why a packet gave no samples.
-pub(super) enum Failure {
-    /// The packet is damaged; the next may not be.
+pub(super) enum PacketError {
+    /// The packet is damaged; the next one may be intact.
     Packet(String),
     /// The system failed.
     System(io::Error),
 }
 
 impl Codec {
-    /// A decoder of what `parameters` describe.
+    /// A decoder for these parameters.
     pub(super) fn new(
         path: &Path,
         parameters: &AudioCodecParameters,
@@ -53,22 +53,23 @@ impl Codec {
         }
         let channels = parameters.channels.as_ref().map_or(0, |channels| channels.count());
         if parameters.codec == CODEC_ID_VORBIS && channels > 2 {
-            // symphonia 0.6.1 undoes the coupling of channels in the wrong order (Vorbis I, 4.3.5, wants the last step
-            // first), which shows from the second step on: noise, and no error.
-            let kind = format!("Vorbis with {channels} channels, of which at most 2 can be");
+            // symphonia 0.6.1 undoes the coupling of channels in the wrong order (Vorbis I, 4.3.5: the last step comes
+            // first). From two coupling steps on it decodes to noise without an error.
+            let kind = format!("Vorbis with {channels} channels (at most 2 are supported)");
             return Err(unsupported(path, kind));
         }
         if parameters.codec == CODEC_ID_VORBIS
             && let Some(headers) = &parameters.extra_data
-            && vorbis::book_bytes(headers, super::BYTES) > super::BYTES
+            && vorbis::book_bytes(headers, MOST_BYTES) > MOST_BYTES
         {
             let path = path.to_path_buf();
-            return Err(AudioError::TooLarge { path, mebibytes: super::BYTES >> 20 });
+            return Err(AudioError::TooLarge { path, mebibytes: MOST_BYTES >> 20 });
         }
         let mut parameters = parameters.clone();
         parameters.max_frames_per_packet =
-            parameters.max_frames_per_packet.map(|frames| frames.min(ROOM));
-        // Delay and padding are cut by the decoders, as far as the container tells them; of MP3 we know more.
+            parameters.max_frames_per_packet.map(|frames| frames.min(MOST_FRAMES));
+        // Decoders cut the delay and padding that the container states; for MPEG, `Decoder` does, as it also checks the
+        // file's length.
         let options = AudioDecoderOptions::default().gapless(!is_mpeg(parameters.codec));
         let decoder = symphonia::default::get_codecs().make_audio_decoder(&parameters, &options);
         decoder.map(Codec::Symphonia).map_err(|error| match error {
@@ -85,12 +86,13 @@ impl Codec {
         }
     }
 
-    /// Whether a file of it holds exactly as many samples as it states: PCM and FLAC, which no encoder delays and no edit list cuts.
+    /// Whether a file of this codec holds exactly as many samples as it states: PCM and FLAC, which have neither encoder
+    /// delay nor edit list.
     pub(super) fn has_no_delay(&self) -> bool {
         self.name() == "flac" || self.name().starts_with("pcm")
     }
 
-    /// Of an MPEG frame, what its decoder must know from the first one on: version and layer, rate, mono or not.
+    /// What an MPEG decoder takes from its first frame and cannot change: version and layer, rate, whether it is mono.
     pub(super) fn mpeg_kind(&self, frame: &[u8]) -> Option<[u8; 3]> {
         match (self, frame) {
             (Codec::Symphonia(decoder), &[_, version, rate, mode, ..])
@@ -102,7 +104,7 @@ impl Codec {
         }
     }
 
-    /// Drops nothing at the start that the codec's own header asks to drop: the container does.
+    /// Keeps the samples at the start that the codec's own header asks to drop: the container's edit list cuts them.
     pub(super) fn keep_start(&mut self) {
         match self {
             Codec::Symphonia(_) => {}
@@ -111,19 +113,17 @@ impl Codec {
         }
     }
 
-    /// Decodes a packet, appends the mean of its channels to `mono`, and says its rate and number of channels.
+    /// Decodes a packet, appends the mean of its channels to `mono`, and returns its rate and number of channels.
     pub(super) fn decode(
         &mut self,
         packet: &Packet,
         mono: &mut Vec<f32>,
-    ) -> Result<(SampleRate, usize), Failure> {
+    ) -> Result<(SampleRate, usize), PacketError> {
         match self {
             Codec::Symphonia(decoder) => {
                 let block = decoder.decode(packet).map_err(|error| match error {
-                    SymphoniaError::IoError(error) if !super::is_end(&error) => {
-                        Failure::System(error)
-                    }
-                    error => Failure::Packet(error.to_string()),
+                    SymphoniaError::IoError(error) if !is_end(&error) => PacketError::System(error),
+                    error => PacketError::Packet(error.to_string()),
                 })?;
                 mix(&block, mono);
                 Ok((SampleRate(block.spec().rate()), block.num_planes()))
@@ -131,7 +131,7 @@ impl Codec {
             #[cfg(feature = "opus")]
             Codec::Opus(decoder) => {
                 let trim = packet.trim_end.get();
-                decoder.decode(&packet.data, trim, mono).map_err(Failure::Packet)?;
+                decoder.decode(&packet.data, trim, mono).map_err(PacketError::Packet)?;
                 Ok((opus::RATE, decoder.channels()))
             }
         }
@@ -153,7 +153,7 @@ fn opus(path: &Path, _: &AudioCodecParameters, _: bool) -> Result<Codec, AudioEr
     Err(AudioError::UnsupportedCodec { path, codec: "Opus".to_owned(), advice: advice.to_owned() })
 }
 
-/// A name for the codecs that people meet and that are not decoded.
+/// The name of a codec, of common ones that are not supported too.
 fn name(parameters: &AudioCodecParameters) -> String {
     match parameters.codec {
         CODEC_ID_AAC => "AAC".to_owned(),

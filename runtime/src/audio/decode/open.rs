@@ -1,4 +1,4 @@
-//! From a stream of bytes to packets of one sound track: probing, and the choice among tracks.
+//! From a stream of bytes to the packets of one audio track: probing the format and choosing among tracks.
 
 use std::{path::Path, sync::LazyLock};
 
@@ -19,13 +19,10 @@ use symphonia::default::formats::{
     AdtsReader, AiffReader, FlacReader, IsoMp4Reader, MpaReader, OggReader, WavReader,
 };
 
-use super::{
-    codec::{Codec, unsupported},
-    is_end,
-};
-use crate::audio::{AudioError, aac, source::Source};
+use super::codec::{Codec, unsupported};
+use crate::audio::{AudioError, aac, source::Source, stream::is_end};
 
-/// The formats, and no reader of tags: those would load whatever a tag claims to hold.
+/// The formats, without readers of tags: those would load as much as a tag claims to hold.
 static PROBE: LazyLock<Probe> = LazyLock::new(|| {
     let mut probe = Probe::new();
     probe.register_format::<AdtsReader<'_>>();
@@ -39,7 +36,7 @@ static PROBE: LazyLock<Probe> = LazyLock::new(|| {
 });
 
 impl MediaSource for Source {
-    /// Where frames follow each other without a container, symphonia would only use it to estimate their number.
+    /// False if frames follow each other without a container: symphonia would only seek to estimate their number.
     fn is_seekable(&self) -> bool {
         !self.bare()
     }
@@ -56,7 +53,7 @@ pub(super) fn packets(path: &Path, source: Source) -> Result<Box<dyn FormatReade
     let mut format = PROBE
         .probe(&Hint::new(), stream, FormatOptions::default(), MetadataOptions::default())
         .map_err(|error| probe_error(path, error))?;
-    forget_tags(format.as_mut());
+    drop_tags(format.as_mut());
     if bare
         && format.format_info().format == FORMAT_ID_ADTS
         && let Some(kind) = aac::adts_beyond_lc(lead)
@@ -66,8 +63,8 @@ pub(super) fn packets(path: &Path, source: Source) -> Result<Box<dyn FormatReade
     Ok(format)
 }
 
-/// Tags of recordings that follow each other would pile up.
-pub(super) fn forget_tags(format: &mut dyn FormatReader) {
+/// Drops tags, which would otherwise accumulate over the recordings of a chained file.
+pub(super) fn drop_tags(format: &mut dyn FormatReader) {
     while format.metadata().pop().is_some() {}
 }
 
@@ -76,7 +73,7 @@ fn probe_error(path: &Path, error: SymphoniaError) -> AudioError {
     match error {
         SymphoniaError::IoError(error) if is_end(&error) => AudioError::Truncated { path },
         SymphoniaError::IoError(source) => AudioError::Unreadable { path, source },
-        // What is not known, not supported and not there share one error; only its text tells them apart.
+        // symphonia has one error for unknown, unsupported and missing things; only its text distinguishes them.
         SymphoniaError::Unsupported(what) if what.starts_with("core (probe)") => {
             AudioError::UnknownFormat { path }
         }
@@ -89,7 +86,7 @@ fn probe_error(path: &Path, error: SymphoniaError) -> AudioError {
     }
 }
 
-/// The sound track to hear: the container's default, else the first that can be decoded.
+/// The audio track to decode: the container's default, else the first that can be decoded.
 pub(super) fn choose<'f>(
     path: &Path,
     format: &'f dyn FormatReader,
@@ -113,12 +110,12 @@ pub(super) fn is_mp4(format: &dyn FormatReader) -> bool {
     format.format_info().format == FORMAT_ID_ISOMP4
 }
 
-/// Whether MPEG frames follow each other without a container, with no more than a tag in the first to tell their length.
+/// Whether MPEG frames follow each other without a container, with at most a tag in the first to state their length.
 pub(super) fn is_bare_mpeg(format: &dyn FormatReader) -> bool {
     [FORMAT_ID_MP1, FORMAT_ID_MP2, FORMAT_ID_MP3].contains(&format.format_info().format)
 }
 
-/// Whether a track's length is the file's own word; symphonia estimates some from the first frames.
+/// Whether a track's length is stated by the file; symphonia estimates some from the first frames.
 pub(super) fn states_length(format: &dyn FormatReader, bare: bool) -> bool {
     let estimated = is_bare_mpeg(format) && !bare;
     !estimated && format.format_info().format != FORMAT_ID_ADTS

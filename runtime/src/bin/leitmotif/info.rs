@@ -1,4 +1,4 @@
-//! `leitmotif info`, `check` and `providers`: what a model says of itself, and whether it can run here.
+//! `leitmotif info`, `check` and `providers`: a model's description, and whether it runs correctly here.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -9,7 +9,7 @@ use leitmotif_models::Card;
 use leitmotif_models::text::printable;
 use serde_json::json;
 
-use crate::{Model, Running, complain};
+use crate::{Model, RunOptions, log};
 
 #[derive(clap::Args)]
 pub(crate) struct Info {
@@ -25,7 +25,7 @@ pub(crate) struct Check {
     #[command(flatten)]
     model: Model,
     #[command(flatten)]
-    running: Running,
+    options: RunOptions,
     /// The differences and the device as JSON
     #[arg(long)]
     json: bool,
@@ -33,7 +33,7 @@ pub(crate) struct Check {
 
 impl Info {
     pub(crate) fn run(&self) -> anyhow::Result<ExitCode> {
-        // A session and no recognizer: files that name no artists or have fixed sizes are described too.
+        // A session, not a recognizer: this also describes files that only give embeddings or have fixed sizes.
         let session = Session::open(&self.model.model, &SessionOptions::on(Device::Cpu))?;
         let (card, inputs, outputs) = (session.card()?, session.inputs(), session.outputs());
         let mut out = io::stdout().lock();
@@ -41,14 +41,14 @@ impl Info {
             writeln!(out, "{}", json!({ "card": card, "inputs": inputs, "outputs": outputs }))?;
             return Ok(ExitCode::SUCCESS);
         }
-        for (key, value) in told(&card) {
+        for (key, value) in format_card(&card) {
             writeln!(out, "{key:<10} {}", printable(&value))?;
         }
         for port in inputs {
-            writeln!(out, "{:<10} {}", "input", shaped(port))?;
+            writeln!(out, "{:<10} {}", "input", format_port(port))?;
         }
         for port in outputs {
-            writeln!(out, "{:<10} {}", "output", shaped(port))?;
+            writeln!(out, "{:<10} {}", "output", format_port(port))?;
         }
         for (class, artist) in card.classes.iter().enumerate() {
             writeln!(out, "artist {class:<3} {}", printable(artist))?;
@@ -57,8 +57,8 @@ impl Info {
     }
 }
 
-/// The card, a line each.
-fn told(card: &Card) -> Vec<(&'static str, String)> {
+/// The card's lines, each with its key.
+fn format_card(card: &Card) -> Vec<(&'static str, String)> {
     let seconds = |samples: usize| card.sample_rate.seconds(samples as u64);
     let network = &card.network;
     let mut lines = vec![
@@ -78,7 +78,7 @@ fn told(card: &Card) -> Vec<(&'static str, String)> {
             format!("{}, {} head: {}", network.name, network.head.kind, network.description),
         ),
         (
-            "hears",
+            "audio",
             format!(
                 "mono at {}; segments of {} samples ({:.2} s) every {:.2} s, windows of {} ({:.1} s)",
                 card.sample_rate,
@@ -90,7 +90,7 @@ fn told(card: &Card) -> Vec<(&'static str, String)> {
             ),
         ),
         (
-            "learnt",
+            "trained on",
             format!(
                 "{} ({}), {} clips of {} songs, {} epochs, seed {}",
                 card.dataset.name,
@@ -110,15 +110,15 @@ fn told(card: &Card) -> Vec<(&'static str, String)> {
         lines.push(("fixed", fixed.join(", ")));
     }
     if let Some(scores) = &card.scores {
-        let said = [
+        let scores = [
             ("songs", scores.song_accuracy),
             ("clips", scores.clip_accuracy),
             ("macro-F1 by song", scores.song_macro_f1),
         ];
-        let said = said.map(|(of, e)| {
+        let scores = scores.map(|(of, e)| {
             format!("{of} {:.1} % ({:.1}–{:.1})", 100.0 * e.value, 100.0 * e.low, 100.0 * e.high)
         });
-        lines.push(("scores", said.join(", ")));
+        lines.push(("scores", scores.join(", ")));
     }
     if let Some(measured) = &card.measured {
         lines.push(("precision", format!("{}: {measured}", card.precision)));
@@ -127,7 +127,7 @@ fn told(card: &Card) -> Vec<(&'static str, String)> {
     lines
 }
 
-fn shaped(port: &Port) -> String {
+fn format_port(port: &Port) -> String {
     let dims = port.dims.iter().flatten();
     let dims: Vec<_> =
         dims.map(|dim| dim.map_or("any".to_owned(), |dim| dim.to_string())).collect();
@@ -136,14 +136,14 @@ fn shaped(port: &Port) -> String {
 
 impl Check {
     pub(crate) fn run(&self) -> anyhow::Result<ExitCode> {
-        let mut recognizer = Recognizer::open_with(&self.model.model, &self.running.options())?;
-        complain(&format!("runs on {}", recognizer.device()));
+        let mut recognizer = Recognizer::open_with(&self.model.model, &self.options.options())?;
+        log(&format!("runs on {}", recognizer.device()));
         let test = recognizer.self_test()?;
         let code = if test.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
         if self.json {
-            let told =
+            let report =
                 json!({ "passed": test.passed(), "test": test, "device": recognizer.device() });
-            writeln!(io::stdout(), "{told}")?;
+            writeln!(io::stdout(), "{report}")?;
             return Ok(code);
         }
         let best = if test.same_best { "the same" } else { "another" };
@@ -167,7 +167,7 @@ pub(crate) fn providers() -> anyhow::Result<ExitCode> {
     writeln!(out, "cpu      yes")?;
     match info.cuda_obstacle {
         Some(obstacle) => writeln!(out, "cuda     no: {}", printable(&obstacle))?,
-        None => writeln!(out, "cuda     yes, as far as can be told without a model")?,
+        None => writeln!(out, "cuda     yes, as far as is known without a model")?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,4 +1,4 @@
-//! The command `leitmotif`: says who plays.
+//! The command `leitmotif`: identifies the artist of a recording.
 
 mod info;
 mod recognize;
@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand};
 use leitmotif::{Device, SessionOptions};
 use leitmotif_models::text::printable;
 
-/// Says who plays in a recording, with a network in one .onnx file.
+/// Identifies the artist of a recording, with a network in one .onnx file.
 #[derive(Parser)]
 #[command(version)]
 struct Cli {
@@ -21,19 +21,19 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Say who plays in audio files
+    /// Identify the artist of audio files
     Recognize(recognize::Recognize),
-    /// Tell what a model says of itself
+    /// Describe a model by its card
     Info(info::Info),
-    /// Run the input that a model carries and compare with the answer that it carries
+    /// Run a model's golden input and compare with its golden probabilities
     Check(info::Check),
-    /// Tell which ONNX Runtime is used and what it can run on
+    /// Show which ONNX Runtime is used and which devices it can run on
     Providers,
 }
 
 /// Where and how a model runs.
 #[derive(Args)]
-struct Running {
+struct RunOptions {
     /// auto, cpu, cuda or cuda:N
     #[arg(long, default_value = "auto")]
     device: Device,
@@ -42,7 +42,7 @@ struct Running {
     threads: u16,
 }
 
-impl Running {
+impl RunOptions {
     fn options(&self) -> SessionOptions {
         SessionOptions::on(self.device).with_threads(usize::from(self.threads))
     }
@@ -57,32 +57,32 @@ struct Model {
 }
 
 fn main() -> ExitCode {
-    let done = match Cli::parse().command {
+    let result = match Cli::parse().command {
         Command::Recognize(command) => command.run(),
         Command::Info(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Providers => info::providers(),
     };
-    match done {
+    match result {
         Ok(code) => code,
-        // Who reads has read enough, as in `leitmotif recognize … | head -1`.
-        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        // The reader closed the pipe early, as in `leitmotif recognize … | head -1`.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            // Our own errors tell their cause themselves.
+            // The text of this crate's errors includes their cause.
             match error.downcast_ref::<leitmotif::Error>() {
-                Some(own) => complain(&own.to_string()),
-                None => complain(&format!("{error:#}")),
+                Some(own) => log(&own.to_string()),
+                None => log(&format!("{error:#}")),
             }
             ExitCode::FAILURE
         }
     }
 }
 
-fn is_closed_pipe(error: &anyhow::Error) -> bool {
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
 }
 
-/// One line on standard error.
-fn complain(what: &str) {
-    let _ = writeln!(io::stderr(), "leitmotif: {}", printable(what));
+/// Writes one line to standard error.
+fn log(message: &str) {
+    let _ = writeln!(io::stderr(), "leitmotif: {}", printable(message));
 }

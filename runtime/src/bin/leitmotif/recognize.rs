@@ -1,4 +1,4 @@
-//! `leitmotif recognize`: files and folders in, a ranking of artists for each.
+//! `leitmotif recognize`: takes files and folders, prints a ranking of artists for each file.
 
 use std::io::{self, IsTerminal, Write};
 use std::num::NonZeroUsize;
@@ -9,33 +9,33 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use leitmotif::audio::MusicFiles;
-use leitmotif::average::Mean;
+use leitmotif::pooling::Mean;
 use leitmotif::{Answer, Error, Recognizer};
 use leitmotif_models::HeadKind;
 use leitmotif_models::text::printable;
 use serde::Serialize;
 
-use crate::{Running, complain};
+use crate::{RunOptions, log};
 
 #[derive(clap::Args)]
 pub(crate) struct Recognize {
-    /// Audio files; a folder stands for the audio files in it and below
+    /// Audio files, or folders to search for them
     #[arg(required = true, value_name = "FILE|FOLDER")]
     paths: Vec<PathBuf>,
     /// The model, a file made by leitmotif-export
     #[arg(long, value_name = "MODEL.onnx", env = "LEITMOTIF_MODEL")]
     model: PathBuf,
-    /// How many artists to name
+    /// How many artists to list
     #[arg(long, default_value = "5", value_name = "K")]
     top: NonZeroUsize,
-    /// One JSON object a line for each file, `{"file", "error"}` where there is no answer
+    /// Print one JSON object a line for each file, `{"file", "error"}` if there is no answer
     #[arg(long)]
     json: bool,
-    /// Also tell who plays when
+    /// Also print the most probable artist over time
     #[arg(long)]
     timeline: bool,
     #[command(flatten)]
-    running: Running,
+    options: RunOptions,
 }
 
 /// The line of `--json` for one file.
@@ -44,28 +44,28 @@ struct Row<'a> {
     /// With U+FFFD in place of what is not UTF-8.
     file: &'a str,
     #[serde(flatten)]
-    told: Told<'a>,
+    outcome: Outcome<'a>,
 }
 
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Told<'a> {
+enum Outcome<'a> {
     Answer(&'a Answer),
     Error { error: &'a str },
 }
 
-/// Set by Ctrl-C: no further file is begun.
+/// Set by Ctrl-C: no further file is started.
 static STOP: AtomicBool = AtomicBool::new(false);
 
 impl Recognize {
     pub(crate) fn run(&self) -> anyhow::Result<ExitCode> {
-        let mut recognizer = Recognizer::open_with(&self.model, &self.running.options())?;
-        complain(&format!("runs on {}", recognizer.device()));
+        let mut recognizer = Recognizer::open_with(&self.model, &self.options.options())?;
+        log(&format!("runs on {}", recognizer.device()));
         ctrlc::set_handler(|| {
             if STOP.swap(true, Ordering::SeqCst) {
                 std::process::exit(130);
             }
-            complain("stops after this file; Ctrl-C again stops at once");
+            log("stopping after this file; Ctrl-C again stops at once");
         })?;
         let (files, unread) = self.files()?;
         let bar = progress(files.len());
@@ -79,7 +79,7 @@ impl Recognize {
                 Ok(answer) => bar.suspend(|| self.print(file, answer, &recognizer))?,
                 Err(error) => {
                     failed += 1;
-                    bar.suspend(|| self.fail(file, &told(file, &error)))?;
+                    bar.suspend(|| self.report_failure(file, &format_error(file, &error)))?;
                 }
             }
             done += 1;
@@ -87,16 +87,16 @@ impl Recognize {
         }
         bar.finish_and_clear();
         if done < files.len() {
-            complain(&format!("stopped after {done} of {} files", files.len()));
+            log(&format!("stopped after {done} of {} files", files.len()));
             return Ok(ExitCode::from(130));
         }
         if failed > 0 && files.len() > 1 {
-            complain(&format!("{failed} of {} files gave no answer", files.len()));
+            log(&format!("{failed} of {} files gave no answer", files.len()));
         }
         Ok(if failed + unread > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 
-    /// The files to hear, and how many folders and links could not be read or held none.
+    /// The files to recognise, and the number of folders and links that could not be read or hold no audio file.
     fn files(&self) -> io::Result<(Vec<PathBuf>, usize)> {
         let (mut files, mut unread) = (Vec::new(), 0);
         for path in &self.paths {
@@ -123,21 +123,21 @@ impl Recognize {
             }
             unread += problems.len();
             for (path, problem) in problems {
-                self.fail(&path, &format!("{}: {problem}", path.display()))?;
+                self.report_failure(&path, &format!("{}: {problem}", path.display()))?;
             }
         }
         Ok((files, unread))
     }
 
-    /// Says why a path has no answer, to people and, with `--json`, to programs.
-    fn fail(&self, path: &Path, why: &str) -> io::Result<()> {
-        complain(why);
-        if self.json { self.row(path, Told::Error { error: why }) } else { Ok(()) }
+    /// Reports why a path has no answer: on standard error and, with `--json`, as a row.
+    fn report_failure(&self, path: &Path, error: &str) -> io::Result<()> {
+        log(error);
+        if self.json { self.print_row(path, Outcome::Error { error }) } else { Ok(()) }
     }
 
-    fn row(&self, path: &Path, told: Told<'_>) -> io::Result<()> {
+    fn print_row(&self, path: &Path, outcome: Outcome<'_>) -> io::Result<()> {
         let mut out = io::stdout().lock();
-        serde_json::to_writer(&mut out, &Row { file: &path.to_string_lossy(), told })?;
+        serde_json::to_writer(&mut out, &Row { file: &path.to_string_lossy(), outcome })?;
         writeln!(out)?;
         out.flush()
     }
@@ -148,7 +148,7 @@ impl Recognize {
             if !self.timeline {
                 answer.timeline.clear();
             }
-            return self.row(file, Told::Answer(&answer));
+            return self.print_row(file, Outcome::Answer(&answer));
         }
         let mut out = io::stdout().lock();
         writeln!(out, "{} ({:.1} s)", printable(&file.to_string_lossy()), answer.seconds)?;
@@ -156,17 +156,20 @@ impl Recognize {
             && (audio.truncated || audio.skipped_packets > 0)
         {
             let lost = (audio.skipped_packets > 0)
-                .then(|| format!("{} packets passed over", audio.skipped_packets));
-            let cut = audio.truncated.then(|| "it ends too early".to_owned());
-            let said: Vec<String> = lost.into_iter().chain(cut).collect();
-            writeln!(out, "  damaged: {}", said.join(", and "))?;
+                .then(|| format!("{} packets skipped", audio.skipped_packets));
+            let cut = audio.truncated.then(|| "it is truncated".to_owned());
+            let damage: Vec<String> = lost.into_iter().chain(cut).collect();
+            writeln!(out, "  damaged: {}", damage.join(", and "))?;
         }
         if answer.is_silent() {
-            writeln!(out, "  silent: there is nothing to recognise, whatever the network says")?;
+            writeln!(
+                out,
+                "  silent: there is nothing to recognise, and these probabilities mean nothing"
+            )?;
         }
-        for (rank, score) in answer.artists.iter().enumerate() {
-            let percent = 100.0 * score.probability;
-            writeln!(out, "{:>4}. {percent:5.1} %  {}", rank + 1, printable(&score.artist))?;
+        for (rank, artist) in answer.artists.iter().enumerate() {
+            let percent = 100.0 * artist.probability;
+            writeln!(out, "{:>4}. {percent:5.1} %  {}", rank + 1, printable(&artist.artist))?;
         }
         if self.timeline {
             print_windows(&mut out, &answer, recognizer)?;
@@ -175,7 +178,7 @@ impl Recognize {
     }
 }
 
-/// One line a window: its mean for a dense head, its last word for an LSTM.
+/// Prints one line for each window: its mean for a dense head, its last output for an LSTM.
 fn print_windows(out: &mut impl Write, answer: &Answer, recognizer: &Recognizer) -> io::Result<()> {
     let card = recognizer.card();
     for moments in answer.timeline.chunk_by(|a, b| a.window == b.window) {
@@ -202,8 +205,8 @@ fn clock(seconds: f64) -> String {
     format!("{:>3}:{:04.1}", (seconds / 60.0) as u64, seconds % 60.0)
 }
 
-/// The error with the file it belongs to, which errors of the recording name themselves.
-fn told(file: &Path, error: &Error) -> String {
+/// The error with its file, which errors of the recording name already.
+fn format_error(file: &Path, error: &Error) -> String {
     match error {
         Error::Audio(_) | Error::TooShort { .. } => error.to_string(),
         error => format!("{}: {error}", file.display()),

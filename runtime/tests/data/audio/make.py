@@ -72,7 +72,7 @@ def main():
         exact = "-fflags +bitexact -flags:a +bitexact -map_metadata -1".split()
         ffmpeg("-i", wav, *options.split(), *exact, HERE / name)
         wav.unlink()
-    # A picture beside the sound, as most bought music has it.
+    # A cover picture, as in most purchased music.
     ffmpeg("-i", HERE / "cbr.mp3", "-f", "lavfi", "-i", "color=red:size=64x64:duration=1:rate=1", "-map", "0:a",
            "-map", "1:v", "-c:a", "copy", "-c:v", "png", "-frames:v", "1", "-disposition:v", "attached_pic",
            "-fflags", "+bitexact", HERE / "cover.mp3")

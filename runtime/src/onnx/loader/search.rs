@@ -1,15 +1,15 @@
 //! Where the library of ONNX Runtime lies.
 //!
-//! It is not linked but opened when the first model is, so that the program starts without it and can say
-//! what is missing. The first of these that exists is taken, and none after it is tried:
+//! The first of these that exists is taken, and none after it is tried:
 //!
-//! 1. the path given in [`SessionOptions`](crate::session::SessionOptions);
+//! 1. the path given in [`SessionOptions`](crate::SessionOptions);
 //! 2. the environment variable `ORT_DYLIB_PATH`;
 //! 3. a library beside the program;
 //! 4. what `make setup` unpacked in the checkout that this crate was compiled in;
 //! 5. what the system's loader finds.
 //!
-//! The fourth is an absolute path in the program: compile what you ship in a folder that only you may write. No other is searched: what lies above a program, such as the system's temporary folder, may be writable by others.
+//! The fourth is an absolute path in the program: compile what you ship in a folder that only you may write. No other
+//! folder is searched: those above a program, such as the system's temporary folder, may be writable by others.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -21,10 +21,10 @@ const WHEEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../.deps/site-packages
 
 /// A place to open the library from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// This file, named by the caller, the variable or found.
+pub(super) enum Place {
+    /// This file, which the caller or the variable names, or which was found.
     File(PathBuf),
-    /// No file was found in these folders: the bare name is left, which the system's loader knows or not.
+    /// No file was found: the system's loader is asked for the bare name.
     System {
         /// File name of the library on this system.
         name: PathBuf,
@@ -34,8 +34,8 @@ pub(crate) enum Place {
 }
 
 /// The place to open the library from; see the module's order.
-pub(crate) fn find(asked: Option<&Path>) -> Place {
-    let named = asked.map(Path::to_owned).or_else(|| {
+pub(super) fn find(requested: Option<&Path>) -> Place {
+    let named = requested.map(Path::to_owned).or_else(|| {
         let named = env::var_os(VARIABLE).filter(|named| !named.is_empty());
         named.map(PathBuf::from)
     });
@@ -47,7 +47,7 @@ pub(crate) fn find(asked: Option<&Path>) -> Place {
 
 /// The folders to search, in order.
 fn folders() -> Vec<PathBuf> {
-    // A program reached through a symbolic link is at home where its file lies.
+    // The folder of the program's own file, not of a symbolic link to it.
     let program = env::current_exe().ok();
     let program = program.map(|program| program.canonicalize().unwrap_or(program));
     let home = program.as_deref().and_then(Path::parent).map(Path::to_owned);
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_folder_that_holds_one_wins() {
+    fn the_first_folder_with_a_library_is_taken() {
         let (empty, full) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let library = full.path().join(NAME);
         fs::write(&library, "").unwrap();
@@ -122,14 +122,14 @@ mod tests {
     }
 
     #[test]
-    fn without_a_file_the_systems_loader_is_left() {
+    fn without_a_file_the_systems_loader_is_asked() {
         let empty = [tempfile::tempdir().unwrap().path().to_owned()];
         assert!(matches!(search(&empty), Place::System { searched, .. } if searched == empty));
     }
 
     #[test]
-    fn a_path_that_was_asked_for_is_not_second_guessed() {
-        let asked = Path::new("nowhere/libonnxruntime.so");
-        assert_eq!(find(Some(asked)), Place::File(asked.to_owned()));
+    fn a_requested_path_is_taken_as_it_is() {
+        let requested = Path::new("nowhere/libonnxruntime.so");
+        assert_eq!(find(Some(requested)), Place::File(requested.to_owned()));
     }
 }

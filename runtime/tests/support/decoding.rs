@@ -1,4 +1,4 @@
-//! What the tests of the ears share: a signal known at every rate, its files, and how they are heard.
+//! Shared by the tests of audio decoding: a signal known at every rate, its files, and helpers to decode them.
 #![allow(dead_code, reason = "every test file uses its own part")]
 
 use std::{
@@ -23,8 +23,8 @@ pub(crate) fn frame(t: f64) -> [f64; 2] {
     [fade * left, fade * right]
 }
 
-/// What should be heard at 16 kHz at sample `n`.
-pub(crate) fn heard(n: i64) -> f64 {
+/// The mono sample `n` of the test signal at 16 kHz.
+pub(crate) fn expected_sample(n: i64) -> f64 {
     let [left, right] = frame(n as f64 / 16_000.0);
     (left + right) / 2.0
 }
@@ -33,15 +33,16 @@ pub(crate) fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/audio").join(name)
 }
 
-pub(crate) fn hear(path: &Path) -> (Vec<f32>, AudioInfo) {
+pub(crate) fn decode(path: &Path) -> (Vec<f32>, AudioInfo) {
     read_all(path, RATE).unwrap()
 }
 
-/// Signal-to-difference in decibels, where sample `n` of `samples` should be `heard(n - late)`.
+/// Signal-to-difference in decibels, where sample `n` of `samples` should be
+/// `expected_sample(n - late)`.
 pub(crate) fn fidelity(samples: &[f32], late: i64) -> f64 {
     let (mut signal, mut difference) = (0.0, 0.0);
     for (n, &sample) in samples.iter().enumerate() {
-        let expected = heard(n as i64 - late);
+        let expected = expected_sample(n as i64 - late);
         signal += expected * expected;
         difference += (f64::from(sample) - expected).powi(2);
     }
@@ -94,8 +95,8 @@ pub(crate) fn riff(
     file
 }
 
-/// What is heard of bytes in memory.
-pub(crate) fn hear_bytes_at(
+/// Decodes bytes in memory.
+pub(crate) fn decode_bytes_at(
     bytes: Vec<u8>,
     rate: SampleRate,
 ) -> Result<(Vec<f32>, AudioInfo), AudioError> {
@@ -105,18 +106,18 @@ pub(crate) fn hear_bytes_at(
     Ok((samples, reader.info().clone()))
 }
 
-pub(crate) fn hear_bytes(bytes: Vec<u8>) -> Result<(Vec<f32>, AudioInfo), AudioError> {
-    hear_bytes_at(bytes, RATE)
+pub(crate) fn decode_bytes(bytes: Vec<u8>) -> Result<(Vec<f32>, AudioInfo), AudioError> {
+    decode_bytes_at(bytes, RATE)
 }
 
-/// What opening or reading a file says that cannot be heard.
+/// The error of a file that cannot be decoded.
 pub(crate) fn refused(path: &Path) -> AudioError {
     let error = read_all(path, RATE).expect_err(&path.display().to_string());
     assert!(error.to_string().contains(&path.display().to_string()), "{error}");
     error
 }
 
-/// What a file of these bytes is refused with.
+/// The error of a file of these bytes.
 pub(crate) fn refused_bytes(name: &str, bytes: &[u8]) -> AudioError {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);

@@ -1,41 +1,41 @@
-//! One block of segments through any of the four graphs that a head is compiled to.
+//! Runs one block of segments through any of the four graphs that a head is compiled to.
 //!
-//! `clip` and `sequence` cut and average inside the graph; around `segment` and `step` the same is done here. A
-//! caller cannot tell which one it has.
+//! `clip` and `sequence` cut and average inside the graph; for `segment` and `step` the same is done here, so that all
+//! four give the same outputs.
 
 use leitmotif_models::{Card, GraphKind, SampleRate};
 
-use crate::average::Mean;
-use crate::error::Error;
-use crate::session::{NamedTensor, Port, Session};
+use super::error::Error;
+use super::session::{NamedTensor, Port, Session};
+use crate::pooling::Mean;
 
-/// Longest stretch given to a graph in one call, whatever its card allows: a broken card must not fill the memory.
+/// Longest block given to a graph in one call, whatever its card allows: a broken card must not fill the memory.
 const MOST_SECONDS: usize = 600;
 
 #[derive(Debug)]
-pub(crate) struct Graph {
+pub(super) struct Graph {
     session: Session,
     kind: GraphKind,
     segment: usize,
     hop: usize,
     classes: usize,
     units: usize,
-    /// Segments of one stretch, for [`Graph::run`]; an LSTM's window.
+    /// Segments of one block; for an LSTM, its window.
     block: usize,
 }
 
-/// What a graph says about one block of segments.
-pub(crate) struct BlockAnswer {
-    /// [segments, classes]: of each segment alone (dense), or of the block up to and with it (LSTM).
-    pub(crate) probabilities: Vec<f32>,
+/// A graph's outputs for one block of segments.
+pub(super) struct BlockOutputs {
+    /// [segments, classes]: of each segment alone (dense), or of the block up to and including it (LSTM).
+    pub(super) probabilities: Vec<f32>,
     /// [units]: mean over the block's segments (dense), last state (LSTM).
-    pub(crate) embedding: Vec<f32>,
+    pub(super) embedding: Vec<f32>,
 }
 
-/// What a card promises of one dimension.
+/// A dimension as a card promises it.
 #[derive(Clone, Copy, PartialEq)]
 enum Dim {
-    /// Rows: any number, or one.
+    /// The batch: any number, or one.
     Batch,
     /// Any number.
     Any,
@@ -44,8 +44,8 @@ enum Dim {
 }
 
 impl Graph {
-    /// Makes sure that the graph is what its card says.
-    pub(crate) fn new(session: Session, card: &Card) -> Result<Self, Error> {
+    /// Checks that the graph has the inputs and outputs that its card promises.
+    pub(super) fn new(session: Session, card: &Card) -> Result<Self, Error> {
         let (segment, hop) = (card.segment_samples, card.hop_samples);
         let most = card.max_samples_per_call().min(MOST_SECONDS * SampleRate::NETWORK.0 as usize);
         let block = match card.graph {
@@ -73,36 +73,37 @@ impl Graph {
         Ok(graph)
     }
 
-    pub(crate) fn session(&self) -> &Session {
+    pub(super) fn session(&self) -> &Session {
         &self.session
     }
 
-    /// Segments of one stretch, for [`run`](Self::run).
-    pub(crate) fn block(&self) -> usize {
+    /// Segments of one block, for [`run`](Self::run).
+    pub(super) fn block(&self) -> usize {
         self.block
     }
 
-    /// Runs `segments` segments, which `samples` holds exactly: `(segments - 1) * hop + segment` of them.
-    pub(crate) fn run(&mut self, samples: &[f32], segments: usize) -> Result<BlockAnswer, Error> {
+    /// Runs a block of `segments` segments. `samples` holds exactly these: `(segments - 1) * hop + segment` of them.
+    pub(super) fn run(&mut self, samples: &[f32], segments: usize) -> Result<BlockOutputs, Error> {
         match self.kind {
-            GraphKind::Clip | GraphKind::Sequence => self.whole(samples, segments),
-            GraphKind::Segment => self.rows(samples, segments),
-            GraphKind::Step => self.fold(samples, segments),
+            GraphKind::Clip | GraphKind::Sequence => self.run_whole(samples, segments),
+            GraphKind::Segment => self.run_segments(samples, segments),
+            GraphKind::Step => self.run_steps(samples, segments),
         }
     }
 
-    fn whole(&mut self, samples: &[f32], segments: usize) -> Result<BlockAnswer, Error> {
+    /// The block in one call.
+    fn run_whole(&mut self, samples: &[f32], segments: usize) -> Result<BlockOutputs, Error> {
         let rows = [1, segments, self.classes];
         let outputs = self.call(
             &[("waveform", &[1, samples.len()], samples)],
             &[("segment_probabilities", &rows), ("embedding", &[1, self.units])],
         )?;
-        let probabilities = self.take(&outputs, "segment_probabilities")?.to_vec();
-        Ok(BlockAnswer { probabilities, embedding: self.take(&outputs, "embedding")?.to_vec() })
+        let probabilities = self.values(&outputs, "segment_probabilities")?.to_vec();
+        Ok(BlockOutputs { probabilities, embedding: self.values(&outputs, "embedding")?.to_vec() })
     }
 
-    /// Segments each for itself.
-    fn rows(&mut self, samples: &[f32], segments: usize) -> Result<BlockAnswer, Error> {
+    /// One call for each segment.
+    fn run_segments(&mut self, samples: &[f32], segments: usize) -> Result<BlockOutputs, Error> {
         let mut probabilities = Vec::with_capacity(segments * self.classes);
         let mut embedding = Mean::new(self.units);
         for segment in self.cut(samples) {
@@ -110,14 +111,14 @@ impl Graph {
                 &[("waveform", &[1, self.segment], segment)],
                 &[("probabilities", &[1, self.classes]), ("embedding", &[1, self.units])],
             )?;
-            probabilities.extend_from_slice(self.take(&outputs, "probabilities")?);
-            embedding.add(self.take(&outputs, "embedding")?, 1.0);
+            probabilities.extend_from_slice(self.values(&outputs, "probabilities")?);
+            embedding.add(self.values(&outputs, "embedding")?, 1.0);
         }
-        Ok(BlockAnswer { probabilities, embedding: embedding.values() })
+        Ok(BlockOutputs { probabilities, embedding: embedding.values() })
     }
 
-    /// Segments one after the other, each with the state that the one before it left.
-    fn fold(&mut self, samples: &[f32], segments: usize) -> Result<BlockAnswer, Error> {
+    /// One call for each segment, which passes its state on to the next.
+    fn run_steps(&mut self, samples: &[f32], segments: usize) -> Result<BlockOutputs, Error> {
         let state: &[usize] = &[1, self.units];
         let (mut h, mut c) = (vec![0.0; self.units], vec![0.0; self.units]);
         let mut probabilities = Vec::with_capacity(segments * self.classes);
@@ -132,15 +133,15 @@ impl Graph {
                     ("c_next", state),
                 ],
             )?;
-            probabilities.extend_from_slice(self.take(&outputs, "probabilities")?);
-            embedding = self.take(&outputs, "embedding")?.to_vec();
-            h = self.take(&outputs, "h_next")?.to_vec();
-            c = self.take(&outputs, "c_next")?.to_vec();
+            probabilities.extend_from_slice(self.values(&outputs, "probabilities")?);
+            embedding = self.values(&outputs, "embedding")?.to_vec();
+            h = self.values(&outputs, "h_next")?.to_vec();
+            c = self.values(&outputs, "c_next")?.to_vec();
         }
-        Ok(BlockAnswer { probabilities, embedding })
+        Ok(BlockOutputs { probabilities, embedding })
     }
 
-    /// Runs the graph for these outputs, and finds out which one is to blame where their shapes are not the card's.
+    /// Runs the graph for these outputs. If their shapes are not the card's, the error names the wrong output.
     fn call(
         &mut self,
         inputs: &[(&str, &[usize], &[f32])],
@@ -167,17 +168,17 @@ impl Graph {
             .filter_map(move |start| samples.get(start..start + segment))
     }
 
-    /// The values of an output, after making sure that they make sense.
-    fn take<'a>(&self, outputs: &'a [NamedTensor], name: &str) -> Result<&'a [f32], Error> {
+    /// The values of an output, after checking that they are in range.
+    fn values<'a>(&self, outputs: &'a [NamedTensor], name: &str) -> Result<&'a [f32], Error> {
         let Some(output) = outputs.iter().find(|output| output.name == name) else {
             return Err(self.wrong(name, "an output".to_owned(), "missing".to_owned()));
         };
-        // The graph's softmax rounds, so a probability may lie a hair above one.
-        let sense = match name {
+        // The graph's softmax rounds, so a probability may slightly exceed one.
+        let range = match name {
             "probabilities" | "segment_probabilities" => 0.0..=1.001,
             _ => f32::MIN..=f32::MAX,
         };
-        match output.data.iter().find(|value| !sense.contains(*value)) {
+        match output.data.iter().find(|value| !range.contains(*value)) {
             Some(value) => Err(Error::BadOutput {
                 path: self.session.path().to_owned(),
                 name: name.to_owned(),
@@ -194,12 +195,13 @@ impl Graph {
         dims: &[Dim],
         ports: &[Port],
     ) -> Result<(), Error> {
-        let expected = || format!("an {role} of f32 [{}]", listed(dims.iter().copied().map(said)));
+        let expected =
+            || format!("an {role} of f32 [{}]", joined(dims.iter().copied().map(format_dim)));
         let Some(port) = ports.iter().find(|port| port.name == name) else {
             return Err(self.wrong(name, expected(), "missing".to_owned()));
         };
         let Some(found) = &port.dims else {
-            return Err(self.wrong(name, expected(), "no tensor of f32".to_owned()));
+            return Err(self.wrong(name, expected(), "not a tensor of f32".to_owned()));
         };
         let fits = |(dim, found): (&Dim, &Option<usize>)| match dim {
             Dim::Batch => found.is_none_or(|found| found == 1),
@@ -209,7 +211,7 @@ impl Graph {
         if found.len() == dims.len() && dims.iter().zip(found).all(fits) {
             return Ok(());
         }
-        let found = listed(found.iter().map(|d| d.map_or("any".to_owned(), |d| d.to_string())));
+        let found = joined(found.iter().map(|d| d.map_or("any".to_owned(), |d| d.to_string())));
         Err(self.wrong(name, expected(), format!("[{found}]")))
     }
 
@@ -218,15 +220,15 @@ impl Graph {
         Error::WrongShape { path, name: name.to_owned(), expected, found }
     }
 
-    /// What the design's table of graphs promises.
-    fn promised(&self) -> Promised {
+    /// The inputs and outputs that a graph of this kind has by its card.
+    fn promised(&self) -> PromisedPorts {
         use Dim::{Any, Batch, Of};
         let (classes, units) = (Of(self.classes), Of(self.units));
         let state = |name| (name, vec![Batch, units]);
         let probabilities = ("probabilities", vec![Batch, classes]);
         let one = ("waveform", vec![Batch, Of(self.segment)]);
         match self.kind {
-            GraphKind::Clip | GraphKind::Sequence => Promised {
+            GraphKind::Clip | GraphKind::Sequence => PromisedPorts {
                 inputs: vec![("waveform", vec![Batch, Any])],
                 outputs: vec![
                     probabilities,
@@ -234,10 +236,11 @@ impl Graph {
                     state("embedding"),
                 ],
             },
-            GraphKind::Segment => {
-                Promised { inputs: vec![one], outputs: vec![probabilities, state("embedding")] }
-            }
-            GraphKind::Step => Promised {
+            GraphKind::Segment => PromisedPorts {
+                inputs: vec![one],
+                outputs: vec![probabilities, state("embedding")],
+            },
+            GraphKind::Step => PromisedPorts {
                 inputs: vec![one, state("h"), state("c")],
                 outputs: vec![probabilities, state("embedding"), state("h_next"), state("c_next")],
             },
@@ -245,12 +248,12 @@ impl Graph {
     }
 }
 
-struct Promised {
+struct PromisedPorts {
     inputs: Vec<(&'static str, Vec<Dim>)>,
     outputs: Vec<(&'static str, Vec<Dim>)>,
 }
 
-fn said(dim: Dim) -> String {
+fn format_dim(dim: Dim) -> String {
     match dim {
         Dim::Batch => "batch".to_owned(),
         Dim::Any => "any".to_owned(),
@@ -258,6 +261,6 @@ fn said(dim: Dim) -> String {
     }
 }
 
-fn listed(dims: impl Iterator<Item = String>) -> String {
+fn joined(dims: impl Iterator<Item = String>) -> String {
     dims.collect::<Vec<_>>().join(", ")
 }

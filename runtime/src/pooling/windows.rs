@@ -1,16 +1,16 @@
-//! The windows over which an LSTM hears a song.
+//! The windows of a song over which an LSTM runs.
 //!
-//! An LSTM answers after the number of segments it was trained on, so a song is heard as consecutive windows of
-//! that many segments, each from zero states; what it says after the last segment of a window is that window's
-//! answer, and all windows weigh the same. The last one is rarely full: it counts if at least half of it is there,
-//! or if it is the only one.
+//! An LSTM answers after the number of segments it was trained on. A song is therefore split into consecutive windows of
+//! that many segments, each starting from zero states; the output after the last segment of a window is the window's
+//! answer, and all windows have the same weight. The last window is rarely full: it counts if at least half of its
+//! segments are there, or if it is the only one.
 
 use std::ops::Range;
 
 /// The windows that count among `segments` segments, as ranges of segments.
 ///
 /// ```
-/// use leitmotif::sequence::windows;
+/// use leitmotif::pooling::windows;
 ///
 /// assert_eq!(windows(10, 4), [0..4, 4..8, 8..10]);
 /// assert_eq!(windows(9, 4), [0..4, 4..8]);
@@ -21,12 +21,12 @@ pub fn windows(segments: usize, window: usize) -> Vec<Range<usize>> {
     (0..segments)
         .step_by(window)
         .map(|start| start..(start + window).min(segments))
-        .filter(|range| counts(range.len(), window, range.start > 0))
+        .filter(|range| window_counts(range.len(), window, range.start > 0))
         .collect()
 }
 
-/// Whether a window with `filled` segments of `window` counts, where `earlier` says that one came before it.
-pub fn counts(filled: usize, window: usize, earlier: bool) -> bool {
+/// Whether a window with `filled` of `window` segments counts; `earlier` is whether another window precedes it.
+pub fn window_counts(filled: usize, window: usize, earlier: bool) -> bool {
     filled > 0 && (!earlier || 2 * filled >= window)
 }
 

@@ -1,9 +1,9 @@
-//! The mean by which segments become a song: the same sums in training and in serving.
+//! The weighted mean of segments.
 
-/// A weighted mean of rows, summed in `f64` so that the number of rows does not matter.
+/// A weighted mean of rows, summed in `f64` so that rounding does not grow with the number of rows.
 ///
 /// ```
-/// let mut mean = leitmotif::average::Mean::new(2);
+/// let mut mean = leitmotif::pooling::Mean::new(2);
 /// mean.add(&[1.0, 0.0], 1.0);
 /// mean.add(&[0.0, 1.0], 3.0);
 /// assert_eq!(mean.values(), [0.25, 0.75]);
@@ -20,7 +20,7 @@ impl Mean {
         Self { sums: vec![0.0; len], weight: 0.0 }
     }
 
-    /// Adds a row that counts `weight` times. A row of another length than the mean's counts as far as it goes.
+    /// Adds a row with this weight. Of a row whose length differs from the mean's, the common values are added.
     pub fn add(&mut self, row: &[f32], weight: f64) {
         for (sum, value) in self.sums.iter_mut().zip(row) {
             *sum += weight * f64::from(*value);
@@ -28,7 +28,7 @@ impl Mean {
         self.weight += weight;
     }
 
-    /// The mean; zeros where nothing was added.
+    /// The mean; zeros if no row was added.
     pub fn values(&self) -> Vec<f32> {
         let weight = if self.weight > 0.0 { self.weight } else { 1.0 };
         self.sums.iter().map(|sum| (sum / weight) as f32).collect()
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_million_equal_rows_have_themselves_as_mean() {
+    fn the_mean_of_a_million_equal_rows_is_the_row() {
         let mut mean = Mean::new(1);
         for _ in 0..1_000_000 {
             mean.add(&[0.1], 1.0);

@@ -1,44 +1,44 @@
-//! RF64, the WAV of more than 4 GB: shown to the demuxer as the WAV of unknown length that it knows.
+//! RF64, the WAV of more than 4 GB: presented to the demuxer as the WAV of unknown length that it supports.
 //!
-//! Its sizes of 32 bits say nothing; those of 64 bits stand in a chunk of their own, `ds64`, before all others.
-//! EBU Tech 3306; ITU-R BS.2088 calls the same file BW64.
+//! Its sizes of 32 bits are meaningless; those of 64 bits are in a chunk of their own, `ds64`, before all others.
+//! EBU Tech 3306; ITU-R BS.2088 calls the same format BW64.
 
 use std::io;
 
-use super::source::{Stream, bytes_at};
+use super::stream::{Stream, bytes_at};
 
-/// Chunks looked at before the sound.
-const PATIENCE: usize = 1024;
-/// What stands for a size that is told in 64 bits.
-const ELSEWHERE: u32 = u32::MAX;
+/// Most chunks examined before the audio data.
+const MOST_CHUNKS: usize = 1024;
+/// In place of a 32-bit size: the size is in `ds64`.
+const IN_DS64: u32 = u32::MAX;
 
-/// What is known of a file before it is demuxed.
+/// What the demuxer needs to read an RF64 file as WAV.
 pub(super) struct Outline {
-    /// Bytes to show in the place of others, and where.
+    /// Bytes to present in place of others, and their positions.
     pub(super) patches: Vec<(u64, Vec<u8>)>,
-    /// Where the sound ends, as far as the file says; other chunks may follow.
+    /// Where the audio data ends, as far as the file states; other chunks may follow.
     pub(super) end: u64,
 }
 
-/// The outline of the RF64 file between two positions of a stream; `None` where it holds no sound.
+/// The outline of the RF64 file between two positions of a stream; `None` if it has no audio data.
 pub(super) fn outline(
     stream: &mut Box<dyn Stream>,
     start: u64,
     end: u64,
 ) -> io::Result<Option<Outline>> {
-    // The name alone makes it a WAV: the size beside it says nothing in both.
+    // The name alone makes it a WAV: the size beside it is unused in both.
     let mut patches = vec![(start, b"RIFF".to_vec())];
     let mut at = start + 12;
     let mut long = None;
-    for _ in 0..PATIENCE {
+    for _ in 0..MOST_CHUNKS {
         let Some(name) = bytes_at::<4>(stream, at)? else { break };
         let Some(size) = bytes_at(stream, at + 4)?.map(u32::from_le_bytes) else { break };
         match &name {
-            // The whole file's size, then the sound's.
+            // The size of the file, then that of the audio data.
             b"ds64" => long = bytes_at(stream, at + 16)?.map(u64::from_le_bytes),
             b"data" => {
                 let size = match (size, long) {
-                    (ELSEWHERE, Some(long)) => long,
+                    (IN_DS64, Some(long)) => long,
                     (size, _) => u64::from(size),
                 };
                 if let Ok(short) = u32::try_from(size) {
@@ -49,7 +49,7 @@ pub(super) fn outline(
             }
             _ => {}
         }
-        // Chunks begin at even places.
+        // Chunks begin at even positions.
         at += 8 + u64::from(size).next_multiple_of(2);
     }
     Ok(None)

@@ -1,39 +1,39 @@
-//! Who plays, how surely, and when.
+//! The answer for one recording: the artists with their probabilities, over time and in all.
 
 use serde::Serialize;
 
 use crate::audio::AudioInfo;
 
-/// What a network says about one recording.
+/// A network's answer for one recording.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Answer {
-    /// Every artist the network knows, most probable first; equals stay in the network's order.
-    pub artists: Vec<ArtistScore>,
-    /// Length of the recording in seconds, what was left after the last segment included.
+    /// Every artist the network knows, most probable first; ties stay in the network's order.
+    pub artists: Vec<RankedArtist>,
+    /// Length of the recording in seconds, including the remainder after the last segment.
     pub seconds: f64,
-    /// Largest sample, by its amount. Below [`SILENCE`](Self::SILENCE) there was nothing to recognise, and what the network
-    /// says means nothing.
+    /// Largest absolute sample. Below [`SILENCE`](Self::SILENCE) the recording is silent and the probabilities are
+    /// meaningless.
     pub peak: f32,
     /// Segments that count.
     pub segments: usize,
-    /// Windows that count: an LSTM starts anew with each, a dense head only groups its segments by them.
+    /// Windows that count. An LSTM starts each from zero states; for a dense head they only group segments.
     pub windows: usize,
-    /// The recording as a point among others: for a dense head the mean of its last layer over the segments, for
-    /// an LSTM the mean over the windows of its last state. One value for each unit of the network's head.
+    /// The recording's embedding: for a dense head the mean of its last layer over the segments, for an LSTM the mean of
+    /// its last state over the windows. One value for each unit of the network's head.
     pub embedding: Vec<f32>,
-    /// What is known of the file; `None` where samples were given.
+    /// The audio file's properties; `None` if samples were given.
     pub audio: Option<AudioInfo>,
     /// Segment by segment. The only part whose size grows with the recording.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub timeline: Vec<Moment>,
 }
 
-/// One artist's share of an answer.
+/// One artist of an answer's ranking.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
-pub struct ArtistScore {
-    /// The artist's number in the network's list.
+pub struct RankedArtist {
+    /// The artist's index in the network's list of classes.
     pub class: usize,
     /// The artist's name, as the network carries it.
     pub artist: String,
@@ -45,19 +45,19 @@ pub struct ArtistScore {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Moment {
-    /// Where the segment begins, in seconds from the start.
+    /// Start of the segment in seconds.
     pub start_seconds: f64,
-    /// Where it ends.
+    /// End of the segment in seconds.
     pub end_seconds: f64,
     /// The window it belongs to, counted from zero.
     pub window: usize,
-    /// One probability for each artist, in the network's order: of this segment alone for a dense head, of the
-    /// window up to and with this segment for an LSTM.
+    /// One probability for each artist, in the network's order: for a dense head of this segment alone, for an LSTM of
+    /// the window up to and including this segment.
     pub probabilities: Vec<f32>,
 }
 
 impl Moment {
-    /// The most probable artist's number in the network's list; the first of equals.
+    /// The most probable artist's index in the network's list of classes; the first in a tie.
     pub fn best(&self) -> usize {
         leitmotif_models::argmax(&self.probabilities)
     }
@@ -67,24 +67,24 @@ impl Answer {
     /// The peak below which a recording is silent: −80 dB of full scale.
     pub const SILENCE: f32 = 1e-4;
 
-    /// Whether there was nothing to recognise.
+    /// Whether the recording is silent.
     pub fn is_silent(&self) -> bool {
         self.peak < Self::SILENCE
     }
 
     /// The most probable artist.
-    pub fn best(&self) -> Option<&ArtistScore> {
+    pub fn best(&self) -> Option<&RankedArtist> {
         self.artists.first()
     }
 }
 
-/// The artists by falling probability. `sort_by` is stable, so equals stay in the network's order.
-pub(crate) fn ranked(names: &[String], probabilities: &[f32]) -> Vec<ArtistScore> {
+/// The artists by falling probability. `sort_by` is stable, so ties stay in the network's order.
+pub(super) fn ranked(names: &[String], probabilities: &[f32]) -> Vec<RankedArtist> {
     let mut artists: Vec<_> = names
         .iter()
         .zip(probabilities)
         .enumerate()
-        .map(|(class, (artist, probability))| ArtistScore {
+        .map(|(class, (artist, probability))| RankedArtist {
             class,
             artist: artist.clone(),
             probability: *probability,
@@ -99,9 +99,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn equals_stay_in_the_order_of_the_network() {
+    fn ties_stay_in_the_order_of_the_network() {
         let names: Vec<String> = ["a", "b", "c", "d"].map(str::to_owned).into();
         let ranked = ranked(&names, &[0.2, 0.3, 0.2, 0.3]);
-        assert_eq!(ranked.iter().map(|score| score.class).collect::<Vec<_>>(), [1, 3, 0, 2]);
+        assert_eq!(ranked.iter().map(|artist| artist.class).collect::<Vec<_>>(), [1, 3, 0, 2]);
     }
 }

@@ -1,4 +1,4 @@
-//! What can go wrong between a model, a recording and an answer, told by what the caller can do about it.
+//! Errors of opening and running models, one variant for each remedy.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,21 +7,23 @@ use leitmotif_models::CardError;
 
 use crate::audio::AudioError;
 
-/// Why there is no answer. Variants of a model name its file, [`Error::Audio`] and [`Error::TooShort`] the recording's.
+/// Why a model cannot be used or gives no answer.
+///
+/// Errors of a model name its file, [`Error::Audio`] and [`Error::TooShort`] that of the recording.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The recording cannot be heard.
+    /// The recording cannot be decoded.
     #[error(transparent)]
     Audio(#[from] AudioError),
 
     /// The recording is shorter than one segment of the network.
     #[error(
-        "{} {found_seconds:.2} seconds long and the network needs {needed_seconds:.2}: give it more of the music",
+        "{} {found_seconds:.2} seconds long and the network needs {needed_seconds:.2}: use a longer part of the music",
         path.as_ref().map_or("the recording is".to_owned(), |path| format!("{} is", path.display()))
     )]
     TooShort {
-        /// The recording; `None` where samples were given.
+        /// The recording; `None` if samples were given.
         path: Option<PathBuf>,
         /// Length of one segment in seconds.
         needed_seconds: f64,
@@ -31,17 +33,17 @@ pub enum Error {
 
     /// A sample is NaN or infinite.
     #[error(
-        "sample {index} is {value}, not a number between -1 and 1: mend what produced the samples"
+        "sample {index} is {value}, not a number between -1 and 1: fix what produced the samples"
     )]
     NotFinite {
         /// Which sample, counted from zero.
         index: usize,
-        /// What it is.
+        /// Its value.
         value: f32,
     },
 
-    /// Samples of a rate that cannot be brought to the network's.
-    #[error("samples at {rate} Hz cannot be resampled: give a rate from 1,000 to 768,000 Hz")]
+    /// Samples at a rate that cannot be resampled to the network's.
+    #[error("samples at {rate} Hz cannot be resampled: use a rate from 1,000 to 768,000 Hz")]
     UnsupportedRate {
         /// The rate given.
         rate: u32,
@@ -56,9 +58,9 @@ pub enum Error {
         source: io::Error,
     },
 
-    /// ONNX Runtime does not accept the file: it is truncated, or no `.onnx` at all.
+    /// ONNX Runtime does not accept the file: it is truncated, or not an `.onnx` file.
     #[error(
-        "model {path:?} is no network that ONNX Runtime accepts ({reason}): fetch or export it again"
+        "model {path:?} is not a network that ONNX Runtime accepts ({reason}): fetch or export it again"
     )]
     ModelRefused {
         /// The model.
@@ -67,7 +69,7 @@ pub enum Error {
         reason: String,
     },
 
-    /// The model says nothing about itself under the metadata key `leitmotif`.
+    /// The model has no card under the metadata key `leitmotif`.
     #[error(
         "model {path:?} carries no card under the metadata key `leitmotif`: use a file made by `leitmotif-export`"
     )]
@@ -76,7 +78,7 @@ pub enum Error {
         path: PathBuf,
     },
 
-    /// The model's card is of a version this crate does not know.
+    /// The model's card has a version that this crate does not know.
     #[error(
         "model {path:?} carries a card of version {found} and this program reads versions up to {supported}: use the leitmotif release that wrote it, or export it again"
     )]
@@ -89,7 +91,7 @@ pub enum Error {
         supported: u32,
     },
 
-    /// The model's card is not what a card must be.
+    /// The model's card is invalid.
     #[error("model {path:?} carries a bad card ({source}): export it again")]
     BadCard {
         /// The model.
@@ -98,18 +100,18 @@ pub enum Error {
         source: CardError,
     },
 
-    /// The model's sizes are fixed in a way that recordings of any length do not have.
+    /// The model has a fixed batch or number of segments, which recordings of any length do not fit.
     #[error(
-        "model {path:?} takes exactly so many recordings of so many segments at a call, for devices that need that: to recognise files, export it without --batch (or with --batch 1) and without --segments"
+        "model {path:?} has a fixed batch or number of segments, for devices that need fixed sizes: to recognise files, export it without --batch (or with --batch 1) and without --segments"
     )]
     FixedSizes {
         /// The model.
         path: PathBuf,
     },
 
-    /// The model ends with the embedding and names no artists.
+    /// The model ends with the embedding and has no artist probabilities.
     #[error(
-        "model {path:?} gives embeddings and names no artists: export it without --embedding-only, or run it as a `Session`"
+        "model {path:?} gives embeddings and no artist probabilities: export it without --embedding-only, or run it as a `Session`"
     )]
     EmbeddingOnly {
         /// The model.
@@ -125,22 +127,22 @@ pub enum Error {
         path: PathBuf,
         /// Name of the input or output.
         name: String,
-        /// What the card promises.
+        /// The shape that the card promises.
         expected: String,
-        /// What the graph declares or gave.
+        /// The shape that the graph declares or gave.
         found: String,
     },
 
-    /// The network gave a value that is no number, or a probability that is none.
+    /// The network gave a value that is not finite, or a probability outside of 0 to 1.
     #[error(
-        "model {path:?} gave {value} in `{name}`, which makes no sense: its weights are broken, export it again"
+        "model {path:?} gave {value} in `{name}`, which is out of range: its weights are broken, export it again"
     )]
     BadOutput {
         /// The model.
         path: PathBuf,
         /// Name of the output.
         name: String,
-        /// What it gave.
+        /// The value.
         value: f32,
     },
 
@@ -155,18 +157,18 @@ pub enum Error {
         reason: String,
     },
 
-    /// No library of ONNX Runtime was found.
+    /// ONNX Runtime's library was not found.
     #[error(
         "ONNX Runtime's library was not found ({reason}): run `make setup` in the checkout, or `pip install onnxruntime` and set ORT_DYLIB_PATH to its libonnxruntime file, or put that file beside the program"
     )]
     OnnxRuntimeMissing {
-        /// What was tried.
+        /// Where it was looked for.
         reason: String,
     },
 
-    /// A library was found and is not an ONNX Runtime that can be used.
+    /// A library was found, but it is not ONNX Runtime or its version is too old.
     #[error(
-        "{path:?} cannot serve as ONNX Runtime ({reason}): version 1.24 or later is needed; set ORT_DYLIB_PATH to another one"
+        "{path:?} cannot be used as ONNX Runtime ({reason}): version 1.24 or later is needed; set ORT_DYLIB_PATH to another library"
     )]
     OnnxRuntimeUnusable {
         /// The library.
@@ -175,9 +177,9 @@ pub enum Error {
         reason: String,
     },
 
-    /// A process opens ONNX Runtime once, and it is open already from elsewhere.
+    /// A process opens ONNX Runtime once, and another library is open already.
     #[error(
-        "ONNX Runtime is already open from {open:?} and a process opens it only once: ask for the same library everywhere"
+        "ONNX Runtime is already open from {open:?} and a process opens it only once: use the same library everywhere"
     )]
     OnnxRuntimeOpen {
         /// The library that is open.
@@ -186,17 +188,17 @@ pub enum Error {
 
     /// CUDA was asked for and cannot run.
     #[error(
-        "CUDA cannot run here ({reason}): ask for `cpu` or `auto`, or mend it — `leitmotif providers` says what is there"
+        "CUDA cannot run here ({reason}): use `cpu` or `auto`, or repair CUDA — `leitmotif providers` shows its state"
     )]
     CudaUnavailable {
-        /// Why not, in ONNX Runtime's words where it has some.
+        /// Why not, from ONNX Runtime where it gives a reason.
         reason: String,
     },
 }
 
 impl Error {
-    /// Names the recording where the error does not yet.
-    pub(crate) fn in_file(mut self, file: &Path) -> Self {
+    /// Adds the recording's file to an error that lacks it.
+    pub(super) fn in_file(mut self, file: &Path) -> Self {
         if let Error::TooShort { path, .. } = &mut self {
             path.get_or_insert_with(|| file.to_owned());
         }

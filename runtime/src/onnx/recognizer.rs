@@ -1,30 +1,30 @@
-//! A model that says who plays: the way from a file or samples to an [`Answer`].
+//! A model that identifies artists: from an audio file or samples to an [`Answer`].
 
 use std::path::Path;
 
 use leitmotif_models::{Card, HeadKind, SampleRate, segment_count};
 use serde::Serialize;
 
-use crate::answer::{Answer, Moment, ranked};
+use super::answer::{Answer, Moment, ranked};
+use super::device::DeviceTaken;
+use super::error::Error;
+use super::graph::Graph;
+use super::options::SessionOptions;
+use super::session::Session;
 use crate::audio::{AudioReader, Resampler, Segmenter};
-use crate::average::Mean;
-use crate::device::DeviceTaken;
-use crate::error::Error;
-use crate::graph::Graph;
-use crate::sequence;
-use crate::session::{Session, SessionOptions};
+use crate::pooling::{Mean, window_counts};
 
-/// A model of artists, opened from one `.onnx` file.
+/// Identifies artists with a model from one `.onnx` file.
 ///
-/// What the file's graph looks like shows in nothing but speed: a dense head's `clip` and `segment` graphs give one
-/// answer, and so do an LSTM's `sequence` and `step`.
+/// The file's graph changes nothing but the speed: a dense head's `clip` and `segment` graphs give the same answer, and
+/// so do an LSTM's `sequence` and `step`.
 ///
 /// A dense head's answer is the mean over all segments of the recording. An LSTM's is the mean over consecutive
 /// windows of the length it was trained on, the last one counted if at least half full. Samples after the last whole
-/// segment are not heard.
+/// segment are dropped.
 ///
-/// Recordings are streamed: memory does not grow with their length, but for [`Answer::timeline`] with one row of
-/// probabilities a segment.
+/// Recordings are streamed: memory does not grow with their length, except for [`Answer::timeline`], which has one row
+/// of probabilities for each segment.
 ///
 /// Recognising takes `&mut self`, because ONNX Runtime cannot run one session from two threads. A recognizer is
 /// [`Send`]: open one for each thread, or share one behind a [`Mutex`](std::sync::Mutex).
@@ -34,15 +34,15 @@ pub struct Recognizer {
     graph: Graph,
 }
 
-/// How a model did on the input and answer that it carries.
+/// The result of running a model on its golden input and comparing with its golden probabilities.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct SelfTest {
-    /// Largest difference between a probability here and the trainer's own.
+    /// Largest difference between a probability here and the trainer's.
     pub largest_difference: f32,
     /// The artist whose probability differs most.
     pub artist: String,
-    /// Largest difference that the model's precision allows, says its card.
+    /// Largest difference that the model's precision allows, from its card.
     pub tolerance: f32,
     /// Whether the most probable artist is the same.
     pub same_best: bool,
@@ -56,7 +56,7 @@ impl SelfTest {
 }
 
 impl Recognizer {
-    /// Opens a model on the best device there is; [`device`](Self::device) says which was taken.
+    /// Opens a model on the best device there is; [`device`](Self::device) returns which was taken.
     ///
     /// # Errors
     ///
@@ -65,18 +65,18 @@ impl Recognizer {
         Self::open_with(path, &SessionOptions::default())
     }
 
-    /// Opens a model as `options` say.
+    /// Opens a model with these options.
     ///
     /// # Errors
     ///
-    /// Those of [`Session::open`]; [`Error::NoCard`], [`Error::CardVersion`] and [`Error::BadCard`] where the model
-    /// does not say what it is, [`Error::EmbeddingOnly`] and [`Error::FixedSizes`] where it is not for this, and
-    /// [`Error::WrongShape`] where it is not what it says.
+    /// Those of [`Session::open`]; [`Error::NoCard`], [`Error::CardVersion`] and [`Error::BadCard`] if the model has no
+    /// card that this version can read, [`Error::EmbeddingOnly`] and [`Error::FixedSizes`] if it cannot be used for whole
+    /// recordings, and [`Error::WrongShape`] if its graph does not match its card.
     pub fn open_with(path: impl AsRef<Path>, options: &SessionOptions) -> Result<Self, Error> {
         Self::new(Session::open(path.as_ref(), options)?)
     }
 
-    /// Opens a model that lies in memory: the content of an `.onnx` file.
+    /// Opens a model from the bytes of an `.onnx` file.
     ///
     /// # Errors
     ///
@@ -98,7 +98,7 @@ impl Recognizer {
         Ok(Self { card, graph })
     }
 
-    /// What the model says of itself: artists, network, data, scores.
+    /// The model's description of itself: artists, network, data set, scores.
     pub fn card(&self) -> &Card {
         &self.card
     }
@@ -108,33 +108,34 @@ impl Recognizer {
         self.graph.session().device()
     }
 
-    /// The session underneath: the model's inputs, outputs and metadata.
+    /// The underlying session: the model's inputs, outputs and metadata.
     pub fn session(&self) -> &Session {
         self.graph.session()
     }
 
-    /// Says who plays in an audio file of any [format the ears know](crate::audio), rate and number of channels.
+    /// Identifies the artist of an audio file of any [supported format](crate::audio), rate and number of channels.
     ///
-    /// A damaged or cut-off file is answered from what can be heard of it; [`Answer::audio`] tells.
+    /// The answer for a damaged or truncated file is that for the part that can be decoded; [`Answer::audio`] reports the
+    /// damage.
     ///
     /// # Errors
     ///
-    /// [`Error::Audio`] where it cannot be heard, [`Error::TooShort`] where it is shorter than one segment,
-    /// [`Error::Run`], [`Error::WrongShape`] or [`Error::BadOutput`] where the model fails.
+    /// [`Error::Audio`] if it cannot be decoded, [`Error::TooShort`] if it is shorter than one segment, [`Error::Run`],
+    /// [`Error::WrongShape`] or [`Error::BadOutput`] if the model fails.
     pub fn recognize_file(&mut self, path: impl AsRef<Path>) -> Result<Answer, Error> {
         let mut reader = AudioReader::open(path.as_ref(), self.card.sample_rate)?;
-        let mut hearing = Hearing::new(&mut self.graph, &self.card);
+        let mut recognition = Recognition::new(&mut self.graph, &self.card);
         let mut block = Vec::new();
         while reader.read(&mut block)? > 0 {
-            hearing.push(&block)?;
+            recognition.push(&block)?;
             block.clear();
         }
-        let mut answer = hearing.finish().map_err(|error| error.in_file(path.as_ref()))?;
+        let mut answer = recognition.finish().map_err(|error| error.in_file(path.as_ref()))?;
         answer.audio = Some(reader.info().clone());
         Ok(answer)
     }
 
-    /// Says who plays in mono samples at 16 kHz, in [-1, 1].
+    /// Identifies the artist of mono samples at 16 kHz, in [-1, 1].
     ///
     /// # Errors
     ///
@@ -143,7 +144,7 @@ impl Recognizer {
         self.recognize_samples_at(samples, SampleRate::NETWORK)
     }
 
-    /// Says who plays in mono samples at any rate.
+    /// Identifies the artist of mono samples at any rate.
     ///
     /// # Errors
     ///
@@ -159,23 +160,23 @@ impl Recognizer {
         }
         let mut resampler = Resampler::new(rate, self.card.sample_rate)
             .map_err(|error| Error::UnsupportedRate { rate: error.0 })?;
-        let mut hearing = Hearing::new(&mut self.graph, &self.card);
+        let mut recognition = Recognition::new(&mut self.graph, &self.card);
         let mut block = Vec::new();
         for samples in samples.chunks(SampleRate::NETWORK.0 as usize) {
             resampler.push(samples, &mut block);
-            hearing.push(&block)?;
+            recognition.push(&block)?;
             block.clear();
         }
         resampler.finish(&mut block);
-        hearing.push(&block)?;
-        hearing.finish()
+        recognition.push(&block)?;
+        recognition.finish()
     }
 
-    /// Runs the input that the card describes and compares with the answer that the card carries.
+    /// Runs the golden input that the card describes and compares with the card's golden probabilities.
     ///
     /// # Errors
     ///
-    /// Those of [`recognize_samples`](Self::recognize_samples). A difference is no error: see [`SelfTest::passed`].
+    /// Those of [`recognize_samples`](Self::recognize_samples). A difference is not an error: see [`SelfTest::passed`].
     pub fn self_test(&mut self) -> Result<SelfTest, Error> {
         let answer = self.recognize_samples(&self.card.golden.input.samples())?;
         let golden = &self.card.golden;
@@ -198,9 +199,9 @@ impl Recognizer {
     }
 }
 
-/// One recording under way: blocks of samples in, sums kept.
-struct Hearing<'a> {
-    /// Cuts the stream into the stretches that the graph takes in one call.
+/// The recognition of one recording: takes it block by block and keeps sums.
+struct Recognition<'a> {
+    /// Cuts the stream into the blocks that the graph takes in one call.
     blocks: Segmenter,
     peak: f32,
     sums: Sums<'a>,
@@ -214,7 +215,7 @@ struct Sums<'a> {
     timeline: Vec<Moment>,
 }
 
-impl<'a> Hearing<'a> {
+impl<'a> Recognition<'a> {
     fn new(graph: &'a mut Graph, card: &'a Card) -> Self {
         let block = graph.block();
         let hop = card.hop_samples;
@@ -244,7 +245,7 @@ impl<'a> Hearing<'a> {
         let counts = match card.graph.head() {
             HeadKind::Dense => segments > 0,
             HeadKind::Lstm => {
-                sequence::counts(segments, card.window_segments, self.blocks.segments() > 0)
+                window_counts(segments, card.window_segments, self.blocks.segments() > 0)
             }
         };
         if counts {
@@ -271,19 +272,19 @@ impl<'a> Hearing<'a> {
 }
 
 impl Sums<'_> {
-    /// Runs one block and adds what it says.
+    /// Runs one block and adds its outputs.
     fn add(&mut self, block: &[f32], segments: usize) -> Result<(), Error> {
         let card = self.card;
-        let answer = self.graph.run(block, segments)?;
-        let rows = answer.probabilities.chunks(card.classes.len());
+        let outputs = self.graph.run(block, segments)?;
+        let rows = outputs.probabilities.chunks(card.classes.len());
         match card.graph.head() {
             HeadKind::Dense => {
                 rows.clone().for_each(|row| self.probabilities.add(row, 1.0));
-                self.embedding.add(&answer.embedding, segments as f64);
+                self.embedding.add(&outputs.embedding, segments as f64);
             }
             HeadKind::Lstm => {
                 rows.clone().last().into_iter().for_each(|row| self.probabilities.add(row, 1.0));
-                self.embedding.add(&answer.embedding, 1.0);
+                self.embedding.add(&outputs.embedding, 1.0);
             }
         }
         for row in rows {

@@ -1,4 +1,4 @@
-//! Says who plays: `embed MODEL.onnx SONG`.
+//! Identifies the artist of a song: `embed MODEL.onnx SONG`.
 
 use std::env::args;
 
@@ -9,8 +9,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Err("usage: embed MODEL.onnx SONG".into());
     };
     let answer = Recognizer::open(model)?.recognize_file(song)?;
-    for score in answer.artists {
-        println!("{:.3} {}", score.probability, score.artist);
+    for artist in answer.artists {
+        println!("{:.3} {}", artist.probability, artist.artist);
     }
     Ok(())
 }

@@ -1,0 +1,237 @@
+//! ONNX Runtime: one library, opened once in a process.
+//!
+//! It is not linked but opened together with the first model, so that the program starts without it and can report what
+//! is missing. [`search`] finds the library; this file opens it and builds sessions.
+
+mod search;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use ort::ep::{self, ExecutionProvider};
+use ort::session::builder::{AutoDevicePolicy, SessionBuilder};
+
+use self::search::Place;
+use super::error::Error;
+use super::options::SessionOptions;
+
+/// The ONNX Runtime that this process uses and the devices it can run on.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct RuntimeInfo {
+    /// The library's file; a bare name where the system's loader found it.
+    pub library: PathBuf,
+    /// ONNX Runtime's own description of its build.
+    pub build: String,
+    /// What keeps CUDA from running, as far as is known without a model; `None` if nothing is known to.
+    pub cuda_obstacle: Option<String>,
+}
+
+/// Opens ONNX Runtime and describes it. `requested` as in [`SessionOptions::onnx_runtime`].
+///
+/// # Errors
+///
+/// [`Error::OnnxRuntimeMissing`], [`Error::OnnxRuntimeUnusable`] or [`Error::OnnxRuntimeOpen`].
+pub fn runtime_info(requested: Option<&Path>) -> Result<RuntimeInfo, Error> {
+    let runtime = Runtime::open(requested)?;
+    let mut cuda_obstacle = runtime.cuda_obstacle();
+    if cuda_obstacle.is_none() {
+        cuda_obstacle = runtime.builder(Some(0), &SessionOptions::default()).err();
+    }
+    Ok(RuntimeInfo {
+        library: runtime.library.clone(),
+        build: ort::info().to_owned(),
+        cuda_obstacle,
+    })
+}
+
+/// ONNX Runtime, open for the rest of the process.
+#[derive(Clone)]
+pub(super) struct Runtime {
+    environment: ort::environment::Environment,
+    library: PathBuf,
+}
+
+/// `ort` allows one environment in a process and drops it with its last handle, so one handle stays here.
+static OPEN: Mutex<Option<Runtime>> = Mutex::new(None);
+
+impl Runtime {
+    /// Opens ONNX Runtime, or returns the one that is open already.
+    pub(super) fn open(requested: Option<&Path>) -> Result<Self, Error> {
+        let mut open: MutexGuard<'_, _> = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(runtime) = &*open {
+            return match requested {
+                Some(requested) if !same_file(requested, &runtime.library) => {
+                    Err(Error::OnnxRuntimeOpen { open: runtime.library.clone() })
+                }
+                _ => Ok(runtime.clone()),
+            };
+        }
+        let runtime = Self::start(search::find(requested))?;
+        Ok(open.insert(runtime).clone())
+    }
+
+    fn start(place: Place) -> Result<Self, Error> {
+        let library = probe(place)?;
+        let unusable = |reason| Error::OnnxRuntimeUnusable { path: library.clone(), reason };
+        let environment = without_panic(|| {
+            let builder = ort::init_from(&library).map_err(|e| one_line(&e))?;
+            let builder = builder.with_name("leitmotif").with_telemetry(false);
+            builder.build().map_err(|e| one_line(&e))
+        });
+        let environment = environment.map_err(unusable)?;
+        if std::env::var_os("ORT_LOG").is_none() {
+            // Errors are returned as errors; a library should not write to its host's standard error.
+            environment.set_log_level(ort::logging::LogLevel::Fatal);
+        }
+        Ok(Self { environment, library })
+    }
+
+    /// Builds a session for the model, on the CUDA device of this number or on the CPU.
+    pub(super) fn load(
+        &self,
+        model: &[u8],
+        cuda: Option<usize>,
+        options: &SessionOptions,
+    ) -> Result<ort::session::Session, String> {
+        // `ort` panics on graph inputs of types that it does not support (sequences of sequences).
+        without_panic(|| {
+            let mut builder = self.builder(cuda, options)?;
+            builder.commit_from_memory(model).map_err(|e| one_line(&e))
+        })
+    }
+
+    fn builder(
+        &self,
+        cuda: Option<usize>,
+        options: &SessionOptions,
+    ) -> Result<SessionBuilder, String> {
+        let mut builder = SessionBuilder::new(&self.environment).map_err(|e| one_line(&e))?;
+        // By default, `ort` would let ONNX Runtime choose the device.
+        builder =
+            builder.with_auto_device(AutoDevicePolicy::PreferCPU).map_err(|e| one_line(&e))?;
+        if options.threads > 0 {
+            let threads = options.threads.min(SessionOptions::MOST_THREADS);
+            builder = builder.with_intra_threads(threads).map_err(|e| one_line(&e))?;
+        }
+        if let Some(prefix) = &options.profile {
+            builder = builder.with_profiling(prefix).map_err(|e| one_line(&e))?;
+        }
+        if let Some(number) = cuda {
+            self.preload_cuda();
+            let number = i32::try_from(number).map_err(|_| format!("no device {number}"))?;
+            // Unlike ONNX Runtime's own defaults: TF32 is opt-in, and the exhaustive search for algorithms would stall on
+            // each new length.
+            let cuda = ep::CUDA::default()
+                .with_device_id(number)
+                .with_tf32(options.tf32)
+                .with_conv_algorithm_search(ep::cuda::ConvAlgorithmSearch::Heuristic);
+            let providers = [cuda.build().error_on_failure()];
+            builder = builder.with_execution_providers(providers).map_err(|e| one_line(&e))?;
+        }
+        Ok(builder)
+    }
+
+    /// A known reason why CUDA cannot run.
+    pub(super) fn cuda_obstacle(&self) -> Option<String> {
+        if !ep::CUDA::is_available().unwrap_or(false) {
+            Some("this build of ONNX Runtime has no CUDA, `onnxruntime-gpu` has".to_owned())
+        } else if !nvidia_driver() {
+            Some("no NVIDIA driver is loaded".to_owned())
+        } else {
+            None
+        }
+    }
+
+    /// ONNX Runtime's reason for a failure of CUDA, followed by the known obstacle if there is one.
+    pub(super) fn explain(&self, reason: String) -> String {
+        match self.cuda_obstacle() {
+            Some(obstacle) => format!("{reason}; {obstacle}"),
+            None => reason,
+        }
+    }
+
+    /// Opens CUDA and cuDNN where Python's wheels keep them, so that `LD_LIBRARY_PATH` need not be set.
+    ///
+    /// Files that are not there are left to the system's loader, and ONNX Runtime reports what is missing.
+    fn preload_cuda(&self) {
+        let Some(packages) = self.library.ancestors().nth(3) else { return };
+        let folders = ["cu13/lib", "cudnn/lib"].map(|folder| packages.join("nvidia").join(folder));
+        for name in ep::cuda::CUDA_DYLIBS.iter().chain(ep::cuda::CUDNN_DYLIBS) {
+            let files = folders.iter().map(|folder| folder.join(name));
+            for file in files.filter(|file| file.is_file()) {
+                let _ = ort::util::preload_dylib(file);
+            }
+        }
+    }
+}
+
+/// Opens the library at `place` and checks that it is an ONNX Runtime of a supported version.
+///
+/// This must come before `ort::init_from`, which counts as done even if it failed: the next call would use a library
+/// that was never opened.
+fn probe(place: Place) -> Result<PathBuf, Error> {
+    let library = match &place {
+        Place::File(file) => {
+            let file = std::path::absolute(file).unwrap_or_else(|_| file.clone());
+            if !file.is_file() {
+                let reason = format!("there is no file {file:?}");
+                return Err(Error::OnnxRuntimeMissing { reason });
+            }
+            file
+        }
+        Place::System { name, .. } => name.clone(),
+    };
+    if let Err(source) = ort::util::preload_dylib(&library) {
+        return Err(match place {
+            Place::File(path) => Error::OnnxRuntimeUnusable { path, reason: one_line(&source) },
+            Place::System { searched, .. } => Error::OnnxRuntimeMissing {
+                reason: format!(
+                    "{}; neither is it beside the program, in {:?}",
+                    one_line(&source),
+                    searched.first().cloned().unwrap_or_default()
+                ),
+            },
+        });
+    }
+    let unusable = |reason: String| Error::OnnxRuntimeUnusable { path: library.clone(), reason };
+    match without_panic(|| Ok(ort::util::probe(&library))).map_err(unusable)? {
+        None => Err(unusable("it is not ONNX Runtime".to_owned())),
+        Some(minor) if minor < ort::MINOR_VERSION => {
+            Err(unusable(format!("it is version 1.{minor}")))
+        }
+        Some(_) => Ok(library),
+    }
+}
+
+/// Whether an NVIDIA driver is loaded, natively or in the Windows Subsystem for Linux.
+fn nvidia_driver() -> bool {
+    let signs = ["/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/dxg"];
+    let windows = "C:\\Windows\\System32\\nvcuda.dll";
+    signs.iter().chain([&windows]).any(|sign| Path::new(sign).exists())
+}
+
+fn same_file(a: &Path, b: &Path) -> bool {
+    match (a.canonicalize(), b.canonicalize()) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => a == b,
+    }
+}
+
+/// Runs `work` and turns a panic inside `ort` into an error.
+fn without_panic<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let message = panic.downcast_ref::<String>().map(String::as_str);
+        let message = message.or_else(|| panic.downcast_ref::<&str>().copied());
+        Err(message.unwrap_or("it panicked").to_owned())
+    })
+}
+
+/// An error with its causes on one line; ONNX Runtime's messages span several.
+pub(super) fn one_line(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let text = causes.map(ToString::to_string).collect::<Vec<_>>().join(": ");
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    text.trim_end_matches('.').to_owned()
+}

@@ -1,0 +1,8 @@
+//! From segments to a song, the same way in training and in serving: the [`Mean`] of segments, and the [`windows`] over
+//! which an LSTM runs.
+
+mod mean;
+mod windows;
+
+pub use mean::Mean;
+pub use windows::{window_counts, windows};
