@@ -8,7 +8,7 @@ use crate::fold::FoldedStep;
 use crate::graph::Dim::{Fixed, Named};
 use crate::graph::{Attribute, Graph, Value};
 use crate::lower::{self, Form, Lowered, Plan, Rows, State};
-use crate::proto::Model;
+use crate::onnx::write::Model;
 use crate::{ExportError, Recipe};
 
 /// The graph of `kind` over folded layers.

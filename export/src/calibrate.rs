@@ -11,7 +11,7 @@ use crate::fold::{FoldedLayer, fold};
 use crate::graph::Dim::{Fixed, Named};
 use crate::graph::Graph;
 use crate::lower::{self, Form, Plan, Rows};
-use crate::proto::{Model, encode};
+use crate::onnx::write::{Model, encode};
 use crate::quantize::ACTIVATION_MOST;
 use crate::{Checkpoint, ExportError};
 

@@ -6,7 +6,7 @@ use leitmotif_models::{Calibration, Card, Fixed, GraphKind, Measured, Precision,
 
 use crate::fold::fold;
 use crate::graph::{Dim, Port};
-use crate::proto::encode;
+use crate::onnx::write::encode;
 use crate::{Checkpoint, ExportError, assemble, describe};
 
 /// A compiled graph, complete but not yet in a file.

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::ExportError;
-use crate::read::{Contents, StoredNode, StoredTensor};
+use crate::onnx::read::{Contents, StoredNode, StoredTensor};
 
 /// One thing that is not the same in two files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -220,8 +220,8 @@ fn cut(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::graph::{Attribute, Dim, Graph};
-    use crate::proto::tests::model;
-    use crate::proto::{Model, encode};
+    use crate::onnx::write::tests::model;
+    use crate::onnx::write::{Model, encode};
 
     fn between(one: &Model, other: &Model) -> Vec<String> {
         let (one, other) = (encode(one).unwrap(), encode(other).unwrap());
@@ -285,12 +285,8 @@ mod tests {
 
     #[test]
     fn files_whose_tensors_lie_elsewhere_are_not_called_alike() {
-        use onnx_protobuf::{Message, ModelProto, StringStringEntryProto};
         let whole = encode(&model()).unwrap();
-        let mut outside = ModelProto::parse_from_bytes(&whole).unwrap();
-        let tensor = &mut outside.graph.mut_or_insert_default().initializer[0];
-        tensor.external_data.push(StringStringEntryProto::new());
-        let outside = outside.write_to_bytes().unwrap();
+        let outside = crate::onnx::edit::tests::with_external_data(&whole);
         let error = differences((&whole, Path::new("a")), (&outside, Path::new("b"))).unwrap_err();
         assert!(error.to_string().contains("b cannot be compared: its tensor sum.w"), "{error}");
     }
@@ -302,7 +298,7 @@ mod tests {
             operator: "Softmax".into(),
             inputs: vec![],
             outputs: vec![],
-            attributes: [("axis".to_owned(), axis.to_owned())].into(),
+            attributes: [("axis".to_owned(), axis.as_bytes().to_vec())].into(),
         };
         assert_eq!(of_nodes(&node("1"), &node("2")), Some("attributes axis".to_owned()));
         assert_eq!(of_nodes(&node("1"), &node("1")), None);

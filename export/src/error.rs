@@ -134,12 +134,6 @@ pub enum ExportError {
     /// The card would not be readable again.
     #[error("assemble: {0}")]
     Card(#[from] CardError),
-    /// Protobuf refused to write the model.
-    #[error("write: the model cannot be written as protobuf: {reason}")]
-    Encode {
-        /// What protobuf said.
-        reason: String,
-    },
     /// Not an ONNX file.
     #[error("{path} is not an ONNX model ({reason})")]
     NotOnnx {

@@ -4,7 +4,7 @@
 //! self-describing `.onnx` file; [`Staged`] puts several in place together once the caller has accepted each.
 //! A [`Recipe`] says for which machine and in which numbers; for int8 a [`Calibrator`] finds the ranges of feature maps.
 //! The phases are modules: check (`checkpoint`, `weights`) → fold (`fold`, `gates`) → lower (`lower/`, one layer a
-//! file; `quantize`) → assemble (`assemble`) → write (`proto`, `write`). The command `leitmotif-export` adds the check itself: it runs
+//! file; `quantize`) → assemble (`assemble`) → write (`onnx/`, `write`). The command `leitmotif-export` adds the check itself: it runs
 //! every file in ONNX Runtime against the checkpoint's [`Probe`] before any file gets its name.
 //!
 //! ```
@@ -21,7 +21,6 @@
 //! ```
 
 mod assemble;
-mod batch;
 mod calibrate;
 mod checkpoint;
 mod compile;
@@ -32,19 +31,16 @@ mod essentia;
 mod fold;
 mod gates;
 mod graph;
-mod layers;
 mod lower;
 mod mapping;
-mod proto;
+mod onnx;
 mod quantize;
-mod read;
+mod reference;
 mod summary;
 mod tolerance;
 mod weights;
-mod wire;
 mod write;
 
-pub use batch::with_batch;
 pub use calibrate::Calibrator;
 pub use checkpoint::{Checkpoint, Probe};
 pub use compile::{Artifact, Recipe, Shape, compile, compile_as};
@@ -52,7 +48,8 @@ pub use describe::batch_per_call;
 pub use diff::{Difference, Part, differences};
 pub use error::{ExportError, Misfit, TensorProblem};
 pub use essentia::essentia_sidecar;
-pub use layers::{LayerOutput, layer_outputs, layer_tolerance, tap_name, tapped};
+pub use onnx::edit::{tap_name, tapped, with_batch};
+pub use reference::{LayerOutput, layer_outputs, layer_tolerance};
 pub use summary::Summary;
 pub use tolerance::{FP16_TOLERANCE, FP32_TOLERANCE, INT8_TOLERANCE, MOST_LOSS, tolerance};
 pub use write::Staged;

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::ExportError;
-use crate::read::Contents;
+use crate::onnx::read::Contents;
 
 /// What an `.onnx` file holds, as far as a look at it tells; any producer's file will do.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -88,8 +88,8 @@ fn part_of(tensor: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::encode;
-    use crate::proto::tests::model;
+    use crate::onnx::write::encode;
+    use crate::onnx::write::tests::model;
 
     #[test]
     fn parts_are_the_whole_file() {

@@ -17,8 +17,7 @@ use std::path::Path;
 use leitmotif::session::{NamedTensor, Port, Session, SessionOptions};
 use leitmotif::{Device, Error, Recognizer};
 use leitmotif_models::HeadKind;
-use onnx_protobuf::ModelProto;
-use protobuf::Message;
+use prost::Message;
 use serde_json::Value;
 
 use command::{complaint, run, str, text};
@@ -178,11 +177,32 @@ fn a_description_for_essentia_lies_beside_each_file() {
     assert!(!out.path().join("x.clip.onnx").exists());
 }
 
+/// As much of an `.onnx` file as [`producer`] needs.
+#[derive(Clone, PartialEq, Message)]
+struct Model {
+    #[prost(message, optional, tag = "7")]
+    graph: Option<Graph>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Graph {
+    #[prost(message, repeated, tag = "1")]
+    nodes: Vec<Node>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Node {
+    #[prost(string, repeated, tag = "2")]
+    outputs: Vec<String>,
+    #[prost(string, tag = "4")]
+    operator: String,
+}
+
 /// The operator of the node of a file that gives this output.
 fn producer(model: &[u8], output: &str) -> String {
-    let model = ModelProto::parse_from_bytes(model).unwrap();
-    let made = model.graph.node.iter().find(|node| node.output.iter().any(|o| o == output));
-    made.unwrap().op_type.clone()
+    let nodes = Model::decode(model).unwrap().graph.unwrap().nodes;
+    let made = nodes.into_iter().find(|node| node.outputs.iter().any(|o| o == output));
+    made.unwrap().operator
 }
 
 #[test]

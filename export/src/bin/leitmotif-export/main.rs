@@ -16,7 +16,7 @@ use clap::builder::RangedU64ValueParser;
 use clap::{Parser, Subcommand};
 use leitmotif::{Device, SessionOptions};
 use leitmotif_export::Checkpoint;
-use leitmotif_models::{HeadKind, Network, table};
+use leitmotif_models::{HeadKind, Network};
 use serde_json::json;
 
 use verify::{Departure, Report, verify};
@@ -93,7 +93,8 @@ fn main() -> ExitCode {
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             // Lines stay lines; what is in them may come from a file.
-            let text: Vec<String> = in_one_line(&error).lines().map(leitmotif_models::text::printable).collect();
+            let text: Vec<String> =
+                in_one_line(&error).lines().map(leitmotif_models::text::printable).collect();
             let _nobody_listens = writeln!(io::stderr(), "error: {}", text.join("\n"));
             failure
         }
