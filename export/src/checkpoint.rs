@@ -2,14 +2,16 @@
 //! file beside tensors that another program trained.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use leitmotif_models::checkpoint::{PROBE, RECORD, WEIGHTS, is_run, locate};
+use leitmotif_models::tensors::{ExpectedTensor, TensorProblem, TensorProblems};
 use leitmotif_models::{RunRecord, Step};
 use ndarray::{Array2, Array3};
 
+use crate::ExportError;
 use crate::mapping::Mapping;
-use crate::weights::{Expected, Tensors, misfit};
-use crate::{ExportError, TensorProblem};
+use crate::weights::{Tensors, unfit};
 
 /// The record, the weights and the probe of a checkpoint, checked.
 #[derive(Debug)]
@@ -43,11 +45,11 @@ impl Checkpoint {
             return Self::mapped(Mapping::open(path)?);
         }
         let run = Self::read_run(path)?;
-        let folder = &place(path);
+        let folder = &locate(path);
         let params = run.network.params(run.classes.len());
-        let expected: Vec<Expected> = params.into_iter().map(Expected::from).collect();
-        let weights = Tensors::read(&folder.join("weights.safetensors"), &expected);
-        let probe = Probe::read(&folder.join("probe.safetensors"), &run);
+        let expected: Vec<ExpectedTensor> = params.into_iter().map(ExpectedTensor::from).collect();
+        let weights = Tensors::read(&folder.join(WEIGHTS), &expected);
+        let probe = Probe::read(&folder.join(PROBE), &run);
         let steps = run.network.steps(run.classes.len());
         Self::of(run, steps, weights, probe)
     }
@@ -81,10 +83,10 @@ impl Checkpoint {
     /// # Errors
     /// [`ExportError::Unreadable`] or [`ExportError::Run`].
     pub fn read_run(folder: &Path) -> Result<RunRecord, ExportError> {
-        let path = place(folder).join("run.json");
-        if !path.exists() && place(&folder.join("last")).is_dir() {
+        if is_run(folder) {
             return Err(ExportError::RunFolder { path: folder.to_path_buf() });
         }
+        let path = locate(folder).join(RECORD);
         let text = fs::read_to_string(&path)
             .map_err(|source| ExportError::Unreadable { path: path.clone(), source })?;
         RunRecord::from_json(&text).map_err(|source| ExportError::Run { path, source })
@@ -114,10 +116,11 @@ impl Checkpoint {
 impl Probe {
     fn read(path: &Path, run: &RunRecord) -> Result<Self, ExportError> {
         let network = &run.network;
-        let per_segment =
-            |name: &str, width| Expected::new(name, vec![None, Some(network.window), Some(width)]);
+        let per_segment = |name: &str, width| {
+            ExpectedTensor::new(name, vec![None, Some(network.window), Some(width)])
+        };
         let expected = [
-            Expected::new("waveform", vec![None, Some(network.clip_samples())]),
+            ExpectedTensor::new("waveform", vec![None, Some(network.clip_samples())]),
             per_segment("logits", run.classes.len()),
             per_segment("embedding", network.head.units),
         ];
@@ -129,7 +132,7 @@ impl Probe {
         let uneven = |name: &str, found: &[usize]| {
             let mut expected = found.to_vec();
             expected.splice(..1, [rows]);
-            (found != expected).then(|| TensorProblem::Misshapen {
+            (found != expected).then(|| TensorProblem::WrongShape {
                 name: name.to_owned(),
                 expected: expected.into_iter().map(Some).collect(),
                 found: found.to_vec(),
@@ -143,7 +146,7 @@ impl Probe {
         let problems: Vec<_> =
             shapes.iter().filter_map(|(name, found)| uneven(name, found)).collect();
         if !problems.is_empty() {
-            return Err(misfit(path, problems));
+            return Err(unfit(path, TensorProblems(problems)));
         }
         let probe = Probe {
             waveform: waveform.rows().into_iter().map(|row| row.to_vec()).collect(),
@@ -218,12 +221,4 @@ fn nested(tensor: &Array3<f32>) -> Vec<Vec<Vec<f32>>> {
 
 fn vector(rows: &[Vec<Vec<f32>>], row: usize, segment: usize) -> &[f32] {
     rows.get(row).and_then(|row| row.get(segment)).map_or(&[], Vec::as_slice)
-}
-
-/// Where the checkpoint lies: between the trainer's two renames its folder bears the name `.NAME.old`, and for good where
-/// the trainer was killed there.
-fn place(folder: &Path) -> PathBuf {
-    let name = folder.file_name().unwrap_or_default().to_string_lossy();
-    let old = folder.with_file_name(format!(".{name}.old"));
-    if !folder.exists() && old.exists() { old } else { folder.to_path_buf() }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use leitmotif_models::tensors::TensorProblems;
 use leitmotif_models::{CardError, HeadKind, NoSuchForm, RunError};
 
 /// Why nothing was compiled. Each message begins with the phase or the file that failed.
@@ -51,10 +52,10 @@ pub enum ExportError {
         reason: String,
     },
     /// Tensors that do not fit the network of `run.json`, all of them.
-    #[error("check: {}", listed(files))]
+    #[error("check: {}", format_files(files))]
     Tensors {
         /// Each file that does not fit, the weights before the probe.
-        files: Vec<Misfit>,
+        files: Vec<UnfitFile>,
     },
     /// The golden input of `run.json` is not the first row of the probe.
     #[error(
@@ -194,92 +195,22 @@ pub enum ExportError {
     },
 }
 
-/// A file with the tensors that do not fit.
+/// A file with tensors that do not fit.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Misfit {
+pub struct UnfitFile {
     /// The safetensors file.
     pub path: PathBuf,
-    /// Every problem found, in the order of the network's layers, surplus tensors last.
-    pub problems: Vec<TensorProblem>,
+    /// Every problem found.
+    pub problems: TensorProblems,
 }
 
-/// One tensor that is not what the network needs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TensorProblem {
-    /// The network needs it and the file lacks it.
-    Missing {
-        /// Name of the tensor.
-        name: String,
-        /// Shape that the network needs; `None` is an axis of any length.
-        shape: Vec<Option<usize>>,
-    },
-    /// The file has it and the network does not know it.
-    Surplus {
-        /// Name of the tensor.
-        name: String,
-        /// Shape in the file.
-        shape: Vec<usize>,
-    },
-    /// The shapes differ.
-    Misshapen {
-        /// Name of the tensor.
-        name: String,
-        /// Shape that the network needs; `None` is an axis of any length.
-        expected: Vec<Option<usize>>,
-        /// Shape in the file.
-        found: Vec<usize>,
-    },
-    /// The values are not 32-bit floats.
-    NotF32 {
-        /// Name of the tensor.
-        name: String,
-        /// Type in the file.
-        found: String,
-    },
-    /// NaN or infinite values.
-    NotFinite {
-        /// Name of the tensor.
-        name: String,
-        /// How many values are not finite.
-        count: usize,
-    },
-    /// A variance below zero, which has no square root.
-    NegativeVariance {
-        /// Name of the tensor.
-        name: String,
-    },
-}
-
-impl fmt::Display for TensorProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Missing { name, shape } => write!(f, "`{name}` {} is missing", axes(shape)),
-            Self::Surplus { name, shape } => write!(f, "`{name}` {shape:?} is not of this network"),
-            Self::Misshapen { name, expected, found } => {
-                write!(f, "`{name}` has shape {found:?} instead of {}", axes(expected))
-            }
-            Self::NotF32 { name, found } => write!(f, "`{name}` holds {found} instead of F32"),
-            Self::NotFinite { name, count } => {
-                write!(f, "`{name}` has {count} values that are NaN or infinite")
-            }
-            Self::NegativeVariance { name } => write!(f, "`{name}` has a variance below zero"),
-        }
-    }
-}
-
-impl fmt::Display for Misfit {
+impl fmt::Display for UnfitFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} does not fit the network of run.json:", self.path.display())?;
-        self.problems.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
+        self.problems.0.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
     }
 }
 
-fn listed(files: &[Misfit]) -> String {
+fn format_files(files: &[UnfitFile]) -> String {
     files.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
-}
-
-/// `[any, 4]`.
-fn axes(shape: &[Option<usize>]) -> String {
-    let axis = |axis: &Option<usize>| axis.map_or("any".to_owned(), |size| size.to_string());
-    format!("[{}]", shape.iter().map(axis).collect::<Vec<_>>().join(", "))
 }

@@ -46,7 +46,7 @@ pub use checkpoint::{Checkpoint, Probe};
 pub use compile::{Artifact, Recipe, Shape, compile, compile_as};
 pub use describe::batch_per_call;
 pub use diff::{Difference, Part, differences};
-pub use error::{ExportError, Misfit, TensorProblem};
+pub use error::{ExportError, UnfitFile};
 pub use essentia::essentia_sidecar;
 pub use onnx::edit::{tap_name, tapped, with_batch};
 pub use reference::{LayerOutput, layer_outputs, layer_tolerance};

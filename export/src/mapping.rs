@@ -26,13 +26,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use leitmotif_models::tensors::ExpectedTensor;
 use leitmotif_models::{
     DatasetNote, GoldenInput, Layer, Network, RUN_VERSION, RunRecord, SplitNote, Step,
 };
 use serde::Deserialize;
 
 use crate::ExportError;
-use crate::weights::Expected;
 
 /// Version of the file that is read here.
 const VERSION: u32 = 1;
@@ -146,15 +146,15 @@ impl Mapping {
     }
 
     /// The tensors that the file of weights must and may hold, ours with their names.
-    pub(crate) fn expected(&self) -> Vec<Expected> {
+    pub(crate) fn expected(&self) -> Vec<ExpectedTensor> {
         let params = self.run.network.params(self.run.classes.len());
-        let mut expected: Vec<Expected> = Vec::new();
+        let mut expected: Vec<ExpectedTensor> = Vec::new();
         for param in params {
             let Some((module, part)) = param.name.rsplit_once('.') else { continue };
             let Some(theirs) = self.modules.get(module) else { continue };
             // PyTorch numbers the layers of an LSTM; ours has one.
             let number = if module == "lstm" { "_l0" } else { "" };
-            let of = |name: String, part: &str, shape: &[usize], optional| Expected {
+            let of = |name: String, part: &str, shape: &[usize], optional| ExpectedTensor {
                 stored_as: format!("{theirs}.{part}{number}"),
                 name,
                 shape: shape.iter().copied().map(Some).collect(),

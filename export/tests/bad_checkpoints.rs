@@ -56,14 +56,14 @@ fn missing_surplus_misshapen_and_nan_weights_are_named_at_once() {
         tiny.save(folder);
     });
     assert!(
-        matches!(&error, ExportError::Tensors { files } if files.len() == 1 && files[0].problems.len() == 4)
+        matches!(&error, ExportError::Tensors { files } if files.len() == 1 && files[0].problems.0.len() == 4)
     );
     names(
         &error,
         &[
             "weights.safetensors",
             "`block2.norm.running_var` [3] is missing",
-            "`lstm.weight_ih` [1] is not of this network",
+            "`lstm.weight_ih` [1] is not part of the network",
             "`dense.weight` has shape [7, 6] instead of [6, 7]",
             "`output.bias` has 1 values that are NaN",
         ],

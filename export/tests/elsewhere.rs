@@ -96,7 +96,7 @@ fn tensors_are_named_as_their_file_names_them() {
     for problem in [
         "`features.1.7.weight` [4] is missing",
         "`features.1.7.running_var` [4] is missing",
-        "`features.1.1.weight` [4] is not of this network",
+        "`features.1.1.weight` [4] is not part of the network",
     ] {
         assert!(error.contains(problem), "no `{problem}` in: {error}");
     }

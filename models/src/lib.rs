@@ -33,6 +33,7 @@ mod score;
 mod segment;
 mod shape;
 pub mod table;
+pub mod tensors;
 pub mod text;
 mod units;
 
