@@ -29,7 +29,7 @@ mod params;
 mod preset;
 mod random;
 mod run;
-mod score;
+pub mod score;
 mod segment;
 mod shape;
 pub mod table;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ClassId;
 
-mod bootstrap;
+pub mod bootstrap;
 mod file;
 
 pub use file::{Predictions, PredictionsError};
@@ -30,6 +30,17 @@ pub struct Prediction {
     pub weight: usize,
     /// The clip's answer, one probability a class.
     pub probabilities: Vec<f32>,
+}
+
+impl Prediction {
+    /// How many classes come before the true one, by probability; of equals the class that is listed first. `None` where
+    /// the true class has no probability.
+    pub fn rank(&self) -> Option<usize> {
+        let truth = self.truth.0;
+        let own = self.probabilities.get(truth)?;
+        let before = |(i, p): &(usize, &f32)| *p > own || (*p == own && *i < truth);
+        Some(self.probabilities.iter().enumerate().filter(before).count())
+    }
 }
 
 /// A figure with its 95 % bootstrap interval over songs.
@@ -74,9 +85,9 @@ pub struct ArtistScore {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scores {
-    /// Clips judged.
+    /// Clips evaluated.
     pub clips: usize,
-    /// Songs judged.
+    /// Songs evaluated.
     pub songs: usize,
     /// Share of segments whose own answer is right.
     pub segment_accuracy: Estimate,
@@ -104,14 +115,14 @@ impl Scores {
     /// Resamples behind each interval.
     pub const RESAMPLES: usize = 1_000;
 
-    /// Judges predictions; `None` where there are none.
+    /// Evaluates predictions; `None` where there are none.
     pub fn of(predictions: &Predictions) -> Option<Scores> {
         let classes = predictions.classes();
         let clips = predictions.clips();
         let songs = songs(predictions);
-        let judged = bootstrap::Judged::new(clips, &songs, classes.len());
-        let all = judged.figures(&(0..songs.len()).collect::<Vec<_>>())?;
-        let intervals = bootstrap::intervals(&judged, &all, Self::RESAMPLES);
+        let counts = bootstrap::SongCounts::new(clips, &songs, classes.len());
+        let all = counts.figures(&(0..songs.len()).collect::<Vec<_>>())?;
+        let intervals = bootstrap::intervals(&counts, &all, Self::RESAMPLES);
         let [segment_accuracy, clip_accuracy, song_accuracy, song_macro_f1] = intervals;
 
         let mut confusion = vec![vec![0usize; classes.len()]; classes.len()];
@@ -255,15 +266,7 @@ fn f1(right: usize, all: usize, mistaken: usize) -> f64 {
 fn top_k(clips: &[Prediction], classes: usize) -> Vec<f64> {
     let mut at_rank = vec![0usize; classes];
     for clip in clips {
-        let Some(own) = clip.probabilities.get(clip.truth.0) else { continue };
-        // A class before the true one wins a tie, as in `argmax`.
-        let rank = clip
-            .probabilities
-            .iter()
-            .enumerate()
-            .filter(|(i, p)| *p > own || (*p == own && *i < clip.truth.0))
-            .count();
-        if let Some(n) = at_rank.get_mut(rank) {
+        if let Some(n) = clip.rank().and_then(|rank| at_rank.get_mut(rank)) {
             *n += 1;
         }
     }
@@ -328,6 +331,14 @@ mod tests {
         ]);
         assert_eq!(s.clip_accuracy.value, 0.5);
         assert_eq!(s.clip_top_k, [0.5, 0.5, 1.0]);
+    }
+
+    #[test]
+    fn a_rank_counts_the_classes_before_the_true_one() {
+        let rank = |truth, p: &[f32]| clip("1", "x", truth, p).rank();
+        assert_eq!(rank(1, &[0.2, 0.3, 0.5]), Some(1));
+        assert_eq!([rank(0, &[0.5, 0.5]), rank(1, &[0.5, 0.5])], [Some(0), Some(1)]);
+        assert_eq!(rank(2, &[0.5, 0.5]), None);
     }
 
     #[test]
