@@ -7,7 +7,7 @@ use leitmotif_models::{Calibration, Card, Fixed, GraphKind, Measured, Precision,
 use crate::fold::fold;
 use crate::graph::{Dim, Port};
 use crate::onnx::write::encode;
-use crate::{Checkpoint, ExportError, assemble, describe};
+use crate::{Checkpoint, ExportError, assemble, card};
 
 /// A compiled graph, complete but not yet in a file.
 #[derive(Clone, Debug)]
@@ -119,7 +119,7 @@ pub fn compile_as(
     }
     let layers = fold(checkpoint.steps(), checkpoint.weights())?;
     let graph = assemble::graph(network, classes, &layers, kind, recipe)?;
-    let card = describe::card(checkpoint, kind, recipe);
+    let card = card::card(checkpoint, kind, recipe);
     let (inputs, outputs) = (named_shapes(&graph.inputs), named_shapes(&graph.outputs));
     let operators = graph.operators_of_outputs();
     let model = assemble::model(graph, &card)?;

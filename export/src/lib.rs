@@ -22,9 +22,9 @@
 
 mod assemble;
 mod calibrate;
+mod card;
 mod checkpoint;
 mod compile;
-mod describe;
 mod diff;
 mod error;
 mod essentia;
@@ -36,20 +36,20 @@ mod mapping;
 mod onnx;
 mod quantize;
 mod reference;
+mod staging;
 mod summary;
 mod tolerance;
 mod weights;
-mod write;
 
 pub use calibrate::Calibrator;
+pub use card::batch_per_call;
 pub use checkpoint::{Checkpoint, Probe};
 pub use compile::{Artifact, Recipe, Shape, compile, compile_as};
-pub use describe::batch_per_call;
 pub use diff::{Difference, Part, differences};
 pub use error::{ExportError, UnfitFile};
 pub use essentia::essentia_sidecar;
 pub use onnx::edit::{tap_name, tapped, with_batch};
 pub use reference::{LayerOutput, layer_outputs, layer_tolerance};
+pub use staging::Staged;
 pub use summary::Summary;
 pub use tolerance::{FP16_TOLERANCE, FP32_TOLERANCE, INT8_TOLERANCE, MOST_LOSS, tolerance};
-pub use write::Staged;

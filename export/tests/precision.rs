@@ -229,7 +229,7 @@ fn strangers_accept_every_form() {
             let path = folder.path().join("model.onnx");
             std::fs::write(&path, compile_as(&checkpoint, kind, &recipe).unwrap().bytes()).unwrap();
             let output = std::process::Command::new("python3")
-                .arg(support::manifest_folder().join("tests/stranger.py"))
+                .arg(support::manifest_folder().join("tests/onnxruntime_python.py"))
                 .arg(&path)
                 .env("PYTHONPATH", &packages)
                 .output()

@@ -2,7 +2,7 @@
 //!
 //! A [`Network`] is a list of convolution blocks and a head, read from a few lines of TOML. From that one list
 //! everything else follows: its layers and shapes ([`Network::steps`]), the name and shape of every tensor
-//! ([`Network::params`]), what it costs ([`Network::costs`]) and how the paper prints it ([`table`]).
+//! ([`Network::params`]), what it costs ([`Network::costs`]) and how the paper prints it ([`layer_table`]).
 //! Beside it stand the two records that travel with trained weights, [`RunRecord`] in a checkpoint and [`Card`]
 //! in an `.onnx` file, and the [`Scores`] that both carry.
 //!
@@ -24,6 +24,7 @@ mod device;
 mod form;
 mod golden;
 mod layer;
+pub mod layer_table;
 mod network;
 mod params;
 mod preset;
@@ -32,7 +33,6 @@ mod run;
 pub mod score;
 mod segment;
 mod shape;
-pub mod table;
 pub mod tensors;
 pub mod text;
 mod units;

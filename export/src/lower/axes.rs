@@ -25,3 +25,20 @@ fn lower(graph: &mut Graph, operator: &'static str, name: &str, x: Value, axes: 
     let axes = graph.integers(axes);
     graph.node(operator, name, &[x, axes], &[])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn axes_are_an_attribute_until_opset_13_and_an_input_from_then_on() {
+        let node = |opset| {
+            let mut graph = Graph::new("test", "", opset);
+            let x = graph.input("x", &[], "");
+            squeeze(&mut graph, "y", x, &[2]);
+            graph.nodes().next().unwrap()
+        };
+        assert_eq!(node(12).attributes, [("axes", Ints(vec![2]))]);
+        assert_eq!((node(13).inputs.len(), node(13).attributes.len()), (2, 0));
+    }
+}

@@ -12,7 +12,7 @@ use leitmotif_models::{Fixed, GraphKind, HeadKind, Precision, RangeRule, Target}
 
 use crate::music::Music;
 use crate::verify::{Report, verify_written};
-use crate::{print_reports, rounding};
+use crate::{print_reports, quantization};
 
 /// What to compile and how.
 #[derive(Args)]
@@ -110,7 +110,7 @@ pub(crate) fn compile(options: Options, out: &mut impl Write) -> Result<()> {
         Some(folder) => Some(Music::open(folder, options.split.as_deref(), &checkpoint)?),
         None => None,
     };
-    rounding::complete(
+    quantization::complete(
         &mut recipe,
         &checkpoint,
         music.as_ref(),
@@ -136,7 +136,7 @@ pub(crate) fn compile(options: Options, out: &mut impl Write) -> Result<()> {
     let files: Vec<PathBuf> = files.into_iter().chain(descriptions).collect();
     print_reports(&reports, &files, options.json, out)?;
     if let (Some(artifact), false) = (artifacts.first(), options.json) {
-        for line in rounding::told(artifact.card()) {
+        for line in quantization::told(artifact.card()) {
             writeln!(out, "{}", leitmotif_models::text::printable(&line))?;
         }
     }
@@ -157,7 +157,7 @@ fn planned(folder: &Path, kinds: &[GraphKind], name: &str, embedding_only: bool)
 
 fn artifact(checkpoint: &Checkpoint, kind: GraphKind, recipe: &Recipe) -> Result<Artifact> {
     let golden = match recipe.precision {
-        Precision::Int8 => Some(rounding::golden_answer(checkpoint, kind, recipe)?),
+        Precision::Int8 => Some(quantization::golden_answer(checkpoint, kind, recipe)?),
         Precision::Fp32 | Precision::Fp16 => None,
     };
     Ok(compile_as(checkpoint, kind, &Recipe { golden, ..recipe.clone() })?)

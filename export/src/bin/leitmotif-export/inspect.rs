@@ -6,12 +6,12 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use leitmotif_export::{Checkpoint, Summary};
-use leitmotif_models::table;
+use leitmotif_models::layer_table;
 use leitmotif_models::text::{printable, thousands};
 use leitmotif_models::{Card, HeadKind, Network};
 use serde_json::json;
 
-use crate::rounding;
+use crate::quantization;
 
 /// Prints `what`: a preset, a description, a checkpoint folder or an `.onnx` file.
 ///
@@ -66,10 +66,10 @@ fn print_network(
     out: &mut impl Write,
 ) -> Result<()> {
     if json {
-        let layers = table::rows(network, classes);
+        let layers = layer_table::rows(network, classes);
         writeln!(out, "{}", json!({ "network": network, "classes": classes, "layers": layers }))?;
     } else {
-        write!(out, "{}", table::text(network, classes))?;
+        write!(out, "{}", layer_table::text(network, classes))?;
     }
     Ok(())
 }
@@ -85,7 +85,7 @@ fn inspect_model(path: &Path, json: bool, out: &mut impl Write) -> Result<()> {
     let multiply_adds =
         card.as_ref().map(|card| card.network.costs(card.classes.len()).multiply_adds());
     if json {
-        let layers = card.as_ref().map(|card| table::rows(&card.network, card.classes.len()));
+        let layers = card.as_ref().map(|card| layer_table::rows(&card.network, card.classes.len()));
         let told = json!({ "model": summary, "card": card, "layers": layers, "multiply_adds_per_segment": multiply_adds });
         writeln!(out, "{told}")?;
         return Ok(());
@@ -99,7 +99,7 @@ fn inspect_model(path: &Path, json: bool, out: &mut impl Write) -> Result<()> {
         writeln!(out, "{word:<13} {}", printable(&text))?;
     }
     if let Some(card) = card {
-        write!(out, "\n{}", table::text(&card.network, card.classes.len()))?;
+        write!(out, "\n{}", layer_table::text(&card.network, card.classes.len()))?;
     }
     Ok(())
 }
@@ -153,7 +153,7 @@ fn card_lines(card: &Card) -> Vec<Line> {
         let songs = 100.0 * scores.song_accuracy.value;
         lines.push(("scores", format!("{clips:.1} % of clips, {songs:.1} % of songs")));
     }
-    lines.extend(rounding::told(card).into_iter().map(|line| ("precision", line)));
+    lines.extend(quantization::told(card).into_iter().map(|line| ("precision", line)));
     let multiply_adds = card.network.costs(card.classes.len()).multiply_adds();
     lines.push(("cost", format!("{} multiply-adds a segment", thousands(multiply_adds))));
     lines.push(("one call", format!("at most {:.1} s", card.max_seconds_per_call)));

@@ -4,7 +4,7 @@ mod compile;
 mod diff;
 mod inspect;
 mod music;
-mod rounding;
+mod quantization;
 mod verify;
 
 use std::io::{self, ErrorKind, Write};

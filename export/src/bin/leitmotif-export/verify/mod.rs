@@ -1,7 +1,7 @@
 //! Runs a compiled graph in ONNX Runtime against what the trainer's own network answered.
 
 mod declared;
-mod free;
+mod free_sizes;
 mod layers;
 mod parity;
 
@@ -89,7 +89,7 @@ fn compared(
     }
     let card = Card { fixed: Fixed { batch, ..card.fixed }, ..card };
     if card.precision == Precision::Int8 && !is_whole {
-        free::same_answers(&mut session, &card, checkpoint)?;
+        free_sizes::same_answers(&mut session, &card, checkpoint)?;
     }
 
     let mut comparison = Comparison::new(card.precision, options.tf32);

@@ -23,9 +23,12 @@ use support::{CLASSES, fixture_checkpoint, manifest_folder, runtime_fixtures};
 /// Largest difference between Python's answer and the naive reference, of every output.
 const TOLERANCE: f64 = 1e-5;
 
-/// What `stranger.py` printed about a committed fixture.
+/// What `onnxruntime_python.py` printed about a committed fixture.
 fn ask_about(kind: GraphKind) -> Value {
-    ask_python("stranger.py", &[runtime_fixtures().join(format!("tiny.{}.onnx", kind.name()))])
+    ask_python(
+        "onnxruntime_python.py",
+        &[runtime_fixtures().join(format!("tiny.{}.onnx", kind.name()))],
+    )
 }
 
 /// What a script of ours printed about these files.
