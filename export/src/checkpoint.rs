@@ -9,7 +9,7 @@ use leitmotif_models::tensors::{ExpectedTensor, TensorProblem, TensorProblems};
 use leitmotif_models::{RunRecord, Step};
 use ndarray::{Array2, Array3};
 
-use crate::ExportError;
+use crate::CheckpointError;
 use crate::mapping::Mapping;
 use crate::weights::{Tensors, unfit};
 
@@ -23,7 +23,7 @@ pub struct Checkpoint {
     probe: Probe,
 }
 
-/// Inputs of one clip each and what the trainer's own network answered. Row 0 is the golden input.
+/// Inputs of one clip each with the outputs of the trainer's own network. Row 0 is the golden input.
 #[derive(Clone, Debug)]
 pub struct Probe {
     waveform: Vec<Vec<f32>>,
@@ -37,10 +37,10 @@ impl Checkpoint {
     /// Reads the checkpoint in the folder `path`, or what the mapping file `path` (ending in `.toml`) names, and checks it.
     ///
     /// # Errors
-    /// [`ExportError::Unreadable`], [`ExportError::Run`], [`ExportError::Mapping`], [`ExportError::NotSafetensors`],
-    /// [`ExportError::Tensors`] or [`ExportError::NotGolden`], each with its file. Tensors that do not fit are named all at
-    /// once, those of the weights before those of the probe: a network with NaN weights also answers NaN.
-    pub fn open(path: &Path) -> Result<Self, ExportError> {
+    /// [`CheckpointError::Unreadable`], [`CheckpointError::Run`], [`CheckpointError::Mapping`], [`CheckpointError::NotSafetensors`],
+    /// [`CheckpointError::Tensors`] or [`CheckpointError::NotGolden`], each with its file. Tensors that do not fit are named all at
+    /// once, those of the weights before those of the probe: a network with NaN weights also has NaN outputs.
+    pub fn open(path: &Path) -> Result<Self, CheckpointError> {
         if path.extension().is_some_and(|extension| extension == "toml") {
             return Self::mapped(Mapping::open(path)?);
         }
@@ -54,7 +54,7 @@ impl Checkpoint {
         Self::of(run, steps, weights, probe)
     }
 
-    fn mapped(mapping: Mapping) -> Result<Self, ExportError> {
+    fn mapped(mapping: Mapping) -> Result<Self, CheckpointError> {
         let ignored = |tensor: &str| mapping.ignores(tensor);
         let weights = Tensors::read_but(&mapping.weights, &mapping.expected(), &ignored);
         let probe = Probe::read(&mapping.probe, &mapping.run);
@@ -65,14 +65,17 @@ impl Checkpoint {
     fn of(
         run: RunRecord,
         steps: Vec<Step>,
-        weights: Result<Tensors, ExportError>,
-        probe: Result<Probe, ExportError>,
-    ) -> Result<Self, ExportError> {
+        weights: Result<Tensors, CheckpointError>,
+        probe: Result<Probe, CheckpointError>,
+    ) -> Result<Self, CheckpointError> {
         match (weights, probe) {
             (Ok(weights), Ok(probe)) => Ok(Checkpoint { run, steps, weights, probe }),
-            (Err(ExportError::Tensors { files: mut all }), Err(ExportError::Tensors { files })) => {
+            (
+                Err(CheckpointError::Tensors { files: mut all }),
+                Err(CheckpointError::Tensors { files }),
+            ) => {
                 all.extend(files);
-                Err(ExportError::Tensors { files: all })
+                Err(CheckpointError::Tensors { files: all })
             }
             (Err(error), _) | (Ok(_), Err(error)) => Err(error),
         }
@@ -81,23 +84,23 @@ impl Checkpoint {
     /// Reads only the record of the checkpoint in `folder`.
     ///
     /// # Errors
-    /// [`ExportError::Unreadable`] or [`ExportError::Run`].
-    pub fn read_run(folder: &Path) -> Result<RunRecord, ExportError> {
+    /// [`CheckpointError::Unreadable`] or [`CheckpointError::Run`].
+    pub fn read_run(folder: &Path) -> Result<RunRecord, CheckpointError> {
         if is_run(folder) {
-            return Err(ExportError::RunFolder { path: folder.to_path_buf() });
+            return Err(CheckpointError::RunFolder { path: folder.to_path_buf() });
         }
         let path = locate(folder).join(RECORD);
         let text = fs::read_to_string(&path)
-            .map_err(|source| ExportError::Unreadable { path: path.clone(), source })?;
-        RunRecord::from_json(&text).map_err(|source| ExportError::Run { path, source })
+            .map_err(|source| CheckpointError::Unreadable { path: path.clone(), source })?;
+        RunRecord::from_json(&text).map_err(|source| CheckpointError::Run { path, source })
     }
 
-    /// The checkpoint's account of itself.
+    /// The checkpoint's record.
     pub fn run(&self) -> &RunRecord {
         &self.run
     }
 
-    /// What the trained network answered, to compare with.
+    /// Outputs of the trained network, to compare with.
     pub fn probe(&self) -> &Probe {
         &self.probe
     }
@@ -114,7 +117,7 @@ impl Checkpoint {
 }
 
 impl Probe {
-    fn read(path: &Path, run: &RunRecord) -> Result<Self, ExportError> {
+    fn read(path: &Path, run: &RunRecord) -> Result<Self, CheckpointError> {
         let network = &run.network;
         let per_segment = |name: &str, width| {
             ExpectedTensor::new(name, vec![None, Some(network.window), Some(width)])
@@ -155,7 +158,7 @@ impl Probe {
         };
         let golden = run.golden.samples();
         match probe.waveform(0).iter().zip(&golden).position(|(found, made)| found != made) {
-            Some(sample) => Err(ExportError::NotGolden { path: path.to_owned(), sample }),
+            Some(sample) => Err(CheckpointError::NotGolden { path: path.to_owned(), sample }),
             None => Ok(probe),
         }
     }

@@ -4,7 +4,7 @@
 use leitmotif_models::{Conv, Layer, Precision};
 use ndarray::{Array1, Array2, Array3};
 
-use crate::{Checkpoint, ExportError};
+use crate::{Checkpoint, CheckpointError};
 
 /// The output of one layer for one segment.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,11 +31,11 @@ pub fn layer_tolerance(precision: Precision) -> f64 {
 /// The output of each block of the checkpoint's network, and of each layer of a dense head, for one segment.
 ///
 /// # Errors
-/// [`ExportError::Tensors`] where a tensor is not there.
+/// [`CheckpointError::Tensors`] where a tensor is not there.
 pub fn layer_outputs(
     checkpoint: &Checkpoint,
     segment: &[f32],
-) -> Result<Vec<LayerOutput>, ExportError> {
+) -> Result<Vec<LayerOutput>, CheckpointError> {
     let weights = checkpoint.weights();
     let mut map = vec![segment.iter().copied().map(f64::from).collect::<Vec<f64>>()];
     let mut outputs: Vec<LayerOutput> = Vec::new();

@@ -13,7 +13,7 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use sha2::{Digest, Sha256};
 
-use crate::ExportError;
+use crate::CheckpointError;
 use crate::error::UnfitFile;
 
 /// The tensors of one file, each of the expected shape and finite.
@@ -28,8 +28,8 @@ impl Tensors {
     /// Reads and checks a whole file.
     ///
     /// # Errors
-    /// [`ExportError::Tensors`] with every tensor that does not fit.
-    pub(crate) fn read(path: &Path, expected: &[ExpectedTensor]) -> Result<Self, ExportError> {
+    /// [`CheckpointError::Tensors`] with every tensor that does not fit.
+    pub(crate) fn read(path: &Path, expected: &[ExpectedTensor]) -> Result<Self, CheckpointError> {
         Self::read_but(path, expected, &|_| false)
     }
 
@@ -38,11 +38,11 @@ impl Tensors {
         path: &Path,
         expected: &[ExpectedTensor],
         ignored: &dyn Fn(&str) -> bool,
-    ) -> Result<Self, ExportError> {
+    ) -> Result<Self, CheckpointError> {
         let bytes = fs::read(path)
-            .map_err(|source| ExportError::Unreadable { path: path.to_owned(), source })?;
+            .map_err(|source| CheckpointError::Unreadable { path: path.to_owned(), source })?;
         let file = SafeTensors::deserialize(&bytes).map_err(|error| {
-            ExportError::NotSafetensors { path: path.to_owned(), reason: error.to_string() }
+            CheckpointError::NotSafetensors { path: path.to_owned(), reason: error.to_string() }
         })?;
         let is_expected = |name: &str| expected.iter().any(|tensor| tensor.stored_as == name);
         let mut read: BTreeMap<&str, (Vec<usize>, Result<Vec<f32>, String>)> = file
@@ -83,8 +83,8 @@ impl Tensors {
     /// A copy of one tensor with its number of axes in the type.
     ///
     /// # Errors
-    /// [`ExportError::Tensors`] where no such tensor was expected when reading.
-    pub(crate) fn get<D: Dimension>(&self, name: &str) -> Result<Array<f32, D>, ExportError> {
+    /// [`CheckpointError::Tensors`] where no such tensor was expected when reading.
+    pub(crate) fn get<D: Dimension>(&self, name: &str) -> Result<Array<f32, D>, CheckpointError> {
         let problem = |problem| unfit(&self.path, TensorProblems(vec![problem]));
         let missing = || TensorProblem::Missing { name: name.to_owned(), shape: Vec::new() };
         let tensor = self.tensors.get(name).ok_or_else(|| problem(missing()))?;
@@ -99,8 +99,8 @@ impl Tensors {
 }
 
 /// The error for one file.
-pub(crate) fn unfit(path: &Path, problems: TensorProblems) -> ExportError {
-    ExportError::Tensors { files: vec![UnfitFile { path: path.to_owned(), problems }] }
+pub(crate) fn unfit(path: &Path, problems: TensorProblems) -> CheckpointError {
+    CheckpointError::Tensors { files: vec![UnfitFile { path: path.to_owned(), problems }] }
 }
 
 /// The values of a tensor, or the name of their type where it is not f32.
@@ -166,6 +166,6 @@ mod tests {
         let path = folder.path().join("weights.safetensors");
         fs::write(&path, b"\x08\0\0\0\0\0\0\0{\"a\"").unwrap();
         let error = Tensors::read(&path, &[]).unwrap_err();
-        assert!(matches!(error, ExportError::NotSafetensors { .. }), "{error}");
+        assert!(matches!(error, CheckpointError::NotSafetensors { .. }), "{error}");
     }
 }

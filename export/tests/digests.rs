@@ -1,6 +1,6 @@
 //! The bytes of every form of the committed checkpoints, by SHA-256: a compiler that writes other bytes is noticed.
 //!
-//! `UPDATE_FIXTURES=1 cargo test -p leitmotif-export --test digests` writes `data/digests.txt` anew; review the diff.
+//! `UPDATE_FIXTURES=1 cargo test -p leitmotif-export --test digests` rewrites `data/digests.txt`; review the diff.
 
 #![allow(
     clippy::expect_used,

@@ -1,4 +1,4 @@
-"""Uses an artifact as a stranger would: from the file alone, with Python's onnx and onnxruntime.
+"""Runs a compiled file with Python's onnx and onnxruntime, from the file alone.
 
     python3 onnxruntime_python.py MODEL.onnx
 

@@ -3,8 +3,8 @@
 //! A [`Network`] is a list of convolution blocks and a head, read from a few lines of TOML. From that one list
 //! everything else follows: its layers and shapes ([`Network::steps`]), the name and shape of every tensor
 //! ([`Network::params`]), what it costs ([`Network::costs`]) and how the paper prints it ([`layer_table`]).
-//! Beside it stand the two records that travel with trained weights, [`RunRecord`] in a checkpoint and [`Card`]
-//! in an `.onnx` file, and the [`Scores`] that both carry.
+//! Two records accompany trained weights, [`RunRecord`] in a checkpoint and [`Card`]
+//! in an `.onnx` file; both carry [`Scores`]. [`tensors`] checks weights against a network, [`checkpoint`] names files.
 //!
 //! This crate does no I/O but text and knows no torch, no ONNX and no audio.
 //!

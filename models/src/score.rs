@@ -1,4 +1,4 @@
-//! Predictions and what they are worth: accuracy by segment, clip and song, per artist, with intervals.
+//! Predictions and their scores: accuracy by segment, clip and song, per artist, with intervals.
 //!
 //! Trainer and shipped artifact write the same predictions file, so their scores are one computation.
 
@@ -45,7 +45,7 @@ impl Prediction {
 
 /// A figure with its 95 % bootstrap interval over songs.
 ///
-/// The interval is that of the resamples' own percentiles, so it may lie beside the value: a resample repeats songs
+/// The interval is that of the resamples' own percentiles, so the value may be outside it: a resample repeats songs
 /// and leaves others out, by which macro-F1 over few songs is biased.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -78,7 +78,7 @@ pub struct ArtistScore {
     pub song_f1: f64,
 }
 
-/// What a set of predictions is worth.
+/// The scores of a set of predictions.
 ///
 /// A song's answer is the mean of its clips' probabilities, each by its [`weight`](Prediction::weight): the mean over
 /// its segments for a dense head, over its windows for an LSTM. Ties go to the class that is listed first.
@@ -96,10 +96,10 @@ pub struct Scores {
     /// Share of songs whose answer is right.
     pub song_accuracy: Estimate,
     /// Mean over artists of F1 by song: every artist counts alike. As in scikit-learn, the artists are those who have a
-    /// song or are an answer: a name that is only ever said wrongly has an F1 of 0 and lowers the mean, and one that does
+    /// song or are an answer: an artist who is only ever answered wrongly has an F1 of 0 and lowers the mean, and one that does
     /// not occur at all is left out.
     pub song_macro_f1: Estimate,
-    /// Share of clips of the artist who has most of them: what always saying that name would score.
+    /// Share of clips of the artist who has most of them: the score of always answering that name.
     pub majority_clips: f64,
     /// The same by song.
     pub majority_songs: f64,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct SampleRate(pub u32);
 
 impl SampleRate {
-    /// The rate every network of this project hears: 16 kHz, MagnaTagATune's own.
+    /// The sample rate of every network of this project: 16 kHz, as MagnaTagATune has it.
     pub const NETWORK: SampleRate = SampleRate(16_000);
 
     /// Length of `samples` samples in seconds.

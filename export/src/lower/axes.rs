@@ -13,7 +13,7 @@ pub(crate) fn squeeze(graph: &mut Graph, name: &str, x: Value, axes: &[i64]) -> 
     lower(graph, "Squeeze", name, x, axes)
 }
 
-/// Puts `axes` of size one into the shape; they are counted in what comes out.
+/// Puts `axes` of size one into the shape; they are counted in the output.
 pub(crate) fn unsqueeze(graph: &mut Graph, name: &str, x: Value, axes: &[i64]) -> Value {
     lower(graph, "Unsqueeze", name, x, axes)
 }

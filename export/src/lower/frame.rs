@@ -6,7 +6,7 @@
 //! sample of every segment. No table is stored, T and the batch stay free, and what is left after the last whole segment
 //! drops out by the range's own end.
 //!
-//! Segments that adjoin need no index: the recording is cut off after the last whole one and looked at in rows. ONNX
+//! Segments that adjoin need no index: the recording is cut off after the last whole one and reshaped to rows. ONNX
 //! Runtime copies nothing for that, and on CUDA no index has to be sent there. tract cannot follow the division of a free
 //! length, so the `portable` target has this only where the number of segments is fixed.
 //!

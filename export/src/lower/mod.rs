@@ -20,9 +20,9 @@ mod tanh;
 
 use leitmotif_models::{Calibration, Network, Precision, Target};
 
-use crate::ExportError;
 use crate::fold::{FoldedLayer, FoldedStep};
 use crate::graph::{Graph, Value};
+use crate::{ExportError, LowerError};
 
 pub(crate) use lstm::State;
 pub(crate) use stored_weights::FLOAT;
@@ -41,11 +41,11 @@ pub(crate) use stored_weights::FLOAT;
 /// 6. a test beside it of its attributes and of what it stores, the layer in `reference.rs`, and a network that has it
 ///    in `tests/parity.rs`, which compares every form with the reference.
 pub(crate) trait Lower {
-    /// Adds the operators behind `flow` and gives what leaves them.
+    /// Adds the operators behind `flow` and returns their output.
     ///
     /// # Errors
-    /// [`ExportError::TooLarge`] for a size beyond ONNX's 64-bit signed integers, [`ExportError::BeyondHalf`] for a weight
-    /// beyond 16 bits, [`ExportError::NotCalibrated`] for int8 without a range.
+    /// [`ExportError::TooLarge`] for a size beyond ONNX's 64-bit signed integers, [`LowerError::BeyondHalf`] for a weight
+    /// beyond 16 bits, [`LowerError::NotCalibrated`] for int8 without a range.
     fn lower(&self, graph: &mut Graph, at: &Place<'_>, flow: Flow) -> Result<Flow, ExportError>;
 }
 
@@ -151,7 +151,7 @@ pub(crate) struct Lowered {
     pub(crate) last_h: Option<Value>,
     /// Its c, where one segment is taken per call.
     pub(crate) last_c: Option<Value>,
-    /// What leaves each block, by the block's name.
+    /// The output of each block, by the block's name.
     pub(crate) blocks: Vec<(String, Value)>,
 }
 
@@ -221,7 +221,7 @@ fn lowering<'a>(layer: &'a FoldedLayer, plan: &Plan<'_>, before: Flow) -> Box<dy
 }
 
 impl Lowered {
-    /// Keeps what leaves a layer where it can be an output.
+    /// Keeps the output of a layer that can be an output of the graph.
     fn keep(&mut self, step: &FoldedStep, flow: Flow) {
         match &step.layer {
             // Where a pool follows, the block ends with it.
@@ -248,9 +248,9 @@ fn embedding_end(layers: &[FoldedStep]) -> usize {
 }
 
 /// The largest value of a block's maps, which becomes 255 in int8.
-fn range(plan: &Plan<'_>, block: &str) -> Result<f32, ExportError> {
+fn range(plan: &Plan<'_>, block: &str) -> Result<f32, LowerError> {
     let range = plan.calibration.and_then(|calibration| calibration.ranges.get(block));
-    range.copied().ok_or_else(|| ExportError::NotCalibrated { block: block.to_owned() })
+    range.copied().ok_or_else(|| LowerError::NotCalibrated { block: block.to_owned() })
 }
 
 /// A size as ONNX stores it.
@@ -264,7 +264,7 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// A layer called `layer`, lowered behind an input of floats: the graph and what leaves it. In int8 the range is 255.
+    /// A layer called `layer`, lowered behind an input of floats: the graph and the flow behind it. In int8 the range is 255.
     pub(crate) fn lowered(layer: &dyn Lower, form: Form, rows: Rows) -> (Graph, Flow) {
         lowered_behind(layer, form, rows, Flow::of)
     }

@@ -5,8 +5,8 @@
 //!
 //! The waveform stays in floats: eight bits would be too coarse for it. Such a convolution cuts it into patches
 //! that do not overlap, so it is one product, and its result has the channels last, as ONNX Runtime's integer kernels need
-//! them; a `Conv` leaves them in blocks that are exchanged twice. The bias is a last row of the matrix, met by a one behind
-//! each patch, which spares another walk through the largest map of all (ONNX Runtime's `Pad` takes four times as long as
+//! them; a `Conv` leaves them in blocks that are exchanged twice. The bias is a last row of the matrix, multiplied by a one
+//! behind each patch, which spares another walk through the largest map of all (ONNX Runtime's `Pad` takes four times as long as
 //! `Concat` to put it there). Model 1 as a whole runs 1.2 times as fast.
 //!
 //! That map, in floats, is by far the largest of the network. So a `Scan` takes the segments one by one and quantizes each

@@ -4,12 +4,12 @@ use std::path::Path;
 
 use prost::Message;
 
-use crate::ExportError;
 use crate::onnx::messages::{
     AttributeHead, AttributeProto, AttributeType, AttributeValue, DataType, DimensionValue,
     NodeProto, TensorType, TypeProto, TypeValue, ValueInfoProto,
 };
 use crate::onnx::read::decode;
+use crate::{ExportError, ReadError};
 
 /// The file with `batch` as the first axis of every input and output, for where whole batches would fill the memory;
 /// `path` is for the error only.
@@ -17,7 +17,7 @@ use crate::onnx::read::decode;
 /// No node that the compiler writes holds the size of the batch, so nothing else changes.
 ///
 /// # Errors
-/// [`ExportError::NotOnnx`] for anything that is no ONNX model, [`ExportError::TooLarge`] for a batch beyond what ONNX stores.
+/// [`ReadError::NotOnnx`] for anything that is no ONNX model, [`ExportError::TooLarge`] for a batch beyond what ONNX stores.
 pub fn with_batch(bytes: &[u8], path: &Path, batch: usize) -> Result<Vec<u8>, ExportError> {
     let mut model = decode(bytes, path)?;
     let size = i64::try_from(batch).map_err(|_| ExportError::TooLarge { what: "a batch" })?;
@@ -45,9 +45,9 @@ pub fn tap_name(layer: &str) -> String {
 /// The file with the output of each of `layers` as one more output, [`tap_name`] and in f32; `path` is for the error only.
 ///
 /// # Errors
-/// [`ExportError::NotOnnx`] for anything that is no ONNX model, [`ExportError::NoLayer`] where none of the nodes that a
+/// [`ReadError::NotOnnx`] for anything that is no ONNX model, [`ReadError::NoLayer`] where none of the nodes that a
 /// layer ends with is there.
-pub fn tapped(bytes: &[u8], path: &Path, layers: &[String]) -> Result<Vec<u8>, ExportError> {
+pub fn tapped(bytes: &[u8], path: &Path, layers: &[String]) -> Result<Vec<u8>, ReadError> {
     let mut model = decode(bytes, path)?;
     let graph = model.rest.graph.get_or_insert_default();
     for layer in layers {
@@ -57,7 +57,7 @@ pub fn tapped(bytes: &[u8], path: &Path, layers: &[String]) -> Result<Vec<u8>, E
         let node = ends.filter_map(|end| graph.node.iter().find(|node| node.name == end)).next();
         let value = node.and_then(|node| node.output.first()).cloned();
         let value = value
-            .ok_or_else(|| ExportError::NoLayer { path: path.to_owned(), layer: layer.clone() })?;
+            .ok_or_else(|| ReadError::NoLayer { path: path.to_owned(), layer: layer.clone() })?;
         let name = tap_name(layer);
         let kind = AttributeType::Int.into();
         graph.node.push(NodeProto {

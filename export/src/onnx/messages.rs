@@ -1,7 +1,7 @@
 //! The messages of ONNX's file format, with the field numbers of its specification:
 //! <https://github.com/onnx/onnx/blob/v1.17.0/onnx/onnx.proto3>.
 //!
-//! What nothing here looks into (functions, training information, sparse tensors, types other than tensors) is kept as
+//! Parts that nothing here reads (functions, training information, sparse tensors, types other than tensors) are kept as
 //! bytes, so that a file that is read and written again keeps them. Fields of later versions are skipped when read.
 //! prost stops at messages nested deeper than 100, so a hostile file cannot overflow the stack.
 
@@ -383,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_looked_into_is_kept() {
+    fn parts_that_are_not_read_are_kept() {
         let functions = [0xCA, 0x01, 2, 0x0A, 0, 0xCA, 0x01, 0];
         let model = ModelProto::decode(&functions[..]).unwrap();
         assert_eq!(model.rest.functions, [vec![0x0A, 0], vec![]]);

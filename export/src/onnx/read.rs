@@ -5,7 +5,7 @@ use std::path::Path;
 
 use prost::Message;
 
-use crate::ExportError;
+use crate::ReadError;
 use crate::onnx::messages::{
     AttributeProto, DataType, DimensionValue, GraphProto, ModelProto, ModelRest, NodeProto,
     TensorProto, TypeValue, ValueInfoProto,
@@ -31,7 +31,7 @@ pub(crate) struct Contents {
     pub(crate) beyond: Option<String>,
 }
 
-/// A node as it stands in the file.
+/// A node of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StoredNode {
     /// After the names of the nodes around it; the names of its outputs where it has none.
@@ -44,7 +44,7 @@ pub(crate) struct StoredNode {
     pub(crate) attributes: BTreeMap<String, Vec<u8>>,
 }
 
-/// A tensor as it stands in the file.
+/// A tensor of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StoredTensor {
     pub(crate) name: String,
@@ -63,8 +63,8 @@ impl Contents {
     /// Reads the content of an `.onnx` file; `path` is for the error only.
     ///
     /// # Errors
-    /// [`ExportError::NotOnnx`] for anything that is no ONNX model.
-    pub(crate) fn of(bytes: &[u8], path: &Path) -> Result<Self, ExportError> {
+    /// [`ReadError::NotOnnx`] for anything that is no ONNX model.
+    pub(crate) fn of(bytes: &[u8], path: &Path) -> Result<Self, ReadError> {
         let ModelProto { first: versions, rest } = decode(bytes, path)?;
         let ModelRest { graph, functions, metadata_props, .. } = rest;
         let graph = graph.unwrap_or_default();
@@ -98,12 +98,12 @@ struct Parts {
 }
 
 impl Parts {
-    /// `owner` stands before the names of what a body holds: `NODE.ATTRIBUTE/`, and nothing in the graph itself. The
+    /// `owner` is put before the names of nodes and tensors of a body: `NODE.ATTRIBUTE/`; empty for the graph itself. The
     /// recursion is bounded by prost's limit on nested messages.
     fn take(&mut self, graph: GraphProto, owner: &str) {
         let outside = graph.initializer.iter().find(|tensor| !tensor.external_data.is_empty());
         let beyond = match outside {
-            Some(tensor) => Some(format!("its tensor {} lies in another file", tensor.name)),
+            Some(tensor) => Some(format!("its tensor {} is stored in another file", tensor.name)),
             None if !graph.sparse_initializer.is_empty() => {
                 Some("it has sparse tensors".to_owned())
             }
@@ -148,9 +148,9 @@ fn bodies_of(node: &mut NodeProto) -> Vec<(String, GraphProto)> {
 /// Decodes a file that holds a graph; `path` is for the error only.
 ///
 /// # Errors
-/// [`ExportError::NotOnnx`].
-pub(crate) fn decode(bytes: &[u8], path: &Path) -> Result<ModelProto, ExportError> {
-    let refused = |reason| ExportError::NotOnnx { path: path.to_owned(), reason };
+/// [`ReadError::NotOnnx`].
+pub(crate) fn decode(bytes: &[u8], path: &Path) -> Result<ModelProto, ReadError> {
+    let refused = |reason| ReadError::NotOnnx { path: path.to_owned(), reason };
     let model = ModelProto::decode(bytes).map_err(|error| refused(error.to_string()))?;
     match model.rest.graph.as_ref().is_some_and(|graph| !graph.node.is_empty()) {
         true => Ok(model),
@@ -287,7 +287,7 @@ mod tests {
 
     fn refused(bytes: &[u8]) -> String {
         let error = Contents::of(bytes, Path::new("bomb.onnx")).unwrap_err();
-        assert!(matches!(error, ExportError::NotOnnx { .. }), "{error}");
+        assert!(matches!(error, ReadError::NotOnnx { .. }), "{error}");
         error.to_string()
     }
 

@@ -15,7 +15,7 @@ use crate::onnx::messages::{
     TypeProto, TypeValue, ValueInfoProto,
 };
 
-/// A graph with what stands around it in the file.
+/// A graph with the other content of a file.
 #[derive(Clone, Debug)]
 pub(crate) struct Model {
     pub(crate) graph: Graph,

@@ -116,7 +116,7 @@ impl Tiny {
         Reference { network: &self.run.network, weights: &self.weights }
     }
 
-    /// What the reference says. Row 0 is the golden input, the others are louder noise.
+    /// The reference's outputs. Row 0 is the golden input, the others are louder noise.
     pub fn make_probe(&self, rows: usize) -> Tensors {
         let network = &self.run.network;
         let (mut waveform, mut logits, mut embedding) = (Vec::new(), Vec::new(), Vec::new());

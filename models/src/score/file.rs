@@ -28,7 +28,7 @@ struct Heading {
     classes: Vec<String>,
 }
 
-/// What a line says; [`Prediction`] is what the program reads of it.
+/// A line as it is written; [`Prediction`] is what the program reads of it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Line {
@@ -58,7 +58,7 @@ pub enum PredictionsError {
     Syntax {
         /// Line number from 1.
         line: usize,
-        /// What the JSON reader says.
+        /// What is wrong with it.
         problem: String,
     },
     /// No heading, or of another version.
@@ -154,7 +154,7 @@ impl Predictions {
             .map_err(|e| PredictionsError::Heading(e.to_string()))?;
         if heading.leitmotif_predictions != VERSION {
             let found = heading.leitmotif_predictions;
-            return Err(PredictionsError::Heading(format!("the heading says version {found}")));
+            return Err(PredictionsError::Heading(format!("the heading has version {found}")));
         }
         let clips = lines
             .enumerate()

@@ -25,13 +25,13 @@ pub(crate) struct Options {
     /// Name of the model; the network's own where it is left out.
     #[arg(long)]
     name: Option<String>,
-    /// For whom: portable (any reader of ONNX), cpu or cuda (whatever ONNX Runtime runs fastest there).
+    /// For which runtime: portable (any reader of ONNX), cpu or cuda (whatever ONNX Runtime runs fastest there).
     #[arg(long, default_value_t)]
     target: Target,
     /// In which numbers: fp32, fp16 (half the size) or int8 (a quarter, and faster on a CPU).
     #[arg(long, default_value_t)]
     precision: Precision,
-    /// A prepared data set, whose training clips calibrate int8 and whose other clips tell what a precision costs; or a
+    /// A prepared data set, whose training clips calibrate int8 and on whose other clips the precision is evaluated; or a
     /// folder of audio files.
     #[arg(long, value_name = "FOLDER")]
     calibrate: Option<PathBuf>,
@@ -53,7 +53,7 @@ pub(crate) struct Options {
     /// Also write a description of each file in another project's form.
     #[arg(long, value_enum)]
     sidecar: Option<Sidecar>,
-    /// Compile though more than one clip in a hundred is lost.
+    /// Compile even if more than one clip in a hundred is lost.
     #[arg(long)]
     allow_loss: bool,
     /// Replace files of the same names.
@@ -64,7 +64,7 @@ pub(crate) struct Options {
     json: bool,
 }
 
-/// Descriptions that lie beside a model, NAME.GRAPH.json.
+/// Descriptions that are written beside a model, NAME.GRAPH.json.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Sidecar {
     /// The metadata of essentia's models.
@@ -84,16 +84,16 @@ pub(crate) fn compile(options: Options, out: &mut impl Write) -> Result<()> {
         "`{name}` cannot begin a file name; choose another with --name"
     );
     let Options { target, precision, .. } = options;
-    // Before minutes of listening.
+    // Before minutes of calibration.
     target.check(precision)?;
     ensure!(
         precision != Precision::Fp32 || options.calibrate.is_none(),
-        "fp32 rounds nothing, so there is nothing to calibrate; leave --calibrate out, or choose --precision int8"
+        "fp32 is not quantized, so there is nothing to calibrate; leave --calibrate out, or choose --precision int8"
     );
     if let Some(segments) = options.segments {
         ensure!(
             (1..=network.window).contains(&segments),
-            "--segments {segments}: the checkpoint's probe vouches for 1 to {} segments, a window",
+            "--segments {segments}: the checkpoint's probe covers 1 to {} segments, a window",
             network.window
         );
     }
@@ -136,7 +136,7 @@ pub(crate) fn compile(options: Options, out: &mut impl Write) -> Result<()> {
     let files: Vec<PathBuf> = files.into_iter().chain(descriptions).collect();
     print_reports(&reports, &files, options.json, out)?;
     if let (Some(artifact), false) = (artifacts.first(), options.json) {
-        for line in quantization::told(artifact.card()) {
+        for line in quantization::format_quantization(artifact.card()) {
             writeln!(out, "{}", leitmotif_models::text::printable(&line))?;
         }
     }
@@ -149,7 +149,7 @@ fn kinds(head: HeadKind, embedding_only: bool) -> Vec<GraphKind> {
     GraphKind::of_head(head).into_iter().filter(kept).collect()
 }
 
-/// Where they will lie; as [`Artifact::file_name`] says once they are there.
+/// The paths of the files, as [`Artifact::file_name`] names them.
 fn planned(folder: &Path, kinds: &[GraphKind], name: &str, embedding_only: bool) -> Vec<PathBuf> {
     let graph = |kind: &GraphKind| if embedding_only { "embedding" } else { kind.name() };
     kinds.iter().map(|kind| folder.join(format!("{name}.{}.onnx", graph(kind)))).collect()

@@ -16,7 +16,7 @@ use crate::quantization;
 /// Prints `what`: a preset, a description, a checkpoint folder or an `.onnx` file.
 ///
 /// # Errors
-/// Where it cannot be read, each with what to do; a head or number of classes for what says both itself.
+/// Where it cannot be read, each with what to do; where a head or number of classes is given for what has its own.
 pub(crate) fn inspect(
     what: &str,
     head: Option<HeadKind>,
@@ -55,7 +55,7 @@ pub(crate) fn inspect(
     };
     let classes = classes
         .or(network.classes)
-        .with_context(|| format!("{what} does not say how many classes; add --classes N"))?;
+        .with_context(|| format!("{what} does not give the number of classes; add --classes N"))?;
     print_network(&network, classes, json, out)
 }
 
@@ -86,8 +86,8 @@ fn inspect_model(path: &Path, json: bool, out: &mut impl Write) -> Result<()> {
         card.as_ref().map(|card| card.network.costs(card.classes.len()).multiply_adds());
     if json {
         let layers = card.as_ref().map(|card| layer_table::rows(&card.network, card.classes.len()));
-        let told = json!({ "model": summary, "card": card, "layers": layers, "multiply_adds_per_segment": multiply_adds });
-        writeln!(out, "{told}")?;
+        let object = json!({ "model": summary, "card": card, "layers": layers, "multiply_adds_per_segment": multiply_adds });
+        writeln!(out, "{object}")?;
         return Ok(());
     }
     let mut lines = summary_lines(path, &summary);
@@ -104,7 +104,7 @@ fn inspect_model(path: &Path, json: bool, out: &mut impl Write) -> Result<()> {
     Ok(())
 }
 
-/// A word and what there is to say of it, as it stands in the file.
+/// A heading with its text, which may come from the file.
 type Line = (&'static str, String);
 
 fn summary_lines(path: &Path, summary: &Summary) -> Vec<Line> {
@@ -136,8 +136,8 @@ fn summary_lines(path: &Path, summary: &Summary) -> Vec<Line> {
 fn parts(summary: &Summary) -> String {
     let mut parts: Vec<(&String, &u64)> = summary.parts.iter().collect();
     parts.sort_by_key(|(name, bytes)| (std::cmp::Reverse(**bytes), *name));
-    let told = parts.iter().map(|(name, bytes)| format!("{name} {}", thousands(**bytes)));
-    told.collect::<Vec<_>>().join(", ")
+    let formatted = parts.iter().map(|(name, bytes)| format!("{name} {}", thousands(**bytes)));
+    formatted.collect::<Vec<_>>().join(", ")
 }
 
 fn card_lines(card: &Card) -> Vec<Line> {
@@ -153,7 +153,9 @@ fn card_lines(card: &Card) -> Vec<Line> {
         let songs = 100.0 * scores.song_accuracy.value;
         lines.push(("scores", format!("{clips:.1} % of clips, {songs:.1} % of songs")));
     }
-    lines.extend(quantization::told(card).into_iter().map(|line| ("precision", line)));
+    lines.extend(
+        quantization::format_quantization(card).into_iter().map(|line| ("precision", line)),
+    );
     let multiply_adds = card.network.costs(card.classes.len()).multiply_adds();
     lines.push(("cost", format!("{} multiply-adds a segment", thousands(multiply_adds))));
     lines.push(("one call", format!("at most {:.1} s", card.max_seconds_per_call)));
