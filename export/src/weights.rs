@@ -45,15 +45,15 @@ impl Tensors {
             CheckpointError::NotSafetensors { path: path.to_owned(), reason: error.to_string() }
         })?;
         let is_expected = |name: &str| expected.iter().any(|tensor| tensor.stored_as == name);
-        let mut read: BTreeMap<&str, (Vec<usize>, Result<Vec<f32>, String>)> = file
+        let mut read: BTreeMap<&str, ReadTensor> = file
             .iter()
             .filter(|(name, _)| is_expected(name) || !ignored(name))
-            .map(|(name, view)| (name, (view.shape().to_vec(), values(&view))))
+            .map(|(name, view)| (name, ReadTensor::of(&view)))
             .collect();
-        let found = read.iter().map(|(name, (shape, values))| FoundTensor {
+        let found = read.iter().map(|(name, tensor)| FoundTensor {
             name,
-            shape,
-            values: match values {
+            shape: &tensor.shape,
+            values: match &tensor.values {
                 Ok(values) => FoundValues::F32(values),
                 Err(kind) => FoundValues::Other(kind),
             },
@@ -61,7 +61,7 @@ impl Tensors {
         check(expected, found).map_err(|problems| unfit(path, problems))?;
         let mut tensors = BTreeMap::new();
         for ExpectedTensor { name, stored_as, .. } in expected {
-            if let Some((shape, Ok(values))) = read.remove(stored_as.as_str())
+            if let Some(ReadTensor { shape, values: Ok(values) }) = read.remove(stored_as.as_str())
                 && let Ok(tensor) = Array::from_shape_vec(IxDyn(&shape), values)
             {
                 tensors.insert(name.clone(), tensor);
@@ -103,14 +103,23 @@ pub(crate) fn unfit(path: &Path, problems: TensorProblems) -> CheckpointError {
     CheckpointError::Tensors { files: vec![UnfitFile { path: path.to_owned(), problems }] }
 }
 
-/// The values of a tensor, or the name of their type where it is not f32.
-fn values(view: &TensorView<'_>) -> Result<Vec<f32>, String> {
-    match view.dtype() {
-        // A loop over the bytes, because nothing aligns them to four.
-        Dtype::F32 => {
-            Ok(view.data().as_chunks::<4>().0.iter().map(|x| f32::from_le_bytes(*x)).collect())
-        }
-        other => Err(format!("{other:?}")),
+/// A tensor of a file before it is checked.
+struct ReadTensor {
+    shape: Vec<usize>,
+    /// The values, or the name of their type where it is not f32.
+    values: Result<Vec<f32>, String>,
+}
+
+impl ReadTensor {
+    fn of(view: &TensorView<'_>) -> Self {
+        let values = match view.dtype() {
+            // A loop over the bytes, because nothing aligns them to four.
+            Dtype::F32 => {
+                Ok(view.data().as_chunks::<4>().0.iter().map(|x| f32::from_le_bytes(*x)).collect())
+            }
+            other => Err(format!("{other:?}")),
+        };
+        ReadTensor { shape: view.shape().to_vec(), values }
     }
 }
 

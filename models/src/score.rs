@@ -13,7 +13,7 @@ pub use file::{Predictions, PredictionsError};
 
 /// What a network answered for one clip.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(from = "file::Line")]
+#[serde(from = "file::PredictionLine")]
 pub struct Prediction {
     /// Identifier of the clip.
     pub clip: String,

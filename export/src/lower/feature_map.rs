@@ -48,7 +48,7 @@ impl Quantizer {
 /// In int8, quantizes the output of the node `name` in the range of its block; in any other precision nothing.
 ///
 /// # Errors
-/// [`LowerError::NotCalibrated`].
+/// [`LowerError::NotCalibrated`](crate::LowerError::NotCalibrated).
 pub(crate) fn quantized(
     graph: &mut Graph,
     at: &Place<'_>,

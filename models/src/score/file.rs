@@ -31,7 +31,7 @@ struct Heading {
 /// A line as it is written; [`Prediction`] is what the program reads of it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Line {
+pub(super) struct PredictionLine {
     clip: String,
     song: String,
     truth: ClassId,
@@ -42,9 +42,10 @@ pub(super) struct Line {
     probabilities: Vec<f32>,
 }
 
-impl From<Line> for Prediction {
-    fn from(line: Line) -> Self {
-        let Line { clip, song, truth, segments, segments_right, weight, probabilities } = line;
+impl From<PredictionLine> for Prediction {
+    fn from(line: PredictionLine) -> Self {
+        let PredictionLine { clip, song, truth, segments, segments_right, weight, probabilities } =
+            line;
         let weight = weight.unwrap_or(segments);
         Prediction { clip, song, truth, segments, segments_right, weight, probabilities }
     }

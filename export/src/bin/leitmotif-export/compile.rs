@@ -22,26 +22,26 @@ pub(crate) struct Options {
     /// Folder for the files.
     #[arg(long, default_value = ".")]
     out: PathBuf,
-    /// Name of the model; the network's own where it is left out.
+    /// Name of the model [default: the network's name].
     #[arg(long)]
     name: Option<String>,
-    /// For which runtime: portable (any reader of ONNX), cpu or cuda (whatever ONNX Runtime runs fastest there).
+    /// Where it will run: portable (any reader of ONNX), cpu or cuda (fastest in ONNX Runtime there).
     #[arg(long, default_value_t)]
     target: Target,
-    /// In which numbers: fp32, fp16 (half the size) or int8 (a quarter, and faster on a CPU).
+    /// Precision: fp32, fp16 (half the size) or int8 (a quarter of it, and faster on a CPU).
     #[arg(long, default_value_t)]
     precision: Precision,
-    /// A prepared data set, whose training clips calibrate int8 and on whose other clips the precision is evaluated; or a
-    /// folder of audio files.
+    /// A prepared data set: int8 is calibrated on its training clips, and the precision evaluated on its other clips. Or a
+    /// folder of audio files, half of which is for each.
     #[arg(long, value_name = "FOLDER")]
     calibrate: Option<PathBuf>,
-    /// Split of the data set; that of the training where it is left out.
+    /// Split of the data set [default: the one of the training].
     #[arg(long, requires = "calibrate")]
     split: Option<String>,
     /// How int8 chooses ranges: minmax, percentile or mse.
     #[arg(long, default_value_t)]
     ranges: RangeRule,
-    /// Fix the number of recordings (or segments) side by side, for devices that need it.
+    /// Fix the batch size, for devices that need it.
     #[arg(long, value_parser = RangedU64ValueParser::<usize>::new().range(1..=Fixed::MOST_BATCH as u64))]
     batch: Option<usize>,
     /// Fix the number of segments of a recording, at most a window.
@@ -50,7 +50,7 @@ pub(crate) struct Options {
     /// Compile NAME.embedding.onnx alone, which ends with the embedding and names no artists.
     #[arg(long)]
     embedding_only: bool,
-    /// Also write a description of each file in another project's form.
+    /// Also write a description of each file in the form of another project.
     #[arg(long, value_enum)]
     sidecar: Option<Sidecar>,
     /// Compile even if more than one clip in a hundred is lost.

@@ -40,7 +40,7 @@ enum Command {
         model: PathBuf,
         /// Folder that the trainer saved, or a mapping file.
         checkpoint: PathBuf,
-        /// Where to run it: cpu, cuda or cuda:N, never another.
+        /// Device to run it on: cpu, cuda or cuda:N.
         #[arg(long, default_value = "cpu")]
         device: Device,
         /// Let CUDA use TF32, and allow for its lower precision.
