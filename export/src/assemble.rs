@@ -8,7 +8,7 @@ use crate::fold::FoldedStep;
 use crate::graph::Dim::{Fixed, Named};
 use crate::graph::{Attribute, Graph, Value};
 use crate::lower::{self, Form, Lowered, Plan, Rows, State};
-use crate::proto::Model;
+use crate::onnx::write::Model;
 use crate::{ExportError, Recipe};
 
 /// The graph of `kind` over folded layers.
@@ -170,7 +170,7 @@ mod tests {
     use crate::fold::fold;
     use crate::graph::Node;
 
-    /// Made up: only the graph's form is looked at.
+    /// Made up: only the structure of the graph matters here.
     fn calibration(network: &Network) -> Option<Calibration> {
         let ranges = network.block_names().map(|block| (block, 1.0)).collect();
         let source = String::new();
@@ -214,11 +214,11 @@ mod tests {
                 (other.operator, &other.inputs, &other.attributes)
                     == (node.operator, &node.inputs, &node.attributes)
             };
-            assert!(!nodes[..i].iter().any(same), "{}: {node:?} stands twice", kind.name());
+            assert!(!nodes[..i].iter().any(same), "{}: {node:?} is there twice", kind.name());
         }
     }
 
-    /// The nodes of a graph and of the bodies in it, and the names that bodies give to what comes out of them as uses.
+    /// The nodes of a graph and of the bodies in it; the outputs of a body count as inputs of its node.
     fn with_bodies(graph: &Graph) -> Vec<Node> {
         let mut nodes = Vec::new();
         for mut node in graph.nodes() {

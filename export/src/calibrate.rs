@@ -1,7 +1,7 @@
-//! Finds the ranges of feature maps: what comes out of every block on real music, counted in histograms.
+//! Finds the ranges of feature maps: the outputs of every block on real music, counted in histograms.
 //!
-//! This crate runs nothing. [`Calibrator::graph`] is a graph whose outputs are the blocks' own; whoever has a runtime runs
-//! it and gives back what came out.
+//! This crate runs nothing. [`Calibrator::graph`] is a graph whose outputs are those of the blocks; the caller runs it and
+//! passes the outputs to [`Calibrator::add`].
 
 use std::collections::BTreeMap;
 
@@ -11,25 +11,25 @@ use crate::fold::{FoldedLayer, fold};
 use crate::graph::Dim::{Fixed, Named};
 use crate::graph::Graph;
 use crate::lower::{self, Form, Plan, Rows};
-use crate::proto::{Model, encode};
+use crate::onnx::write::{Model, encode};
 use crate::quantize::ACTIVATION_MOST;
-use crate::{Checkpoint, ExportError};
+use crate::{CalibrateError, Checkpoint, ExportError};
 
-/// Counts what the blocks of one network give.
+/// Counts the outputs of the blocks of one network.
 #[derive(Clone, Debug)]
 pub struct Calibrator {
     histograms: BTreeMap<String, Histogram>,
 }
 
 impl Calibrator {
-    /// Nothing seen yet of the checkpoint's network.
+    /// Empty histograms for the blocks of the checkpoint's network.
     pub fn new(checkpoint: &Checkpoint) -> Self {
         let blocks = checkpoint.run().network.block_names();
         Calibrator { histograms: blocks.map(|block| (block, Histogram::new())).collect() }
     }
 
-    /// The content of an `.onnx` file, in fp32, that takes `waveform` `[batch, segment samples]` and gives what comes
-    /// out of each block, `block1`, `block2`….
+    /// The content of an `.onnx` file, in fp32, that takes `waveform` `[batch, segment samples]` and gives the
+    /// output of each block, `block1`, `block2`….
     ///
     /// # Errors
     /// As [`compile`](crate::compile).
@@ -41,7 +41,7 @@ impl Calibrator {
             layers.iter().take_while(|s| !matches!(s.layer, FoldedLayer::Flatten)).count(),
         );
         let (form, rows) = (Form::default(), Rows::Single);
-        let doc = "Judges nothing: gives each block.";
+        let doc = "Gives the output of each block.";
         let mut graph = Graph::new("leitmotif_calibration", doc, form.opset());
         let dims = [Named("batch"), Fixed(network.segment)];
         let waveform = graph.input("waveform", &dims, "mono samples at 16 kHz in [-1, 1]");
@@ -57,7 +57,7 @@ impl Calibrator {
         let lowered = lower::network(&mut graph, &plan, waveform, None)?;
         for (name, value) in lowered.blocks {
             let dims = [Named("batch"), Named("channels"), Fixed(1), Named("positions")];
-            graph.output(value, &name, &dims, "what leaves this block");
+            graph.output(value, &name, &dims, "output of this block");
         }
         encode(&Model {
             graph,
@@ -69,14 +69,13 @@ impl Calibrator {
         })
     }
 
-    /// Counts what came out of a block; names that are no block of the network are passed over.
+    /// Counts the output of a block; names that are no block of the network are ignored.
     ///
     /// # Errors
-    /// [`ExportError::Calibration`] where a value is no number.
-    pub fn add(&mut self, block: &str, values: &[f32]) -> Result<(), ExportError> {
+    /// [`CalibrateError::NotFinite`].
+    pub fn add(&mut self, block: &str, values: &[f32]) -> Result<(), CalibrateError> {
         if !values.iter().all(|value| value.is_finite()) {
-            let reason = format!("{block} gave values that are NaN or infinite");
-            return Err(ExportError::Calibration { reason });
+            return Err(CalibrateError::NotFinite { block: block.to_owned() });
         }
         if let Some(histogram) = self.histograms.get_mut(block) {
             histogram.add(values);
@@ -87,14 +86,14 @@ impl Calibrator {
     /// The ranges by `rule`; `source`, `clips` and `segments` are for the card.
     ///
     /// # Errors
-    /// [`ExportError::Calibration`] where a block gave nothing above zero.
+    /// [`CalibrateError::AllZero`].
     pub fn finish(
         self,
         rule: RangeRule,
         source: &str,
         clips: usize,
         segments: usize,
-    ) -> Result<Calibration, ExportError> {
+    ) -> Result<Calibration, CalibrateError> {
         let range = |(block, histogram): (String, Histogram)| {
             let most = match rule {
                 RangeRule::MinMax => histogram.largest,
@@ -104,8 +103,7 @@ impl Calibrator {
             if most > 0.0 {
                 return Ok((block, most));
             }
-            let reason = format!("{block} gave nothing above zero");
-            Err(ExportError::Calibration { reason })
+            Err(CalibrateError::AllZero { block })
         };
         let ranges = self.histograms.into_iter().map(range).collect::<Result<_, _>>()?;
         Ok(Calibration { rule, source: source.to_owned(), clips, segments, ranges })
@@ -175,8 +173,8 @@ impl Histogram {
         bin.map_or(self.largest, |bin| self.edge(bin))
     }
 
-    /// The range with the least error over all values: those within are off by a step's rounding, those beyond by what is
-    /// cut. The first bin, where the zeros are, is exact in every range.
+    /// The range with the least squared error over all values: those within are off by a step's rounding, those beyond by
+    /// the clipping. The first bin, where the zeros are, is exact in every range.
     fn least_error(&self) -> f32 {
         let centre = |bin: usize| (bin as f64 + 0.5) * f64::from(self.width);
         let filled: Vec<(f64, f64)> = self
@@ -234,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn the_least_error_weighs_cutting_against_rounding() {
+    fn the_least_error_weighs_clipping_against_rounding() {
         // One value in sixteen thousand is worth its cut only so far: between both ends.
         let found = histogram(&[&with_outlier()]).least_error();
         assert!((12.0..=100.0).contains(&found), "{found}");

@@ -2,14 +2,16 @@
 //! file beside tensors that another program trained.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use leitmotif_models::checkpoint::{PROBE, RECORD, WEIGHTS, is_run, locate};
+use leitmotif_models::tensors::{ExpectedTensor, TensorProblem, TensorProblems};
 use leitmotif_models::{RunRecord, Step};
 use ndarray::{Array2, Array3};
 
+use crate::CheckpointError;
 use crate::mapping::Mapping;
-use crate::weights::{Expected, Tensors, misfit};
-use crate::{ExportError, TensorProblem};
+use crate::weights::{Tensors, unfit};
 
 /// The record, the weights and the probe of a checkpoint, checked.
 #[derive(Debug)]
@@ -21,7 +23,7 @@ pub struct Checkpoint {
     probe: Probe,
 }
 
-/// Inputs of one clip each and what the trainer's own network answered. Row 0 is the golden input.
+/// Inputs of one clip each with the outputs of the trainer's own network. Row 0 is the golden input.
 #[derive(Clone, Debug)]
 pub struct Probe {
     waveform: Vec<Vec<f32>>,
@@ -35,24 +37,24 @@ impl Checkpoint {
     /// Reads the checkpoint in the folder `path`, or what the mapping file `path` (ending in `.toml`) names, and checks it.
     ///
     /// # Errors
-    /// [`ExportError::Unreadable`], [`ExportError::Run`], [`ExportError::Mapping`], [`ExportError::NotSafetensors`],
-    /// [`ExportError::Tensors`] or [`ExportError::NotGolden`], each with its file. Tensors that do not fit are named all at
-    /// once, those of the weights before those of the probe: a network with NaN weights also answers NaN.
-    pub fn open(path: &Path) -> Result<Self, ExportError> {
+    /// [`CheckpointError::Unreadable`], [`CheckpointError::Run`], [`CheckpointError::Mapping`], [`CheckpointError::NotSafetensors`],
+    /// [`CheckpointError::Tensors`] or [`CheckpointError::NotGolden`], each with its file. Tensors that do not fit are named all at
+    /// once, those of the weights before those of the probe: a network with NaN weights also has NaN outputs.
+    pub fn open(path: &Path) -> Result<Self, CheckpointError> {
         if path.extension().is_some_and(|extension| extension == "toml") {
             return Self::mapped(Mapping::open(path)?);
         }
         let run = Self::read_run(path)?;
-        let folder = &place(path);
+        let folder = &locate(path);
         let params = run.network.params(run.classes.len());
-        let expected: Vec<Expected> = params.into_iter().map(Expected::from).collect();
-        let weights = Tensors::read(&folder.join("weights.safetensors"), &expected);
-        let probe = Probe::read(&folder.join("probe.safetensors"), &run);
+        let expected: Vec<ExpectedTensor> = params.into_iter().map(ExpectedTensor::from).collect();
+        let weights = Tensors::read(&folder.join(WEIGHTS), &expected);
+        let probe = Probe::read(&folder.join(PROBE), &run);
         let steps = run.network.steps(run.classes.len());
         Self::of(run, steps, weights, probe)
     }
 
-    fn mapped(mapping: Mapping) -> Result<Self, ExportError> {
+    fn mapped(mapping: Mapping) -> Result<Self, CheckpointError> {
         let ignored = |tensor: &str| mapping.ignores(tensor);
         let weights = Tensors::read_but(&mapping.weights, &mapping.expected(), &ignored);
         let probe = Probe::read(&mapping.probe, &mapping.run);
@@ -63,14 +65,17 @@ impl Checkpoint {
     fn of(
         run: RunRecord,
         steps: Vec<Step>,
-        weights: Result<Tensors, ExportError>,
-        probe: Result<Probe, ExportError>,
-    ) -> Result<Self, ExportError> {
+        weights: Result<Tensors, CheckpointError>,
+        probe: Result<Probe, CheckpointError>,
+    ) -> Result<Self, CheckpointError> {
         match (weights, probe) {
             (Ok(weights), Ok(probe)) => Ok(Checkpoint { run, steps, weights, probe }),
-            (Err(ExportError::Tensors { files: mut all }), Err(ExportError::Tensors { files })) => {
+            (
+                Err(CheckpointError::Tensors { files: mut all }),
+                Err(CheckpointError::Tensors { files }),
+            ) => {
                 all.extend(files);
-                Err(ExportError::Tensors { files: all })
+                Err(CheckpointError::Tensors { files: all })
             }
             (Err(error), _) | (Ok(_), Err(error)) => Err(error),
         }
@@ -79,23 +84,23 @@ impl Checkpoint {
     /// Reads only the record of the checkpoint in `folder`.
     ///
     /// # Errors
-    /// [`ExportError::Unreadable`] or [`ExportError::Run`].
-    pub fn read_run(folder: &Path) -> Result<RunRecord, ExportError> {
-        let path = place(folder).join("run.json");
-        if !path.exists() && place(&folder.join("last")).is_dir() {
-            return Err(ExportError::RunFolder { path: folder.to_path_buf() });
+    /// [`CheckpointError::Unreadable`] or [`CheckpointError::Run`].
+    pub fn read_run(folder: &Path) -> Result<RunRecord, CheckpointError> {
+        if is_run(folder) {
+            return Err(CheckpointError::RunFolder { path: folder.to_path_buf() });
         }
+        let path = locate(folder).join(RECORD);
         let text = fs::read_to_string(&path)
-            .map_err(|source| ExportError::Unreadable { path: path.clone(), source })?;
-        RunRecord::from_json(&text).map_err(|source| ExportError::Run { path, source })
+            .map_err(|source| CheckpointError::Unreadable { path: path.clone(), source })?;
+        RunRecord::from_json(&text).map_err(|source| CheckpointError::Run { path, source })
     }
 
-    /// The checkpoint's account of itself.
+    /// The checkpoint's record.
     pub fn run(&self) -> &RunRecord {
         &self.run
     }
 
-    /// What the trained network answered, to compare with.
+    /// Outputs of the trained network, to compare with.
     pub fn probe(&self) -> &Probe {
         &self.probe
     }
@@ -112,12 +117,13 @@ impl Checkpoint {
 }
 
 impl Probe {
-    fn read(path: &Path, run: &RunRecord) -> Result<Self, ExportError> {
+    fn read(path: &Path, run: &RunRecord) -> Result<Self, CheckpointError> {
         let network = &run.network;
-        let per_segment =
-            |name: &str, width| Expected::new(name, vec![None, Some(network.window), Some(width)]);
+        let per_segment = |name: &str, width| {
+            ExpectedTensor::new(name, vec![None, Some(network.window), Some(width)])
+        };
         let expected = [
-            Expected::new("waveform", vec![None, Some(network.clip_samples())]),
+            ExpectedTensor::new("waveform", vec![None, Some(network.clip_samples())]),
             per_segment("logits", run.classes.len()),
             per_segment("embedding", network.head.units),
         ];
@@ -129,7 +135,7 @@ impl Probe {
         let uneven = |name: &str, found: &[usize]| {
             let mut expected = found.to_vec();
             expected.splice(..1, [rows]);
-            (found != expected).then(|| TensorProblem::Misshapen {
+            (found != expected).then(|| TensorProblem::WrongShape {
                 name: name.to_owned(),
                 expected: expected.into_iter().map(Some).collect(),
                 found: found.to_vec(),
@@ -143,7 +149,7 @@ impl Probe {
         let problems: Vec<_> =
             shapes.iter().filter_map(|(name, found)| uneven(name, found)).collect();
         if !problems.is_empty() {
-            return Err(misfit(path, problems));
+            return Err(unfit(path, TensorProblems(problems)));
         }
         let probe = Probe {
             waveform: waveform.rows().into_iter().map(|row| row.to_vec()).collect(),
@@ -152,7 +158,7 @@ impl Probe {
         };
         let golden = run.golden.samples();
         match probe.waveform(0).iter().zip(&golden).position(|(found, made)| found != made) {
-            Some(sample) => Err(ExportError::NotGolden { path: path.to_owned(), sample }),
+            Some(sample) => Err(CheckpointError::NotGolden { path: path.to_owned(), sample }),
             None => Ok(probe),
         }
     }
@@ -218,12 +224,4 @@ fn nested(tensor: &Array3<f32>) -> Vec<Vec<Vec<f32>>> {
 
 fn vector(rows: &[Vec<Vec<f32>>], row: usize, segment: usize) -> &[f32] {
     rows.get(row).and_then(|row| row.get(segment)).map_or(&[], Vec::as_slice)
-}
-
-/// Where the checkpoint lies: between the trainer's two renames its folder bears the name `.NAME.old`, and for good where
-/// the trainer was killed there.
-fn place(folder: &Path) -> PathBuf {
-    let name = folder.file_name().unwrap_or_default().to_string_lossy();
-    let old = folder.with_file_name(format!(".{name}.old"));
-    if !folder.exists() && old.exists() { old } else { folder.to_path_buf() }
 }

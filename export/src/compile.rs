@@ -6,8 +6,8 @@ use leitmotif_models::{Calibration, Card, Fixed, GraphKind, Measured, Precision,
 
 use crate::fold::fold;
 use crate::graph::{Dim, Port};
-use crate::proto::encode;
-use crate::{Checkpoint, ExportError, assemble, describe};
+use crate::onnx::write::encode;
+use crate::{Checkpoint, ExportError, LowerError, assemble, card};
 
 /// A compiled graph, complete but not yet in a file.
 #[derive(Clone, Debug)]
@@ -16,7 +16,7 @@ pub struct Artifact {
     metadata: BTreeMap<String, String>,
     inputs: Vec<(String, Shape)>,
     outputs: Vec<(String, Shape)>,
-    /// What makes each output, by its name.
+    /// The operator of each output, by its name.
     operators: BTreeMap<String, &'static str>,
     bytes: Vec<u8>,
 }
@@ -24,7 +24,7 @@ pub struct Artifact {
 /// The axes of an input or output, `None` where any size will do.
 pub type Shape = Vec<Option<usize>>;
 
-/// What to make of a checkpoint. The same checkpoint, graph and recipe give the same bytes.
+/// How to compile a checkpoint. The same checkpoint, graph and recipe give the same bytes.
 ///
 /// ```
 /// use leitmotif_export::Recipe;
@@ -36,13 +36,13 @@ pub type Shape = Vec<Option<usize>>;
 pub struct Recipe {
     /// Name of the model, as in `NAME.clip.onnx`.
     pub name: String,
-    /// For whom.
+    /// For which runtime.
     pub target: Target,
     /// In which numbers.
     pub precision: Precision,
-    /// The ranges of feature maps: due in int8, and in nothing else. See [`Calibrator`](crate::Calibrator).
+    /// The ranges of feature maps: needed in int8, and in nothing else. See [`Calibrator`](crate::Calibrator).
     pub calibration: Option<Calibration>,
-    /// What the precision was found to cost, for the card.
+    /// What the precision was measured to cost, for the card.
     pub measured: Option<Measured>,
     /// Sizes that are not free. A number of segments is left out of graphs that take one.
     pub fixed: Fixed,
@@ -98,28 +98,28 @@ pub fn compile(
 /// Compiles the graph of `kind` by a recipe.
 ///
 /// # Errors
-/// [`ExportError`] of the phase that failed; [`ExportError::WrongHead`] for a graph that the head does not have,
-/// [`ExportError::NoEmbeddingOf`] for an embedding of a graph that takes one segment,
-/// [`ExportError::Form`] for a precision that the target does not have, [`ExportError::NotCalibrated`] for int8 without
+/// [`ExportError`] of the phase that failed; [`LowerError::WrongHead`] for a graph that the head does not have,
+/// [`LowerError::NoEmbeddingOf`] for an embedding of a graph that takes one segment,
+/// [`LowerError::Form`] for a precision that the target does not have, [`LowerError::NotCalibrated`] for int8 without
 /// ranges.
 pub fn compile_as(
     checkpoint: &Checkpoint,
     kind: GraphKind,
     recipe: &Recipe,
 ) -> Result<Artifact, ExportError> {
-    recipe.target.check(recipe.precision)?;
+    recipe.target.check(recipe.precision).map_err(LowerError::from)?;
     let run = checkpoint.run();
     let (network, classes) = (&run.network, run.classes.len());
     let head = network.head.kind;
     if kind.head() != head {
-        return Err(ExportError::WrongHead { graph: kind.name().to_owned(), head });
+        return Err(LowerError::WrongHead { graph: kind.name().to_owned(), head }.into());
     }
     if recipe.embedding_only && !kind.takes_any_length() {
-        return Err(ExportError::NoEmbeddingOf { graph: kind.name().to_owned() });
+        return Err(LowerError::NoEmbeddingOf { graph: kind.name().to_owned() }.into());
     }
     let layers = fold(checkpoint.steps(), checkpoint.weights())?;
     let graph = assemble::graph(network, classes, &layers, kind, recipe)?;
-    let card = describe::card(checkpoint, kind, recipe);
+    let card = card::card(checkpoint, kind, recipe);
     let (inputs, outputs) = (named_shapes(&graph.inputs), named_shapes(&graph.outputs));
     let operators = graph.operators_of_outputs();
     let model = assemble::model(graph, &card)?;

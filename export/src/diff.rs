@@ -1,4 +1,4 @@
-//! In what two `.onnx` files differ: graph, weights, card.
+//! How two `.onnx` files differ: graph, weights, card.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -8,13 +8,13 @@ use leitmotif_models::Card;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::ExportError;
-use crate::read::{Contents, StoredNode, StoredTensor};
+use crate::ReadError;
+use crate::onnx::read::{Contents, StoredNode, StoredTensor};
 
 /// One thing that is not the same in two files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Difference {
-    /// Where it lies.
+    /// The part of the file.
     pub part: Part,
     /// Name of the node, tensor, field or key.
     pub name: String,
@@ -47,20 +47,19 @@ impl fmt::Display for Part {
     }
 }
 
-/// Everything in which the files `one` and `other` differ, each its bytes and its path for errors; nothing where they say
-/// the same.
+/// Every difference between the files `one` and `other`, each given by its bytes and its path for errors.
 ///
 /// # Errors
-/// [`ExportError::NotOnnx`] for anything that is no ONNX model, [`ExportError::Incomparable`] for one whose content lies
-/// partly where it is not looked at: alike could not be told of it.
+/// [`ReadError::NotOnnx`] for anything that is no ONNX model, [`ReadError::Incomparable`] for one with
+/// content that is not compared: it could not be called equal.
 pub fn differences(
     one: (&[u8], &Path),
     other: (&[u8], &Path),
-) -> Result<Vec<Difference>, ExportError> {
+) -> Result<Vec<Difference>, ReadError> {
     let contents = |(bytes, path): (&[u8], &Path)| {
         let contents = Contents::of(bytes, path)?;
         match contents.beyond {
-            Some(reason) => Err(ExportError::Incomparable { path: path.to_owned(), reason }),
+            Some(reason) => Err(ReadError::Incomparable { path: path.to_owned(), reason }),
             None => Ok(contents),
         }
     };
@@ -79,14 +78,14 @@ pub fn differences(
     let (card, other_card) = (fields(&one), fields(&other));
     pairs(&card, &other_card, |name, a, b| {
         if a != b {
-            let told = |value: Option<&Value>| value.map_or("absent".to_owned(), short);
-            differ(Part::Card, name, format!("{} → {}", told(a), told(b)));
+            let format = |value: Option<&Value>| value.map_or("absent".to_owned(), short);
+            differ(Part::Card, name, format!("{} → {}", format(a), format(b)));
         }
     });
     pairs(&one.metadata, &other.metadata, |name, a, b| {
         if name != Card::KEY && a != b {
-            let told = |text: Option<&String>| text.map_or("absent".to_owned(), |t| cut(t));
-            differ(Part::Metadata, name, format!("{} → {}", told(a), told(b)));
+            let format = |text: Option<&String>| text.map_or("absent".to_owned(), |t| cut(t));
+            differ(Part::Metadata, name, format!("{} → {}", format(a), format(b)));
         }
     });
     Ok(found)
@@ -220,8 +219,8 @@ fn cut(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::graph::{Attribute, Dim, Graph};
-    use crate::proto::tests::model;
-    use crate::proto::{Model, encode};
+    use crate::onnx::write::tests::model;
+    use crate::onnx::write::{Model, encode};
 
     fn between(one: &Model, other: &Model) -> Vec<String> {
         let (one, other) = (encode(one).unwrap(), encode(other).unwrap());
@@ -285,24 +284,23 @@ mod tests {
 
     #[test]
     fn files_whose_tensors_lie_elsewhere_are_not_called_alike() {
-        use onnx_protobuf::{Message, ModelProto, StringStringEntryProto};
         let whole = encode(&model()).unwrap();
-        let mut outside = ModelProto::parse_from_bytes(&whole).unwrap();
-        let tensor = &mut outside.graph.mut_or_insert_default().initializer[0];
-        tensor.external_data.push(StringStringEntryProto::new());
-        let outside = outside.write_to_bytes().unwrap();
+        let outside = crate::onnx::edit::tests::with_external_data(&whole);
         let error = differences((&whole, Path::new("a")), (&outside, Path::new("b"))).unwrap_err();
-        assert!(error.to_string().contains("b cannot be compared: its tensor sum.w"), "{error}");
+        assert!(
+            error.to_string().contains("b cannot be compared: its tensor sum.w is stored"),
+            "{error}"
+        );
     }
 
     #[test]
-    fn attributes_and_shapes_are_told() {
+    fn attributes_and_shapes_are_compared() {
         let node = |axis: &str| StoredNode {
             name: "n".into(),
             operator: "Softmax".into(),
             inputs: vec![],
             outputs: vec![],
-            attributes: [("axis".to_owned(), axis.to_owned())].into(),
+            attributes: [("axis".to_owned(), axis.as_bytes().to_vec())].into(),
         };
         assert_eq!(of_nodes(&node("1"), &node("2")), Some("attributes axis".to_owned()));
         assert_eq!(of_nodes(&node("1"), &node("1")), None);

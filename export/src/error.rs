@@ -1,22 +1,60 @@
-//! What can go wrong between a checkpoint and an `.onnx` file.
+//! What can go wrong between a checkpoint and an `.onnx` file, by topic.
+//!
+//! A message begins with the phase or the file that failed. What caused it is in [`source`](std::error::Error::source) and
+//! not repeated in the text: print the whole chain.
 
 use std::fmt;
+use std::io;
 use std::path::PathBuf;
 
+use leitmotif_models::tensors::TensorProblems;
 use leitmotif_models::{CardError, HeadKind, NoSuchForm, RunError};
 
-/// Why nothing was compiled. Each message begins with the phase or the file that failed.
+/// Why nothing was compiled, read or written.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ExportError {
+    /// The checkpoint cannot be used.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The network cannot be lowered to these operators.
+    #[error(transparent)]
+    Lower(#[from] LowerError),
+    /// No ranges can be found for int8.
+    #[error(transparent)]
+    Calibrate(#[from] CalibrateError),
+    /// A size that the file format cannot hold.
+    #[error(
+        "{what} is too large for an ONNX file, which holds less than 2 GiB; describe a smaller network"
+    )]
+    TooLarge {
+        /// The quantity.
+        what: &'static str,
+    },
+    /// The card would not be readable again.
+    #[error("assemble: the card is invalid")]
+    Card(#[from] CardError),
+    /// An `.onnx` file cannot be read or compared.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The files cannot be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+/// Why a checkpoint cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckpointError {
     /// A file of the checkpoint could not be read.
     #[error(
-        "cannot read {path}: {source}; a checkpoint folder holds run.json, weights.safetensors and probe.safetensors, and a mapping file names its own"
+        "cannot read {path} (a checkpoint folder holds run.json, weights.safetensors and probe.safetensors, and a mapping file names its own)"
     )]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
+        /// Why.
+        source: io::Error,
     },
     /// The folder of a run, which holds checkpoints and is none.
     #[error(
@@ -27,14 +65,14 @@ pub enum ExportError {
         path: PathBuf,
     },
     /// `run.json` is not a run record that this version understands.
-    #[error("{path}: {source}")]
+    #[error("{path} is no usable run record")]
     Run {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
         source: RunError,
     },
-    /// A mapping file that maps wrongly.
+    /// A mapping file with mistakes.
     #[error("{path} does not map a network: {reason}")]
     Mapping {
         /// The file.
@@ -47,14 +85,14 @@ pub enum ExportError {
     NotSafetensors {
         /// The file.
         path: PathBuf,
-        /// What the reader said.
+        /// What is wrong with it.
         reason: String,
     },
     /// Tensors that do not fit the network of `run.json`, all of them.
-    #[error("check: {}", listed(files))]
+    #[error("check: {}", format_files(files))]
     Tensors {
         /// Each file that does not fit, the weights before the probe.
-        files: Vec<Misfit>,
+        files: Vec<UnfitFile>,
     },
     /// The golden input of `run.json` is not the first row of the probe.
     #[error(
@@ -63,9 +101,15 @@ pub enum ExportError {
     NotGolden {
         /// The probe.
         path: PathBuf,
-        /// Where they part.
+        /// The first sample that differs.
         sample: usize,
     },
+}
+
+/// Why a network cannot be lowered.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LowerError {
     /// A batch norm that follows nothing into which it could be folded.
     #[error("fold: the batch norm of {layer} follows neither a convolution nor a dense layer")]
     Unfoldable {
@@ -74,7 +118,7 @@ pub enum ExportError {
     },
     /// Weights that were finite and no longer are, with the batch norm in them.
     #[error(
-        "fold: the weights of {layer} overflow f32 once their batch norm is folded in; its scale is huge or its variance tiny, so take an earlier checkpoint or train with a lower rate"
+        "fold: the weights of {layer} overflow f32 once their batch norm is folded in; its scale is huge or its variance tiny, so take an earlier checkpoint or train with a lower learning rate"
     )]
     Overflow {
         /// The layer.
@@ -97,7 +141,7 @@ pub enum ExportError {
         graph: String,
     },
     /// A precision that the target cannot do.
-    #[error("lower: {0}")]
+    #[error(transparent)]
     Form(#[from] NoSuchForm),
     /// A weight that 16 bits cannot hold.
     #[error(
@@ -115,45 +159,48 @@ pub enum ExportError {
         /// The block.
         block: String,
     },
-    /// Calibration saw what no range can be made of.
+}
+
+/// Why there are no ranges for int8.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CalibrateError {
+    /// A block with values that are no numbers.
     #[error(
-        "calibrate: {reason}; calibrate with music that the network knows, and if that does not help take fp16"
+        "calibrate: {block} gave values that are NaN or infinite; calibrate with music that the network knows, and if that does not help take fp16"
     )]
-    Calibration {
-        /// What it saw.
-        reason: String,
+    NotFinite {
+        /// The block.
+        block: String,
     },
-    /// A size that the file format cannot hold.
+    /// A block that is always silent: its range would be empty.
     #[error(
-        "{what} is too large for an ONNX file, which holds less than 2 GiB; describe a smaller network"
+        "calibrate: {block} gave nothing above zero; calibrate with music that the network knows, and if that does not help take fp16"
     )]
-    TooLarge {
-        /// The quantity.
-        what: &'static str,
+    AllZero {
+        /// The block.
+        block: String,
     },
-    /// The card would not be readable again.
-    #[error("assemble: {0}")]
-    Card(#[from] CardError),
-    /// Protobuf refused to write the model.
-    #[error("write: the model cannot be written as protobuf: {reason}")]
-    Encode {
-        /// What protobuf said.
-        reason: String,
-    },
+}
+
+/// Why an `.onnx` file cannot be read or compared.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
     /// Not an ONNX file.
     #[error("{path} is not an ONNX model ({reason})")]
     NotOnnx {
         /// The file.
         path: PathBuf,
-        /// What protobuf said.
+        /// What is wrong with it.
         reason: String,
     },
-    /// An ONNX file that says more than can be compared.
+    /// An ONNX file that holds more than can be compared.
     #[error("{path} cannot be compared: {reason}")]
     Incomparable {
         /// The file.
         path: PathBuf,
-        /// What it says that is not looked at.
+        /// The content that is not compared.
         reason: String,
     },
     /// A file in which a layer is not to be found.
@@ -164,6 +211,12 @@ pub enum ExportError {
         /// The layer.
         layer: String,
     },
+}
+
+/// Why files were not written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WriteError {
     /// A file of that name is there, and replacing it was not asked for.
     #[error(
         "write: {path} is there already; choose another name or folder, or replace it with --force"
@@ -178,114 +231,42 @@ pub enum ExportError {
         /// The folder.
         path: PathBuf,
     },
-    /// A file that had its name already could not be taken back when a later one failed.
-    #[error(
-        "{failed}; and {path}, which came before it, could not be taken back ({source}): do not use it"
-    )]
-    NotUndone {
-        /// The file that stayed.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-        /// The failure that came first.
-        failed: Box<ExportError>,
-    },
     /// The output could not be written.
-    #[error("write: cannot write {path}: {source}")]
+    #[error("write: cannot write {path}")]
     Unwritable {
         /// The file that was to be.
         path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file that had its name already could not be taken back when a later one failed.
+    #[error("{path} could not be taken back ({undo}), so do not use it, after a later file failed")]
+    NotUndone {
+        /// The file that stayed.
+        path: PathBuf,
+        /// Why it stayed.
+        undo: io::Error,
+        /// The failure that came first.
+        source: Box<WriteError>,
     },
 }
 
-/// A file with the tensors that do not fit.
+/// A file with tensors that do not fit.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Misfit {
+pub struct UnfitFile {
     /// The safetensors file.
     pub path: PathBuf,
-    /// Every problem found, in the order of the network's layers, surplus tensors last.
-    pub problems: Vec<TensorProblem>,
+    /// Every problem found.
+    pub problems: TensorProblems,
 }
 
-/// One tensor that is not what the network needs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TensorProblem {
-    /// The network needs it and the file lacks it.
-    Missing {
-        /// Name of the tensor.
-        name: String,
-        /// Shape that the network needs; `None` is an axis of any length.
-        shape: Vec<Option<usize>>,
-    },
-    /// The file has it and the network does not know it.
-    Surplus {
-        /// Name of the tensor.
-        name: String,
-        /// Shape in the file.
-        shape: Vec<usize>,
-    },
-    /// The shapes differ.
-    Misshapen {
-        /// Name of the tensor.
-        name: String,
-        /// Shape that the network needs; `None` is an axis of any length.
-        expected: Vec<Option<usize>>,
-        /// Shape in the file.
-        found: Vec<usize>,
-    },
-    /// The values are not 32-bit floats.
-    NotF32 {
-        /// Name of the tensor.
-        name: String,
-        /// Type in the file.
-        found: String,
-    },
-    /// NaN or infinite values.
-    NotFinite {
-        /// Name of the tensor.
-        name: String,
-        /// How many values are not finite.
-        count: usize,
-    },
-    /// A variance below zero, which has no square root.
-    NegativeVariance {
-        /// Name of the tensor.
-        name: String,
-    },
-}
-
-impl fmt::Display for TensorProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Missing { name, shape } => write!(f, "`{name}` {} is missing", axes(shape)),
-            Self::Surplus { name, shape } => write!(f, "`{name}` {shape:?} is not of this network"),
-            Self::Misshapen { name, expected, found } => {
-                write!(f, "`{name}` has shape {found:?} instead of {}", axes(expected))
-            }
-            Self::NotF32 { name, found } => write!(f, "`{name}` holds {found} instead of F32"),
-            Self::NotFinite { name, count } => {
-                write!(f, "`{name}` has {count} values that are NaN or infinite")
-            }
-            Self::NegativeVariance { name } => write!(f, "`{name}` has a variance below zero"),
-        }
-    }
-}
-
-impl fmt::Display for Misfit {
+impl fmt::Display for UnfitFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} does not fit the network of run.json:", self.path.display())?;
-        self.problems.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
+        self.problems.0.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
     }
 }
 
-fn listed(files: &[Misfit]) -> String {
+fn format_files(files: &[UnfitFile]) -> String {
     files.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
-}
-
-/// `[any, 4]`.
-fn axes(shape: &[Option<usize>]) -> String {
-    let axis = |axis: &Option<usize>| axis.map_or("any".to_owned(), |size| size.to_string());
-    format!("[{}]", shape.iter().map(axis).collect::<Vec<_>>().join(", "))
 }

@@ -1,6 +1,6 @@
 //! The description of a model that users of essentia expect beside its file: <https://essentia.upf.edu/models.html>.
 //!
-//! It repeats what the card says, for programs that read a JSON of this form; nothing of ours reads it. Such programs feed
+//! It repeats the card for programs that read a JSON of this form; nothing of this project reads it. Such programs feed
 //! and fetch by the `name` of an input or output, and choose an output by its `output_purpose`: of each purpose that they
 //! know, `predictions` and `embeddings`, there is one, and other outputs have none. `op` is the operator that gives it.
 
@@ -27,7 +27,7 @@ pub fn essentia_sidecar(artifact: &Artifact) -> String {
             "output_purpose": purpose(name),
         })
     };
-    let hears = match card.graph {
+    let takes = match card.graph {
         GraphKind::Clip | GraphKind::Sequence => "recordings of any length",
         GraphKind::Segment | GraphKind::Step => "one segment at a time",
     };
@@ -39,12 +39,12 @@ pub fn essentia_sidecar(artifact: &Artifact) -> String {
         None => json!({}),
     };
     let size = format!("{} clips of {} songs", card.dataset.clips, card.dataset.songs);
-    let told = json!({
+    let sidecar = json!({
         "name": card.name,
         "type": "multi-class classifier",
         "link": "",
         "version": "1",
-        "description": format!("Artist recognition from the raw waveform; takes {hears}. {}", card.network.description),
+        "description": format!("Artist recognition from the raw waveform; takes {takes}. {}", card.network.description),
         "author": "",
         "email": "",
         "release_date": "",
@@ -66,7 +66,7 @@ pub fn essentia_sidecar(artifact: &Artifact) -> String {
         "citation": "",
         "inference": { "sample_rate": card.sample_rate.0, "algorithm": "" },
     });
-    format!("{told:#}\n")
+    format!("{sidecar:#}\n")
 }
 
 /// Free axes are -1, as tensors of essentia's own models have them.

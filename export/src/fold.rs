@@ -6,9 +6,9 @@
 use leitmotif_models::{BatchNorm, Conv, Layer, Step};
 use ndarray::{Array, Array1, Array2, Array3, Axis, RemoveAxis, Zip};
 
-use crate::ExportError;
 use crate::gates::{onnx_bias, onnx_gate_order};
 use crate::weights::Tensors;
+use crate::{CheckpointError, ExportError, LowerError};
 
 /// One layer with its weights, as the lowerings want it; no batch norm is left.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ struct Norm {
 /// Gives each layer its weights and folds the batch norms away.
 ///
 /// # Errors
-/// [`ExportError::Unfoldable`] for a batch norm that follows no linear map, [`ExportError::Overflow`] where folding made a
+/// [`LowerError::Unfoldable`] for a batch norm that follows no linear map, [`LowerError::Overflow`] where folding made a
 /// weight infinite.
 pub(crate) fn fold(steps: &[Step], weights: &Tensors) -> Result<Vec<FoldedStep>, ExportError> {
     let mut folded: Vec<FoldedStep> = Vec::new();
@@ -97,11 +97,15 @@ pub(crate) fn fold(steps: &[Step], weights: &Tensors) -> Result<Vec<FoldedStep>,
 }
 
 /// A bias that another program's layer may have before its norm; ours has none.
-fn bias_or_zeros(weights: &Tensors, name: &str, length: usize) -> Result<Array1<f32>, ExportError> {
+fn bias_or_zeros(
+    weights: &Tensors,
+    name: &str,
+    length: usize,
+) -> Result<Array1<f32>, CheckpointError> {
     if weights.has(name) { weights.get(name) } else { Ok(Array1::zeros(length)) }
 }
 
-fn read_norm(weights: &Tensors, step: &str, config: BatchNorm) -> Result<Norm, ExportError> {
+fn read_norm(weights: &Tensors, step: &str, config: BatchNorm) -> Result<Norm, CheckpointError> {
     Ok(Norm {
         weight: weights.get(&format!("{step}.norm.weight"))?,
         bias: weights.get(&format!("{step}.norm.bias"))?,
@@ -115,19 +119,19 @@ fn fold_into_last(
     last: Option<&mut FoldedStep>,
     norm: &Norm,
     step: &str,
-) -> Result<(), ExportError> {
+) -> Result<(), LowerError> {
     let finite = match last.map(|step| &mut step.layer) {
         Some(FoldedLayer::Conv { weight, bias, .. }) => fold_batch_norm(weight, bias, norm),
         Some(FoldedLayer::Linear { weight, bias }) => fold_batch_norm(weight, bias, norm),
-        _ => return Err(ExportError::Unfoldable { layer: step.to_owned() }),
+        _ => return Err(LowerError::Unfoldable { layer: step.to_owned() }),
     };
-    if finite { Ok(()) } else { Err(ExportError::Overflow { layer: step.to_owned() }) }
+    if finite { Ok(()) } else { Err(LowerError::Overflow { layer: step.to_owned() }) }
 }
 
 /// Makes `norm(weight·x + bias)` one linear map; the first axis of `weight` counts the outputs.
 ///
 /// With `scale = γ / √(σ² + ε)`: `weight ← weight·scale`, `bias ← (bias − μ)·scale + β`. The arithmetic is in f64,
-/// so that each folded number carries one rounding only. Tells whether all of them are finite in f32.
+/// so that each folded number is rounded only once. Returns whether all of them are finite in f32.
 fn fold_batch_norm<D: RemoveAxis>(
     weight: &mut Array<f32, D>,
     bias: &mut Array1<f32>,
@@ -180,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_overflows_is_told() {
+    fn an_overflow_is_reported() {
         let mut norm = norm(1);
         norm.weight = array![1e38];
         let fold = |w: f32, b: f32| fold_batch_norm(&mut array![[w]], &mut array![b], &norm);

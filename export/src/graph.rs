@@ -1,6 +1,6 @@
 //! A small ONNX graph as plain data, with a builder that names every value.
 //!
-//! Nothing here knows protobuf: the lowerings speak this, and `proto.rs` writes it down.
+//! Nothing here knows protobuf: the lowerings build a graph, and `onnx/write.rs` encodes it.
 
 use std::collections::BTreeMap;
 
@@ -11,11 +11,11 @@ pub(crate) enum Dim {
     Fixed(usize),
     /// Named and free: `batch`, `samples`, `segments`.
     Named(&'static str),
-    /// Free, and called nothing.
+    /// Free and without a name.
     Any,
 }
 
-/// What a value between nodes is made of.
+/// The element type of a value between nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Element {
     F32,
@@ -53,7 +53,7 @@ pub(crate) enum Attribute {
     Ints(Vec<i64>),
     Text(&'static str),
     Texts(Vec<&'static str>),
-    /// What a node runs again and again.
+    /// A graph that a node runs, such as the body of a `Scan`.
     Body(Box<Graph>),
 }
 
@@ -67,7 +67,7 @@ pub(crate) struct Node {
     pub(crate) attributes: Vec<(&'static str, Attribute)>,
 }
 
-/// An input or output of the graph, or a value whose shape is said aloud.
+/// An input or output of the graph, or a value whose type is declared.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Port {
     pub(crate) name: String,
@@ -136,13 +136,13 @@ impl Graph {
         self.value(name)
     }
 
-    /// A value of the graph `around` this one, which is a body in it. It must not become an output there: this graph would
-    /// go on calling it by its old name.
+    /// A value of the graph `around` this one, which is a body in it. It must not become an output there, because its new
+    /// name would not be used here.
     pub(crate) fn outer(&mut self, around: &Graph, value: Value) -> Value {
         self.value(&around.name_of(value))
     }
 
-    /// Says what `value` is, where readers cannot infer it.
+    /// Declares the type of `value`, where readers cannot infer it.
     pub(crate) fn declare(&mut self, value: Value, element: Element, dims: &[Dim]) {
         self.declared.push((value, element, dims.to_vec()));
     }
@@ -192,10 +192,10 @@ impl Graph {
         output
     }
 
-    /// The dimensions of `value`, asked for once.
+    /// The dimensions of `value`; the same node for every use.
     pub(crate) fn shape(&mut self, value: Value) -> Value {
-        let asks = |node: &&Building| node.operator == "Shape" && node.inputs == [value];
-        match self.nodes.iter().find(asks).and_then(|node| node.outputs.first()) {
+        let is_it = |node: &&Building| node.operator == "Shape" && node.inputs == [value];
+        match self.nodes.iter().find(is_it).and_then(|node| node.outputs.first()) {
             Some(known) => *known,
             None => self.node("Shape", &format!("{}.shape", self.name_of(value)), &[value], &[]),
         }

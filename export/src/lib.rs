@@ -1,10 +1,12 @@
 //! Compiles trained leitmotif weights to ONNX: no libtorch, no ONNX Runtime, no Python.
 //!
-//! A [`Checkpoint`] is the folder that the trainer saved, or a mapping file beside tensors that another program trained; [`compile`] turns it into an [`Artifact`], the bytes of one
-//! self-describing `.onnx` file; [`Staged`] puts several in place together once the caller has accepted each.
-//! A [`Recipe`] says for which machine and in which numbers; for int8 a [`Calibrator`] finds the ranges of feature maps.
-//! The phases are modules: check (`checkpoint`, `weights`) → fold (`fold`, `gates`) → lower (`lower/`, one layer a
-//! file; `quantize`) → assemble (`assemble`) → write (`proto`, `write`). The command `leitmotif-export` adds the check itself: it runs
+//! A [`Checkpoint`] is the folder that the trainer saved, or a mapping file beside tensors that another program trained;
+//! [`compile`] turns it into an [`Artifact`], the bytes of one self-describing `.onnx` file; [`Staged`] puts several in
+//! place together once the caller has accepted each. A [`Recipe`] names the target and the precision; for int8 a
+//! [`Calibrator`] finds the ranges of feature maps.
+//!
+//! The phases are modules: check (`checkpoint`, `weights`, `mapping`) → fold (`fold`, `gates`) → lower (`lower/`, one layer
+//! a file; `quantize`) → assemble (`assemble`, `card`) → write (`onnx/`, `staging`). The command `leitmotif-export` runs
 //! every file in ONNX Runtime against the checkpoint's [`Probe`] before any file gets its name.
 //!
 //! ```
@@ -21,38 +23,37 @@
 //! ```
 
 mod assemble;
-mod batch;
 mod calibrate;
+mod card;
 mod checkpoint;
 mod compile;
-mod describe;
 mod diff;
 mod error;
 mod essentia;
 mod fold;
 mod gates;
 mod graph;
-mod layers;
 mod lower;
 mod mapping;
-mod proto;
+mod onnx;
 mod quantize;
-mod read;
+mod reference;
+mod staging;
 mod summary;
 mod tolerance;
 mod weights;
-mod wire;
-mod write;
 
-pub use batch::with_batch;
 pub use calibrate::Calibrator;
+pub use card::batch_per_call;
 pub use checkpoint::{Checkpoint, Probe};
 pub use compile::{Artifact, Recipe, Shape, compile, compile_as};
-pub use describe::batch_per_call;
 pub use diff::{Difference, Part, differences};
-pub use error::{ExportError, Misfit, TensorProblem};
+pub use error::{
+    CalibrateError, CheckpointError, ExportError, LowerError, ReadError, UnfitFile, WriteError,
+};
 pub use essentia::essentia_sidecar;
-pub use layers::{LayerOutput, layer_outputs, layer_tolerance, tap_name, tapped};
+pub use onnx::edit::{tap_name, tapped, with_batch};
+pub use reference::{LayerOutput, layer_outputs, layer_tolerance};
+pub use staging::Staged;
 pub use summary::Summary;
 pub use tolerance::{FP16_TOLERANCE, FP32_TOLERANCE, INT8_TOLERANCE, MOST_LOSS, tolerance};
-pub use write::Staged;

@@ -1,9 +1,9 @@
-//! Weights that another program trained: a TOML file beside a safetensors file says which tensor is which.
+//! Weights that another program trained: a TOML file beside a safetensors file maps its tensors to ours.
 //!
 //! ```toml
 //! version = 1
 //! weights = "model.safetensors"      # beside this file
-//! probe = "probe.safetensors"        # `waveform`, `logits`, `embedding`: what the trained network says to some clips
+//! probe = "probe.safetensors"        # `waveform`, `logits`, `embedding`: outputs of the trained network for some clips
 //! golden_seed = 1                    # of the probe's first clip
 //! epsilon = 1e-5                     # of every batch norm; PyTorch's own default
 //! classes = ["Ada", "Bo"]
@@ -26,18 +26,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use leitmotif_models::tensors::ExpectedTensor;
 use leitmotif_models::{
     DatasetNote, GoldenInput, Layer, Network, RUN_VERSION, RunRecord, SplitNote, Step,
 };
 use serde::Deserialize;
 
-use crate::ExportError;
-use crate::weights::Expected;
+use crate::CheckpointError;
 
 /// Version of the file that is read here.
 const VERSION: u32 = 1;
 
-/// The file, as it stands.
+/// The file as it is written.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -55,7 +55,7 @@ struct File {
     modules: BTreeMap<String, String>,
 }
 
-/// What the file says, checked.
+/// The content of the file, checked.
 #[derive(Debug)]
 pub(crate) struct Mapping {
     pub(crate) run: RunRecord,
@@ -70,11 +70,11 @@ impl Mapping {
     /// Reads the file and makes a record of it such as a trainer leaves.
     ///
     /// # Errors
-    /// [`ExportError::Unreadable`]; [`ExportError::Mapping`] for what it says wrongly.
-    pub(crate) fn open(path: &Path) -> Result<Self, ExportError> {
+    /// [`CheckpointError::Unreadable`]; [`CheckpointError::Mapping`] for mistakes in it.
+    pub(crate) fn open(path: &Path) -> Result<Self, CheckpointError> {
         let text = fs::read_to_string(path)
-            .map_err(|source| ExportError::Unreadable { path: path.to_owned(), source })?;
-        let wrong = |reason: String| ExportError::Mapping { path: path.to_owned(), reason };
+            .map_err(|source| CheckpointError::Unreadable { path: path.to_owned(), source })?;
+        let wrong = |reason: String| CheckpointError::Mapping { path: path.to_owned(), reason };
         let file: File =
             toml::from_str(&text).map_err(|e| wrong(e.to_string().trim().to_owned()))?;
         if file.version != VERSION {
@@ -145,16 +145,16 @@ impl Mapping {
         steps
     }
 
-    /// The tensors that the file of weights must and may hold, ours with their names.
-    pub(crate) fn expected(&self) -> Vec<Expected> {
+    /// The tensors that the file of weights must and may hold: our names with those in the file.
+    pub(crate) fn expected(&self) -> Vec<ExpectedTensor> {
         let params = self.run.network.params(self.run.classes.len());
-        let mut expected: Vec<Expected> = Vec::new();
+        let mut expected: Vec<ExpectedTensor> = Vec::new();
         for param in params {
             let Some((module, part)) = param.name.rsplit_once('.') else { continue };
             let Some(theirs) = self.modules.get(module) else { continue };
             // PyTorch numbers the layers of an LSTM; ours has one.
             let number = if module == "lstm" { "_l0" } else { "" };
-            let of = |name: String, part: &str, shape: &[usize], optional| Expected {
+            let of = |name: String, part: &str, shape: &[usize], optional| ExpectedTensor {
                 stored_as: format!("{theirs}.{part}{number}"),
                 name,
                 shape: shape.iter().copied().map(Some).collect(),
@@ -170,7 +170,7 @@ impl Mapping {
         expected
     }
 
-    /// Whether a tensor of the file says nothing of the network: PyTorch counts the batches that each norm has seen.
+    /// Whether a tensor of the file is no part of the network: PyTorch counts the batches that each norm has seen.
     pub(crate) fn ignores(&self, tensor: &str) -> bool {
         tensor.ends_with(".num_batches_tracked") || self.ignore.contains(tensor)
     }

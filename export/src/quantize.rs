@@ -5,7 +5,7 @@ use ndarray::{ArrayD, Axis};
 
 /// Largest weight of an integer convolution. A kernel without VNNI adds two products of an activation (up to 255) and a
 /// weight in 16 bits, and cuts what does not fit: 2·255·64 fits and 2·255·127 does not. So an eighth bit of the weights
-/// would give other answers on older processors, silently.
+/// would silently change answers on older processors.
 pub(crate) const CONV_MOST: i8 = 64;
 
 /// Largest weight that is turned back into a float before it is multiplied: all of eight bits, but symmetric.
@@ -46,7 +46,7 @@ pub(crate) fn per_channel(
     let limit = f64::from(most);
     let values = weight.indexed_iter().map(|(index, value)| {
         let scale = scales.get(index[axis]).copied().unwrap_or(1.0);
-        // A float-to-integer `as` clamps; what is clamped here is at most a rounding above `most`.
+        // A float-to-integer `as` clamps; what is clamped here is at most a rounding error above `most`.
         (f64::from(*value) / f64::from(scale)).round_ties_even().clamp(-limit, limit) as i8
     });
     PerChannel { values: values.collect(), scales }

@@ -1,14 +1,14 @@
-//! What an `.onnx` file holds, told briefly.
+//! A summary of an `.onnx` file.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Serialize;
 
-use crate::ExportError;
-use crate::read::Contents;
+use crate::ReadError;
+use crate::onnx::read::Contents;
 
-/// What an `.onnx` file holds, as far as a look at it tells; any producer's file will do.
+/// What an `.onnx` file of any producer holds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
     /// Name of the graph.
@@ -19,7 +19,7 @@ pub struct Summary {
     pub opsets: BTreeMap<String, i64>,
     /// Name and version of the program that made it.
     pub producer: String,
-    /// How often each operator stands in the graph.
+    /// How often each operator occurs in the graph.
     pub operators: BTreeMap<String, usize>,
     /// Inputs with their axes, e.g. `waveform [batch, samples]`.
     pub inputs: Vec<String>,
@@ -27,7 +27,7 @@ pub struct Summary {
     pub outputs: Vec<String>,
     /// Bytes of the stored tensors.
     pub tensor_bytes: u64,
-    /// Bytes of each part: of the tensors by what stands before the first dot of their names, of the metadata, and of
+    /// Bytes of each part: of the tensors by their names up to the first dot, of the metadata, and of
     /// everything else (the graph itself and names).
     pub parts: BTreeMap<String, u64>,
     /// Bytes of the whole file.
@@ -40,8 +40,8 @@ impl Summary {
     /// Reads the content of an `.onnx` file; `path` is for the error only.
     ///
     /// # Errors
-    /// [`ExportError::NotOnnx`] for anything that is no ONNX model.
-    pub fn of(bytes: &[u8], path: &Path) -> Result<Self, ExportError> {
+    /// [`ReadError::NotOnnx`] for anything that is no ONNX model.
+    pub fn of(bytes: &[u8], path: &Path) -> Result<Self, ReadError> {
         let contents = Contents::of(bytes, path)?;
         let mut operators = BTreeMap::new();
         for node in &contents.nodes {
@@ -88,8 +88,8 @@ fn part_of(tensor: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::encode;
-    use crate::proto::tests::model;
+    use crate::onnx::write::encode;
+    use crate::onnx::write::tests::model;
 
     #[test]
     fn parts_are_the_whole_file() {

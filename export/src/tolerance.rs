@@ -1,4 +1,4 @@
-//! How far a file may be from what is due to it. A tolerance belongs to a precision, has a name and a reason.
+//! How far the answers of a file may be from the expected ones. A tolerance belongs to a precision, has a name and a reason.
 
 use leitmotif_models::Precision;
 
@@ -11,14 +11,14 @@ pub const FP32_TOLERANCE: f32 = 1e-5;
 pub const FP16_TOLERANCE: f32 = 1e-2;
 
 /// Largest difference between a probability of an int8 graph here and where it was compiled. The integers are the same
-/// everywhere, but runtimes round a few of them to the other side, and each passes on some hundredths of a step.
-/// How far int8 is from torch is no matter of a tolerance: real clips tell ([`Measured`](leitmotif_models::Measured)).
+/// everywhere, but runtimes round a few of them differently, and each moves the next layer by some hundredths of a step.
+/// How far int8 is from torch is measured on real clips instead ([`Measured`](leitmotif_models::Measured)).
 pub const INT8_TOLERANCE: f32 = 2e-2;
 
 /// Share of clips that a precision may lose against fp32 before compiling fails.
 pub const MOST_LOSS: f64 = 0.01;
 
-/// What the golden answer of a card may be missed by.
+/// How far the golden answer of a card may be missed.
 pub fn tolerance(precision: Precision) -> f32 {
     match precision {
         Precision::Fp32 => FP32_TOLERANCE,

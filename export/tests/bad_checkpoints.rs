@@ -12,7 +12,7 @@ mod support;
 use std::fs;
 use std::path::Path;
 
-use leitmotif_export::{Checkpoint, ExportError, compile};
+use leitmotif_export::{Checkpoint, CheckpointError, ExportError, LowerError, compile};
 use leitmotif_models::{GraphKind, HeadKind};
 
 use support::{ODD, Tiny};
@@ -24,7 +24,7 @@ fn refused(change: impl FnOnce(&mut Tiny, &Path)) -> ExportError {
     tiny.save(folder.path());
     change(&mut tiny, folder.path());
     match Checkpoint::open(folder.path()) {
-        Err(error) => error,
+        Err(error) => error.into(),
         Ok(checkpoint) => compile(&checkpoint, GraphKind::Clip, "x").unwrap_err(),
     }
 }
@@ -43,7 +43,7 @@ fn a_checkpoint_that_a_killed_trainer_left_under_its_other_name_is_found() {
     Checkpoint::open(&folder.path().join("last")).unwrap();
     assert!(Checkpoint::open(&folder.path().join("best")).is_err());
     let error = Checkpoint::open(folder.path()).unwrap_err();
-    assert!(matches!(error, ExportError::RunFolder { .. }), "{error}");
+    assert!(matches!(error, CheckpointError::RunFolder { .. }), "{error}");
 }
 
 #[test]
@@ -56,14 +56,14 @@ fn missing_surplus_misshapen_and_nan_weights_are_named_at_once() {
         tiny.save(folder);
     });
     assert!(
-        matches!(&error, ExportError::Tensors { files } if files.len() == 1 && files[0].problems.len() == 4)
+        matches!(&error, ExportError::Checkpoint(CheckpointError::Tensors { files }) if files.len() == 1 && files[0].problems.0.len() == 4)
     );
     names(
         &error,
         &[
             "weights.safetensors",
             "`block2.norm.running_var` [3] is missing",
-            "`lstm.weight_ih` [1] is not of this network",
+            "`lstm.weight_ih` [1] is not part of the network",
             "`dense.weight` has shape [7, 6] instead of [6, 7]",
             "`output.bias` has 1 values that are NaN",
         ],
@@ -90,7 +90,10 @@ fn a_batch_norm_that_overflows_its_layer_is_named() {
         tiny.weights.get_mut("dense.norm.running_var").unwrap().1[2] = 0.0;
         tiny.save(folder);
     });
-    assert!(matches!(&error, ExportError::Overflow { layer } if layer == "dense"), "{error}");
+    assert!(
+        matches!(&error, ExportError::Lower(LowerError::Overflow { layer }) if layer == "dense"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -132,7 +135,10 @@ fn a_probe_that_does_not_begin_with_the_golden_input_is_refused() {
         tiny.probe.get_mut("waveform").unwrap().1[5] = 0.5;
         tiny.save(folder);
     });
-    assert!(matches!(error, ExportError::NotGolden { sample: 5, .. }), "{error}");
+    assert!(
+        matches!(error, ExportError::Checkpoint(CheckpointError::NotGolden { sample: 5, .. })),
+        "{error}"
+    );
 }
 
 #[test]

@@ -52,9 +52,9 @@ fn both_graphs_of_a_head_are_written_and_compared() {
                 assert!(output["largest"].as_f64().unwrap() < 1e-5, "{output}");
             }
             let names: Vec<_> = graph["outputs"].as_array().unwrap().iter().collect();
-            let judged = |name: &str| names.iter().any(|output| output["output"] == name);
-            assert!(judged("probabilities") && judged("embedding"), "{graph}");
-            assert_eq!(judged("c_next"), graph["graph"] == "step", "{graph}");
+            let compared = |name: &str| names.iter().any(|output| output["output"] == name);
+            assert!(compared("probabilities") && compared("embedding"), "{graph}");
+            assert_eq!(compared("c_next"), graph["graph"] == "step", "{graph}");
         }
     }
 }
@@ -76,7 +76,7 @@ fn a_model_is_overwritten_only_with_force() {
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_is_no_failure() {
+fn a_broken_pipe_is_no_failure() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_leitmotif-export"));
     command.args(["inspect", "model1", "--classes", "222"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -93,7 +93,7 @@ fn the_name_of_the_network_is_the_name_of_the_files() {
     assert_eq!(files(out.path()), ["tiny.clip.onnx", "tiny.segment.onnx"]);
 }
 
-/// A checkpoint whose probe ends with something else than its weights say.
+/// A checkpoint whose probe ends with other values than its weights give.
 fn tampered(folder: &Path, head: HeadKind, tensor: &str, by: f32) {
     let mut tiny = Tiny::new(TINY, head, 21, 3);
     *tiny.probe.get_mut(tensor).unwrap().1.last_mut().unwrap() += by;
@@ -167,12 +167,19 @@ fn edit(bytes: &mut [u8], after: &[u8], old: &[u8], new: &[u8]) {
 }
 
 #[test]
-fn a_model_that_says_something_else_fails_verification() {
+fn a_model_with_other_declarations_fails_verification() {
     let folder = tempfile::tempdir().unwrap();
     let model = folder.path().join("model.onnx");
     for (graph, head, after, old, new, complains) in [
-        ("clip", HeadKind::Dense, "{\"version\"", "\"epoch\":3", "\"epoch\":4", "says: `epoch`"),
-        ("clip", HeadKind::Dense, "{\"version\"", "CC0-1.0", "CC0-2.0", "says: `dataset`"),
+        (
+            "clip",
+            HeadKind::Dense,
+            "{\"version\"",
+            "\"epoch\":3",
+            "\"epoch\":4",
+            "checkpoint: `epoch`",
+        ),
+        ("clip", HeadKind::Dense, "{\"version\"", "CC0-1.0", "CC0-2.0", "checkpoint: `dataset`"),
         ("clip", HeadKind::Dense, "sample_rate\u{12}", "16000", "16001", "key `sample_rate`"),
         ("step", HeadKind::Lstm, "classes\u{12}", "Ada", "Ida", "key `classes`"),
         ("step", HeadKind::Lstm, "c_next\u{12}", "batch", "hatch", ""),
@@ -333,7 +340,7 @@ fn numbers_of_classes_that_no_network_has_are_refused() {
 }
 
 #[test]
-fn what_a_file_says_cannot_steer_the_terminal() {
+fn text_in_a_file_cannot_steer_the_terminal() {
     let folder = tempfile::tempdir().unwrap();
     let model = folder.path().join("model.onnx");
     let mut bytes = fs::read(runtime_fixtures().join("tiny.clip.onnx")).unwrap();
@@ -356,7 +363,7 @@ fn what_cannot_be_inspected_is_named() {
 }
 
 #[test]
-fn verification_runs_where_it_is_told_and_nowhere_else() {
+fn verification_runs_on_the_device_asked_for_and_no_other() {
     let (checkpoint, out) = (fixture_checkpoint(HeadKind::Dense), tempfile::tempdir().unwrap());
     let name = ["--out", str(out.path()), "--name", "artists"];
     text(&run(&[&["compile", str(&checkpoint)], &name[..]].concat()));
@@ -364,8 +371,8 @@ fn verification_runs_where_it_is_told_and_nowhere_else() {
     let verify =
         |more: &[&str]| run(&[&["verify", str(&model), str(&checkpoint), "--json"], more].concat());
     let tolerance = |output: &Output| {
-        let told: Value = serde_json::from_str(&text(output)).unwrap();
-        let outputs = told["graphs"][0]["outputs"].as_array().unwrap().clone();
+        let report: Value = serde_json::from_str(&text(output)).unwrap();
+        let outputs = report["graphs"][0]["outputs"].as_array().unwrap().clone();
         let of = |output: &Value| output["output"] == "probabilities";
         outputs.iter().find(|output| of(output)).unwrap()["tolerance"].as_f64().unwrap()
     };
@@ -381,7 +388,7 @@ fn verification_runs_where_it_is_told_and_nowhere_else() {
 }
 
 #[test]
-fn files_that_say_the_same_do_not_differ_and_others_tell_in_what() {
+fn equal_files_have_no_differences_and_others_are_listed() {
     let clip = runtime_fixtures().join("tiny.clip.onnx");
     let same = run(&["diff", str(&clip), str(&clip)]);
     assert_eq!((same.status.code(), same.stdout.len()), (Some(0), 0));
@@ -417,7 +424,7 @@ fn files_that_say_the_same_do_not_differ_and_others_tell_in_what() {
 }
 
 #[test]
-fn the_parts_of_a_file_are_told_in_bytes_and_its_cost_in_multiply_adds() {
+fn a_file_is_summed_up_in_bytes_and_its_cost_in_multiply_adds() {
     let model = runtime_fixtures().join("tiny.clip.onnx");
     let printed = text(&run(&["inspect", str(&model)]));
     assert!(

@@ -1,6 +1,6 @@
 //! The committed tiny checkpoints and the `.onnx` files compiled from them, which the runtime's tests use.
 //!
-//! `UPDATE_FIXTURES=1 cargo test -p leitmotif-export --test fixtures` writes both anew; review the diff. The weights are
+//! `UPDATE_FIXTURES=1 cargo test -p leitmotif-export --test fixtures` rewrites both; review the diff. The weights are
 //! seeded random numbers (`support/mod.rs`), the probe is the answer of `support/reference.rs`.
 
 #![allow(

@@ -1,4 +1,4 @@
-//! Other forms of a file: fixed sizes, the embedding alone, a description beside it, and a look at its layers.
+//! Other forms of a file: fixed sizes, the embedding alone, a description beside it; and the comparison of layers.
 
 #![allow(
     clippy::expect_used,
@@ -17,8 +17,7 @@ use std::path::Path;
 use leitmotif::session::{NamedTensor, Port, Session, SessionOptions};
 use leitmotif::{Device, Error, Recognizer};
 use leitmotif_models::HeadKind;
-use onnx_protobuf::ModelProto;
-use protobuf::Message;
+use prost::Message;
 use serde_json::Value;
 
 use command::{complaint, run, str, text};
@@ -71,7 +70,7 @@ fn fixed_sizes_are_declared_and_change_no_answer() {
                 }
             }
             text(&run(&["verify", str(&path), str(&fixture_checkpoint(head))]));
-            // Such a file is not for recordings of any length, and says so.
+            // Such a file does not take recordings of any length, and the error names the reason.
             let refused = Recognizer::open_with(&path, &on_cpu()).unwrap_err();
             assert!(matches!(refused, Error::FixedSizes { .. }), "{refused}");
         }
@@ -105,7 +104,7 @@ fn overlapping_segments_have_fixed_sizes_too() {
 }
 
 #[test]
-fn more_segments_than_the_probe_vouches_for_are_refused() {
+fn more_segments_than_the_probe_covers_are_refused() {
     let checkpoint = fixture_checkpoint(HeadKind::Dense);
     for segments in ["0", "8"] {
         let error = complaint(&run(&["compile", str(&checkpoint), "--segments", segments]));
@@ -122,11 +121,13 @@ fn a_file_may_end_with_the_embedding() {
         let path = out.path().join("x.embedding.onnx");
         let input: [(&str, &[usize], &[f32]); 1] =
             [("waveform", &[1, 3 * SEGMENT], &noise(3 * SEGMENT, 1))];
-        let due = open(&out.path().join(format!("x.{whole}.onnx"))).run(&input).unwrap();
+        let expected = open(&out.path().join(format!("x.{whole}.onnx"))).run(&input).unwrap();
         let mut session = open(&path);
         assert_eq!(session.metadata("class_outputs_key"), None);
         let found = session.run(&input).unwrap();
-        for (a, b) in named(&found, "embedding").data.iter().zip(&named(&due, "embedding").data) {
+        for (a, b) in
+            named(&found, "embedding").data.iter().zip(&named(&expected, "embedding").data)
+        {
             assert!((a - b).abs() < 1e-6, "{head}");
         }
         let names: Vec<&str> = found.iter().map(|output| output.name.as_str()).collect();
@@ -137,7 +138,7 @@ fn a_file_may_end_with_the_embedding() {
         text(&run(&["verify", str(&path), str(&fixture_checkpoint(head)), "--layers"]));
         let refused = Recognizer::open_with(&path, &on_cpu()).unwrap_err();
         assert!(matches!(refused, Error::EmbeddingOnly { .. }), "{refused}");
-        // Neither the output layer nor anything else that nobody asks for is in it.
+        // Neither the output layer nor anything else without use is in it.
         let printed = text(&run(&["inspect", str(&path)]));
         assert!(!printed.contains("Softmax") && !printed.contains("output 72"), "{printed}");
     }
@@ -158,7 +159,7 @@ fn a_description_for_essentia_lies_beside_each_file() {
     let outputs = clip["schema"]["outputs"].as_array().unwrap();
     let purposes: Vec<&Value> = outputs.iter().map(|output| &output["output_purpose"]).collect();
     assert_eq!(purposes, ["predictions", "", "embeddings"]);
-    // What gives each output is what stands in the file.
+    // The operator of each output is that of the file.
     for graph in ["clip", "segment"] {
         let path = out.path().join(format!("x.{graph}.onnx"));
         let bytes = fs::read(&path).unwrap();
@@ -178,11 +179,32 @@ fn a_description_for_essentia_lies_beside_each_file() {
     assert!(!out.path().join("x.clip.onnx").exists());
 }
 
+/// As much of an `.onnx` file as [`producer`] needs.
+#[derive(Clone, PartialEq, Message)]
+struct Model {
+    #[prost(message, optional, tag = "7")]
+    graph: Option<Graph>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Graph {
+    #[prost(message, repeated, tag = "1")]
+    nodes: Vec<Node>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Node {
+    #[prost(string, repeated, tag = "2")]
+    outputs: Vec<String>,
+    #[prost(string, tag = "4")]
+    operator: String,
+}
+
 /// The operator of the node of a file that gives this output.
 fn producer(model: &[u8], output: &str) -> String {
-    let model = ModelProto::parse_from_bytes(model).unwrap();
-    let made = model.graph.node.iter().find(|node| node.output.iter().any(|o| o == output));
-    made.unwrap().op_type.clone()
+    let nodes = Model::decode(model).unwrap().graph.unwrap().nodes;
+    let made = nodes.into_iter().find(|node| node.outputs.iter().any(|o| o == output));
+    made.unwrap().operator
 }
 
 #[test]
@@ -209,7 +231,7 @@ fn the_first_layer_that_departs_is_named() {
 }
 
 #[test]
-fn layers_are_looked_at_in_every_precision() {
+fn layers_are_compared_in_every_precision() {
     let out = tempfile::tempdir().unwrap();
     for target in ["portable", "cuda"] {
         compile(

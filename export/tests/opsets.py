@@ -72,14 +72,14 @@ def least(node, types):
 
 
 def main(paths):
-    told = []
+    checked = []
     for path in paths:
         model = onnx.load(path)
         operators = collections.Counter()
         for node, types in nodes_with_types(model):
             operators[node.op_type] = max(operators[node.op_type], least(node, types))
-        told.append({"opset": model.opset_import[0].version, "ir": model.ir_version, "operators": operators})
-    print(json.dumps(told))
+        checked.append({"opset": model.opset_import[0].version, "ir": model.ir_version, "operators": operators})
+    print(json.dumps(checked))
 
 
 if __name__ == "__main__":

@@ -163,14 +163,14 @@ fn check_steps(toml: &str) {
                 ("c", &[batch, units], &state.1),
             ])
             .unwrap();
-        let due: Vec<&Answer> = answers.iter().map(|row| &row[segment]).collect();
+        let expected: Vec<&Answer> = answers.iter().map(|row| &row[segment]).collect();
         let what = format!("{} step {segment}", network.name);
-        let probabilities = flat(&due, |a| &a.probabilities);
+        let probabilities = flat(&expected, |a| &a.probabilities);
         close(&what, &outputs, "probabilities", &[batch, classes], &probabilities);
-        close(&what, &outputs, "logits", &[batch, classes], &flat(&due, |a| &a.logits));
-        close(&what, &outputs, "embedding", &[batch, units], &flat(&due, |a| &a.embedding));
-        close(&what, &outputs, "h_next", &[batch, units], &flat(&due, |a| &a.embedding));
-        close(&what, &outputs, "c_next", &[batch, units], &flat(&due, |a| &a.cell));
+        close(&what, &outputs, "logits", &[batch, classes], &flat(&expected, |a| &a.logits));
+        close(&what, &outputs, "embedding", &[batch, units], &flat(&expected, |a| &a.embedding));
+        close(&what, &outputs, "h_next", &[batch, units], &flat(&expected, |a| &a.embedding));
+        close(&what, &outputs, "c_next", &[batch, units], &flat(&expected, |a| &a.cell));
         let from_sequence: Vec<f64> = (0..batch)
             .flat_map(|row| {
                 let at = (row * network.window + segment) * classes;
@@ -216,7 +216,7 @@ fn a_head_has_only_its_own_graphs() {
 }
 
 #[test]
-fn the_card_says_what_one_call_may_take() {
+fn the_card_has_the_limit_of_one_call() {
     let checkpoint = Checkpoint::open(&support::fixture_checkpoint(HeadKind::Dense)).unwrap();
     let network = &checkpoint.run().network;
     let card = |kind| compile(&checkpoint, kind, "x").unwrap().card().clone();

@@ -1,4 +1,4 @@
-//! Rounded precisions and other targets: each computes what fp32 computes, as nearly as it can, in fewer bytes.
+//! fp16, int8 and other targets: each computes what fp32 computes, as nearly as it can, in fewer bytes.
 
 #![allow(
     clippy::expect_used,
@@ -13,7 +13,7 @@ use leitmotif::Device;
 use leitmotif::session::{Session, SessionOptions};
 use leitmotif_export::{
     Artifact, Calibrator, Checkpoint, ExportError, FP16_TOLERANCE, FP32_TOLERANCE, INT8_TOLERANCE,
-    Recipe, compile, compile_as,
+    LowerError, Recipe, compile, compile_as,
 };
 use leitmotif_models::{Calibration, GraphKind, HeadKind, Precision, RangeRule, Target};
 
@@ -86,9 +86,9 @@ fn check(target: Target, precision: Precision, allowed: f32) {
         let checkpoint = checkpoint(toml, head);
         let recipe = recipe(&checkpoint, target, precision);
         for kind in GraphKind::of_head(head) {
-            let due = answers(&compile(&checkpoint, kind, "x").unwrap());
+            let expected = answers(&compile(&checkpoint, kind, "x").unwrap());
             let found = answers(&compile_as(&checkpoint, kind, &recipe).unwrap());
-            let difference = largest_difference(&due, &found);
+            let difference = largest_difference(&expected, &found);
             let name = &checkpoint.run().network.name;
             assert!(
                 difference <= allowed,
@@ -96,7 +96,7 @@ fn check(target: Target, precision: Precision, allowed: f32) {
                 kind.name()
             );
             if precision != Precision::Fp32 {
-                assert!(difference > 0.0, "{name} {}: nothing was rounded", kind.name());
+                assert!(difference > 0.0, "{name} {}: nothing was quantized", kind.name());
             }
         }
     }
@@ -115,7 +115,7 @@ fn sixteen_bits_move_a_probability_by_less_than_its_tolerance() {
     }
 }
 
-/// These networks are four channels wide and hear noise, so eight bits cost them more than they cost a real one.
+/// These networks are four channels wide and get noise, so eight bits cost them more than they cost a real one.
 #[test]
 fn eight_bits_give_nearly_the_same_answers() {
     check(Target::Portable, Precision::Int8, 0.15);
@@ -148,18 +148,21 @@ fn a_card_is_recipe_enough_to_compile_the_same_bytes_again() {
 }
 
 #[test]
-fn int8_wants_ranges_and_cuda_has_no_int8() {
+fn int8_needs_ranges_and_cuda_has_no_int8() {
     let checkpoint = checkpoint(TINY, HeadKind::Dense);
     let of = |target| Recipe { target, precision: Precision::Int8, ..Recipe::named("x") };
     let error = compile_as(&checkpoint, GraphKind::Clip, &of(Target::Cpu)).unwrap_err();
-    assert!(matches!(&error, ExportError::NotCalibrated { block } if block == "block1"), "{error}");
+    assert!(
+        matches!(&error, ExportError::Lower(LowerError::NotCalibrated { block }) if block == "block1"),
+        "{error}"
+    );
     let error = compile_as(&checkpoint, GraphKind::Clip, &of(Target::Cuda)).unwrap_err();
-    assert!(matches!(error, ExportError::Form(_)), "{error}");
+    assert!(matches!(error, ExportError::Lower(LowerError::Form(_))), "{error}");
     assert!(error.to_string().contains("fp16"), "{error}");
 }
 
 #[test]
-fn rules_cut_as_far_as_they_say() {
+fn rules_clip_as_far_as_their_names_promise() {
     let checkpoint = checkpoint(TINY, HeadKind::Dense);
     let ranges = |rule| calibrated(&checkpoint, rule).ranges;
     let (all, most) = (ranges(RangeRule::MinMax), ranges(RangeRule::Percentile));
@@ -181,7 +184,7 @@ fn noise_that_is_no_number_is_refused() {
     assert!(error.contains("block1 gave nothing above zero"), "{error}");
 }
 
-/// Wide enough that weights are what a file is made of.
+/// Wide enough that weights are most of a file.
 #[test]
 fn files_are_as_small_as_their_precision_promises() {
     let toml = include_str!("../../models/presets/example.toml").replace("classes = 64", "");
@@ -211,10 +214,9 @@ fn files_are_as_small_as_their_precision_promises() {
     }
 }
 
-/// `onnx.checker` in full and strict shape inference have nothing against any form, and Python's ONNX Runtime gives its golden
-/// answer.
+/// The full `onnx.checker` and strict shape inference accept every form, and Python's ONNX Runtime gives its golden answer.
 #[test]
-fn strangers_accept_every_form() {
+fn python_accepts_every_form() {
     let packages = support::manifest_folder().join("../.deps/site-packages");
     let checkpoint = checkpoint(TINY, HeadKind::Lstm);
     let folder = tempfile::tempdir().unwrap();
@@ -229,7 +231,7 @@ fn strangers_accept_every_form() {
             let path = folder.path().join("model.onnx");
             std::fs::write(&path, compile_as(&checkpoint, kind, &recipe).unwrap().bytes()).unwrap();
             let output = std::process::Command::new("python3")
-                .arg(support::manifest_folder().join("tests/stranger.py"))
+                .arg(support::manifest_folder().join("tests/onnxruntime_python.py"))
                 .arg(&path)
                 .env("PYTHONPATH", &packages)
                 .output()
@@ -240,7 +242,7 @@ fn strangers_accept_every_form() {
     }
 }
 
-/// What the graph itself says to the golden input.
+/// The graph's own answer to the golden input.
 fn golden_answer(checkpoint: &Checkpoint, kind: GraphKind, recipe: &Recipe) -> Vec<f32> {
     let artifact = compile_as(checkpoint, kind, recipe).unwrap();
     let samples = artifact.card().golden.input.samples();

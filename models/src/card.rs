@@ -11,25 +11,25 @@ use crate::{
 };
 
 /// Version of the card that this crate writes, and the newest it reads. Version 1 had neither `calibration` nor `measured`
-/// and is still read. Fields that a reader of version 2 does not know are passed over: they may be added within a
+/// and is still read. Fields that a reader of version 2 does not know are ignored: they may be added within a
 /// version as long as they change the meaning of no other.
 pub const CARD_VERSION: u32 = 2;
 
 /// Largest tolerance of a golden answer: a tenth of a probability is coarser than any precision needs.
 const MOST_TOLERANCE: f32 = 0.1;
 
-/// What an `.onnx` file says of itself; checked, so that nobody re-checks.
+/// The description inside an `.onnx` file; checked when read, and trusted after that.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Card {
     /// [`CARD_VERSION`], or an older one.
     pub version: u32,
     /// Name of the model, as in `NAME.clip.onnx`.
     pub name: String,
-    /// What this file's graph takes and gives.
+    /// Inputs and outputs of this file's graph.
     pub graph: GraphKind,
     /// Which form of the operators was chosen.
     pub target: Target,
-    /// In which numbers it computes.
+    /// The numbers in which it computes.
     pub precision: Precision,
     /// ONNX operator set.
     pub opset: u32,
@@ -39,7 +39,7 @@ pub struct Card {
     pub segment_samples: usize,
     /// Samples from the start of a segment to the start of the next.
     pub hop_samples: usize,
-    /// Segments of one window: an LSTM is run over so many, then starts anew.
+    /// Segments of one window: an LSTM is run over so many, then starts from zeros again.
     pub window_segments: usize,
     /// Most seconds of music to give the graph in one call; its activations grow with the length. At most those of
     /// [`Network::MOST_CLIP_SAMPLES`].
@@ -50,9 +50,9 @@ pub struct Card {
     pub classes: Vec<String>,
     /// The whole description of the network.
     pub network: Network,
-    /// The music it learnt from.
+    /// The music that it was trained on.
     pub dataset: DatasetNote,
-    /// The split it was judged by.
+    /// The split that it was trained and evaluated on.
     pub split: SplitNote,
     /// Scores on that split's test part, if the run had ended.
     #[serde(default)]
@@ -61,7 +61,7 @@ pub struct Card {
     pub seed: u64,
     /// Epochs that it was trained.
     pub epoch: usize,
-    /// Versions of what made it.
+    /// Versions of the programs that made it.
     pub tools: BTreeMap<String, String>,
     /// SHA-256 of the checkpoint's `weights.safetensors`, in hexadecimal.
     pub weights_sha256: String,
@@ -70,7 +70,7 @@ pub struct Card {
     /// Sizes that are not free; absent where all are.
     #[serde(default, skip_serializing_if = "Fixed::is_free")]
     pub fixed: Fixed,
-    /// Whether the file ends with the embedding and names no artists: what it gives is `embedding`, and, of a dense head,
+    /// Whether the file ends with the embedding and names no artists: its outputs are `embedding`, and, of a dense head,
     /// `segment_embeddings`. Absent where it does not.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub embedding_only: bool,
@@ -96,16 +96,16 @@ pub enum GraphKind {
     Step,
 }
 
-/// A recipe for an input and the answer that is due to it.
+/// A recipe for an input and the expected answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Golden {
     /// How to make the input: a whole clip for `clip` and `sequence`, one segment for `segment` and `step`.
     pub input: GoldenInput,
     /// One a class (an LSTM starts from zero states): what libtorch computed, or, in int8, what this file computed in ONNX
-    /// Runtime when it was compiled, because eight bits move an answer further than a fault of a runtime would.
+    /// Runtime when it was compiled, because eight bits move an answer further than an error of a runtime would.
     pub probabilities: Vec<f32>,
-    /// Largest difference that this file's precision allows; at most 0.1, beyond which a test tells nothing.
+    /// Largest difference that this file's precision allows; at most 0.1, beyond which a test would show nothing.
     pub tolerance: f32,
 }
 
@@ -187,7 +187,7 @@ impl Card {
     /// The card as one line of JSON.
     ///
     /// # Errors
-    /// Whatever [`from_json`](Card::from_json) would say of it: what is written can be read back.
+    /// Those of [`from_json`](Card::from_json): only a card that can be read back is written.
     pub fn to_json(&self) -> Result<String, CardError> {
         let text = serde_json::to_string(self).map_err(|e| CardError::Syntax(e.to_string()))?;
         // Read back rather than checked alone: JSON has no NaN, and serde_json writes one as `null`.
@@ -246,7 +246,7 @@ impl Card {
         }
         if self.sample_rate != SampleRate::NETWORK {
             return no(format!(
-                "sample_rate is {}, but networks hear {}",
+                "sample_rate is {}, but networks take {}",
                 self.sample_rate,
                 SampleRate::NETWORK
             ));
@@ -263,7 +263,7 @@ impl Card {
         ];
         for (key, found, expected) in pairs {
             if found != expected {
-                return no(format!("{key} is {found}, but its network says {expected}"));
+                return no(format!("{key} is {found}, but its network has {expected}"));
             }
         }
         self.check_form()?;

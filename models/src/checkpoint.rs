@@ -1,4 +1,4 @@
-//! Where a checkpoint lies and what its files are called: shared by who writes it and who reads it.
+//! Where a checkpoint is and the names of its files: shared by the trainer, which writes it, and everything that reads it.
 //!
 //! ```text
 //! RUN/last/    the state after the newest epoch      run.json  weights.safetensors  optimizer.safetensors  probe.safetensors
@@ -26,13 +26,13 @@ pub const PROBE: &str = "probe.safetensors";
 /// Predictions on the test part, in a run's folder.
 pub const PREDICTIONS: &str = "test.predictions.jsonl";
 
-/// Where the checkpoint of this name lies: `folder`, or the earlier one beside it while only that is there.
+/// The folder of the checkpoint of this name: `folder`, or the earlier one beside it while only that is there.
 pub fn locate(folder: &Path) -> PathBuf {
     let old = beside(folder, "old");
     if !folder.exists() && old.exists() { old } else { folder.to_path_buf() }
 }
 
-/// Whether a checkpoint lies in `folder`.
+/// Whether `folder` is a checkpoint.
 pub fn is_checkpoint(folder: &Path) -> bool {
     locate(folder).join(RECORD).exists()
 }

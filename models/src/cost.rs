@@ -9,7 +9,7 @@ use crate::{Layer, Network, ParamKind, Shape, Step};
 pub struct Cost {
     /// Prefix of the layer's parameters, e.g. `block1`.
     pub step: String,
-    /// Learnt values: no bias where a batch norm follows, scale and shift counted, an LSTM with torch's two biases.
+    /// Trainable values: no bias where a batch norm follows, scale and shift counted, an LSTM with torch's two biases.
     pub trainable: u64,
     /// Running statistics kept beside them.
     pub statistics: u64,
@@ -36,7 +36,7 @@ impl Network {
 }
 
 impl Costs {
-    /// Learnt values in all.
+    /// Trainable values in all.
     pub fn trainable(&self) -> u64 {
         saturating_sum(self.layers.iter().map(|c| c.trainable))
     }
@@ -85,7 +85,7 @@ fn cost(step: &Step, params: &[crate::Param]) -> Cost {
     }
 }
 
-/// Costs of an absurd description stop at the largest number instead of wrapping round to a small one.
+/// Costs of an absurd description saturate instead of wrapping to a small number.
 pub(crate) fn saturating_sum(values: impl Iterator<Item = u64>) -> u64 {
     values.fold(0, u64::saturating_add)
 }

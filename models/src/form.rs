@@ -1,4 +1,4 @@
-//! The forms in which one network is compiled: for which machine, in which numbers, and what that was found to cost.
+//! The forms in which one network is compiled: for which runtime, in which precision, and what that was measured to cost.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::Network;
 
-/// Whose kernels a graph is written for. Every form computes the same; only speed and reach differ.
+/// The runtime for whose kernels a graph is written. Every form computes the same; speed and compatibility differ.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Target {
-    /// Plain operators that every reader of ONNX has: where the file may go anywhere, in a browser, to tract, to a phone.
+    /// Plain operators that every reader of ONNX has: for browsers, tract and phones.
     #[default]
     Portable,
-    /// What ONNX Runtime runs fastest on a CPU: where the machine that serves is known to run it.
+    /// What ONNX Runtime runs fastest on a CPU: for machines that are known to have it.
     Cpu,
     /// What ONNX Runtime's CUDA provider runs fastest: nothing that would send indices back and forth, and half precision
     /// as arithmetic rather than as storage.
@@ -26,7 +26,7 @@ pub enum Target {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
-    /// 32-bit floats: the trained network's own answers, to a rounding.
+    /// 32-bit floats: the trained network's own answers, up to rounding.
     #[default]
     Fp32,
     /// Weights of 16 bits: half the size. A GPU also computes the convolutions in them; a CPU has no such arithmetic, so
@@ -36,16 +36,16 @@ pub enum Precision {
     Int8,
 }
 
-/// How the range of a feature map is chosen from what calibration saw; all begin at zero, where the ReLU cuts.
+/// How the range of a feature map is chosen from what calibration saw; all begin at zero, as the ReLU's output does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RangeRule {
-    /// Up to the largest value: nothing is cut, but one loud value coarsens all others.
+    /// Up to the largest value: nothing is clipped, but one large value coarsens all others.
     MinMax,
-    /// Up to the 99.99th percentile: the few values above are cut. It changed the fewest answers of the demo's networks.
+    /// Up to the 99.99th percentile: the few values above are clipped. It changed the fewest answers of the demo's networks.
     #[default]
     Percentile,
-    /// Where the mean squared error of rounding and cutting together is least.
+    /// Where the mean squared error of rounding and clipping together is least.
     Mse,
 }
 
@@ -66,7 +66,7 @@ pub struct NoSuchForm {
 pub struct Calibration {
     /// How ranges were chosen.
     pub rule: RangeRule,
-    /// The music that was heard.
+    /// The music.
     pub source: String,
     /// Clips, or files of a folder.
     pub clips: usize,
@@ -81,16 +81,16 @@ pub struct Calibration {
 pub struct Measured {
     /// The music.
     pub source: String,
-    /// Clips judged, or files of a folder.
+    /// Clips evaluated, or files of a folder.
     pub clips: usize,
     /// Clips whose most probable artist is another than in fp32.
     pub changed: usize,
-    /// Clips that fp32 has right and that this precision has right; absent where nobody said who plays.
+    /// Clips that fp32 has right and that this precision has right; absent where the artists are not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub right: Option<BeforeAfter>,
 }
 
-/// Sizes that a graph was given once and for all, for devices and compilers that cannot do with free ones.
+/// Sizes that are fixed in a graph, for devices and compilers that need them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fixed {
     /// Recordings, or segments, side by side in one call.
@@ -158,7 +158,7 @@ impl Calibration {
 }
 
 impl Measured {
-    /// The share of clips lost against fp32, negative where some were won. Where nobody said who plays, every changed
+    /// The share of clips lost against fp32, negative where some were won. Where the artists are not known, every changed
     /// answer counts as lost.
     pub fn loss(&self) -> f64 {
         let lost = match self.right {

@@ -2,9 +2,9 @@
 //!
 //! A [`Network`] is a list of convolution blocks and a head, read from a few lines of TOML. From that one list
 //! everything else follows: its layers and shapes ([`Network::steps`]), the name and shape of every tensor
-//! ([`Network::params`]), what it costs ([`Network::costs`]) and how the paper prints it ([`table`]).
-//! Beside it stand the two records that travel with trained weights, [`RunRecord`] in a checkpoint and [`Card`]
-//! in an `.onnx` file, and the [`Scores`] that both carry.
+//! ([`Network::params`]), what it costs ([`Network::costs`]) and how the paper prints it ([`layer_table`]).
+//! Two records accompany trained weights, [`RunRecord`] in a checkpoint and [`Card`]
+//! in an `.onnx` file; both carry [`Scores`]. [`tensors`] checks weights against a network, [`checkpoint`] names files.
 //!
 //! This crate does no I/O but text and knows no torch, no ONNX and no audio.
 //!
@@ -24,15 +24,16 @@ mod device;
 mod form;
 mod golden;
 mod layer;
+pub mod layer_table;
 mod network;
 mod params;
 mod preset;
 mod random;
 mod run;
-mod score;
+pub mod score;
 mod segment;
 mod shape;
-pub mod table;
+pub mod tensors;
 pub mod text;
 mod units;
 

@@ -16,13 +16,13 @@ use crate::{BatchNorm, Conv, Layer, Shape, segment_count};
 pub struct Network {
     /// Short name, e.g. `model1`.
     pub name: String,
-    /// One line on what it is and where it comes from.
+    /// One line: what it is and its origin.
     pub description: String,
     /// Samples of one segment, at 16 kHz.
     pub segment: usize,
     /// Samples from the start of one segment to the start of the next.
     pub hop: usize,
-    /// Segments of one clip: what an LSTM sees in a row, and what a dense head is averaged over.
+    /// Segments of one clip: the sequence of an LSTM, and the segments over which a dense head is averaged.
     pub window: usize,
     /// Number of classes it was described with, for printing; the data set's own number decides in training.
     pub classes: Option<usize>,
@@ -67,7 +67,7 @@ pub enum HeadKind {
     Lstm,
 }
 
-/// One layer of a network with what goes in and what comes out.
+/// One layer of a network with the shapes of its input and output.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Step {
     /// Prefix of its parameters' names: `block1`…, `dense`, `lstm`, `output`.
@@ -134,7 +134,7 @@ pub enum NetworkError {
         /// Longest segment allowed, in samples.
         most: usize,
     },
-    /// A clip that no memory holds.
+    /// A clip too long for memory.
     #[error(
         "a clip of {window} segments, one every {hop} samples, has {samples} samples, but at most {most} are allowed; make `window` or `hop` smaller"
     )]
@@ -210,7 +210,7 @@ impl Network {
         segment_count(samples, self.segment, self.hop)
     }
 
-    /// Channels of the single position that the blocks leave of a segment.
+    /// Channels of the single position to which the blocks reduce a segment.
     pub fn features(&self) -> usize {
         self.blocks.last().map_or(0, |b| b.filters)
     }
@@ -407,7 +407,7 @@ impl FromStr for HeadKind {
     }
 }
 
-/// What the file says; [`Network`] is what the program trusts.
+/// The content of the file; [`Network`] is what the program trusts.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Description {
@@ -415,7 +415,7 @@ struct Description {
     #[serde(default)]
     description: String,
     segment: usize,
-    /// As long as the segment where it is not said.
+    /// As long as the segment where it is absent.
     hop: Option<usize>,
     window: usize,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -9,7 +9,7 @@ pub struct Param {
     pub name: String,
     /// Shape, e.g. `[filters, in_channels, kernel]`.
     pub shape: Vec<usize>,
-    /// Learnt by gradient or gathered as a statistic.
+    /// Trained by gradient descent or a running statistic.
     pub kind: ParamKind,
     /// First value.
     pub init: Init,
@@ -22,10 +22,10 @@ impl Param {
     }
 }
 
-/// How a tensor comes to its values.
+/// How a tensor gets its values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ParamKind {
-    /// Learnt by gradient descent.
+    /// Trained by gradient descent.
     Trainable,
     /// Running statistic of a batch norm.
     Statistic,
@@ -38,7 +38,7 @@ pub enum Init {
     GlorotUniform {
         /// Inputs that one output sees.
         fan_in: usize,
-        /// Outputs that one input reaches.
+        /// Outputs that one input feeds.
         fan_out: usize,
     },
     /// Random matrix with orthonormal rows or columns, whichever are fewer (Saxe et al. 2013).

@@ -1,4 +1,4 @@
-//! Numbers that look random and follow from where they are used.
+//! Pseudo-random numbers that follow from where they are used.
 //!
 //! Every draw of a run is derived from (seed, purpose, place), never from a generator that would have to be saved:
 //! a resumed run then draws exactly what the uninterrupted one would have drawn.
@@ -10,9 +10,14 @@ pub struct Random {
 }
 
 impl Random {
+    /// Generator that begins at `state`; for a new purpose take [`derive`](Random::derive).
+    pub fn from_state(state: u64) -> Self {
+        Random { state }
+    }
+
     /// Generator for one purpose and place, e.g. `("crop", &[epoch, step, item])`, within the run of `seed`.
     pub fn derive(seed: u64, purpose: &str, place: &[u64]) -> Self {
-        // FNV-1a tells purposes apart; each word is then mixed in by a full SplitMix64 step.
+        // FNV-1a keeps purposes apart; each word is then mixed in by a full SplitMix64 step.
         let name = purpose.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| {
             (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3)
         });
@@ -78,7 +83,7 @@ mod tests {
     #[test]
     fn the_generator_is_splitmix64() {
         // First outputs for state 0 of the reference implementation by Vigna.
-        let mut random = Random { state: 0 };
+        let mut random = Random::from_state(0);
         assert_eq!(random.next_u64(), 0xe220_a839_7b1d_cdaf);
         assert_eq!(random.next_u64(), 0x6e78_9e6a_a1b9_65f4);
     }

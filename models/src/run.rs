@@ -1,4 +1,4 @@
-//! `run.json` of a checkpoint: what resuming and exporting need to know beside the tensors.
+//! `run.json` of a checkpoint: what resuming and exporting need besides the tensors.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::{GoldenInput, Network, Scores};
 /// Version of `run.json` that this crate writes, and the only one it reads.
 pub const RUN_VERSION: u32 = 1;
 
-/// A checkpoint's own account of itself.
+/// The description inside a checkpoint.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunRecord {
@@ -25,16 +25,16 @@ pub struct RunRecord {
     pub step: u64,
     /// Seed of initial weights, batches and augmentation.
     pub seed: u64,
-    /// The music it learnt from.
+    /// The music that it was trained on.
     pub dataset: DatasetNote,
-    /// The split it learnt from.
+    /// The split that it was trained on.
     pub split: SplitNote,
     /// Scores on that split's test part; absent until the run has ended.
     #[serde(default)]
     pub scores: Option<Scores>,
     /// Row 0 of the probe.
     pub golden: GoldenInput,
-    /// Versions of what made it, e.g. `leitmotif-train`, `libtorch`.
+    /// Versions of the programs that made it, e.g. `leitmotif-train`, `libtorch`.
     pub tools: BTreeMap<String, String>,
     /// The trainer's configuration, as the trainer writes it.
     pub config: serde_json::Value,
@@ -130,7 +130,7 @@ impl RunRecord {
     /// The record as readable JSON.
     ///
     /// # Errors
-    /// Whatever [`from_json`](RunRecord::from_json) would say of it: what is written can be read back.
+    /// Those of [`from_json`](RunRecord::from_json): only a record that can be read back is written.
     pub fn to_json(&self) -> Result<String, RunError> {
         let text = serde_json::to_string_pretty(self)
             .map(|text| text + "\n")

@@ -1,4 +1,4 @@
-//! Predictions and what they are worth: accuracy by segment, clip and song, per artist, with intervals.
+//! Predictions and their scores: accuracy by segment, clip and song, per artist, with intervals.
 //!
 //! Trainer and shipped artifact write the same predictions file, so their scores are one computation.
 
@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::ClassId;
 
-mod bootstrap;
+pub mod bootstrap;
 mod file;
 
 pub use file::{Predictions, PredictionsError};
 
 /// What a network answered for one clip.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(from = "file::Line")]
+#[serde(from = "file::PredictionLine")]
 pub struct Prediction {
     /// Identifier of the clip.
     pub clip: String,
@@ -32,9 +32,20 @@ pub struct Prediction {
     pub probabilities: Vec<f32>,
 }
 
+impl Prediction {
+    /// How many classes come before the true one, by probability; of equals the class that is listed first. `None` where
+    /// the true class has no probability.
+    pub fn rank(&self) -> Option<usize> {
+        let truth = self.truth.0;
+        let own = self.probabilities.get(truth)?;
+        let before = |(i, p): &(usize, &f32)| *p > own || (*p == own && *i < truth);
+        Some(self.probabilities.iter().enumerate().filter(before).count())
+    }
+}
+
 /// A figure with its 95 % bootstrap interval over songs.
 ///
-/// The interval is that of the resamples' own percentiles, so it may lie beside the value: a resample repeats songs
+/// The interval is that of the resamples' own percentiles, so the value may be outside it: a resample repeats songs
 /// and leaves others out, by which macro-F1 over few songs is biased.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -67,16 +78,16 @@ pub struct ArtistScore {
     pub song_f1: f64,
 }
 
-/// What a set of predictions is worth.
+/// The scores of a set of predictions.
 ///
 /// A song's answer is the mean of its clips' probabilities, each by its [`weight`](Prediction::weight): the mean over
 /// its segments for a dense head, over its windows for an LSTM. Ties go to the class that is listed first.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scores {
-    /// Clips judged.
+    /// Clips evaluated.
     pub clips: usize,
-    /// Songs judged.
+    /// Songs evaluated.
     pub songs: usize,
     /// Share of segments whose own answer is right.
     pub segment_accuracy: Estimate,
@@ -85,10 +96,10 @@ pub struct Scores {
     /// Share of songs whose answer is right.
     pub song_accuracy: Estimate,
     /// Mean over artists of F1 by song: every artist counts alike. As in scikit-learn, the artists are those who have a
-    /// song or are an answer: a name that is only ever said wrongly has an F1 of 0 and lowers the mean, and one that does
+    /// song or are an answer: an artist who is only ever answered wrongly has an F1 of 0 and lowers the mean, and one that does
     /// not occur at all is left out.
     pub song_macro_f1: Estimate,
-    /// Share of clips of the artist who has most of them: what always saying that name would score.
+    /// Share of clips of the artist who has most of them: the score of always answering that name.
     pub majority_clips: f64,
     /// The same by song.
     pub majority_songs: f64,
@@ -104,14 +115,14 @@ impl Scores {
     /// Resamples behind each interval.
     pub const RESAMPLES: usize = 1_000;
 
-    /// Judges predictions; `None` where there are none.
+    /// Evaluates predictions; `None` where there are none.
     pub fn of(predictions: &Predictions) -> Option<Scores> {
         let classes = predictions.classes();
         let clips = predictions.clips();
         let songs = songs(predictions);
-        let judged = bootstrap::Judged::new(clips, &songs, classes.len());
-        let all = judged.figures(&(0..songs.len()).collect::<Vec<_>>())?;
-        let intervals = bootstrap::intervals(&judged, &all, Self::RESAMPLES);
+        let counts = bootstrap::SongCounts::new(clips, &songs, classes.len());
+        let all = counts.figures(&(0..songs.len()).collect::<Vec<_>>())?;
+        let intervals = bootstrap::intervals(&counts, &all, Self::RESAMPLES);
         let [segment_accuracy, clip_accuracy, song_accuracy, song_macro_f1] = intervals;
 
         let mut confusion = vec![vec![0usize; classes.len()]; classes.len()];
@@ -255,15 +266,7 @@ fn f1(right: usize, all: usize, mistaken: usize) -> f64 {
 fn top_k(clips: &[Prediction], classes: usize) -> Vec<f64> {
     let mut at_rank = vec![0usize; classes];
     for clip in clips {
-        let Some(own) = clip.probabilities.get(clip.truth.0) else { continue };
-        // A class before the true one wins a tie, as in `argmax`.
-        let rank = clip
-            .probabilities
-            .iter()
-            .enumerate()
-            .filter(|(i, p)| *p > own || (*p == own && *i < clip.truth.0))
-            .count();
-        if let Some(n) = at_rank.get_mut(rank) {
+        if let Some(n) = clip.rank().and_then(|rank| at_rank.get_mut(rank)) {
             *n += 1;
         }
     }
@@ -328,6 +331,14 @@ mod tests {
         ]);
         assert_eq!(s.clip_accuracy.value, 0.5);
         assert_eq!(s.clip_top_k, [0.5, 0.5, 1.0]);
+    }
+
+    #[test]
+    fn a_rank_counts_the_classes_before_the_true_one() {
+        let rank = |truth, p: &[f32]| clip("1", "x", truth, p).rank();
+        assert_eq!(rank(1, &[0.2, 0.3, 0.5]), Some(1));
+        assert_eq!([rank(0, &[0.5, 0.5]), rank(1, &[0.5, 0.5])], [Some(0), Some(1)]);
+        assert_eq!(rank(2, &[0.5, 0.5]), None);
     }
 
     #[test]

@@ -2,15 +2,15 @@
 
 /// `text` as it is, but for control characters, which are escaped: a name in a file must not steer a terminal.
 pub fn printable(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
+    let mut printable = String::with_capacity(text.len());
     for c in text.chars() {
         if c.is_control() {
-            shown.extend(c.escape_default());
+            printable.extend(c.escape_default());
         } else {
-            shown.push(c);
+            printable.push(c);
         }
     }
-    shown
+    printable
 }
 
 /// `568941120` as `568,941,120`.

@@ -13,7 +13,7 @@ pub const CLIP_SAMPLES: usize = 465_984;
 pub struct SampleRate(pub u32);
 
 impl SampleRate {
-    /// The rate of every network's input: 16 kHz, MagnaTagATune's own.
+    /// The sample rate of every network of this project: 16 kHz, as MagnaTagATune has it.
     pub const NETWORK: SampleRate = SampleRate(16_000);
 
     /// Length of `samples` samples in seconds.

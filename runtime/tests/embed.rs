@@ -38,7 +38,7 @@ fn a_third_partys_project_needs_no_libtorch_and_no_python() {
     let tree = cargo(&["tree", "--edges", "normal,build", "--prefix", "none"]);
     let tree = String::from_utf8(tree.stdout).unwrap();
     assert!(tree.lines().any(|line| line.starts_with("ort v")), "{tree}");
-    for absent in ["tch ", "torch-sys ", "pyo3", "clap ", "protobuf "] {
+    for absent in ["tch ", "torch-sys ", "pyo3", "clap ", "prost "] {
         assert!(!tree.lines().any(|line| line.starts_with(absent)), "{absent}: {tree}");
     }
 }

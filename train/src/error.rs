@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::model::tensors::Misfits;
+use leitmotif_models::tensors::TensorProblems;
 
 /// An error of this crate's library half.
 #[derive(Debug, thiserror::Error)]
@@ -25,10 +25,10 @@ pub enum TrainError {
     },
     /// Weights that do not fit their network.
     #[error("the weights do not fit the network: {0}")]
-    Weights(Misfits),
+    Weights(TensorProblems),
     /// Optimizer state that does not fit the weights.
     #[error("the optimizer's state does not fit the network: {0}")]
-    Optimizer(Misfits),
+    Optimizer(TensorProblems),
     /// A checkpoint whose parts are wrong.
     #[error("checkpoint {}: {source}", path.display())]
     Checkpoint {

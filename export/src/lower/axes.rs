@@ -13,7 +13,7 @@ pub(crate) fn squeeze(graph: &mut Graph, name: &str, x: Value, axes: &[i64]) -> 
     lower(graph, "Squeeze", name, x, axes)
 }
 
-/// Puts `axes` of size one into the shape; they are counted in what comes out.
+/// Puts `axes` of size one into the shape; they are counted in the output.
 pub(crate) fn unsqueeze(graph: &mut Graph, name: &str, x: Value, axes: &[i64]) -> Value {
     lower(graph, "Unsqueeze", name, x, axes)
 }
@@ -24,4 +24,21 @@ fn lower(graph: &mut Graph, operator: &'static str, name: &str, x: Value, axes: 
     }
     let axes = graph.integers(axes);
     graph.node(operator, name, &[x, axes], &[])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn axes_are_an_attribute_until_opset_13_and_an_input_from_then_on() {
+        let node = |opset| {
+            let mut graph = Graph::new("test", "", opset);
+            let x = graph.input("x", &[], "");
+            squeeze(&mut graph, "y", x, &[2]);
+            graph.nodes().next().unwrap()
+        };
+        assert_eq!(node(12).attributes, [("axes", Ints(vec![2]))]);
+        assert_eq!((node(13).inputs.len(), node(13).attributes.len()), (2, 0));
+    }
 }

@@ -9,29 +9,38 @@ use ndarray::{Array1, Array3, ArrayD, Axis};
 
 use crate::ExportError;
 use crate::graph::Attribute::{Int, Ints};
-use crate::graph::{Attribute, Graph, Value};
-use crate::lower::{Form, size, store};
+use crate::graph::{Attribute, Graph};
+use crate::lower::{Flow, Lower, Place, size, stored_weights};
 
 /// `[batch, in, rows, length]` → `[batch, filters, rows, (length + 2·padding − kernel) / stride + 1]`.
-pub(crate) fn lower(
-    graph: &mut Graph,
-    form: Form,
-    name: &str,
-    conv: Conv,
-    weight: &Array3<f32>,
-    bias: &Array1<f32>,
-    x: Value,
-) -> Result<Value, ExportError> {
-    let weight = flat_kernel(weight);
-    let (weight_name, bias_name) = (format!("{name}.conv.weight"), format!("{name}.conv.bias"));
-    let (w, b) = if form.computes_in_half() {
-        let bias = bias.clone().into_dyn();
-        (store::half(graph, &weight_name, &weight)?, store::half(graph, &bias_name, &bias)?)
-    } else {
-        let w = store::floats(graph, form, &weight_name, &weight, 0)?;
-        (w, graph.weights(&bias_name, &[conv.filters], bias.to_vec()))
-    };
-    Ok(graph.node("Conv", &format!("{name}.conv"), &[x, w, b], &attributes(conv)?))
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Convolution<'a> {
+    pub(crate) conv: Conv,
+    /// `[filters, in, kernel]`.
+    pub(crate) weight: &'a Array3<f32>,
+    /// `[filters]`.
+    pub(crate) bias: &'a Array1<f32>,
+}
+
+impl Lower for Convolution<'_> {
+    fn lower(&self, graph: &mut Graph, at: &Place<'_>, flow: Flow) -> Result<Flow, ExportError> {
+        let Place { plan, name, .. } = *at;
+        let weight = flat_kernel(self.weight);
+        let (weight_name, bias_name) = (format!("{name}.conv.weight"), format!("{name}.conv.bias"));
+        let (w, b) = if plan.form.computes_in_half() {
+            let bias = self.bias.clone().into_dyn();
+            (
+                stored_weights::half(graph, &weight_name, &weight)?,
+                stored_weights::half(graph, &bias_name, &bias)?,
+            )
+        } else {
+            let w = stored_weights::floats(graph, plan.form, &weight_name, &weight, 0)?;
+            (w, graph.weights(&bias_name, &[self.conv.filters], self.bias.to_vec()))
+        };
+        let inputs = [flow.x, w, b];
+        let x = graph.node("Conv", &format!("{name}.conv"), &inputs, &attributes(self.conv)?);
+        Ok(Flow { x, scale: None, past_relu: false, ..flow })
+    }
 }
 
 /// `[filters, in, kernel]` → `[filters, in, 1, kernel]`.
@@ -50,4 +59,40 @@ pub(crate) fn attributes(conv: Conv) -> Result<[(&'static str, Attribute); 5], E
         ("pads", Ints(vec![0, padding, 0, padding])),
         ("strides", Ints(vec![1, stride])),
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array1, Array3};
+
+    use super::*;
+    use crate::graph::Data;
+    use crate::lower::tests::{CUDA_HALF, INT8, lowered, operators};
+    use crate::lower::{Form, Rows};
+
+    const CONV: Conv = Conv { in_channels: 1, filters: 2, kernel: 3, stride: 2, padding: 1 };
+
+    fn graph(form: Form) -> Graph {
+        let (weight, bias) = (Array3::ones((2, 1, 3)), Array1::zeros(2));
+        lowered(&Convolution { conv: CONV, weight: &weight, bias: &bias }, form, Rows::Segments).0
+    }
+
+    #[test]
+    fn kernels_are_flat_and_pad_left_and_right_alone() {
+        let graph = graph(Form::default());
+        let node = graph.nodes().last().unwrap();
+        assert_eq!(node.attributes, attributes(CONV).unwrap());
+        assert_eq!(node.attributes[3], ("pads", Ints(vec![0, 1, 0, 1])));
+        assert_eq!(node.attributes[4], ("strides", Ints(vec![1, 2])));
+        let (name, weight) = graph.constants().next().unwrap();
+        assert_eq!((name.as_str(), &weight.shape[..]), ("layer.conv.weight", &[2, 1, 1, 3][..]));
+    }
+
+    #[test]
+    fn weights_are_stored_as_the_form_computes_them() {
+        assert_eq!(operators(&graph(INT8)), ["DequantizeLinear", "Conv"]);
+        let half = graph(CUDA_HALF);
+        assert_eq!(operators(&half), ["Conv"]);
+        assert!(half.constants().all(|(_, tensor)| matches!(tensor.data, Data::F16(_))));
+    }
 }

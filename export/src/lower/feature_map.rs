@@ -1,26 +1,21 @@
-//! Rounds a feature map to eight bits: `QuantizeLinear` and `DequantizeLinear`, which runtimes fuse into their neighbours.
+//! Quantizes a feature map to eight bits: `QuantizeLinear` and `DequantizeLinear`, which runtimes fuse into their neighbours.
 //! <https://onnx.ai/onnx/operators/onnx__QuantizeLinear.html>, opset 10;
 //! <https://onnx.ai/onnx/operators/onnx__DequantizeLinear.html>, opset 10.
 //!
 //! Behind a ReLU nothing is below zero, so all 256 steps lie above it: unsigned, with the zero point 0. That zero point
 //! also cuts what a ReLU cuts, and runtimes drop the ReLU before it.
 
-use crate::graph::{Data, Graph, Value};
-use crate::quantize::ACTIVATION_MOST;
+use leitmotif_models::Precision;
 
-/// A feature map with the scale of its integers.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Rounded {
-    /// The map in floats that are multiples of the scale: `[batch, channels, rows, length]`.
-    pub(crate) floats: Value,
-    /// Of its integers.
-    pub(crate) scale: f32,
-}
+use crate::ExportError;
+use crate::graph::{Data, Graph, Value};
+use crate::lower::{Flow, Place, range};
+use crate::quantize::ACTIVATION_MOST;
 
 /// How the values of a map become integers.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Steps {
-    /// What one step is worth.
+pub(crate) struct Quantizer {
+    /// The difference between two neighbouring integers.
     pub(crate) scale: f32,
     /// The same, stored.
     pub(crate) stored: Value,
@@ -28,13 +23,13 @@ pub(crate) struct Steps {
     pub(crate) zero: Value,
 }
 
-impl Steps {
-    /// Stores the steps of a map called `name`, in which `most` becomes 255.
+impl Quantizer {
+    /// Stores scale and zero point of a map called `name`, in which `most` becomes 255.
     pub(crate) fn of(graph: &mut Graph, name: &str, most: f32) -> Self {
         let scale = most / ACTIVATION_MOST;
         let stored = graph.weights(&format!("{name}.scale"), &[], vec![scale]);
         let zero = graph.tensor(&format!("{name}.zero"), &[], Data::U8(vec![0]));
-        Steps { scale, stored, zero }
+        Quantizer { scale, stored, zero }
     }
 
     /// Floats to integers.
@@ -43,17 +38,42 @@ impl Steps {
         graph.node("QuantizeLinear", &format!("{name}.integers"), &inputs, &[])
     }
 
-    /// Integers to floats.
-    pub(crate) fn floats(self, graph: &mut Graph, name: &str, integers: Value) -> Rounded {
+    /// Integers to floats that are multiples of the scale.
+    pub(crate) fn floats(self, graph: &mut Graph, name: &str, integers: Value) -> Value {
         let inputs = [integers, self.stored, self.zero];
-        let floats = graph.node("DequantizeLinear", &format!("{name}.floats"), &inputs, &[]);
-        Rounded { floats, scale: self.scale }
+        graph.node("DequantizeLinear", &format!("{name}.floats"), &inputs, &[])
     }
 }
 
-/// Any shape, kept; `most` becomes 255.
-pub(crate) fn lower(graph: &mut Graph, name: &str, most: f32, x: Value) -> Rounded {
-    let steps = Steps::of(graph, name, most);
-    let integers = steps.integers(graph, name, x);
-    steps.floats(graph, name, integers)
+/// In int8, quantizes the output of the node `name` in the range of its block; in any other precision nothing.
+///
+/// # Errors
+/// [`LowerError::NotCalibrated`](crate::LowerError::NotCalibrated).
+pub(crate) fn quantized(
+    graph: &mut Graph,
+    at: &Place<'_>,
+    name: &str,
+    flow: Flow,
+) -> Result<Flow, ExportError> {
+    if at.plan.form.precision != Precision::Int8 {
+        return Ok(flow);
+    }
+    let quantizer = Quantizer::of(graph, name, range(at.plan, at.name)?);
+    let integers = quantizer.integers(graph, name, flow.x);
+    let x = quantizer.floats(graph, name, integers);
+    Ok(Flow { x, scale: Some(quantizer.scale), ..flow })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_begin_at_zero_and_the_range_ends_at_255() {
+        let mut graph = Graph::new("test", "", 13);
+        let quantizer = Quantizer::of(&mut graph, "map", 510.0);
+        assert_eq!(quantizer.scale, 2.0);
+        let stored: Vec<Data> = graph.constants().map(|(_, tensor)| tensor.data.clone()).collect();
+        assert_eq!(stored, [Data::F32(vec![2.0]), Data::U8(vec![0])]);
+    }
 }

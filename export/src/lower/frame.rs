@@ -6,7 +6,7 @@
 //! sample of every segment. No table is stored, T and the batch stay free, and what is left after the last whole segment
 //! drops out by the range's own end.
 //!
-//! Segments that adjoin need no index: the recording is cut off after the last whole one and looked at in rows. ONNX
+//! Segments that adjoin need no index: the recording is cut off after the last whole one and reshaped to rows. ONNX
 //! Runtime copies nothing for that, and on CUDA no index has to be sent there. tract cannot follow the division of a free
 //! length, so the `portable` target has this only where the number of segments is fixed.
 //!
@@ -78,4 +78,41 @@ fn gathered(graph: &mut Graph, waveform: Value, segment: i64, hop: i64) -> Value
 /// `[batch, segment]` → `[batch, 1, 1, segment]`.
 pub(crate) fn single(graph: &mut Graph, waveform: Value) -> Value {
     axes::unsqueeze(graph, "frame", waveform, &[1, 2])
+}
+
+#[cfg(test)]
+mod tests {
+    use leitmotif_models::Network;
+
+    use super::*;
+    use crate::lower::tests::operators;
+    use crate::lower::{Form, Rows};
+
+    fn cut_by(target: Target, hop: usize, segments: Option<usize>) -> Vec<&'static str> {
+        let network = Network { hop, ..Network::preset("example").unwrap() };
+        let form = Form { target, ..Form::default() };
+        let plan = Plan {
+            network: &network,
+            layers: &[],
+            form,
+            calibration: None,
+            rows: Rows::Segments,
+            segments,
+            embedding_only: false,
+        };
+        let mut graph = Graph::new("test", "", form.opset());
+        let waveform = graph.input("waveform", &[], "");
+        cut(&mut graph, &plan, waveform).unwrap();
+        operators(&graph)
+    }
+
+    #[test]
+    fn segments_that_adjoin_need_no_index_where_the_target_can_follow() {
+        let segment = Network::preset("example").unwrap().segment;
+        assert_eq!(cut_by(Target::Portable, segment, Some(5)), ["Reshape"]);
+        assert!(cut_by(Target::Cpu, segment, None).ends_with(&["Slice", "Reshape"]));
+        for (target, hop) in [(Target::Portable, segment), (Target::Cpu, segment / 2)] {
+            assert!(cut_by(target, hop, None).contains(&"Range"), "{target} {hop}");
+        }
+    }
 }

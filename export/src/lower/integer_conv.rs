@@ -5,40 +5,69 @@
 //! Weights have a scale a filter. The bias is stored in 32 bits in units of the products, `scale of x · scale of the filter`,
 //! as integer kernels add it.
 
-use leitmotif_models::Conv;
-use ndarray::{Array1, Array3};
-
 use crate::ExportError;
 use crate::graph::Attribute::Int;
-use crate::graph::{Data, Graph, Value};
-use crate::lower::conv::{attributes, flat_kernel};
-use crate::lower::feature_map::Rounded;
-use crate::lower::store;
+use crate::graph::{Data, Graph};
+use crate::lower::conv::{Convolution, attributes, flat_kernel};
+use crate::lower::{Flow, Lower, Place, stored_weights};
 use crate::quantize::{CONV_MOST, integer_bias, per_channel, scales_with_bias};
 
-/// `[batch, in, rows, length]` → `[batch, filters, rows, (length + 2·padding − kernel) / stride + 1]`.
-pub(crate) fn lower(
-    graph: &mut Graph,
-    name: &str,
-    conv: Conv,
-    weight: &Array3<f32>,
-    bias: &Array1<f32>,
-    x: Rounded,
-) -> Result<Value, ExportError> {
-    let (weight, bias) = (flat_kernel(weight), bias.to_vec());
-    let scales = scales_with_bias(&weight, &bias, x.scale, CONV_MOST);
-    let quantized = per_channel(&weight, 0, CONV_MOST, scales);
-    let units: Vec<f32> = quantized.scales.iter().map(|scale| scale * x.scale).collect();
+/// As [`Convolution`], over a quantized map.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct IntegerConvolution<'a> {
+    pub(crate) convolution: Convolution<'a>,
+    /// Of the map's integers.
+    pub(crate) scale: f32,
+}
 
-    let weight_name = format!("{name}.conv.weight");
-    let stored = graph.tensor(&weight_name, weight.shape(), Data::I8(quantized.values));
-    let w = store::dequantized(graph, &weight_name, stored, quantized.scales, 0)?;
+impl Lower for IntegerConvolution<'_> {
+    fn lower(&self, graph: &mut Graph, at: &Place<'_>, flow: Flow) -> Result<Flow, ExportError> {
+        let Convolution { conv, weight, bias } = self.convolution;
+        let (weight, bias) = (flat_kernel(weight), bias.to_vec());
+        let scales = scales_with_bias(&weight, &bias, self.scale, CONV_MOST);
+        let quantized = per_channel(&weight, 0, CONV_MOST, scales);
+        let units: Vec<f32> = quantized.scales.iter().map(|scale| scale * self.scale).collect();
 
-    let (bias_name, filters) = (format!("{name}.conv.bias"), [conv.filters]);
-    let stored = graph.tensor(&bias_name, &filters, Data::I32(integer_bias(&bias, &units)));
-    let unit = graph.weights(&format!("{bias_name}.scale"), &filters, units);
-    let inputs = [stored, unit];
-    let floats = format!("{bias_name}.floats");
-    let b = graph.node("DequantizeLinear", &floats, &inputs, &[("axis", Int(0))]);
-    Ok(graph.node("Conv", &format!("{name}.conv"), &[x.floats, w, b], &attributes(conv)?))
+        let weight_name = format!("{}.conv.weight", at.name);
+        let stored = graph.tensor(&weight_name, weight.shape(), Data::I8(quantized.values));
+        let w = stored_weights::dequantized(graph, &weight_name, stored, quantized.scales, 0)?;
+
+        let (bias_name, filters) = (format!("{}.conv.bias", at.name), [conv.filters]);
+        let stored = graph.tensor(&bias_name, &filters, Data::I32(integer_bias(&bias, &units)));
+        let unit = graph.weights(&format!("{bias_name}.scale"), &filters, units);
+        let inputs = [stored, unit];
+        let floats = format!("{bias_name}.floats");
+        let b = graph.node("DequantizeLinear", &floats, &inputs, &[("axis", Int(0))]);
+        let inputs = [flow.x, w, b];
+        let x = graph.node("Conv", &format!("{}.conv", at.name), &inputs, &attributes(conv)?);
+        Ok(Flow { x, scale: Some(self.scale), past_relu: false, ..flow })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use leitmotif_models::Conv;
+    use ndarray::array;
+
+    use super::*;
+    use crate::lower::Rows;
+    use crate::lower::tests::{INT8, lowered, operators};
+
+    #[test]
+    fn weights_have_a_scale_a_filter_and_the_bias_the_unit_of_the_products() {
+        let conv = Conv { in_channels: 1, filters: 2, kernel: 1, stride: 1, padding: 0 };
+        let (weight, bias) = (array![[[64.0]], [[-128.0]]], array![3.0, 4.0]);
+        let convolution = Convolution { conv, weight: &weight, bias: &bias };
+        let layer = IntegerConvolution { convolution, scale: 0.5 };
+        let (graph, flow) = lowered(&layer, INT8, Rows::Segments);
+        assert_eq!(operators(&graph), ["DequantizeLinear", "DequantizeLinear", "Conv"]);
+        assert_eq!(flow.scale, Some(0.5));
+        let stored = |name: &str| {
+            graph.constants().find(|(other, _)| other == name).map(|(_, t)| t.data.clone())
+        };
+        assert_eq!(stored("layer.conv.weight"), Some(Data::I8(vec![64, -64])));
+        assert_eq!(stored("layer.conv.weight.scale"), Some(Data::F32(vec![1.0, 2.0])));
+        // In units of 0.5·1 and 0.5·2.
+        assert_eq!(stored("layer.conv.bias"), Some(Data::I32(vec![6, 4])));
+    }
 }

@@ -6,23 +6,49 @@
 
 use crate::ExportError;
 use crate::graph::Attribute::{Int, Ints};
-use crate::graph::{Graph, Value};
-use crate::lower::size;
+use crate::graph::Graph;
+use crate::lower::{Flow, Lower, Place, feature_map, size};
 
-/// `[batch, channels, rows, length]` → `[batch, channels, rows, length / size]`.
-pub(crate) fn lower(
-    graph: &mut Graph,
-    name: &str,
-    window: usize,
-    x: Value,
-) -> Result<Value, ExportError> {
-    let window = size("a pool", window)?;
-    let attributes = [
-        ("ceil_mode", Int(0)),
-        ("dilations", Ints(vec![1, 1])),
-        ("kernel_shape", Ints(vec![1, window])),
-        ("pads", Ints(vec![0, 0, 0, 0])),
-        ("strides", Ints(vec![1, window])),
-    ];
-    Ok(graph.node("MaxPool", &format!("{name}.pool"), &[x], &attributes))
+/// `[batch, channels, rows, length]` → `[batch, channels, rows, length / window]`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MaxPool {
+    pub(crate) window: usize,
+}
+
+impl Lower for MaxPool {
+    fn lower(&self, graph: &mut Graph, at: &Place<'_>, flow: Flow) -> Result<Flow, ExportError> {
+        let window = size("a pool", self.window)?;
+        let attributes = [
+            ("ceil_mode", Int(0)),
+            ("dilations", Ints(vec![1, 1])),
+            ("kernel_shape", Ints(vec![1, window])),
+            ("pads", Ints(vec![0, 0, 0, 0])),
+            ("strides", Ints(vec![1, window])),
+        ];
+        let name = format!("{}.pool", at.name);
+        let x = graph.node("MaxPool", &name, &[flow.x], &attributes);
+        feature_map::quantized(graph, at, &name, Flow { x, ..flow })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lower::tests::{INT8, lowered, operators};
+    use crate::lower::{Form, Rows};
+
+    #[test]
+    fn windows_lie_side_by_side_in_one_row() {
+        let (graph, _) = lowered(&MaxPool { window: 3 }, Form::default(), Rows::Segments);
+        let attributes = graph.nodes().next().unwrap().attributes;
+        assert_eq!(attributes[2], ("kernel_shape", Ints(vec![1, 3])));
+        assert_eq!(attributes[4], ("strides", Ints(vec![1, 3])));
+    }
+
+    #[test]
+    fn its_map_is_quantized_again() {
+        let (graph, flow) = lowered(&MaxPool { window: 3 }, INT8, Rows::Segments);
+        assert_eq!(operators(&graph), ["MaxPool", "QuantizeLinear", "DequantizeLinear"]);
+        assert_eq!(flow.scale, Some(1.0));
+    }
 }

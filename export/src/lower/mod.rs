@@ -1,7 +1,7 @@
-//! Turns folded layers into ONNX operators, one layer a file.
+//! Turns folded layers into ONNX operators, one layer a file, each an implementation of [`Lower`].
 //!
 //! A graph either cuts a whole recording and treats its segments side by side, or takes one segment per call.
-//! The two differ only in axes, so each lowering gets a [`Rows`] where that matters.
+//! The two differ only in axes: [`Rows`] tells a lowering which it is.
 
 mod axes;
 mod conv;
@@ -15,22 +15,74 @@ mod max_pool;
 mod patches;
 mod relu;
 mod softmax;
-mod store;
+mod stored_weights;
 mod tanh;
 
-use leitmotif_models::{Calibration, Conv, Network, Precision, Target};
-use ndarray::{Array1, Array3};
+use leitmotif_models::{Calibration, Network, Precision, Target};
 
-use crate::ExportError;
 use crate::fold::{FoldedLayer, FoldedStep};
 use crate::graph::{Graph, Value};
+use crate::{ExportError, LowerError};
 
-use feature_map::Rounded;
 pub(crate) use lstm::State;
-use lstm::Weights;
-pub(crate) use store::FLOAT;
+pub(crate) use stored_weights::FLOAT;
 
-/// For whom, and in which numbers.
+/// How a layer becomes operators.
+///
+/// A new operator needs:
+///
+/// 1. a file here whose heading names the operator's page, the opset from which its form is used, and where ONNX's
+///    convention differs from torch's; [`Form::opset`] raised where the form needs it;
+/// 2. a type with the layer's weights that implements this trait, and its line in [`network`];
+/// 3. names that begin with the layer's: the last node is found by [`tapped`](crate::tapped), weights by
+///    [`Summary`](crate::Summary);
+/// 4. both [`Rows`]; shapes that follow from the input, since batch, samples and segments may be free or fixed;
+/// 5. every precision: weights through `stored_weights`, and in int8 the output through `feature_map` where it is a map;
+/// 6. a test beside it of its attributes and of what it stores, the layer in `reference.rs`, and a network that has it
+///    in `tests/parity.rs`, which compares every form with the reference.
+pub(crate) trait Lower {
+    /// Adds the operators behind `flow` and returns their output.
+    ///
+    /// # Errors
+    /// [`ExportError::TooLarge`] for a size beyond ONNX's 64-bit signed integers, [`LowerError::BeyondHalf`] for a weight
+    /// beyond 16 bits, [`LowerError::NotCalibrated`] for int8 without a range.
+    fn lower(&self, graph: &mut Graph, at: &Place<'_>, flow: Flow) -> Result<Flow, ExportError>;
+}
+
+/// Where in which graph a layer is lowered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place<'a> {
+    pub(crate) plan: &'a Plan<'a>,
+    /// The layer's name, with which the names of its nodes and weights begin.
+    pub(crate) name: &'a str,
+    /// The graph's input, `[batch, samples]`.
+    pub(crate) waveform: Value,
+    /// What an LSTM starts from; zeros where there is none.
+    pub(crate) state: Option<State>,
+}
+
+/// What flows from layer to layer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Flow {
+    pub(crate) x: Value,
+    /// In int8, once the map is quantized: the scale of its integers.
+    pub(crate) scale: Option<f32>,
+    /// Whether the convolution before was quantized together with its ReLU.
+    pub(crate) past_relu: bool,
+    /// An LSTM's h after the last segment, `[batch, units]`.
+    pub(crate) last_h: Option<Value>,
+    /// Its c, where one segment is taken per call.
+    pub(crate) last_c: Option<Value>,
+}
+
+impl Flow {
+    /// Floats, of which nothing else is known.
+    pub(crate) fn of(x: Value) -> Self {
+        Flow { x, scale: None, past_relu: false, last_h: None, last_c: None }
+    }
+}
+
+/// For which runtime, and in which numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Form {
     pub(crate) target: Target,
@@ -99,18 +151,8 @@ pub(crate) struct Lowered {
     pub(crate) last_h: Option<Value>,
     /// Its c, where one segment is taken per call.
     pub(crate) last_c: Option<Value>,
-    /// What leaves each block, by the block's name.
+    /// The output of each block, by the block's name.
     pub(crate) blocks: Vec<(String, Value)>,
-}
-
-/// A feature map on its way through the blocks.
-#[derive(Clone, Copy, Debug)]
-struct Flow {
-    x: Value,
-    /// In int8, once it is rounded: the scale of its integers.
-    scale: Option<f32>,
-    /// Whether the convolution before was rounded together with its ReLU.
-    past_relu: bool,
 }
 
 /// Lowers the layers behind `waveform`: `[batch, samples]` for many segments, `[batch, segment]` for one.
@@ -118,23 +160,21 @@ struct Flow {
 /// `state` is h and c before the first segment; without it an LSTM starts from zeros.
 ///
 /// # Errors
-/// [`ExportError::TooLarge`] for a size beyond ONNX's 64-bit signed integers, [`ExportError::BeyondHalf`] for a weight beyond
-/// 16 bits, [`ExportError::NotCalibrated`] for int8 without a range.
+/// Those of [`Lower::lower`].
 pub(crate) fn network(
     graph: &mut Graph,
     plan: &Plan<'_>,
     waveform: Value,
     state: Option<State>,
 ) -> Result<Lowered, ExportError> {
-    let Plan { form, rows, .. } = *plan;
-    let mut x = match rows {
+    let mut x = match plan.rows {
         Rows::Segments => frame::cut(graph, plan, waveform)?,
         Rows::Single => frame::single(graph, waveform),
     };
-    if form.computes_in_half() {
-        x = store::cast(graph, "frame.half", x, store::FLOAT16);
+    if plan.form.computes_in_half() {
+        x = stored_weights::cast(graph, "frame.half", x, stored_weights::FLOAT16);
     }
-    let mut flow = Flow { x, scale: None, past_relu: false };
+    let mut flow = Flow::of(x);
     let mut lowered = Lowered {
         embedding: x,
         logits: x,
@@ -148,62 +188,57 @@ pub(crate) fn network(
         false => plan.layers,
     };
     for step in layers {
-        let name = &step.name;
-        flow.x = match &step.layer {
-            FoldedLayer::Conv { conv, weight, bias } => {
-                flow = convolution(graph, plan, name, (*conv, weight, bias), flow)?;
-                continue;
-            }
-            FoldedLayer::Relu => {
-                if !flow.past_relu {
-                    let x = relu::lower(graph, name, flow.x);
-                    flow = rounded(graph, plan, &format!("{name}.relu"), name, Flow { x, ..flow })?;
-                }
-                lowered.blocks.push((name.clone(), flow.x));
-                continue;
-            }
-            FoldedLayer::MaxPool { size } => {
-                let x = max_pool::lower(graph, name, *size, flow.x)?;
-                flow = rounded(graph, plan, &format!("{name}.pool"), name, Flow { x, ..flow })?;
-                lowered.blocks.pop();
-                lowered.blocks.push((name.clone(), flow.x));
-                continue;
-            }
-            FoldedLayer::Flatten => {
-                let x = match form.computes_in_half() {
-                    true => store::cast(graph, "flatten.floats", flow.x, store::FLOAT),
-                    false => flow.x,
-                };
-                flatten::lower(graph, name, rows, x)
-            }
-            FoldedLayer::Linear { weight, bias } => {
-                lowered.logits = linear::lower(graph, form, name, (weight, bias), rows, flow.x)?;
-                lowered.logits
-            }
-            FoldedLayer::Tanh => {
-                lowered.embedding = tanh::lower(graph, name, flow.x);
-                lowered.embedding
-            }
-            FoldedLayer::Lstm { units, input, recurrent, bias } => {
-                let initial = match state {
-                    Some(state) => lstm::given_state(graph, name, state),
-                    None => lstm::zero_state(graph, name, *units, waveform)?,
-                };
-                let weights = Weights { units: *units, input, recurrent, bias };
-                let each = !plan.embedding_only;
-                let after =
-                    lstm::lower(graph, form, name, &weights, (rows, each), flow.x, initial)?;
-                (lowered.last_h, lowered.last_c) = (Some(after.last_h), after.last_c);
-                lowered.embedding = after.each;
-                after.each
-            }
-            FoldedLayer::Softmax => {
-                lowered.probabilities = softmax::lower(graph, name, flow.x);
-                lowered.probabilities
-            }
-        };
+        let at = Place { plan, name: &step.name, waveform, state };
+        flow = lowering(&step.layer, plan, flow).lower(graph, &at, flow)?;
+        lowered.keep(step, flow);
     }
     Ok(lowered)
+}
+
+/// How a layer is lowered. A convolution has three ways: of floats, of integers, and in int8 the first one of patches.
+fn lowering<'a>(layer: &'a FoldedLayer, plan: &Plan<'_>, before: Flow) -> Box<dyn Lower + 'a> {
+    match layer {
+        FoldedLayer::Conv { conv, weight, bias } => {
+            let convolution = conv::Convolution { conv: *conv, weight, bias };
+            match before.scale {
+                Some(scale) => Box::new(integer_conv::IntegerConvolution { convolution, scale }),
+                None if patches::fits(*conv, plan.form) => {
+                    Box::new(patches::FirstConvolution(convolution))
+                }
+                None => Box::new(convolution),
+            }
+        }
+        FoldedLayer::Relu => Box::new(relu::Relu),
+        FoldedLayer::MaxPool { size } => Box::new(max_pool::MaxPool { window: *size }),
+        FoldedLayer::Flatten => Box::new(flatten::Flatten),
+        FoldedLayer::Linear { weight, bias } => Box::new(linear::Linear { weight, bias }),
+        FoldedLayer::Tanh => Box::new(tanh::Tanh),
+        FoldedLayer::Lstm { units, input, recurrent, bias } => {
+            Box::new(lstm::Lstm { units: *units, input, recurrent, bias })
+        }
+        FoldedLayer::Softmax => Box::new(softmax::Softmax),
+    }
+}
+
+impl Lowered {
+    /// Keeps the output of a layer that can be an output of the graph.
+    fn keep(&mut self, step: &FoldedStep, flow: Flow) {
+        match &step.layer {
+            // Where a pool follows, the block ends with it.
+            FoldedLayer::Relu | FoldedLayer::MaxPool { .. } => {
+                self.blocks.retain(|(block, _)| *block != step.name);
+                self.blocks.push((step.name.clone(), flow.x));
+            }
+            FoldedLayer::Linear { .. } => self.logits = flow.x,
+            FoldedLayer::Tanh => self.embedding = flow.x,
+            FoldedLayer::Lstm { .. } => {
+                self.embedding = flow.x;
+                (self.last_h, self.last_c) = (flow.last_h, flow.last_c);
+            }
+            FoldedLayer::Softmax => self.probabilities = flow.x,
+            FoldedLayer::Conv { .. } | FoldedLayer::Flatten => {}
+        }
+    }
 }
 
 /// How many layers there are until the embedding is: the tanh layer or the LSTM, whichever comes.
@@ -212,51 +247,67 @@ fn embedding_end(layers: &[FoldedStep]) -> usize {
     layers.iter().position(is).map_or(layers.len(), |at| at + 1)
 }
 
-fn convolution(
-    graph: &mut Graph,
-    plan: &Plan<'_>,
-    name: &str,
-    (conv, weight, bias): (Conv, &Array3<f32>, &Array1<f32>),
-    Flow { x, scale, .. }: Flow,
-) -> Result<Flow, ExportError> {
-    let Plan { network, form, .. } = *plan;
-    if let Some(scale) = scale {
-        let x = Rounded { floats: x, scale };
-        let x = integer_conv::lower(graph, name, conv, weight, bias, x)?;
-        return Ok(Flow { x, scale: Some(scale), past_relu: false });
-    }
-    if form.precision == Precision::Int8 && form.target == Target::Cpu && patches::fits(conv) {
-        let (most, length) = (range(plan, name)?, network.segment);
-        let first = patches::First { conv, weight, bias, most, length };
-        let Rounded { floats, scale } = patches::lower(graph, form, name, first, x)?;
-        return Ok(Flow { x: floats, scale: Some(scale), past_relu: true });
-    }
-    let x = conv::lower(graph, form, name, conv, weight, bias, x)?;
-    Ok(Flow { x, scale: None, past_relu: false })
-}
-
-/// In int8, rounds the output of a layer of `block`; `name` is for what that adds.
-fn rounded(
-    graph: &mut Graph,
-    plan: &Plan<'_>,
-    name: &str,
-    block: &str,
-    flow: Flow,
-) -> Result<Flow, ExportError> {
-    if plan.form.precision != Precision::Int8 {
-        return Ok(flow);
-    }
-    let Rounded { floats, scale } = feature_map::lower(graph, name, range(plan, block)?, flow.x);
-    Ok(Flow { x: floats, scale: Some(scale), ..flow })
-}
-
-/// The largest value that a block's maps are rounded for.
-fn range(plan: &Plan<'_>, block: &str) -> Result<f32, ExportError> {
+/// The largest value of a block's maps, which becomes 255 in int8.
+fn range(plan: &Plan<'_>, block: &str) -> Result<f32, LowerError> {
     let range = plan.calibration.and_then(|calibration| calibration.ranges.get(block));
-    range.copied().ok_or_else(|| ExportError::NotCalibrated { block: block.to_owned() })
+    range.copied().ok_or_else(|| LowerError::NotCalibrated { block: block.to_owned() })
 }
 
 /// A size as ONNX stores it.
 pub(crate) fn size(what: &'static str, value: usize) -> Result<i64, ExportError> {
     i64::try_from(value).map_err(|_| ExportError::TooLarge { what })
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use leitmotif_models::RangeRule;
+
+    use super::*;
+
+    /// A layer called `layer`, lowered behind an input of floats: the graph and the flow behind it. In int8 the range is 255.
+    pub(crate) fn lowered(layer: &dyn Lower, form: Form, rows: Rows) -> (Graph, Flow) {
+        lowered_behind(layer, form, rows, Flow::of)
+    }
+
+    /// The same behind another flow than plain floats.
+    pub(crate) fn lowered_behind(
+        layer: &dyn Lower,
+        form: Form,
+        rows: Rows,
+        before: impl Fn(Value) -> Flow,
+    ) -> (Graph, Flow) {
+        let network = Network::preset("example").unwrap();
+        let ranges = [("layer".to_owned(), 255.0)].into();
+        let source = String::new();
+        let calibration =
+            Calibration { rule: RangeRule::MinMax, source, clips: 1, segments: 1, ranges };
+        let plan = Plan {
+            network: &network,
+            layers: &[],
+            form,
+            calibration: Some(&calibration),
+            rows,
+            segments: None,
+            embedding_only: false,
+        };
+        let mut graph = Graph::new("test", "", form.opset());
+        let waveform = graph.input("x", &[], "");
+        let at = Place { plan: &plan, name: "layer", waveform, state: None };
+        let flow = layer.lower(&mut graph, &at, before(waveform)).unwrap();
+        (graph, flow)
+    }
+
+    /// The operators of a graph in order.
+    pub(crate) fn operators(graph: &Graph) -> Vec<&'static str> {
+        graph.nodes().map(|node| node.operator).collect()
+    }
+
+    pub(crate) const INT8: Form = Form { target: Target::Portable, precision: Precision::Int8 };
+    pub(crate) const CUDA_HALF: Form = Form { target: Target::Cuda, precision: Precision::Fp16 };
+
+    #[test]
+    fn each_form_has_the_least_opset_that_it_needs() {
+        assert_eq!((Form::default().opset(), Form::default().ir_version()), (11, 4));
+        assert_eq!((INT8.opset(), INT8.ir_version()), (13, 7));
+    }
 }

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use leitmotif_models::{
-    DatasetNote, GoldenInput, HeadKind, Network, Param, RUN_VERSION, RunRecord, SplitNote,
+    DatasetNote, GoldenInput, HeadKind, Network, Param, RUN_VERSION, Random, RunRecord, SplitNote,
 };
 use safetensors::Dtype;
 use safetensors::tensor::{TensorView, serialize};
@@ -53,21 +53,6 @@ blocks = [
 ]
 head = { kind = "dense", units = 6 }
 "#;
-
-/// SplitMix64 (Steele et al. 2014): a few lines that give the same numbers everywhere.
-pub struct Random(pub u64);
-
-impl Random {
-    /// Uniform in [low, high).
-    pub fn uniform(&mut self, low: f64, high: f64) -> f64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^= z >> 31;
-        low + (high - low) * ((z >> 11) as f64 / (1u64 << 53) as f64)
-    }
-}
 
 /// A checkpoint in memory.
 pub struct Tiny {
@@ -116,7 +101,7 @@ impl Tiny {
         Reference { network: &self.run.network, weights: &self.weights }
     }
 
-    /// What the reference says. Row 0 is the golden input, the others are louder noise.
+    /// The reference's outputs. Row 0 is the golden input, the others are louder noise.
     pub fn make_probe(&self, rows: usize) -> Tensors {
         let network = &self.run.network;
         let (mut waveform, mut logits, mut embedding) = (Vec::new(), Vec::new(), Vec::new());
@@ -149,7 +134,7 @@ impl Tiny {
 }
 
 pub fn noise(samples: usize, seed: u64) -> Vec<f32> {
-    let mut random = Random(seed);
+    let mut random = Random::from_state(seed);
     (0..samples).map(|_| random.uniform(-1.0, 1.0) as f32).collect()
 }
 
@@ -167,11 +152,11 @@ pub fn save_tensors(path: &Path, tensors: &Tensors) {
 }
 
 fn random_weights(params: &[Param], seed: u64) -> Tensors {
-    let mut random = Random(seed);
+    let mut random = Random::from_state(seed);
     let mut weights = Tensors::new();
     for param in params {
         let fan_in: usize = param.shape[1..].iter().product();
-        let reach = (3.0 / fan_in as f64).sqrt();
+        let bound = (3.0 / fan_in as f64).sqrt();
         let mut draw = |low, high| -> Vec<f32> {
             (0..param.values()).map(|_| random.uniform(low, high) as f32).collect()
         };
@@ -179,10 +164,10 @@ fn random_weights(params: &[Param], seed: u64) -> Tensors {
             "running_var" => draw(0.2, 3.0),
             "running_mean" | "bias" | "bias_ih" | "bias_hh" => draw(-0.5, 0.5),
             "weight" if param.name.contains(".norm.") => draw(0.5, 2.0),
-            "weight_ih" | "weight_hh" => draw(-2.0 * reach, 2.0 * reach),
-            // So that the classes lie apart and a wrong weight shows.
-            "weight" if param.name == "output.weight" => draw(-4.0 * reach, 4.0 * reach),
-            _ => draw(-reach, reach),
+            "weight_ih" | "weight_hh" => draw(-2.0 * bound, 2.0 * bound),
+            // So that the classes are far apart and a wrong weight shows.
+            "weight" if param.name == "output.weight" => draw(-4.0 * bound, 4.0 * bound),
+            _ => draw(-bound, bound),
         };
         weights.insert(param.name.clone(), (param.shape.clone(), data));
     }

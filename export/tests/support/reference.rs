@@ -1,6 +1,6 @@
 //! The network once more, as naive loops over the unfolded parameters in torch's conventions and in f64.
 //!
-//! It shares no line with the exporter: batch norms stand where they stood in training, gates are i, f, g, o, and
+//! It shares no line with the exporter: batch norms are where they were in training, gates are i, f, g, o, and
 //! convolutions are sums over channels and taps.
 
 use leitmotif_models::{BatchNorm, Block, HeadKind, Network};
@@ -12,7 +12,7 @@ pub struct Reference<'a> {
     pub weights: &'a Tensors,
 }
 
-/// What the network says to one segment; an LSTM's after all segments so far.
+/// The network's outputs for one segment; an LSTM's after all segments so far.
 #[derive(Clone, Debug)]
 pub struct Answer {
     pub logits: Vec<f64>,

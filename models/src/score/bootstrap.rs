@@ -1,9 +1,12 @@
-//! Bootstrap intervals over songs: clips of one song are not independent, songs are the units drawn.
+//! Bootstrap intervals over songs: clips of one song are not independent, so songs are the units drawn.
+//!
+//! [`resample`] draws, [`interval`] makes an interval of what was computed on each draw.
 
 use super::{Estimate, Prediction, Song, argmax, macro_f1};
+use crate::Random;
 
 /// Counts by song, so that a resample costs a few additions per song.
-pub(super) struct Judged {
+pub(super) struct SongCounts {
     songs: Vec<Counts>,
     classes: usize,
 }
@@ -20,7 +23,7 @@ struct Counts {
 /// Segment, clip and song accuracy and macro-F1 by song.
 pub(super) type Figures = [f64; 4];
 
-impl Judged {
+impl SongCounts {
     pub(super) fn new(clips: &[Prediction], songs: &[Song], classes: usize) -> Self {
         let songs = songs
             .iter()
@@ -42,7 +45,7 @@ impl Judged {
                 counts
             })
             .collect();
-        Judged { songs, classes }
+        SongCounts { songs, classes }
     }
 
     /// Figures of the songs at `drawn`, which may repeat; `None` for no songs.
@@ -65,41 +68,65 @@ impl Judged {
 /// Percentile intervals of each figure over `resamples` draws of as many songs with replacement.
 ///
 /// The generator starts from a fixed state: the same predictions always print the same interval.
-pub(super) fn intervals(judged: &Judged, all: &Figures, resamples: usize) -> [Estimate; 4] {
-    let songs = judged.songs.len().max(1);
-    let mut random = SplitMix64(0x6c65_6974_6d6f_7469);
-    let draws: Vec<Figures> = (0..resamples)
-        .filter_map(|_| {
-            let drawn: Vec<usize> = (0..songs).map(|_| random.below(songs)).collect();
-            judged.figures(&drawn)
-        })
-        .collect();
+pub(super) fn intervals(counts: &SongCounts, all: &Figures, resamples: usize) -> [Estimate; 4] {
+    let mut random = Random::from_state(0x6c65_6974_6d6f_7469);
+    let songs = counts.songs.len().max(1);
+    let draws = resample(&mut random, songs, resamples, |drawn| counts.figures(drawn));
     std::array::from_fn(|figure| {
         let value = all.get(figure).copied().unwrap_or(f64::NAN);
-        let mut seen: Vec<f64> = draws.iter().filter_map(|d| d.get(figure).copied()).collect();
-        seen.sort_by(f64::total_cmp);
-        let at = |share: f64| {
-            let place = (share * seen.len().saturating_sub(1) as f64).round() as usize;
-            seen.get(place).copied().unwrap_or(value)
-        };
-        Estimate { value, low: at(0.025), high: at(0.975) }
+        let seen = draws.iter().filter_map(|draw| draw.get(figure).copied()).collect();
+        let (low, high) = interval(seen).unwrap_or((value, value));
+        Estimate { value, low, high }
     })
 }
 
-/// SplitMix64 (Steele, Lea and Flood 2014).
-struct SplitMix64(u64);
+/// `statistic` of each of `resamples` draws of `units` indices below `units`, with replacement; draws of which it is
+/// `None` are left out.
+pub fn resample<T>(
+    random: &mut Random,
+    units: usize,
+    resamples: usize,
+    statistic: impl Fn(&[usize]) -> Option<T>,
+) -> Vec<T> {
+    let mut drawn = vec![0; units];
+    let draw = |_| {
+        drawn.fill_with(|| random.below(units));
+        statistic(&drawn)
+    };
+    (0..resamples).filter_map(draw).collect()
+}
 
-impl SplitMix64 {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+/// The 95 % percentile interval of a statistic over resamples: its 2.5th and 97.5th percentile; `None` without values.
+pub fn interval(mut values: Vec<f64>) -> Option<(f64, f64)> {
+    values.sort_by(f64::total_cmp);
+    let at = |share: f64| {
+        let place = (share * values.len().saturating_sub(1) as f64).round() as usize;
+        values.get(place).copied()
+    };
+    Some((at(0.025)?, at(0.975)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_draw_is_as_large_as_what_it_is_drawn_from_and_repeats() {
+        let draw = || {
+            let mut random = Random::from_state(1);
+            resample(&mut random, 5, 3, |drawn| Some(drawn.to_vec()))
+        };
+        let drawn = draw();
+        assert_eq!(drawn, draw());
+        assert_eq!(drawn.len(), 3);
+        assert!(drawn.iter().all(|units| units.len() == 5 && units.iter().all(|unit| *unit < 5)));
+        assert!(resample(&mut Random::from_state(1), 5, 3, |_| None::<f64>).is_empty());
     }
 
-    /// A number below `n`, by the high half of a product: unbiased enough for thousands of draws.
-    fn below(&mut self, n: usize) -> usize {
-        ((u128::from(self.next()) * n as u128) >> 64) as usize
+    #[test]
+    fn an_interval_leaves_out_one_value_in_forty_at_each_end() {
+        let values = (0..=40).rev().map(f64::from).collect();
+        assert_eq!(interval(values), Some((1.0, 39.0)));
+        assert_eq!(interval(Vec::new()), None);
     }
 }

@@ -28,10 +28,10 @@ struct Heading {
     classes: Vec<String>,
 }
 
-/// What a line says; [`Prediction`] is what the program reads of it.
+/// A line as it is written; [`Prediction`] is what the program reads of it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Line {
+pub(super) struct PredictionLine {
     clip: String,
     song: String,
     truth: ClassId,
@@ -42,9 +42,10 @@ pub(super) struct Line {
     probabilities: Vec<f32>,
 }
 
-impl From<Line> for Prediction {
-    fn from(line: Line) -> Self {
-        let Line { clip, song, truth, segments, segments_right, weight, probabilities } = line;
+impl From<PredictionLine> for Prediction {
+    fn from(line: PredictionLine) -> Self {
+        let PredictionLine { clip, song, truth, segments, segments_right, weight, probabilities } =
+            line;
         let weight = weight.unwrap_or(segments);
         Prediction { clip, song, truth, segments, segments_right, weight, probabilities }
     }
@@ -58,7 +59,7 @@ pub enum PredictionsError {
     Syntax {
         /// Line number from 1.
         line: usize,
-        /// What the JSON reader says.
+        /// What is wrong with it.
         problem: String,
     },
     /// No heading, or of another version.
@@ -154,7 +155,7 @@ impl Predictions {
             .map_err(|e| PredictionsError::Heading(e.to_string()))?;
         if heading.leitmotif_predictions != VERSION {
             let found = heading.leitmotif_predictions;
-            return Err(PredictionsError::Heading(format!("the heading says version {found}")));
+            return Err(PredictionsError::Heading(format!("the heading has version {found}")));
         }
         let clips = lines
             .enumerate()

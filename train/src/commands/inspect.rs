@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use clap::Args;
-use leitmotif_models::{HeadKind, Network, table};
+use leitmotif_models::{HeadKind, Network, layer_table};
 
 use crate::learn::checkpoint::{is_checkpoint, read_record};
 use crate::learn::task::shown;
@@ -56,7 +56,7 @@ pub fn run(args: InspectArgs) -> anyhow::Result<()> {
     if let Some(head) = args.head {
         network = network.with_head(head);
     }
-    let json = serde_json::to_string_pretty(&table::rows(&network, classes))?;
+    let json = serde_json::to_string_pretty(&layer_table::rows(&network, classes))?;
     super::print(|out| {
         if args.json {
             return writeln!(out, "{json}");
@@ -64,6 +64,6 @@ pub fn run(args: InspectArgs) -> anyhow::Result<()> {
         if let Some(heading) = heading {
             writeln!(out, "{heading}")?;
         }
-        write!(out, "{}", table::text(&network, classes))
+        write!(out, "{}", layer_table::text(&network, classes))
     })
 }

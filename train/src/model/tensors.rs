@@ -1,9 +1,9 @@
 //! Named tensors on the host, and the safetensors files that hold them.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::Path;
 
+use leitmotif_models::tensors::{ExpectedTensor, FoundTensor, FoundValues, TensorProblems};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 
@@ -21,76 +21,19 @@ pub struct Values {
     pub data: Vec<f32>,
 }
 
-/// Everything that is wrong with a set of tensors.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Misfits(pub Vec<Misfit>);
-
-/// One thing that is wrong.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Misfit {
-    /// Needed and not there.
-    Missing(String),
-    /// There and not needed.
-    Surplus(String),
-    /// Of another shape.
-    Shape {
-        /// Name of the tensor.
-        name: String,
-        /// What the network needs.
-        expected: Vec<usize>,
-        /// What the file has.
-        found: Vec<usize>,
-    },
-    /// Holds a NaN or an infinity.
-    NotFinite(String),
-}
-
-impl fmt::Display for Misfit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Misfit::Missing(name) => write!(f, "`{name}` is missing"),
-            Misfit::Surplus(name) => write!(f, "`{name}` is not part of the network"),
-            Misfit::Shape { name, expected, found } => {
-                write!(f, "`{name}` should have shape {expected:?} and has {found:?}")
-            }
-            Misfit::NotFinite(name) => write!(f, "`{name}` holds a NaN or an infinity"),
-        }
-    }
-}
-
-impl fmt::Display for Misfits {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lines: Vec<String> = self.0.iter().map(Misfit::to_string).collect();
-        f.write_str(&lines.join("; "))
-    }
-}
-
-impl std::error::Error for Misfits {}
-
 /// Compares `found` with the names and shapes that are expected and names every difference at once.
 pub fn check(
     expected: impl IntoIterator<Item = (String, Vec<usize>)>,
     found: &Tensors,
-) -> Result<(), Misfits> {
-    let expected: BTreeMap<String, Vec<usize>> = expected.into_iter().collect();
-    let mut misfits = Vec::new();
-    for (name, shape) in &expected {
-        match found.get(name) {
-            None => misfits.push(Misfit::Missing(name.clone())),
-            Some(values) if values.shape != *shape => misfits.push(Misfit::Shape {
-                name: name.clone(),
-                expected: shape.clone(),
-                found: values.shape.clone(),
-            }),
-            Some(values) if values.data.iter().any(|v| !v.is_finite()) => {
-                misfits.push(Misfit::NotFinite(name.clone()));
-            }
-            Some(_) => {}
-        }
-    }
-    let surplus = found.keys().filter(|name| !expected.contains_key(*name));
-    misfits.extend(surplus.cloned().map(Misfit::Surplus));
-    if misfits.is_empty() { Ok(()) } else { Err(Misfits(misfits)) }
+) -> Result<(), TensorProblems> {
+    let expected =
+        expected.into_iter().map(|(name, shape)| ExpectedTensor::of_shape(&name, &shape));
+    let found = found.iter().map(|(name, Values { shape, data })| FoundTensor {
+        name,
+        shape,
+        values: FoundValues::F32(data),
+    });
+    leitmotif_models::tensors::check(&expected.collect::<Vec<_>>(), found)
 }
 
 /// Reads a safetensors file of f32 tensors.
@@ -150,24 +93,6 @@ mod tests {
         ]);
         write(&path, &tensors).unwrap();
         assert_eq!(read(&path).unwrap(), tensors);
-    }
-
-    #[test]
-    fn every_misfit_is_named_at_once() {
-        let expected = ["gone", "bent", "sick", "fine"].map(|n| (n.to_owned(), vec![1]));
-        let found = Tensors::from([
-            ("bent".to_owned(), values(&[2], &[0.0, 0.0])),
-            ("sick".to_owned(), values(&[1], &[f32::NAN])),
-            ("fine".to_owned(), values(&[1], &[0.0])),
-            ("extra".to_owned(), values(&[1], &[0.0])),
-        ]);
-        let message = check(expected, &found).unwrap_err().to_string();
-        for part in
-            ["`gone` is missing", "`bent` should have shape [1] and has [2]", "`sick`", "`extra`"]
-        {
-            assert!(message.contains(part), "{message}");
-        }
-        assert!(!message.contains("fine"));
     }
 
     #[test]

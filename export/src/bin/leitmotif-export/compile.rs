@@ -12,7 +12,7 @@ use leitmotif_models::{Fixed, GraphKind, HeadKind, Precision, RangeRule, Target}
 
 use crate::music::Music;
 use crate::verify::{Report, verify_written};
-use crate::{print_reports, rounding};
+use crate::{print_reports, quantization};
 
 /// What to compile and how.
 #[derive(Args)]
@@ -22,26 +22,26 @@ pub(crate) struct Options {
     /// Folder for the files.
     #[arg(long, default_value = ".")]
     out: PathBuf,
-    /// Name of the model; the network's own where it is left out.
+    /// Name of the model [default: the network's name].
     #[arg(long)]
     name: Option<String>,
-    /// For whom: portable (any reader of ONNX), cpu or cuda (whatever ONNX Runtime runs fastest there).
+    /// Where it will run: portable (any reader of ONNX), cpu or cuda (fastest in ONNX Runtime there).
     #[arg(long, default_value_t)]
     target: Target,
-    /// In which numbers: fp32, fp16 (half the size) or int8 (a quarter, and faster on a CPU).
+    /// Precision: fp32, fp16 (half the size) or int8 (a quarter of it, and faster on a CPU).
     #[arg(long, default_value_t)]
     precision: Precision,
-    /// A prepared data set, whose training clips calibrate int8 and whose other clips tell what a precision costs; or a
-    /// folder of audio files.
+    /// A prepared data set: int8 is calibrated on its training clips, and the precision evaluated on its other clips. Or a
+    /// folder of audio files, half of which is for each.
     #[arg(long, value_name = "FOLDER")]
     calibrate: Option<PathBuf>,
-    /// Split of the data set; that of the training where it is left out.
+    /// Split of the data set [default: the one of the training].
     #[arg(long, requires = "calibrate")]
     split: Option<String>,
     /// How int8 chooses ranges: minmax, percentile or mse.
     #[arg(long, default_value_t)]
     ranges: RangeRule,
-    /// Fix the number of recordings (or segments) side by side, for devices that need it.
+    /// Fix the batch size, for devices that need it.
     #[arg(long, value_parser = RangedU64ValueParser::<usize>::new().range(1..=Fixed::MOST_BATCH as u64))]
     batch: Option<usize>,
     /// Fix the number of segments of a recording, at most a window.
@@ -50,10 +50,10 @@ pub(crate) struct Options {
     /// Compile NAME.embedding.onnx alone, which ends with the embedding and names no artists.
     #[arg(long)]
     embedding_only: bool,
-    /// Also write a description of each file in another project's form.
+    /// Also write a description of each file in the form of another project.
     #[arg(long, value_enum)]
     sidecar: Option<Sidecar>,
-    /// Compile though more than one clip in a hundred is lost.
+    /// Compile even if more than one clip in a hundred is lost.
     #[arg(long)]
     allow_loss: bool,
     /// Replace files of the same names.
@@ -64,7 +64,7 @@ pub(crate) struct Options {
     json: bool,
 }
 
-/// Descriptions that lie beside a model, NAME.GRAPH.json.
+/// Descriptions that are written beside a model, NAME.GRAPH.json.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Sidecar {
     /// The metadata of essentia's models.
@@ -84,16 +84,16 @@ pub(crate) fn compile(options: Options, out: &mut impl Write) -> Result<()> {
         "`{name}` cannot begin a file name; choose another with --name"
     );
     let Options { target, precision, .. } = options;
-    // Before minutes of listening.
+    // Before minutes of calibration.
     target.check(precision)?;
     ensure!(
         precision != Precision::Fp32 || options.calibrate.is_none(),
-        "fp32 rounds nothing, so there is nothing to calibrate; leave --calibrate out, or choose --precision int8"
+        "fp32 is not quantized, so there is nothing to calibrate; leave --calibrate out, or choose --precision int8"
     );
     if let Some(segments) = options.segments {
         ensure!(
             (1..=network.window).contains(&segments),
-            "--segments {segments}: the checkpoint's probe vouches for 1 to {} segments, a window",
+            "--segments {segments}: the checkpoint's probe covers 1 to {} segments, a window",
             network.window
         );
     }
@@ -110,7 +110,7 @@ pub(crate) fn compile(options: Options, out: &mut impl Write) -> Result<()> {
         Some(folder) => Some(Music::open(folder, options.split.as_deref(), &checkpoint)?),
         None => None,
     };
-    rounding::complete(
+    quantization::complete(
         &mut recipe,
         &checkpoint,
         music.as_ref(),
@@ -136,7 +136,7 @@ pub(crate) fn compile(options: Options, out: &mut impl Write) -> Result<()> {
     let files: Vec<PathBuf> = files.into_iter().chain(descriptions).collect();
     print_reports(&reports, &files, options.json, out)?;
     if let (Some(artifact), false) = (artifacts.first(), options.json) {
-        for line in rounding::told(artifact.card()) {
+        for line in quantization::format_quantization(artifact.card()) {
             writeln!(out, "{}", leitmotif_models::text::printable(&line))?;
         }
     }
@@ -149,7 +149,7 @@ fn kinds(head: HeadKind, embedding_only: bool) -> Vec<GraphKind> {
     GraphKind::of_head(head).into_iter().filter(kept).collect()
 }
 
-/// Where they will lie; as [`Artifact::file_name`] says once they are there.
+/// The paths of the files, as [`Artifact::file_name`] names them.
 fn planned(folder: &Path, kinds: &[GraphKind], name: &str, embedding_only: bool) -> Vec<PathBuf> {
     let graph = |kind: &GraphKind| if embedding_only { "embedding" } else { kind.name() };
     kinds.iter().map(|kind| folder.join(format!("{name}.{}.onnx", graph(kind)))).collect()
@@ -157,7 +157,7 @@ fn planned(folder: &Path, kinds: &[GraphKind], name: &str, embedding_only: bool)
 
 fn artifact(checkpoint: &Checkpoint, kind: GraphKind, recipe: &Recipe) -> Result<Artifact> {
     let golden = match recipe.precision {
-        Precision::Int8 => Some(rounding::golden_answer(checkpoint, kind, recipe)?),
+        Precision::Int8 => Some(quantization::golden_answer(checkpoint, kind, recipe)?),
         Precision::Fp32 | Precision::Fp16 => None,
     };
     Ok(compile_as(checkpoint, kind, &Recipe { golden, ..recipe.clone() })?)

@@ -1,4 +1,4 @@
-//! `leitmotif-export diff`: in what two files differ.
+//! `leitmotif-export diff`: how two files differ.
 
 use std::fs;
 use std::io::Write;
@@ -9,7 +9,7 @@ use leitmotif_export::differences;
 use leitmotif_models::text::printable;
 use serde_json::json;
 
-/// Prints every difference between two `.onnx` files and tells whether there is none.
+/// Prints every difference between two `.onnx` files and returns whether there is none.
 ///
 /// # Errors
 /// Where a file cannot be read or is no ONNX model.

@@ -6,17 +6,17 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use leitmotif_export::{Checkpoint, Summary};
-use leitmotif_models::table;
+use leitmotif_models::layer_table;
 use leitmotif_models::text::{printable, thousands};
 use leitmotif_models::{Card, HeadKind, Network};
 use serde_json::json;
 
-use crate::rounding;
+use crate::quantization;
 
 /// Prints `what`: a preset, a description, a checkpoint folder or an `.onnx` file.
 ///
 /// # Errors
-/// Where it cannot be read, each with what to do; a head or number of classes for what says both itself.
+/// Where it cannot be read, each with what to do; where a head or number of classes is given for what has its own.
 pub(crate) fn inspect(
     what: &str,
     head: Option<HeadKind>,
@@ -55,7 +55,7 @@ pub(crate) fn inspect(
     };
     let classes = classes
         .or(network.classes)
-        .with_context(|| format!("{what} does not say how many classes; add --classes N"))?;
+        .with_context(|| format!("{what} does not give the number of classes; add --classes N"))?;
     print_network(&network, classes, json, out)
 }
 
@@ -66,10 +66,10 @@ fn print_network(
     out: &mut impl Write,
 ) -> Result<()> {
     if json {
-        let layers = table::rows(network, classes);
+        let layers = layer_table::rows(network, classes);
         writeln!(out, "{}", json!({ "network": network, "classes": classes, "layers": layers }))?;
     } else {
-        write!(out, "{}", table::text(network, classes))?;
+        write!(out, "{}", layer_table::text(network, classes))?;
     }
     Ok(())
 }
@@ -85,9 +85,9 @@ fn inspect_model(path: &Path, json: bool, out: &mut impl Write) -> Result<()> {
     let multiply_adds =
         card.as_ref().map(|card| card.network.costs(card.classes.len()).multiply_adds());
     if json {
-        let layers = card.as_ref().map(|card| table::rows(&card.network, card.classes.len()));
-        let told = json!({ "model": summary, "card": card, "layers": layers, "multiply_adds_per_segment": multiply_adds });
-        writeln!(out, "{told}")?;
+        let layers = card.as_ref().map(|card| layer_table::rows(&card.network, card.classes.len()));
+        let object = json!({ "model": summary, "card": card, "layers": layers, "multiply_adds_per_segment": multiply_adds });
+        writeln!(out, "{object}")?;
         return Ok(());
     }
     let mut lines = summary_lines(path, &summary);
@@ -99,12 +99,12 @@ fn inspect_model(path: &Path, json: bool, out: &mut impl Write) -> Result<()> {
         writeln!(out, "{word:<13} {}", printable(&text))?;
     }
     if let Some(card) = card {
-        write!(out, "\n{}", table::text(&card.network, card.classes.len()))?;
+        write!(out, "\n{}", layer_table::text(&card.network, card.classes.len()))?;
     }
     Ok(())
 }
 
-/// A word and what there is to say of it, as it stands in the file.
+/// A heading with its text, which may come from the file.
 type Line = (&'static str, String);
 
 fn summary_lines(path: &Path, summary: &Summary) -> Vec<Line> {
@@ -136,8 +136,8 @@ fn summary_lines(path: &Path, summary: &Summary) -> Vec<Line> {
 fn parts(summary: &Summary) -> String {
     let mut parts: Vec<(&String, &u64)> = summary.parts.iter().collect();
     parts.sort_by_key(|(name, bytes)| (std::cmp::Reverse(**bytes), *name));
-    let told = parts.iter().map(|(name, bytes)| format!("{name} {}", thousands(**bytes)));
-    told.collect::<Vec<_>>().join(", ")
+    let formatted = parts.iter().map(|(name, bytes)| format!("{name} {}", thousands(**bytes)));
+    formatted.collect::<Vec<_>>().join(", ")
 }
 
 fn card_lines(card: &Card) -> Vec<Line> {
@@ -153,7 +153,9 @@ fn card_lines(card: &Card) -> Vec<Line> {
         let songs = 100.0 * scores.song_accuracy.value;
         lines.push(("scores", format!("{clips:.1} % of clips, {songs:.1} % of songs")));
     }
-    lines.extend(rounding::told(card).into_iter().map(|line| ("precision", line)));
+    lines.extend(
+        quantization::format_quantization(card).into_iter().map(|line| ("precision", line)),
+    );
     let multiply_adds = card.network.costs(card.classes.len()).multiply_adds();
     lines.push(("cost", format!("{} multiply-adds a segment", thousands(multiply_adds))));
     lines.push(("one call", format!("at most {:.1} s", card.max_seconds_per_call)));

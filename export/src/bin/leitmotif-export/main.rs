@@ -4,7 +4,7 @@ mod compile;
 mod diff;
 mod inspect;
 mod music;
-mod rounding;
+mod quantization;
 mod verify;
 
 use std::io::{self, ErrorKind, Write};
@@ -16,7 +16,8 @@ use clap::builder::RangedU64ValueParser;
 use clap::{Parser, Subcommand};
 use leitmotif::{Device, SessionOptions};
 use leitmotif_export::Checkpoint;
-use leitmotif_models::{HeadKind, Network, table};
+use leitmotif_models::text::printable;
+use leitmotif_models::{HeadKind, Network};
 use serde_json::json;
 
 use verify::{Departure, Report, verify};
@@ -39,10 +40,10 @@ enum Command {
         model: PathBuf,
         /// Folder that the trainer saved, or a mapping file.
         checkpoint: PathBuf,
-        /// Where to run it: cpu, cuda or cuda:N, never another.
+        /// Device to run it on: cpu, cuda or cuda:N.
         #[arg(long, default_value = "cpu")]
         device: Device,
-        /// Let CUDA use TF32, and judge by what that may do.
+        /// Let CUDA use TF32, and allow for its lower precision.
         #[arg(long)]
         tf32: bool,
         /// Compare layer by layer first, and name the first that departs.
@@ -52,8 +53,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Tell in what two .onnx files differ: graph, weights, card. Exits with 0 where they say the same, 1 where not, 2 where
-    /// one cannot be read.
+    /// Show how two .onnx files differ: graph, weights, card. Exits with 0 where they are equal, 1 where they differ, 2
+    /// where one cannot be read.
     Diff {
         /// The first file.
         one: PathBuf,
@@ -79,23 +80,27 @@ enum Command {
     },
 }
 
-/// How `diff` ends where it could not compare: 1 says that it could.
-const TROUBLE: u8 = 2;
+/// Exit status of `diff` where it could not compare; 1 means that the files differ.
+const NOT_COMPARED: u8 = 2;
 
 fn main() -> ExitCode {
     let command = Cli::parse().command;
-    let failure =
-        if matches!(command, Command::Diff { .. }) { TROUBLE.into() } else { ExitCode::FAILURE };
+    let failure = if matches!(command, Command::Diff { .. }) {
+        NOT_COMPARED.into()
+    } else {
+        ExitCode::FAILURE
+    };
     let mut out = io::stdout().lock();
     match run(command, &mut out).and_then(|code| Ok((out.flush()?, code))) {
         Ok(((), code)) => code,
-        // Whoever read our answer has seen enough, as `head` does.
+        // Broken pipe: the reader, such as `head`, closed early.
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            // Lines stay lines; what is in them may come from a file.
-            let text: Vec<String> =
-                in_one_line(&error).lines().map(leitmotif_models::text::printable).collect();
-            let _nobody_listens = writeln!(io::stderr(), "error: {}", text.join("\n"));
+            // Lines stay lines; their text may come from a file.
+            let text = format!("{error:#}");
+            let lines: Vec<String> = text.lines().map(printable).collect();
+            // Standard error may be closed; then nothing can be reported.
+            let _ = writeln!(io::stderr(), "error: {}", lines.join("\n"));
             failure
         }
     }
@@ -103,15 +108,6 @@ fn main() -> ExitCode {
 
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
-}
-
-/// An error with its causes, each said once: many of ours already hold their cause's words.
-fn in_one_line(error: &anyhow::Error) -> String {
-    error.chain().map(ToString::to_string).fold(String::new(), |text, cause| match text {
-        text if text.contains(&cause) => text,
-        text if text.is_empty() => cause,
-        text => format!("{text}: {cause}"),
-    })
 }
 
 fn run(command: Command, out: &mut impl Write) -> Result<ExitCode> {
@@ -173,7 +169,7 @@ fn print_reports(
         writeln!(out, "{line}")?;
     }
     for file in files {
-        writeln!(out, "wrote {}", leitmotif_models::text::printable(&file.to_string_lossy()))?;
+        writeln!(out, "wrote {}", printable(&file.to_string_lossy()))?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
-//! The real music by which int8 is calibrated and every rounded precision is judged.
+//! The real music on which int8 is calibrated and fp16 and int8 are evaluated.
 //!
-//! Of a prepared data set the training clips calibrate, and the validation and test clips judge. Of a folder of audio files
-//! every other one calibrates and the rest judge. No clip does both.
+//! A prepared data set is calibrated on its training clips and evaluated on its validation and test clips. Of a folder of
+//! audio files every other one is for calibration and the rest for evaluation. No clip is for both.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -15,27 +15,27 @@ use leitmotif_models::{RunRecord, SampleRate};
 /// Below this peak a clip is silence: a step of 16 bits is a third of it.
 const SILENCE: f32 = 1e-4;
 
-/// Most samples of one clip that are looked at: half a minute, as long as a clip of MagnaTagATune. A folder may hold whole
-/// songs, and two minutes of one song tell no more of ranges than thirty seconds.
+/// Most samples of one clip that are used: half a minute, as long as a clip of MagnaTagATune. A folder may hold whole
+/// songs, and two minutes of one song give no other ranges than thirty seconds.
 const MOST_SAMPLES: usize = 30 * SampleRate::NETWORK.0 as usize;
 
-/// Clips for two purposes.
+/// Clips for calibration and for evaluation.
 #[derive(Debug)]
 pub(crate) struct Music {
-    /// What to call it on the card.
+    /// Its name on the card.
     pub(crate) source: String,
     dataset: Option<Dataset>,
-    /// Those that calibrate.
-    pub(crate) calibrating: Vec<Clip>,
-    /// Those that judge.
-    pub(crate) judging: Vec<Clip>,
+    /// For calibration.
+    pub(crate) calibration: Vec<Clip>,
+    /// For evaluation.
+    pub(crate) evaluation: Vec<Clip>,
 }
 
 /// A clip or a file.
 #[derive(Clone, Debug)]
 pub(crate) struct Clip {
     place: Place,
-    /// Who plays, as an index of the network's classes; `None` where nobody said.
+    /// The artist, as an index of the network's classes; `None` where it is not known.
     pub(crate) class: Option<usize>,
 }
 
@@ -51,8 +51,8 @@ impl Music {
     /// the training.
     ///
     /// # Errors
-    /// Where `folder` is neither; where the split is not the one that the network learnt from, for then a clip that judges
-    /// may have been learnt; where there are no clips to calibrate or none to judge, or all of one artist.
+    /// Where `folder` is neither; where the split is not the one of the training, because then an evaluation clip may have
+    /// been a training clip; where there are no clips for calibration or none for evaluation, or all are of one artist.
     pub(crate) fn open(
         folder: &Path,
         split: Option<&str>,
@@ -68,8 +68,10 @@ impl Music {
             );
             Self::of_files(folder)?
         };
-        for (clips, purpose) in [(&music.calibrating, "calibrate"), (&music.judging, "judge")] {
-            ensure!(!clips.is_empty(), "{} has no clip to {purpose} with", music.source);
+        for (clips, purpose) in
+            [(&music.calibration, "calibration"), (&music.evaluation, "evaluation")]
+        {
+            ensure!(!clips.is_empty(), "{} has no clip for {purpose}", music.source);
         }
         Ok(music)
     }
@@ -79,7 +81,7 @@ impl Music {
         let name = match split {
             Some(name) => name.to_owned(),
             None if run.split.protocol.is_empty() => bail!(
-                "nobody knows which clips this network learnt from: name the split whose training clips they are with --split"
+                "the checkpoint does not record its split: name the one that it was trained on with --split"
             ),
             None => format!("{}-seed{}", run.split.protocol, run.split.seed),
         };
@@ -87,11 +89,11 @@ impl Music {
         if let Some(digest) = &run.split.digest {
             ensure!(
                 *digest == split_digest(dataset.clips(), &parts),
-                "split {name} of {} is not the one that the network learnt from: clips that should judge it may be among those that it knows",
+                "split {name} of {} is not the one that the network was trained on: evaluation clips may be among its training clips",
                 folder.display()
             );
         }
-        // Said in the card too: what judges may have been learnt.
+        // On the card too: evaluation clips may have been training clips.
         let taken_on_trust = match run.split.digest {
             Some(_) => "",
             None => " (on trust: the checkpoint keeps no digest of its split)",
@@ -99,8 +101,8 @@ impl Music {
         let mut music = Music {
             source: format!("{}, split {name}{taken_on_trust}", dataset.info().name),
             dataset: None,
-            calibrating: Vec::new(),
-            judging: Vec::new(),
+            calibration: Vec::new(),
+            evaluation: Vec::new(),
         };
         let class_of: HashMap<&str, usize> = run
             .classes
@@ -113,13 +115,13 @@ impl Music {
             let (Some(part), Some(_)) = (part, class) else { continue };
             let clip = Clip { place: Place::Prepared(row), class };
             match part {
-                Part::Train => music.calibrating.push(clip),
-                Part::Validation | Part::Test => music.judging.push(clip),
+                Part::Train => music.calibration.push(clip),
+                Part::Validation | Part::Test => music.evaluation.push(clip),
             }
         }
-        let first = music.calibrating.first().and_then(|clip| clip.class);
+        let first = music.calibration.first().and_then(|clip| clip.class);
         ensure!(
-            music.calibrating.is_empty() || music.calibrating.iter().any(|c| c.class != first),
+            music.calibration.is_empty() || music.calibration.iter().any(|c| c.class != first),
             "all training clips of {} are of one artist, whose ranges are not those of the others",
             music.source
         );
@@ -134,18 +136,18 @@ impl Music {
             bail!("cannot read {}: {error}", path.display());
         }
         let clip = |path| Clip { place: Place::File(path), class: None };
-        let (mut calibrating, mut judging) = (Vec::new(), Vec::new());
+        let (mut calibration, mut evaluation) = (Vec::new(), Vec::new());
         for (number, path) in files.music.into_iter().enumerate() {
-            if number % 2 == 0 { &mut calibrating } else { &mut judging }.push(clip(path));
+            if number % 2 == 0 { &mut calibration } else { &mut evaluation }.push(clip(path));
         }
         let name = folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy();
-        Ok(Music { source: format!("folder {name}"), dataset: None, calibrating, judging })
+        Ok(Music { source: format!("folder {name}"), dataset: None, calibration, evaluation })
     }
 
     /// Mono samples at the network's rate.
     ///
     /// # Errors
-    /// Where the clip cannot be read or heard.
+    /// Where the clip cannot be read or decoded.
     pub(crate) fn samples(&self, clip: &Clip) -> Result<Vec<f32>> {
         let mut samples = match (&clip.place, &self.dataset) {
             (Place::Prepared(row), Some(dataset)) => {
@@ -158,7 +160,7 @@ impl Music {
             (Place::File(path), _) => {
                 let mut reader = AudioReader::open(path, SampleRate::NETWORK)?;
                 let mut samples = Vec::new();
-                // No further than it is looked at: a folder may hold hours.
+                // No further than needed: a folder may hold hours.
                 while samples.len() < MOST_SAMPLES && reader.read(&mut samples)? > 0 {}
                 samples
             }
@@ -168,7 +170,7 @@ impl Music {
     }
 }
 
-/// Whether nothing is to be heard.
+/// Whether the samples are silence.
 pub(crate) fn is_silent(samples: &[f32]) -> bool {
     samples.iter().all(|sample| sample.abs() < SILENCE)
 }

@@ -4,7 +4,7 @@
 
 torch 2.11.0, seed 6. Unlike ours, convolutions and the dense layer have biases, ε is PyTorch's 1e-5, the first convolution is
 padded, and the last block's kernel is 1. Each head gives HEAD.safetensors (names as PyTorch chose them) and HEAD.probe.safetensors:
-waveforms, the first of them the golden input, and what the network says to them. HEAD.toml, written by hand, maps the names.
+waveforms, the first of them the golden input, and the network's outputs for them. HEAD.toml, written by hand, maps the names.
 """
 
 import json

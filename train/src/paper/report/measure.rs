@@ -111,12 +111,9 @@ pub(super) fn by_song<'a>(
     songs
 }
 
-/// How many answers come before the true one; of equals the class that is listed first.
+/// The rank of the true class; the last of all where it has no probability.
 fn rank(clip: &Prediction) -> usize {
-    let truth = clip.truth.0;
-    let Some(own) = clip.probabilities.get(truth) else { return usize::MAX };
-    let before = |(i, p): &(usize, &f32)| *p > own || (*p == own && *i < truth);
-    clip.probabilities.iter().enumerate().filter(before).count()
+    clip.rank().unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]

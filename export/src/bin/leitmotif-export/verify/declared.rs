@@ -1,4 +1,4 @@
-//! Whether a file declares, and holds, what compiling its checkpoint anew would.
+//! Whether a file declares and holds what compiling its checkpoint again gives.
 
 use std::path::Path;
 
@@ -11,14 +11,15 @@ use leitmotif_models::Card;
 use super::on_cpu;
 
 /// Nodes and stored tensors, to the bit.
-pub(super) fn same_weights(bytes: &[u8], path: &Path, due: &Artifact) -> Result<()> {
-    let found = differences((bytes, path), (due.bytes(), Path::new("what is due")))?;
+pub(super) fn same_weights(bytes: &[u8], path: &Path, expected: &Artifact) -> Result<()> {
+    let found =
+        differences((bytes, path), (expected.bytes(), Path::new("the file compiled again")))?;
     let first = found.iter().find(|found| matches!(found.part, Part::Graph | Part::Weights));
     match first {
         None => Ok(()),
         Some(found) => {
             bail!(
-                "its {} are not what compiling anew gives: {}: {}",
+                "its {} are not what compiling again gives: {}: {}",
                 found.part,
                 found.name,
                 found.what
@@ -27,7 +28,7 @@ pub(super) fn same_weights(bytes: &[u8], path: &Path, due: &Artifact) -> Result<
     }
 }
 
-/// What the card of int8 says that this file answers.
+/// Whether a file of int8 gives the golden answer of its own card.
 pub(super) fn own_golden_answer(path: &Path) -> Result<()> {
     let test = Recognizer::open_with(path, &on_cpu())?.self_test()?;
     ensure!(
@@ -41,36 +42,32 @@ pub(super) fn own_golden_answer(path: &Path) -> Result<()> {
 
 /// Every field of the card but `tools`, `version` and `opset`: another version of the compiler may have made it. The opset
 /// must be the file's own.
-pub(super) fn same_card(card: &Card, due: &Artifact, bytes: &[u8], path: &Path) -> Result<()> {
+pub(super) fn same_card(card: &Card, expected: &Artifact, bytes: &[u8], path: &Path) -> Result<()> {
     let own = Summary::of(bytes, path)?.opsets.get("ai.onnx").copied();
     ensure!(
         own == Some(i64::from(card.opset)),
-        "its card says opset {}, and the file itself {}",
+        "its card has opset {}, and the file itself {}",
         card.opset,
-        own.map_or("nothing".to_owned(), |opset| opset.to_string())
+        own.map_or("none".to_owned(), |opset| opset.to_string())
     );
     // Read from text, as `card` was.
-    let due = Card::from_json(&due.card().to_json()?)?;
+    let expected = Card::from_json(&expected.card().to_json()?)?;
     let (tools, version, opset) = (card.tools.clone(), card.version, card.opset);
-    let due = Card { tools, version, opset, ..due };
-    let due = serde_json::to_value(due)?;
+    let expected = Card { tools, version, opset, ..expected };
+    let expected = serde_json::to_value(expected)?;
     let found = serde_json::to_value(card)?;
-    let fields = due.as_object().into_iter().flatten();
+    let fields = expected.as_object().into_iter().flatten();
     let other: Vec<String> = fields
         .filter(|(field, value)| found.get(field) != Some(value))
         .map(|(field, _)| format!("`{field}`"))
         .collect();
-    ensure!(
-        other.is_empty(),
-        "its card does not say what the checkpoint says: {}",
-        other.join(", ")
-    );
+    ensure!(other.is_empty(), "its card differs from the checkpoint: {}", other.join(", "));
     Ok(())
 }
 
 /// What other programs read beside the card.
-pub(super) fn same_keys(session: &Session, due: &Artifact) -> Result<()> {
-    for (key, value) in due.metadata().iter().filter(|(key, _)| *key != Card::KEY) {
+pub(super) fn same_keys(session: &Session, expected: &Artifact) -> Result<()> {
+    for (key, value) in expected.metadata().iter().filter(|(key, _)| *key != Card::KEY) {
         ensure!(
             session.metadata(key).as_ref() == Some(value),
             "its metadata key `{key}` is not the checkpoint's"
@@ -80,19 +77,20 @@ pub(super) fn same_keys(session: &Session, due: &Artifact) -> Result<()> {
 }
 
 /// Inputs and outputs with their axes.
-pub(super) fn same_ports(session: &Session, due: &Artifact) -> Result<()> {
-    for (what, found, due) in
-        [("inputs", session.inputs(), due.inputs()), ("outputs", session.outputs(), due.outputs())]
-    {
+pub(super) fn same_ports(session: &Session, expected: &Artifact) -> Result<()> {
+    for (what, found, expected) in [
+        ("inputs", session.inputs(), expected.inputs()),
+        ("outputs", session.outputs(), expected.outputs()),
+    ] {
         let port = |(name, dims): &(String, Shape)| (name.clone(), Some(dims.clone()));
-        let due: Vec<Declared> = due.iter().map(port).collect();
+        let expected: Vec<Declared> = expected.iter().map(port).collect();
         let port = |port: &Port| (port.name.clone(), port.dims.clone());
         let found: Vec<Declared> = found.iter().map(port).collect();
         ensure!(
-            found == due,
-            "its {what} are {}, where {} are due",
-            ports_text(&found),
-            ports_text(&due)
+            found == expected,
+            "its {what} are {}, where {} are expected",
+            format_ports(&found),
+            format_ports(&expected)
         );
     }
     Ok(())
@@ -101,7 +99,7 @@ pub(super) fn same_ports(session: &Session, due: &Artifact) -> Result<()> {
 /// An input or output by name, with its axes where it is a tensor of f32.
 type Declared = (String, Option<Shape>);
 
-fn ports_text(ports: &[Declared]) -> String {
+fn format_ports(ports: &[Declared]) -> String {
     let axis = |axis: &Option<usize>| axis.map_or("any".to_owned(), |size| size.to_string());
     let text = |(name, dims): &Declared| match dims {
         None => format!("{name} (no f32)"),

@@ -11,14 +11,14 @@ use serde::Serialize;
 
 use super::on_cpu;
 
-/// How far one layer is from what is due.
+/// How far one layer is from the reference.
 #[derive(Debug, Serialize)]
 pub(crate) struct Departure {
     /// `block1`….
     pub(crate) layer: String,
-    /// Root of the mean square of the differences, over that of what is due.
+    /// Root mean square of the differences, over that of the reference.
     pub(crate) relative: f64,
-    /// What it may be.
+    /// The largest difference allowed.
     pub(crate) tolerance: f64,
 }
 
@@ -35,21 +35,21 @@ pub(crate) fn layers(path: &Path, checkpoint: &Checkpoint) -> Result<Vec<Departu
         "layers are compared with one segment, and the sizes of this file are fixed; compile it without --batch and --segments"
     );
     let segment = checkpoint.probe().waveform(0).get(..card.segment_samples).unwrap_or_default();
-    let mut due = layer_outputs(checkpoint, segment)?;
+    let mut expected = layer_outputs(checkpoint, segment)?;
     if card.embedding_only {
-        due.retain(|layer| layer.layer != "output");
+        expected.retain(|layer| layer.layer != "output");
     }
-    let names: Vec<String> = due.iter().map(|layer| layer.layer.clone()).collect();
+    let names: Vec<String> = expected.iter().map(|layer| layer.layer.clone()).collect();
     let mut session = Session::from_bytes(&tapped(&bytes, path, &names)?, &on_cpu())?;
     let found = run(&mut session, &card, segment)?;
     let mut departures = Vec::new();
-    for layer in due {
+    for layer in expected {
         let name = tap_name(&layer.layer);
         let output = found.iter().find(|output| output.name == name);
         let output = output.with_context(|| format!("it gives nothing for {}", layer.layer))?;
         ensure!(
             output.data.len() == layer.values.len(),
-            "{} gives {} values, where {} are due",
+            "{} gives {} values, where {} are expected",
             layer.layer,
             output.data.len(),
             layer.values.len()
@@ -80,10 +80,10 @@ fn run(session: &mut Session, card: &Card, segment: &[f32]) -> Result<Vec<NamedT
     Ok(session.run(&inputs)?)
 }
 
-fn relative(due: &[f64], found: &[f32]) -> f64 {
+fn relative(expected: &[f64], found: &[f32]) -> f64 {
     let square = |sum: f64, value: f64| sum + value * value;
-    let gaps = due.iter().zip(found).map(|(due, found)| due - f64::from(*found));
-    let all = due.iter().copied().fold(0.0, square);
+    let gaps = expected.iter().zip(found).map(|(expected, found)| expected - f64::from(*found));
+    let all = expected.iter().copied().fold(0.0, square);
     // A layer of nothing but zeros has no size to compare with.
     (gaps.fold(0.0, square) / if all > 0.0 { all } else { 1.0 }).sqrt()
 }
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_departure_is_relative_to_what_is_due() {
+    fn a_departure_is_relative_to_the_reference() {
         assert_eq!(relative(&[3.0, 4.0], &[3.0, 4.0]), 0.0);
         assert_eq!(relative(&[3.0, 4.0], &[3.0, 3.5]), 0.1);
         assert!(relative(&[3.0, 4.0], &[f32::NAN, 4.0]).is_nan());

@@ -1,7 +1,7 @@
-//! Runs a compiled graph in ONNX Runtime against what the trainer's own network answered.
+//! Runs a compiled graph in ONNX Runtime and compares it with the outputs of the trainer's own network.
 
 mod declared;
-mod free;
+mod free_sizes;
 mod layers;
 mod parity;
 
@@ -25,15 +25,18 @@ use parity::{Comparison, Expected, named, shaped, widened};
 /// Clips side by side in one call: more than one, so that the batch axis is tried.
 const CLIPS_PER_CALL: usize = 2;
 
-/// Compares the model in `path` with what compiling the checkpoint anew says it must declare, and its answers to every
-/// row of the checkpoint's probe with the trainer's. Where `options` allow TF32, answers must come within what that may do.
+/// Compares the declarations of the model in `path` with those of the checkpoint compiled again, and its answers to every
+/// row of the checkpoint's probe with the trainer's. Where `options` allow TF32, its tolerances apply.
 ///
 /// # Errors
 /// Where the file is no model of this checkpoint, its card, keys, inputs or outputs are not those of its graph, an output
-/// is missing, misshapen or not finite, a probability or embedding is further from the trainer's than its precision allows,
-/// or a top class is another one. The message names the output and the difference. A rounded precision cannot be judged by
-/// nearness alone, so its graph and weights must also be those that compiling anew gives, and int8 must give its own golden
-/// answer, or where its sizes are fixed or it ends with the embedding, what the whole file of free sizes gives. A fixed batch that would fill the memory is run with fewer rows: by the same nodes and weights.
+/// is missing, of another shape or not finite, a probability or embedding is further from the trainer's than its precision
+/// allows, or a top class is another one. The message names the output and the difference.
+///
+/// A tolerance alone cannot show that fp16 and int8 are right, so their graph and weights must also be those that compiling
+/// again gives, and int8 must give its own golden answer, or, where its sizes are fixed or it ends with the embedding, the
+/// answers of the whole file of free sizes. A fixed batch that would fill the memory is run with fewer rows, by the same
+/// nodes and weights.
 pub(crate) fn verify(
     path: &Path,
     checkpoint: &Checkpoint,
@@ -45,11 +48,11 @@ pub(crate) fn verify(
     let run = checkpoint.run();
     ensure!(card.network == run.network, "its network is not the checkpoint's");
     ensure!(card.classes == run.classes, "its classes are not the checkpoint's");
-    let due = compile_as(checkpoint, card.graph, &Recipe::of(&card))?;
-    compared(session, card, &due, path, checkpoint, options)
+    let artifact = compile_as(checkpoint, card.graph, &Recipe::of(&card))?;
+    compared(session, card, &artifact, path, checkpoint, options)
 }
 
-/// The same of a file that was just written from `artifact`, which need not be compiled anew.
+/// The same of a file that was just written from `artifact`, which need not be compiled again.
 ///
 /// # Errors
 /// Those of [`verify`].
@@ -67,17 +70,17 @@ pub(crate) fn verify_written(
 fn compared(
     mut session: Session,
     card: Card,
-    due: &Artifact,
+    artifact: &Artifact,
     path: &Path,
     checkpoint: &Checkpoint,
     options: &SessionOptions,
 ) -> Result<Report> {
     let bytes = fs::read(path)?;
-    same_card(&card, due, &bytes, path)?;
-    same_keys(&session, due)?;
-    same_ports(&session, due)?;
+    same_card(&card, artifact, &bytes, path)?;
+    same_keys(&session, artifact)?;
+    same_ports(&session, artifact)?;
     if card.precision != Precision::Fp32 {
-        same_weights(&bytes, path, due)?;
+        same_weights(&bytes, path, artifact)?;
     }
     let is_whole = card.fixed.is_free() && !card.embedding_only;
     if card.precision == Precision::Int8 && is_whole {
@@ -89,12 +92,12 @@ fn compared(
     }
     let card = Card { fixed: Fixed { batch, ..card.fixed }, ..card };
     if card.precision == Precision::Int8 && !is_whole {
-        free::same_answers(&mut session, &card, checkpoint)?;
+        free_sizes::same_answers(&mut session, &card, checkpoint)?;
     }
 
     let mut comparison = Comparison::new(card.precision, options.tf32);
     let probe = checkpoint.probe();
-    // What lies side by side in a call: clips, or the segments of all of them.
+    // What is side by side in a call: clips, or the segments of all of them.
     let (count, size) = match card.graph {
         GraphKind::Segment => (probe.rows() * probe.segments(), CLIPS_PER_CALL * probe.segments()),
         _ => (probe.rows(), CLIPS_PER_CALL),
@@ -113,7 +116,7 @@ fn compared(
     }
     let outputs = comparison.into_outputs();
     let report = Report { graph: card.graph, rows: probe.rows(), outputs };
-    report.judge()?;
+    report.check()?;
     Ok(report)
 }
 
@@ -198,7 +201,7 @@ fn segments(
 
 /// All rows side by side, each from zero states, every state fed back.
 ///
-/// The probe holds no cell state. It is judged by what follows from it: stepping on, one segment further than the probe
+/// The probe holds no cell state. It is checked by its consequences: stepping on, one segment further than the probe
 /// goes so that every state is used, must give the answers that the `sequence` graph of the same checkpoint gives at once.
 fn step_by_step(
     session: &mut Session,
@@ -242,8 +245,8 @@ fn step_by_step(
         if segment > 0 {
             let found = shaped(&outputs, "probabilities", &[rows.len(), card.classes.len()])?;
             for (row, found) in rows.iter().zip(found.data.chunks(card.classes.len())) {
-                let due = at_once.get(row).and_then(|row| row.get(segment)).map(Vec::as_slice);
-                cell.add(due.unwrap_or_default(), found);
+                let answer = at_once.get(row).and_then(|row| row.get(segment)).map(Vec::as_slice);
+                cell.add(answer.unwrap_or_default(), found);
             }
         }
         h = named(&outputs, "h_next")?.data.clone();
@@ -252,7 +255,7 @@ fn step_by_step(
     Ok(())
 }
 
-/// What the `sequence` graph in the form of `card` says after each segment of the recordings of `rows`, by row: one segment
+/// The answers of the `sequence` graph in the form of `card` after each segment of the recordings of `rows`, by row: one segment
 /// more than the probe has. Each row is run once, and few side by side: a batch of segments is far less than one of these.
 fn sequence_answers(
     checkpoint: &Checkpoint,
@@ -260,7 +263,7 @@ fn sequence_answers(
     rows: &[usize],
     recording: impl Fn(usize) -> Vec<f32>,
 ) -> Result<BTreeMap<usize, Vec<Vec<f64>>>> {
-    // The golden answer on the card of another graph is not this one's, and nobody looks at it.
+    // The golden answer on the card of another graph is not this one's; it is not used.
     let free = Recipe { fixed: Fixed::default(), ..Recipe::of(card) };
     let sequence = compile_as(checkpoint, GraphKind::Sequence, &free)?;
     let mut session = Session::from_bytes(sequence.bytes(), &on_cpu())?;

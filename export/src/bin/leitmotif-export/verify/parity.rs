@@ -1,4 +1,4 @@
-//! How near the outputs of a graph are to what is due, and whether that is near enough for its precision.
+//! How near the outputs of a graph are to the expected ones, and whether that is near enough for its precision.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use leitmotif_export::{Probe, tolerance};
 use leitmotif_models::{GraphKind, Precision, argmax};
 use serde::Serialize;
 
-/// What one graph's outputs came to.
+/// The comparison of one graph's outputs.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     /// The graph.
@@ -28,11 +28,11 @@ pub(crate) struct Parity {
     pub(crate) values: usize,
     /// Largest absolute difference; of `c_next` that of the probabilities that follow from it.
     pub(crate) largest: f64,
-    /// What it may be; logits are reported but not judged, and neither is anything in int8, which real clips judge.
+    /// The largest difference allowed. None for logits, which are only reported, and in int8, which is evaluated on real clips.
     pub(crate) tolerance: Option<f64>,
     /// For probabilities: vectors with the same largest class, of all.
     pub(crate) same_top: Option<(usize, usize)>,
-    /// Vectors with another largest class though the trainer's largest two lie further apart than the precision moves them.
+    /// Vectors with another largest class although the trainer's largest two are further apart than the precision moves them.
     pub(crate) overturned: usize,
     /// How far it moves them.
     #[serde(skip)]
@@ -59,7 +59,11 @@ pub(super) fn shaped<'a>(
     shape: &[usize],
 ) -> Result<&'a NamedTensor> {
     let found = named(outputs, name)?;
-    ensure!(found.shape == shape, "`{name}` has shape {:?}, where {shape:?} is due", found.shape);
+    ensure!(
+        found.shape == shape,
+        "`{name}` has shape {:?}, where {shape:?} is expected",
+        found.shape
+    );
     Ok(found)
 }
 
@@ -141,8 +145,8 @@ impl Parity {
         };
         let tolerance = match (name, precision) {
             ("logits", _) => None,
-            // Judged by the probabilities that follow from it, against the sequence in the same precision: its sums are
-            // of another order, and a rounded precision passes on what that rounds to the other side.
+            // By the probabilities that follow from it, against the sequence in the same precision: its sums are in another
+            // order, and fp16 and int8 amplify the differences in rounding.
             ("c_next", _) => Some(of_probability),
             (_, Precision::Int8) => None,
             _ if is_probability => Some(of_probability),
@@ -158,7 +162,7 @@ impl Parity {
             same_top: is_probability.then_some((0, 0)),
             overturned: 0,
             margin: match precision {
-                // Two artists who nearly tie in fp32 are a checkpoint's fault, and told.
+                // Two artists who nearly tie in fp32 are a fault of the checkpoint, which is reported.
                 Precision::Fp32 if !tf32 => 0.0,
                 Precision::Fp32 | Precision::Fp16 => 2.0 * of_probability,
                 Precision::Int8 => f64::INFINITY,
@@ -185,7 +189,7 @@ impl Parity {
         }
     }
 
-    /// Looks at values that nothing is known of but that they must be finite.
+    /// Checks values of which nothing is known but that they must be finite.
     pub(super) fn add_state(&mut self, found: &[f32]) {
         if !found.iter().all(|value| value.is_finite()) {
             self.largest = f64::NAN;
@@ -225,7 +229,7 @@ fn lead(values: &[f64]) -> f64 {
 
 impl Report {
     /// Every output that departs, in one error.
-    pub(super) fn judge(&self) -> Result<()> {
+    pub(super) fn check(&self) -> Result<()> {
         let departing: Vec<String> = self.outputs.iter().filter_map(Parity::complaint).collect();
         ensure!(departing.is_empty(), "on the checkpoint's probe {}", departing.join("; "));
         Ok(())
@@ -282,7 +286,7 @@ mod tests {
             parity.add(&[0.501, 0.499], &[found, 1.0 - found]);
             parity.complaint()
         };
-        // Another top class of two that nearly tie is counted, not judged.
+        // Another top class of two that nearly tie is counted, not refused.
         assert_eq!(complaint(0.499), None);
         assert!(complaint(0.48).unwrap().contains("where 1e-2 is allowed"));
     }
@@ -290,7 +294,7 @@ mod tests {
     #[test]
     fn values_that_are_not_finite_are_a_complaint() {
         for bad in [f32::NAN, f32::INFINITY] {
-            // Also where good values follow, and where nothing is judged by nearness.
+            // Also where good values follow, and where there is no tolerance.
             let mut logits = parity("logits", &[1.0], &[bad]);
             logits.add(&[1.0], &[1.0]);
             assert!(logits.complaint().unwrap().contains("not finite"));
@@ -312,7 +316,7 @@ mod tests {
         };
         let mut expected = Expected::default();
         (0..4).for_each(|_| expected.add("probabilities", vec![0.5; 2]));
-        let judge = |shape: &[usize]| {
+        let compare = |shape: &[usize]| {
             Comparison::new(Precision::Fp32, false).add(
                 "probabilities",
                 &[4],
@@ -320,26 +324,26 @@ mod tests {
                 &output(shape),
             )
         };
-        judge(&[4, 2]).unwrap();
+        compare(&[4, 2]).unwrap();
         for shape in [&[2, 4][..], &[8], &[2, 2, 2], &[4, 2, 1]] {
-            let error = judge(shape).unwrap_err().to_string();
+            let error = compare(shape).unwrap_err().to_string();
             assert!(error.contains("`probabilities` has shape"), "{error}");
         }
     }
 
     #[test]
-    fn a_rounded_precision_may_turn_a_near_tie_and_nothing_else() {
-        let judge = |precision, expected: &[f64], found: &[f32]| {
+    fn fp16_and_int8_may_turn_a_near_tie_and_nothing_else() {
+        let compare = |precision, expected: &[f64], found: &[f32]| {
             let mut parity = Parity::new("probabilities", precision, false);
             parity.add(expected, found);
             (parity.same_top, parity.complaint())
         };
-        let (same, complaint) = judge(Precision::Fp16, &[0.502, 0.498], &[0.498, 0.502]);
+        let (same, complaint) = compare(Precision::Fp16, &[0.502, 0.498], &[0.498, 0.502]);
         assert_eq!((same, complaint), (Some((0, 1)), None));
-        let (_, complaint) = judge(Precision::Fp16, &[0.52, 0.48], &[0.48, 0.52]);
+        let (_, complaint) = compare(Precision::Fp16, &[0.52, 0.48], &[0.48, 0.52]);
         assert!(complaint.unwrap().contains("differs"));
-        assert_eq!(judge(Precision::Int8, &[0.9, 0.1], &[0.1, 0.9]), (Some((0, 1)), None));
-        let (_, complaint) = judge(Precision::Int8, &[0.9, 0.1], &[f32::NAN, 0.9]);
+        assert_eq!(compare(Precision::Int8, &[0.9, 0.1], &[0.1, 0.9]), (Some((0, 1)), None));
+        let (_, complaint) = compare(Precision::Int8, &[0.9, 0.1], &[f32::NAN, 0.9]);
         assert!(complaint.unwrap().contains("not finite"));
         assert_eq!(lead(&[0.25, 0.625, 0.125]), 0.375);
     }

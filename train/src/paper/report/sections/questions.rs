@@ -9,6 +9,7 @@ use crate::paper::report::results::{Genres, Line, Results};
 use crate::paper::report::spread::Spread;
 use crate::paper::report::table::{Cell, Table};
 use leitmotif_models::Random;
+use leitmotif_models::score::bootstrap::{interval, resample};
 
 const RESAMPLES: usize = 1_000;
 
@@ -123,12 +124,7 @@ fn answer(
     let [ours, theirs] = [better, worse].map(|line| of_line(line, what, genres));
     let counts = Counts::new([better, worse], what, genres);
     let ahead = counts.ahead(&vec![1.0; counts.songs])?;
-    let drawn = counts.resampled();
-    let at = |share: f64| {
-        let place = (share * drawn.len().saturating_sub(1) as f64).round() as usize;
-        drawn.get(place).copied()
-    };
-    let (low, high) = (at(0.025)?, at(0.975)?);
+    let (low, high) = interval(counts.resampled())?;
     let (songs, different) = (counts.fewest_songs(), counts.different());
     let verdict = match (low, high) {
         _ if seeds(better) != seeds(worse) => "not finished",
@@ -181,21 +177,18 @@ impl Counts {
         Some(mean(better)? - mean(worse)?)
     }
 
-    /// `ahead` over songs drawn with replacement, always the same ones, sorted.
+    /// `ahead` over songs drawn with replacement, always the same ones.
     fn resampled(&self) -> Vec<f64> {
         let mut random = Random::derive(1, "answers", &[]);
-        let draw = |_| {
+        resample(&mut random, self.songs, RESAMPLES, |drawn| {
             let mut times = vec![0.0; self.songs];
-            for _ in 0..self.songs {
-                if let Some(times) = times.get_mut(random.below(self.songs)) {
+            for song in drawn {
+                if let Some(times) = times.get_mut(*song) {
                     *times += 1.0;
                 }
             }
             self.ahead(&times)
-        };
-        let mut drawn: Vec<f64> = (0..RESAMPLES).filter_map(draw).collect();
-        drawn.sort_by(f64::total_cmp);
-        drawn
+        })
     }
 
     /// Songs that the side was asked which was asked fewer.

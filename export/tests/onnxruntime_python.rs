@@ -1,4 +1,4 @@
-//! What a stranger sees: Python's onnx and onnxruntime, given nothing but the file.
+//! Python's onnx and onnxruntime, given nothing but the file, against the reference.
 
 #![allow(
     clippy::expect_used,
@@ -23,12 +23,15 @@ use support::{CLASSES, fixture_checkpoint, manifest_folder, runtime_fixtures};
 /// Largest difference between Python's answer and the naive reference, of every output.
 const TOLERANCE: f64 = 1e-5;
 
-/// What `stranger.py` printed about a committed fixture.
+/// The output of `onnxruntime_python.py` for a committed fixture.
 fn ask_about(kind: GraphKind) -> Value {
-    ask_python("stranger.py", &[runtime_fixtures().join(format!("tiny.{}.onnx", kind.name()))])
+    ask_python(
+        "onnxruntime_python.py",
+        &[runtime_fixtures().join(format!("tiny.{}.onnx", kind.name()))],
+    )
 }
 
-/// What a script of ours printed about these files.
+/// The output of a script of this folder for these files.
 fn ask_python(script: &str, models: &[PathBuf]) -> Value {
     let packages = manifest_folder().join("../.deps/site-packages");
     assert!(
@@ -182,10 +185,10 @@ fn the_opset_is_the_least_that_the_operators_of_a_form_need() {
             }
         }
     }
-    let told = ask_python("opsets.py", &files);
-    let told: Vec<&[Value]> = told.as_array().unwrap().chunks(4).collect();
-    assert_eq!(told.len(), forms.len());
-    for ((target, precision, opset, ir), graphs) in forms.into_iter().zip(told) {
+    let checked = ask_python("opsets.py", &files);
+    let checked: Vec<&[Value]> = checked.as_array().unwrap().chunks(4).collect();
+    assert_eq!(checked.len(), forms.len());
+    for ((target, precision, opset, ir), graphs) in forms.into_iter().zip(checked) {
         let mut least = 0;
         for graph in graphs {
             assert_eq!((&graph["opset"], &graph["ir"]), (&opset.into(), &ir.into()), "{graph}");
@@ -198,7 +201,7 @@ fn the_opset_is_the_least_that_the_operators_of_a_form_need() {
 
 #[test]
 fn fixtures_answer_differently_by_segment_and_head() {
-    // A fixture whose classes lie together would hide mistakes.
+    // A fixture whose classes have equal probabilities would hide mistakes.
     for head in [HeadKind::Dense, HeadKind::Lstm] {
         let probe = Checkpoint::open(&fixture_checkpoint(head)).unwrap();
         let probabilities = probe.probe().probabilities(0, 0);

@@ -1,7 +1,7 @@
 //! Whether int8 of fixed sizes, or one that ends with the embedding, answers as the whole file of free sizes does.
 //!
-//! That file is the one that real music judged. Nothing else tells of these: eight bits are too far from the trainer's answers
-//! to be held against them.
+//! That file is the one that was evaluated on real music. The probe cannot check these: eight bits are too far from the
+//! trainer's answers to be compared with them.
 
 use anyhow::{Result, bail};
 use leitmotif::session::{NamedTensor, Session};
@@ -11,8 +11,8 @@ use leitmotif_models::{Card, Fixed, GraphKind};
 use super::parity::shaped;
 use super::{CLIPS_PER_CALL, on_cpu};
 
-/// Largest difference of an embedding or a hidden state, which lie within ±1: the integers are the same, but one that is
-/// rounded to the other side moves the layer behind it by some hundredths.
+/// Largest difference of an embedding or a hidden state, which are within ±1: the integers are the same, but one that is
+/// rounded differently moves the layer behind it by some hundredths.
 const INT8_EMBEDDING: f32 = 1e-1;
 
 /// Runs both on the probe's rows, again from the first one where the batch is larger, and compares every output that both have
@@ -44,10 +44,10 @@ pub(super) fn same_answers(
         inputs.extend([("h", &state[..], &zeros[..]), ("c", &state[..], &zeros[..])]);
     }
     let found = session.run(&inputs)?;
-    for due in whole.run(&inputs)? {
-        let is_there = found.iter().any(|found| found.name == due.name);
-        if let Some(allowed) = allowed(&due.name).filter(|_| is_there) {
-            near(&found, &due, allowed)?;
+    for expected in whole.run(&inputs)? {
+        let is_there = found.iter().any(|found| found.name == expected.name);
+        if let Some(allowed) = allowed(&expected.name).filter(|_| is_there) {
+            near(&found, &expected, allowed)?;
         }
     }
     Ok(())
@@ -61,17 +61,17 @@ fn allowed(output: &str) -> Option<f32> {
     }
 }
 
-fn near(outputs: &[NamedTensor], due: &NamedTensor, allowed: f32) -> Result<()> {
-    let name = &due.name;
-    let found = shaped(outputs, name, &due.shape)?;
+fn near(outputs: &[NamedTensor], expected: &NamedTensor, allowed: f32) -> Result<()> {
+    let name = &expected.name;
+    let found = shaped(outputs, name, &expected.shape)?;
     let gap = |(a, b): (&f32, &f32)| (a - b).abs();
     // A NaN is further away than anything.
     let further = |gap: &f32| gap.is_nan() || *gap > allowed;
-    let mut gaps = found.data.iter().zip(&due.data).map(gap);
+    let mut gaps = found.data.iter().zip(&expected.data).map(gap);
     match gaps.find(further) {
         None => Ok(()),
         Some(gap) => bail!(
-            "`{name}` differs from what the file of free sizes says by {gap:.1e}, where {allowed:.0e} is allowed"
+            "`{name}` differs from the file of free sizes by {gap:.1e}, where {allowed:.0e} is allowed"
         ),
     }
 }
@@ -86,15 +86,15 @@ mod tests {
 
     #[test]
     fn what_is_far_away_misshapen_or_no_number_is_refused() {
-        let due = tensor("probabilities", &[1, 2], &[0.5, 0.5]);
-        let judge = |shape: &[usize], data: &[f32]| {
-            near(&[tensor("probabilities", shape, data)], &due, INT8_TOLERANCE)
+        let expected = tensor("probabilities", &[1, 2], &[0.5, 0.5]);
+        let compare = |shape: &[usize], data: &[f32]| {
+            near(&[tensor("probabilities", shape, data)], &expected, INT8_TOLERANCE)
         };
-        judge(&[1, 2], &[0.51, 0.49]).unwrap();
+        compare(&[1, 2], &[0.51, 0.49]).unwrap();
         for (shape, data) in
             [(&[1, 2], [0.53, 0.47]), (&[1, 2], [f32::NAN, 0.5]), (&[2, 1], [0.5, 0.5])]
         {
-            judge(shape, &data).unwrap_err();
+            compare(shape, &data).unwrap_err();
         }
         assert_eq!(allowed("segment_probabilities"), Some(INT8_TOLERANCE));
         assert_eq!([allowed("logits"), allowed("c_next")], [None, None]);

@@ -1,4 +1,4 @@
-//! The card of a file: what it says of itself.
+//! The card of a file: its description of itself.
 
 use leitmotif_models::{
     CARD_VERSION, Card, Fixed, Golden, GoldenInput, GraphKind, Network, SampleRate,
@@ -10,7 +10,7 @@ use crate::{Checkpoint, Recipe};
 
 /// What one call may take. The rule of [`Card::max_seconds_per_call`]: so many segments that the cut samples with their
 /// indices and the two largest neighbouring feature maps fit in here, but at least one window of an LSTM, and no more
-/// than a card may say.
+/// than a card allows.
 const CALL_BYTES: u64 = 512 << 20;
 
 /// A cut sample is four bytes, its index eight.
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn one_call_takes_no_more_than_a_card_may_say() {
+    fn one_call_takes_no_more_than_a_card_allows() {
         let network = "name = \"sparse\"\nsegment = 3\nhop = 16777216\nwindow = 2\n\
             blocks = [{ filters = 1, stride = 3 }]\nhead = { kind = \"dense\", units = 1 }";
         let network = Network::from_toml(network).unwrap();

@@ -1,6 +1,6 @@
-"""Uses an artifact as a stranger would: from the file alone, with Python's onnx and onnxruntime.
+"""Runs a compiled file with Python's onnx and onnxruntime, from the file alone.
 
-    python3 stranger.py MODEL.onnx
+    python3 onnxruntime_python.py MODEL.onnx
 
 Runs onnx.checker (full check) and strict shape inference, makes the card's golden input from its recipe, runs it in
 onnxruntime and prints one JSON object: the metadata keys, declared and inferred shapes of the outputs, and the outputs'

@@ -1,4 +1,4 @@
-//! Calibrates int8 and measures what a rounded precision costs, by running graphs in ONNX Runtime on real music.
+//! Calibrates int8 and evaluates fp16 and int8 against fp32, by running graphs in ONNX Runtime on real music.
 
 use std::collections::BTreeSet;
 
@@ -16,13 +16,13 @@ use crate::music::{Clip, Music, is_silent, spread};
 /// Clips that calibrate. Ranges settle after some dozen; a hundred also hold the rare loud ones.
 const MOST_CLIPS: usize = 128;
 
-/// Segments of one clip that calibrate. Neighbours are alike, so a few spread over the clip tell as much as all.
+/// Segments of one clip that calibrate. Neighbours are alike, so a few spread over the clip give the ranges of all.
 const MOST_SEGMENTS: usize = 8;
 
-/// Makes `recipe` whole: ranges for int8, the file's own golden answer, and what the precision costs on real music.
+/// Completes `recipe`: ranges for int8, and what the precision costs on real music.
 ///
 /// # Errors
-/// Where int8 has no music to be calibrated with; where the music is silent or all sounds alike to the network; where
+/// Where int8 has no music to be calibrated with; where the music is silent or the network gives one answer for all of it; where
 /// more than [`MOST_LOSS`] of the clips is lost and that is not allowed.
 pub(crate) fn complete(
     recipe: &mut Recipe,
@@ -38,16 +38,16 @@ pub(crate) fn complete(
         recipe.calibration = Some(calibrate(checkpoint, music, rule)?);
     }
     if let Some(music) = music {
-        let (measured, heard) = measure(recipe, checkpoint, music)?;
+        let (measured, answers) = measure(recipe, checkpoint, music)?;
         ensure!(
-            allow_loss || measured.clips < 2 || heard.len() > 1,
-            "the network says {} to every clip of {}: that is no music to judge a precision by, unless you insist with --allow-loss",
-            named(checkpoint, &heard),
+            allow_loss || measured.clips < 2 || answers.len() > 1,
+            "the network answers {} for every clip of {}, so no precision can be evaluated on it; choose other music, or compile anyway with --allow-loss",
+            first_name(checkpoint, &answers),
             music.source
         );
         ensure!(
             allow_loss || measured.loss() <= MOST_LOSS,
-            "{} costs too much: {measured}; at most {:.0} % may be lost, so take fp16, another --ranges rule or more music, or insist with --allow-loss",
+            "{} costs too much: {measured}; at most {:.0} % may be lost, so take fp16, another --ranges rule or more music, or compile anyway with --allow-loss",
             recipe.precision,
             100.0 * MOST_LOSS
         );
@@ -65,7 +65,7 @@ pub(crate) fn golden_answer(
     kind: GraphKind,
     recipe: &Recipe,
 ) -> Result<Vec<f32>> {
-    // Whose sizes are free and who names artists is recognised with; what is cut off or fixed computes the same.
+    // The recognizer needs free sizes and probabilities; a graph that is cut off or of fixed sizes computes the same.
     let free = Recipe { fixed: Fixed::default(), embedding_only: false, ..recipe.clone() };
     let artifact = compile_as(checkpoint, kind, &free)?;
     let mut recognizer = Recognizer::from_bytes(artifact.bytes(), &on_cpu())?;
@@ -89,7 +89,7 @@ fn calibrate(checkpoint: &Checkpoint, music: &Music, rule: RangeRule) -> Result<
     let mut session = Session::from_bytes(&Calibrator::graph(checkpoint)?, &on_cpu())?;
     let mut calibrator = Calibrator::new(checkpoint);
     let (mut clips, mut segments, mut silent) = (0, 0, 0);
-    for clip in spread(&music.calibrating, MOST_CLIPS) {
+    for clip in spread(&music.calibration, MOST_CLIPS) {
         let samples = music.samples(clip)?;
         let starts: Vec<usize> =
             segment_starts(samples.len(), network.segment, network.hop).collect();
@@ -118,7 +118,7 @@ fn calibrate(checkpoint: &Checkpoint, music: &Music, rule: RangeRule) -> Result<
     Ok(calibrator.finish(rule, &music.source, clips, segments)?)
 }
 
-/// Every judging clip in fp32 and as `recipe` says, and the classes that fp32 hears in them.
+/// Evaluates `recipe` against fp32 on every evaluation clip; also the classes that fp32 answers.
 fn measure(
     recipe: &Recipe,
     checkpoint: &Checkpoint,
@@ -131,12 +131,12 @@ fn measure(
     let mut after = Recognizer::from_bytes(after.bytes(), &on_cpu())?;
     let mut measured = Measured { source: music.source.clone(), clips: 0, changed: 0, right: None };
     let mut right = BeforeAfter { before: 0, after: 0 };
-    let mut heard = BTreeSet::new();
-    for clip in &music.judging {
+    let mut answers = BTreeSet::new();
+    for clip in &music.evaluation {
         let samples = music.samples(clip)?;
         let Some(was) = best(&mut before, &samples)? else { continue };
         let Some(is) = best(&mut after, &samples)? else { continue };
-        heard.insert(was);
+        answers.insert(was);
         measured.clips += 1;
         measured.changed += usize::from(was != is);
         if let Some(class) = clip.class {
@@ -146,12 +146,12 @@ fn measure(
     }
     ensure!(measured.clips > 0, "no clip of {} is as long as a segment", music.source);
     let known = |clip: &Clip| clip.class.is_some();
-    measured.right = music.judging.iter().all(known).then_some(right);
-    Ok((measured, heard))
+    measured.right = music.evaluation.iter().all(known).then_some(right);
+    Ok((measured, answers))
 }
 
-fn named<'a>(checkpoint: &'a Checkpoint, heard: &BTreeSet<usize>) -> &'a str {
-    let class = heard.first().and_then(|class| checkpoint.run().classes.get(*class));
+fn first_name<'a>(checkpoint: &'a Checkpoint, classes: &BTreeSet<usize>) -> &'a str {
+    let class = classes.first().and_then(|class| checkpoint.run().classes.get(*class));
     class.map_or("nothing", String::as_str)
 }
 
@@ -164,8 +164,8 @@ fn best(recognizer: &mut Recognizer, samples: &[f32]) -> Result<Option<usize>> {
     }
 }
 
-/// A line for people: what was calibrated and measured.
-pub(crate) fn told(card: &Card) -> Vec<String> {
+/// What was calibrated and measured, a line each.
+pub(crate) fn format_quantization(card: &Card) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(Calibration { rule, source, clips, segments, .. }) = &card.calibration {
         lines.push(format!(

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-use crate::ExportError;
+use crate::WriteError;
 
-/// Files on their way: each lies under a temporary name beside its own until all of them are given theirs.
+/// Files that are written but not published: each has a temporary name beside its own until all get their names.
 ///
 /// Dropped before [`publish`](Staged::publish), it removes the temporary files and changes nothing else.
 #[derive(Debug)]
@@ -25,37 +25,37 @@ struct Published {
 }
 
 impl Staged {
-    /// Nothing yet; `replace` says whether files of the same names may be replaced.
+    /// No files yet; with `replace`, files of the same names may be replaced.
     pub fn new(replace: bool) -> Self {
         Staged { replace, files: Vec::new() }
     }
 
-    /// Whether `path` may be written, as far as can be told without writing.
+    /// Whether `path` may be written, as far as can be seen without writing.
     ///
     /// # Errors
-    /// [`ExportError::Exists`] or [`ExportError::InTheWay`].
-    pub fn check(&self, path: &Path) -> Result<(), ExportError> {
+    /// [`WriteError::Exists`] or [`WriteError::InTheWay`].
+    pub fn check(&self, path: &Path) -> Result<(), WriteError> {
         check_free(path, self.replace)
     }
 
-    /// Writes `bytes` for `path` and tells where they lie until they are published: there they can be judged.
+    /// Writes `bytes` for `path` under a temporary name and returns it, so that the file can be run before it is published.
     ///
     /// # Errors
-    /// [`ExportError::Exists`] or [`ExportError::InTheWay`] where `path` is taken, [`ExportError::Unwritable`].
-    pub fn add(&mut self, path: &Path, bytes: &[u8]) -> Result<PathBuf, ExportError> {
+    /// [`WriteError::Exists`] or [`WriteError::InTheWay`] where `path` is taken, [`WriteError::Unwritable`].
+    pub fn add(&mut self, path: &Path, bytes: &[u8]) -> Result<PathBuf, WriteError> {
         check_free(path, self.replace)?;
         let temporary = write_beside(path, bytes).map_err(|source| unwritable(path, source))?;
-        let lies_at = temporary.path().to_owned();
+        let temporary_path = temporary.path().to_owned();
         self.files.push((path.to_owned(), temporary));
-        Ok(lies_at)
+        Ok(temporary_path)
     }
 
     /// Gives every file its name. Where one cannot have it, those before it are taken back and what they replaced
     /// returns.
     ///
     /// # Errors
-    /// As [`add`](Staged::add), and [`ExportError::NotUndone`] where taking back failed.
-    pub fn publish(self) -> Result<(), ExportError> {
+    /// As [`add`](Staged::add), and [`WriteError::NotUndone`] where taking back failed.
+    pub fn publish(self) -> Result<(), WriteError> {
         for (path, _) in &self.files {
             check_free(path, self.replace)?;
         }
@@ -80,17 +80,17 @@ impl Staged {
     }
 }
 
-fn unwritable(path: &Path, source: io::Error) -> ExportError {
-    ExportError::Unwritable { path: path.to_owned(), source }
+fn unwritable(path: &Path, source: io::Error) -> WriteError {
+    WriteError::Unwritable { path: path.to_owned(), source }
 }
 
-fn check_free(path: &Path, replace: bool) -> Result<(), ExportError> {
+fn check_free(path: &Path, replace: bool) -> Result<(), WriteError> {
     if path.is_dir() {
-        return Err(ExportError::InTheWay { path: path.to_owned() });
+        return Err(WriteError::InTheWay { path: path.to_owned() });
     }
     // A link that leads nowhere is something too.
     if !replace && path.symlink_metadata().is_ok() {
-        return Err(ExportError::Exists { path: path.to_owned() });
+        return Err(WriteError::Exists { path: path.to_owned() });
     }
     Ok(())
 }
@@ -118,7 +118,7 @@ fn write_beside(path: &Path, bytes: &[u8]) -> io::Result<NamedTempFile> {
     Ok(temporary)
 }
 
-fn put(path: &Path, temporary: NamedTempFile, replace: bool) -> Result<Published, ExportError> {
+fn put(path: &Path, temporary: NamedTempFile, replace: bool) -> Result<Published, WriteError> {
     let mut old = None;
     if replace && path.exists() {
         let copy = temporary_beside(path).and_then(|copy| {
@@ -132,14 +132,14 @@ fn put(path: &Path, temporary: NamedTempFile, replace: bool) -> Result<Published
         Ok(_) => Ok(Published { path: path.to_owned(), old }),
         // It came into being after `check_free`.
         Err(refused) if !replace && refused.error.kind() == ErrorKind::AlreadyExists => {
-            Err(ExportError::Exists { path: path.to_owned() })
+            Err(WriteError::Exists { path: path.to_owned() })
         }
         Err(refused) => Err(unwritable(path, refused.error)),
     }
 }
 
 /// Undoes what was done before `failed`, the last first.
-fn take_back(published: Vec<Published>, failed: ExportError) -> ExportError {
+fn take_back(published: Vec<Published>, failed: WriteError) -> WriteError {
     published.into_iter().rev().fold(failed, |failed, Published { path, old }| {
         let undone = match old {
             Some(old) => old.persist(&path).map(drop).map_err(|refused| refused.error),
@@ -147,7 +147,7 @@ fn take_back(published: Vec<Published>, failed: ExportError) -> ExportError {
         };
         match undone {
             Ok(()) => failed,
-            Err(source) => ExportError::NotUndone { path, source, failed: Box::new(failed) },
+            Err(undo) => WriteError::NotUndone { path, undo, source: Box::new(failed) },
         }
     })
 }
@@ -156,7 +156,7 @@ fn take_back(published: Vec<Published>, failed: ExportError) -> ExportError {
 #[cfg(unix)]
 fn sync(folder: &Path) -> io::Result<()> {
     match File::open(folder)?.sync_all() {
-        // Some network file systems cannot do it for a folder and say so.
+        // Some network file systems refuse it for a folder.
         Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => {
             Ok(())
         }
@@ -227,11 +227,11 @@ mod tests {
         let mut staged = Staged::new(false);
         staged.add(&path, b"new").unwrap();
         fs::write(&path, "other").unwrap();
-        assert!(matches!(staged.publish(), Err(ExportError::Exists { .. })));
+        assert!(matches!(staged.publish(), Err(WriteError::Exists { .. })));
         assert_eq!(fs::read(&path).unwrap(), b"other");
-        // Nor one that comes after the last look.
+        // Nor one that comes after the last check.
         let temporary = write_beside(&path, b"new").unwrap();
-        assert!(matches!(put(&path, temporary, false), Err(ExportError::Exists { .. })));
+        assert!(matches!(put(&path, temporary, false), Err(WriteError::Exists { .. })));
         assert_eq!(fs::read(&path).unwrap(), b"other");
     }
 
@@ -246,7 +246,7 @@ mod tests {
         let temporaries = ["a", "b"].map(|name| staged.add(&path(name), b"new").unwrap());
         fs::remove_file(&temporaries[failing]).unwrap();
         let error = staged.publish().unwrap_err();
-        assert!(matches!(error, ExportError::Unwritable { .. }), "{error}");
+        assert!(matches!(error, WriteError::Unwritable { .. }), "{error}");
         assert_eq!(names(folder.path()), if replace { vec!["a"] } else { vec![] });
         if replace {
             assert_eq!(fs::read(path("a")).unwrap(), b"old");
@@ -263,16 +263,18 @@ mod tests {
     #[test]
     fn what_cannot_be_taken_back_is_named() {
         let path = PathBuf::from("no-such-folder/a");
-        let failed = ExportError::InTheWay { path: "b".into() };
-        let error = take_back(vec![Published { path, old: None }], failed).to_string();
-        assert!(error.contains("no-such-folder/a") && error.contains("b is a folder"), "{error}");
+        let failed = WriteError::InTheWay { path: "b".into() };
+        let error = take_back(vec![Published { path, old: None }], failed);
+        let source = std::error::Error::source(&error).unwrap().to_string();
+        assert!(error.to_string().contains("no-such-folder/a"), "{error}");
+        assert!(source.contains("b is a folder"), "{source}");
     }
 
     #[test]
     fn a_folder_in_the_way_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let error = Staged::new(true).add(folder.path(), b"").unwrap_err();
-        assert!(matches!(error, ExportError::InTheWay { .. }), "{error}");
+        assert!(matches!(error, WriteError::InTheWay { .. }), "{error}");
     }
 
     #[test]

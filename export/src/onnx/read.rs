@@ -1,19 +1,17 @@
-//! Reads ONNX's protobuf, any producer's: with `proto.rs`, `layers.rs` and `batch.rs`, the only file that
-//! knows `onnx-protobuf`.
+//! Reads an `.onnx` file, any producer's, as plain data.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use onnx_protobuf::tensor_proto::DataType;
-use onnx_protobuf::tensor_shape_proto::dimension;
-use onnx_protobuf::{
-    AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto,
+use prost::Message;
+
+use crate::ReadError;
+use crate::onnx::messages::{
+    AttributeProto, DataType, DimensionValue, GraphProto, ModelProto, ModelRest, NodeProto,
+    TensorProto, TypeValue, ValueInfoProto,
 };
-use protobuf::{Enum, Message};
 
-use crate::{ExportError, wire};
-
-/// What a file says, as plain data.
+/// The content of a file, as plain data.
 #[derive(Clone, Debug)]
 pub(crate) struct Contents {
     pub(crate) graph: String,
@@ -29,23 +27,24 @@ pub(crate) struct Contents {
     pub(crate) inputs: Vec<String>,
     pub(crate) outputs: Vec<String>,
     pub(crate) metadata: BTreeMap<String, String>,
-    /// What the model says that is in none of these: tensors in other files, functions of its own.
+    /// What the file holds that is in none of these: tensors in other files, functions of its own.
     pub(crate) beyond: Option<String>,
 }
 
-/// A node as it stands in the file.
+/// A node of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StoredNode {
-    /// With its owners before it; where it has none, what it gives.
+    /// After the names of the nodes around it; the names of its outputs where it has none.
     pub(crate) name: String,
     /// With its domain, where it is not the default one.
     pub(crate) operator: String,
     pub(crate) inputs: Vec<String>,
     pub(crate) outputs: Vec<String>,
-    pub(crate) attributes: BTreeMap<String, String>,
+    /// By name, each encoded: equal bytes, equal attributes.
+    pub(crate) attributes: BTreeMap<String, Vec<u8>>,
 }
 
-/// A tensor as it stands in the file.
+/// A tensor of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StoredTensor {
     pub(crate) name: String,
@@ -56,7 +55,7 @@ pub(crate) struct StoredTensor {
     pub(crate) bytes: u64,
     /// Raw little-endian values; empty where its producer stored them otherwise.
     pub(crate) raw: Vec<u8>,
-    /// Everything that the file says of it: equal texts, equal tensors.
+    /// Encoded, with all its fields: equal bytes, equal tensors.
     pub(crate) whole: Vec<u8>,
 }
 
@@ -64,26 +63,27 @@ impl Contents {
     /// Reads the content of an `.onnx` file; `path` is for the error only.
     ///
     /// # Errors
-    /// [`ExportError::NotOnnx`] for anything that is no ONNX model.
-    pub(crate) fn of(bytes: &[u8], path: &Path) -> Result<Self, ExportError> {
-        let model = parse(bytes, path)?;
-        let has_functions = !model.functions.is_empty();
-        let graph = model.graph.unwrap_or_default();
-        let (inputs, outputs) = (ports_text(&graph.input), ports_text(&graph.output));
+    /// [`ReadError::NotOnnx`] for anything that is no ONNX model.
+    pub(crate) fn of(bytes: &[u8], path: &Path) -> Result<Self, ReadError> {
+        let ModelProto { first: versions, rest } = decode(bytes, path)?;
+        let ModelRest { graph, functions, metadata_props, .. } = rest;
+        let graph = graph.unwrap_or_default();
+        let (inputs, outputs) = (format_ports(&graph.input), format_ports(&graph.output));
         let (name, mut parts) = (graph.name.clone(), Parts::default());
         parts.take(graph, "");
-        let functions = has_functions.then(|| "it has functions of its own".to_owned());
+        let functions = (!functions.is_empty()).then(|| "it has functions of its own".to_owned());
         let domain = |name: &str| if name.is_empty() { "ai.onnx".into() } else { name.to_owned() };
+        let opsets = versions.opset_import.iter().map(|o| (domain(&o.domain), o.version));
         Ok(Contents {
             graph: name,
-            ir_version: model.ir_version,
-            opsets: model.opset_import.iter().map(|o| (domain(&o.domain), o.version)).collect(),
-            producer: format!("{} {}", model.producer_name, model.producer_version),
+            ir_version: versions.ir_version,
+            opsets: opsets.collect(),
+            producer: format!("{} {}", rest.producer_name, rest.producer_version),
             nodes: parts.nodes,
             tensors: parts.tensors,
             inputs,
             outputs,
-            metadata: model.metadata_props.into_iter().map(|e| (e.key, e.value)).collect(),
+            metadata: metadata_props.into_iter().map(|e| (e.key, e.value)).collect(),
             beyond: parts.beyond.or(functions),
         })
     }
@@ -98,12 +98,12 @@ struct Parts {
 }
 
 impl Parts {
-    /// `owner` stands before the names of what a body holds: `NODE.ATTRIBUTE/`, and nothing in the graph itself. The reader's own bound
-    /// on messages within messages is the bound here.
+    /// `owner` is put before the names of nodes and tensors of a body: `NODE.ATTRIBUTE/`; empty for the graph itself. The
+    /// recursion is bounded by prost's limit on nested messages.
     fn take(&mut self, graph: GraphProto, owner: &str) {
         let outside = graph.initializer.iter().find(|tensor| !tensor.external_data.is_empty());
         let beyond = match outside {
-            Some(tensor) => Some(format!("its tensor {} lies in another file", tensor.name)),
+            Some(tensor) => Some(format!("its tensor {} is stored in another file", tensor.name)),
             None if !graph.sparse_initializer.is_empty() => {
                 Some("it has sparse tensors".to_owned())
             }
@@ -123,13 +123,14 @@ impl Parts {
     }
 }
 
-/// Takes the content of the graphs among a node's attributes out of them, each with the attribute's name; what goes in and
-/// comes out stays.
+/// Takes the nodes and tensors out of the graphs among a node's attributes, each with the attribute's name; inputs and
+/// outputs stay.
 fn bodies_of(node: &mut NodeProto) -> Vec<(String, GraphProto)> {
     let mut bodies = Vec::new();
-    for AttributeProto { name, g, graphs, .. } in &mut node.attribute {
-        let one = g.as_mut().into_iter().map(|graph| (name.clone(), graph));
-        let many = graphs.iter_mut().enumerate();
+    for AttributeProto { first, rest } in &mut node.attribute {
+        let name = &first.name;
+        let one = rest.g.as_deref_mut().into_iter().map(|graph| (name.clone(), graph));
+        let many = rest.graphs.iter_mut().enumerate();
         let many = many.map(|(i, graph)| (format!("{name}[{i}]"), graph));
         bodies.extend(one.chain(many).map(|(name, graph)| {
             let body = GraphProto {
@@ -144,19 +145,25 @@ fn bodies_of(node: &mut NodeProto) -> Vec<(String, GraphProto)> {
     bodies
 }
 
-pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<ModelProto, ExportError> {
-    let refused = |reason| ExportError::NotOnnx { path: path.to_owned(), reason };
-    wire::check(bytes).map_err(|reason| refused(reason.to_owned()))?;
-    let model = ModelProto::parse_from_bytes(bytes).map_err(|error| refused(error.to_string()))?;
-    match model.graph.as_ref().is_some_and(|graph| !graph.node.is_empty()) {
+/// Decodes a file that holds a graph; `path` is for the error only.
+///
+/// # Errors
+/// [`ReadError::NotOnnx`].
+pub(crate) fn decode(bytes: &[u8], path: &Path) -> Result<ModelProto, ReadError> {
+    let refused = |reason| ReadError::NotOnnx { path: path.to_owned(), reason };
+    let model = ModelProto::decode(bytes).map_err(|error| refused(error.to_string()))?;
+    match model.rest.graph.as_ref().is_some_and(|graph| !graph.node.is_empty()) {
         true => Ok(model),
         false => Err(refused("it holds no graph".to_owned())),
     }
 }
 
 fn stored_node(node: NodeProto, owner: &str) -> StoredNode {
-    let attribute = |attribute: AttributeProto| (attribute.name.clone(), format!("{attribute:?}"));
-    // A node without a name is known by what it gives.
+    let encoded = |attribute: AttributeProto| {
+        let bytes = attribute.encode_to_vec();
+        (attribute.first.name, bytes)
+    };
+    // A node without a name is known by its outputs.
     let name = match node.name.is_empty() {
         true => format!("{owner}{}", node.output.join(", ")),
         false => format!("{owner}{}", node.name),
@@ -169,12 +176,12 @@ fn stored_node(node: NodeProto, owner: &str) -> StoredNode {
         },
         inputs: node.input,
         outputs: node.output,
-        attributes: node.attribute.into_iter().map(attribute).collect(),
+        attributes: node.attribute.into_iter().map(encoded).collect(),
     }
 }
 
 fn stored_tensor(tensor: TensorProto, owner: &str) -> StoredTensor {
-    let kind = DataType::from_i32(tensor.data_type);
+    let kind = DataType::try_from(tensor.data_type).ok();
     let width = match kind {
         Some(DataType::DOUBLE | DataType::INT64 | DataType::UINT64 | DataType::COMPLEX64) => 8,
         Some(DataType::FLOAT | DataType::INT32 | DataType::UINT32) => 4,
@@ -182,7 +189,7 @@ fn stored_tensor(tensor: TensorProto, owner: &str) -> StoredTensor {
         _ => 1,
     };
     let values = tensor.dims.iter().fold(1u64, |n, axis| n.saturating_mul(axis.unsigned_abs()));
-    let whole = tensor.write_to_bytes().unwrap_or_default();
+    let whole = tensor.encode_to_vec();
     StoredTensor {
         name: format!("{owner}{}", tensor.name),
         kind: kind.map_or("of no known type".to_owned(), |kind| format!("{kind:?}")),
@@ -193,22 +200,21 @@ fn stored_tensor(tensor: TensorProto, owner: &str) -> StoredTensor {
     }
 }
 
-fn ports_text(ports: &[ValueInfoProto]) -> Vec<String> {
-    ports.iter().map(port_text).collect()
+fn format_ports(ports: &[ValueInfoProto]) -> Vec<String> {
+    ports.iter().map(format_port).collect()
 }
 
-fn port_text(port: &ValueInfoProto) -> String {
-    let dims = port.type_.as_ref().filter(|t| t.has_tensor_type()).map(|t| t.tensor_type());
-    let Some(shape) = dims.and_then(|tensor| tensor.shape.as_ref()) else {
-        return port.name.clone();
-    };
+fn format_port(port: &ValueInfoProto) -> String {
+    let value = port.kind.as_ref().and_then(|kind| kind.value.as_ref());
+    let Some(TypeValue::Tensor(tensor)) = value else { return port.name.clone() };
+    let Some(shape) = &tensor.shape else { return port.name.clone() };
     let axes: Vec<String> = shape
         .dim
         .iter()
         .map(|dim| match &dim.value {
-            Some(dimension::Value::DimValue(size)) => size.to_string(),
-            Some(dimension::Value::DimParam(name)) => name.clone(),
-            _ => "?".to_owned(),
+            Some(DimensionValue::Size(size)) => size.to_string(),
+            Some(DimensionValue::Name(name)) => name.clone(),
+            None => "?".to_owned(),
         })
         .collect();
     format!("{} [{}]", port.name, axes.join(", "))
@@ -216,11 +222,9 @@ fn port_text(port: &ValueInfoProto) -> String {
 
 #[cfg(test)]
 mod tests {
-    use protobuf::MessageField;
-
     use super::*;
-    use crate::proto::encode;
-    use crate::proto::tests::model;
+    use crate::onnx::write::encode;
+    use crate::onnx::write::tests::model;
 
     #[test]
     fn what_is_written_is_read_back() {
@@ -229,7 +233,8 @@ mod tests {
         assert_eq!(contents.outputs, ["y [batch, 3]"]);
         let operators: Vec<&str> = contents.nodes.iter().map(|n| n.operator.as_str()).collect();
         assert_eq!(operators, ["Add", "Softmax"]);
-        assert!(contents.nodes[1].attributes["axis"].contains("-1"), "{:?}", contents.nodes);
+        let axis = AttributeProto::decode(&contents.nodes[1].attributes["axis"][..]).unwrap();
+        assert_eq!((axis.first.name.as_str(), axis.rest.i), ("axis", -1));
         assert_eq!(contents.opsets, [("ai.onnx".into(), 13)].into());
         let [weights] = &contents.tensors[..] else { panic!("{:?}", contents.tensors) };
         assert_eq!((weights.kind.as_str(), weights.bytes, weights.raw.len()), ("FLOAT", 12, 12));
@@ -252,7 +257,7 @@ mod tests {
         let each = graph.node("Scan", "each", &[x], &attributes);
         graph.declare(each, Element::U8, &[Dim::Any, Dim::Fixed(3)]);
         graph.output_of(Element::U8, each, "y", &[Dim::Any, Dim::Fixed(3)], "");
-        let model = crate::proto::Model { graph, ..model() };
+        let model = crate::onnx::write::Model { graph, ..model() };
 
         let contents = Contents::of(&encode(&model).unwrap(), Path::new("x.onnx")).unwrap();
         let names: Vec<&str> = contents.nodes.iter().map(|n| n.name.as_str()).collect();
@@ -271,17 +276,70 @@ mod tests {
             initializer: vec![huge.clone(), huge],
             ..Default::default()
         };
-        let model = ModelProto { graph: MessageField::some(graph), ..Default::default() };
-        let contents = Contents::of(&model.write_to_bytes().unwrap(), Path::new("x")).unwrap();
+        let contents = Contents::of(&file(graph), Path::new("x")).unwrap();
         assert!(contents.tensors.iter().all(|tensor| tensor.bytes == u64::MAX));
     }
 
+    fn file(graph: GraphProto) -> Vec<u8> {
+        let rest = ModelRest { graph: Some(graph), ..Default::default() };
+        ModelProto { rest, ..Default::default() }.encode_to_vec()
+    }
+
+    fn refused(bytes: &[u8]) -> String {
+        let error = Contents::of(bytes, Path::new("bomb.onnx")).unwrap_err();
+        assert!(matches!(error, ReadError::NotOnnx { .. }), "{error}");
+        error.to_string()
+    }
+
     #[test]
-    fn a_file_of_nested_groups_is_refused() {
-        // Field 1000 opens a group, a million times: the parser would follow each with a call of itself.
-        let bytes = [0xC3, 0x3E].repeat(1_000_000);
-        let error = Contents::of(&bytes, Path::new("bomb.onnx")).unwrap_err();
-        assert!(matches!(error, ExportError::NotOnnx { .. }), "{error}");
+    fn nested_groups_are_refused_before_the_stack_overflows() {
+        // Each opens a group a million times: in the model, in a node, in an attribute, in a dimension. RUSTSEC-2024-0437.
+        let groups = [0xC3, 0x3E].repeat(1_000_000);
+        let inside = |fields: &[u8]| fields.iter().rev().fold(groups.clone(), within);
+        for fields in [&[][..], &[7, 1], &[7, 1, 5], &[7, 11, 2, 1, 2, 1]] {
+            refused(&inside(fields));
+        }
+    }
+
+    #[test]
+    fn bodies_in_bodies_have_an_end() {
+        let nested = |times| {
+            (0..times).fold(vec![0x0A, 0], |graph, _| [1, 5, 6].iter().rev().fold(graph, within))
+        };
+        let file = |times| within(nested(times), &7);
+        assert!(Contents::of(&file(32), Path::new("x")).is_ok());
+        refused(&file(33));
+        refused(&file(10_000));
+    }
+
+    /// The field of this number, below 16, with this content.
+    fn within(content: Vec<u8>, field: &u8) -> Vec<u8> {
+        let mut bytes = vec![field << 3 | 2];
+        prost::encoding::encode_varint(content.len() as u64, &mut bytes);
+        bytes.extend(content);
+        bytes
+    }
+
+    #[test]
+    fn fields_of_later_versions_are_skipped() {
+        let whole = encode(&model()).unwrap();
+        // Field 1000 as a number, as bytes, and as a group with a number inside.
+        let unknown = [0xC0, 0x3E, 5, 0xC2, 0x3E, 1, 0xFF, 0xC3, 0x3E, 0x08, 1, 0xC4, 0x3E];
+        let later = Contents::of(&[&whole, &unknown[..]].concat(), Path::new("x")).unwrap();
+        let contents = Contents::of(&whole, Path::new("x")).unwrap();
+        assert_eq!((later.nodes, later.tensors), (contents.nodes, contents.tensors));
+    }
+
+    #[test]
+    fn files_that_are_cut_or_claim_huge_lengths_are_refused() {
+        let whole = encode(&model()).unwrap();
+        for bytes in [&whole[..whole.len() - 1], &whole[..1], &[0x3A, 0xFF, 0xFF, 0xFF, 0xFF, 0x0F]]
+        {
+            refused(bytes);
+        }
+        for bytes in [&[0x3A][..], &[0x3A, 5, 0], &[0x09, 1], &[0x80], &[0xFF; 11]] {
+            refused(bytes);
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Networks that PyTorch trained: compiled from a mapping file, held against what PyTorch said.
+//! Networks that PyTorch trained: compiled from a mapping file and compared with PyTorch's outputs.
 
 #![allow(
     clippy::expect_used,
@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use leitmotif_export::{Checkpoint, ExportError};
+use leitmotif_export::{Checkpoint, CheckpointError};
 use leitmotif_models::HeadKind;
 use serde_json::Value;
 use support::manifest_folder;
@@ -44,7 +44,7 @@ fn what_pytorch_trained_answers_alike_as_onnx() {
 }
 
 #[test]
-fn the_fixtures_tell_classes_apart() {
+fn the_fixtures_separate_classes() {
     for head in [HeadKind::Dense, HeadKind::Lstm] {
         let checkpoint = Checkpoint::open(&fixture(&format!("{head}.toml"))).unwrap();
         let probabilities = checkpoint.probe().probabilities(1, 2);
@@ -67,12 +67,12 @@ fn edited(old: &str, new: &str) -> (TempDir, PathBuf) {
     (folder, path)
 }
 
-fn refusal(path: &Path) -> ExportError {
+fn refusal(path: &Path) -> CheckpointError {
     Checkpoint::open(path).expect_err("a wrong mapping was read")
 }
 
 #[test]
-fn a_mapping_that_does_not_fit_says_what_is_wrong() {
+fn a_mapping_that_does_not_fit_is_refused_with_the_reason() {
     for (old, new, reason) in [
         ("version = 1", "version = 2", "it is of version 2"),
         ("epsilon = 1e-5", "epsilon = -1.0", "epsilon is -1"),
@@ -84,7 +84,7 @@ fn a_mapping_that_does_not_fit_says_what_is_wrong() {
     ] {
         let (_folder, path) = edited(old, new);
         let error = refusal(&path);
-        assert!(matches!(error, ExportError::Mapping { .. }), "{error}");
+        assert!(matches!(error, CheckpointError::Mapping { .. }), "{error}");
         assert!(error.to_string().contains(reason), "no `{reason}` in: {error}");
     }
 }
@@ -96,7 +96,7 @@ fn tensors_are_named_as_their_file_names_them() {
     for problem in [
         "`features.1.7.weight` [4] is missing",
         "`features.1.7.running_var` [4] is missing",
-        "`features.1.1.weight` [4] is not of this network",
+        "`features.1.1.weight` [4] is not part of the network",
     ] {
         assert!(error.contains(problem), "no `{problem}` in: {error}");
     }

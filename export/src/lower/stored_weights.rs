@@ -1,19 +1,19 @@
-//! How weights lie in the file in each precision, and the operators that make 32-bit floats of them again.
+//! How weights are stored in each precision, and the operators that make 32-bit floats of them again.
 //! <https://onnx.ai/onnx/operators/onnx__DequantizeLinear.html>, opset 13 (the first with a scale a channel);
 //! <https://onnx.ai/onnx/operators/onnx__Cast.html>, opset 6; <https://onnx.ai/onnx/operators/onnx__Mul.html>, opset 7.
 //!
-//! ONNX Runtime waits for a fusion that takes a `DequantizeLinear` of stored weights along, and where none does, it
-//! multiplies them out again at every call and packs none of them. `Cast` and `Mul` say the same and are done once,
-//! when the file is opened: the `cpu` target has those.
+//! ONNX Runtime keeps a `DequantizeLinear` of stored weights for its fusions; where none applies, it computes it again at
+//! every call and packs none of the weights. `Cast` and `Mul` compute the same and are done once, when the file is opened:
+//! the `cpu` target has those.
 
 use leitmotif_models::{Precision, Target};
 use ndarray::ArrayD;
 
-use crate::ExportError;
 use crate::graph::Attribute::Int;
 use crate::graph::{Data, Graph, Value};
 use crate::lower::Form;
 use crate::quantize::{STORED_MOST, halves, per_channel, scales};
+use crate::{ExportError, LowerError};
 
 /// ONNX's number for the element type f32.
 pub(crate) const FLOAT: i64 = 1;
@@ -23,7 +23,7 @@ pub(crate) const FLOAT16: i64 = 10;
 /// Stores `weight` and gives it back as f32; in int8 with one scale for each index of `axis`.
 ///
 /// # Errors
-/// [`ExportError::BeyondHalf`] where a weight does not fit into 16 bits.
+/// [`LowerError::BeyondHalf`] where a weight does not fit into 16 bits.
 pub(crate) fn floats(
     graph: &mut Graph,
     form: Form,
@@ -58,17 +58,17 @@ pub(crate) fn floats(
     }
 }
 
-/// Stores `weight` as 16-bit floats and leaves it so.
+/// Stores `weight` as 16-bit floats, without a `Cast` behind it.
 ///
 /// # Errors
-/// [`ExportError::BeyondHalf`].
+/// [`LowerError::BeyondHalf`].
 pub(crate) fn half(
     graph: &mut Graph,
     name: &str,
     weight: &ArrayD<f32>,
 ) -> Result<Value, ExportError> {
     let values: Vec<f32> = weight.iter().copied().collect();
-    let bits = halves(&values).ok_or_else(|| ExportError::BeyondHalf { name: name.to_owned() })?;
+    let bits = halves(&values).ok_or_else(|| LowerError::BeyondHalf { name: name.to_owned() })?;
     Ok(graph.tensor(name, weight.shape(), Data::F16(bits)))
 }
 
@@ -103,7 +103,7 @@ mod tests {
 
     use super::*;
 
-    /// The operators and the element types in which a matrix lies.
+    /// The operators behind a stored matrix, and its data.
     fn stored(target: Target, precision: Precision) -> (Vec<&'static str>, Vec<Data>) {
         let mut graph = Graph::new("test", "", 13);
         let weight = array![[1.0f32, -2.0], [0.5, 0.25]].into_dyn();
@@ -128,6 +128,9 @@ mod tests {
         let form = Form { target: Target::Portable, precision: Precision::Fp16 };
         let weight = array![[70_000.0f32]].into_dyn();
         let error = floats(&mut Graph::new("test", "", 13), form, "w", &weight, 0).unwrap_err();
-        assert!(matches!(&error, ExportError::BeyondHalf { name } if name == "w"), "{error}");
+        assert!(
+            matches!(&error, ExportError::Lower(LowerError::BeyondHalf { name }) if name == "w"),
+            "{error}"
+        );
     }
 }

@@ -1,23 +1,21 @@
-//! Writes ONNX's protobuf: with `read.rs`, `layers.rs` and `batch.rs`, the only file that knows `onnx-protobuf`.
+//! Writes a graph as the bytes of an `.onnx` file.
 //!
-//! Fields are written in the order of their numbers and nothing in a model is a map, so that the same model always
-//! gives the same bytes.
+//! Fields have a fixed order and nothing in a model is a map, so that the same model always gives the same bytes.
 
 use std::collections::BTreeMap;
 
-use onnx_protobuf::attribute_proto::AttributeType;
-use onnx_protobuf::tensor_proto::DataType;
-use onnx_protobuf::tensor_shape_proto::{Dimension, dimension};
-use onnx_protobuf::{
-    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto,
-    TensorProto, TensorShapeProto, TypeProto, ValueInfoProto, type_proto,
-};
-use protobuf::{Enum, EnumOrUnknown, Message, MessageField};
+use prost::Message;
 
 use crate::ExportError;
 use crate::graph::{Attribute, Data, Dim, Element, Graph, Node, Port, Tensor};
+use crate::onnx::messages::{
+    AttributeHead, AttributeProto, AttributeType, AttributeValue, DataType, Dimension,
+    DimensionValue, GraphProto, ModelProto, ModelRest, ModelVersions, NodeProto,
+    OperatorSetIdProto, StringStringEntryProto, TensorProto, TensorShapeProto, TensorType,
+    TypeProto, TypeValue, ValueInfoProto,
+};
 
-/// A graph with what stands around it in the file.
+/// A graph with the other content of a file.
 #[derive(Clone, Debug)]
 pub(crate) struct Model {
     pub(crate) graph: Graph,
@@ -33,26 +31,28 @@ pub(crate) struct Model {
 /// The bytes of an `.onnx` file.
 ///
 /// # Errors
-/// [`ExportError::TooLarge`] from 2 GiB on, where no reader of protobuf follows; [`ExportError::Encode`] where it refuses.
+/// [`ExportError::TooLarge`] from 2 GiB on, beyond which readers of protobuf refuse a file.
 pub(crate) fn encode(model: &Model) -> Result<Vec<u8>, ExportError> {
+    let opset = i64::from(model.graph.opset);
     let proto = ModelProto {
-        ir_version: model.ir_version,
-        opset_import: vec![OperatorSetIdProto {
-            version: i64::from(model.graph.opset),
+        first: ModelVersions {
+            ir_version: model.ir_version,
+            opset_import: vec![OperatorSetIdProto { version: opset, ..Default::default() }],
+        },
+        rest: ModelRest {
+            producer_name: model.producer_name.clone(),
+            producer_version: model.producer_version.clone(),
+            doc_string: model.doc.clone(),
+            graph: Some(graph_proto(&model.graph)?),
+            metadata_props: model.metadata.iter().map(|(key, value)| entry(key, value)).collect(),
             ..Default::default()
-        }],
-        producer_name: model.producer_name.clone(),
-        producer_version: model.producer_version.clone(),
-        doc_string: model.doc.clone(),
-        graph: MessageField::some(graph_proto(&model.graph)?),
-        metadata_props: model.metadata.iter().map(|(key, value)| entry(key, value)).collect(),
-        ..Default::default()
+        },
     };
-    check_size(proto.compute_size())?;
-    proto.write_to_bytes().map_err(|error| ExportError::Encode { reason: error.to_string() })
+    check_size(proto.encoded_len())?;
+    Ok(proto.encode_to_vec())
 }
 
-fn check_size(bytes: u64) -> Result<(), ExportError> {
+fn check_size(bytes: usize) -> Result<(), ExportError> {
     i32::try_from(bytes).map(drop).map_err(|_| ExportError::TooLarge { what: "the model" })
 }
 
@@ -83,32 +83,32 @@ fn node_proto(node: Node) -> Result<NodeProto, ExportError> {
 }
 
 fn attribute_proto(name: &str, attribute: Attribute) -> Result<AttributeProto, ExportError> {
-    let mut proto = AttributeProto { name: name.to_owned(), ..Default::default() };
+    let mut value = AttributeValue::default();
     let bytes = |text: &str| text.as_bytes().to_vec();
     let kind = match attribute {
-        Attribute::Int(value) => {
-            proto.i = value;
-            AttributeType::INT
+        Attribute::Int(number) => {
+            value.i = number;
+            AttributeType::Int
         }
-        Attribute::Ints(values) => {
-            proto.ints = values;
-            AttributeType::INTS
+        Attribute::Ints(numbers) => {
+            value.ints = numbers;
+            AttributeType::Ints
         }
         Attribute::Text(text) => {
-            proto.s = bytes(text);
-            AttributeType::STRING
+            value.s = bytes(text);
+            AttributeType::Text
         }
         Attribute::Texts(texts) => {
-            proto.strings = texts.into_iter().map(bytes).collect();
-            AttributeType::STRINGS
+            value.strings = texts.into_iter().map(bytes).collect();
+            AttributeType::Texts
         }
         Attribute::Body(graph) => {
-            proto.g = MessageField::some(graph_proto(&graph)?);
-            AttributeType::GRAPH
+            value.g = Some(Box::new(graph_proto(&graph)?));
+            AttributeType::Graph
         }
     };
-    proto.type_ = EnumOrUnknown::new(kind);
-    Ok(proto)
+    let first = AttributeHead { name: name.to_owned(), kind: kind.into(), ..Default::default() };
+    Ok(AttributeProto { first, rest: value })
 }
 
 fn tensor_proto(name: String, tensor: &Tensor) -> Result<TensorProto, ExportError> {
@@ -127,33 +127,28 @@ fn tensor_proto(name: String, tensor: &Tensor) -> Result<TensorProto, ExportErro
         Data::U8(values) => (DataType::UINT8, values.clone()),
     };
     let dims = tensor.shape.iter().map(|axis| axis_size(*axis)).collect::<Result<_, _>>()?;
-    Ok(TensorProto { name, dims, data_type: kind.value(), raw_data, ..Default::default() })
+    Ok(TensorProto { name, dims, data_type: kind.into(), raw_data, ..Default::default() })
 }
 
 fn port_proto(port: &Port) -> Result<ValueInfoProto, ExportError> {
     let mut dim = Vec::with_capacity(port.dims.len());
     for axis in &port.dims {
         let value = match axis {
-            Dim::Fixed(size) => Some(dimension::Value::DimValue(axis_size(*size)?)),
-            Dim::Named(name) => Some(dimension::Value::DimParam((*name).to_owned())),
+            Dim::Fixed(size) => Some(DimensionValue::Size(axis_size(*size)?)),
+            Dim::Named(name) => Some(DimensionValue::Name((*name).to_owned())),
             Dim::Any => None,
         };
         dim.push(Dimension { value, ..Default::default() });
     }
-    let kind = match port.element {
+    let element = match port.element {
         Element::F32 => DataType::FLOAT,
         Element::U8 => DataType::UINT8,
     };
-    let tensor = type_proto::Tensor {
-        elem_type: kind.value(),
-        shape: MessageField::some(TensorShapeProto { dim, ..Default::default() }),
-        ..Default::default()
-    };
-    let value = Some(type_proto::Value::TensorType(tensor));
+    let tensor = TensorType { elem_type: element.into(), shape: Some(TensorShapeProto { dim }) };
     Ok(ValueInfoProto {
         name: port.name.clone(),
         doc_string: port.doc.to_owned(),
-        type_: MessageField::some(TypeProto { value, ..Default::default() }),
+        kind: Some(TypeProto { value: Some(TypeValue::Tensor(tensor)), ..Default::default() }),
         ..Default::default()
     })
 }
@@ -163,7 +158,7 @@ fn axis_size(size: usize) -> Result<i64, ExportError> {
 }
 
 fn entry(key: &str, value: &str) -> StringStringEntryProto {
-    StringStringEntryProto { key: key.to_owned(), value: value.to_owned(), ..Default::default() }
+    StringStringEntryProto { key: key.to_owned(), value: value.to_owned() }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `leitmotif-export compile` in rounded precisions, from outside: what it calibrates with, what it measures, what it refuses.
+//! `leitmotif-export compile` in int8 and fp16: what it calibrates on, what it measures, what it refuses.
 
 #![allow(
     clippy::expect_used,
@@ -51,7 +51,7 @@ fn folder(files: u64, loudness: f32) -> TempDir {
     folder
 }
 
-/// A prepared data set of noise by two of the artists, with its split `song-seed1`, and a checkpoint that learnt from it.
+/// A prepared data set of noise by two of the artists, with its split `song-seed1`, and a checkpoint that was trained on it.
 struct Prepared {
     folder: TempDir,
 }
@@ -109,7 +109,7 @@ fn card(path: &Path) -> Card {
 }
 
 #[test]
-fn a_data_set_calibrates_with_its_training_clips_and_judges_with_the_others() {
+fn a_data_set_calibrates_on_its_training_clips_and_evaluates_on_the_others() {
     let prepared = Prepared::new();
     let options = ["--precision", "int8", "--target", "cpu", "--allow-loss"];
     let table = text(&prepared.compile(&options));
@@ -134,7 +134,7 @@ fn a_data_set_calibrates_with_its_training_clips_and_judges_with_the_others() {
 }
 
 #[test]
-fn a_tampered_weight_of_a_rounded_file_is_named() {
+fn a_tampered_weight_of_a_quantized_file_is_named() {
     let prepared = Prepared::new();
     text(&prepared.compile(&["--precision", "int8", "--allow-loss"]));
     let model = prepared.path("out/tiny.segment.onnx");
@@ -145,7 +145,7 @@ fn a_tampered_weight_of_a_rounded_file_is_named() {
     bytes[at + name.len()] ^= 1;
     fs::write(&model, bytes).unwrap();
     let error = complaint(&run(&["verify", str(&model), str(&prepared.path("checkpoint"))]));
-    assert!(error.contains("weights are not what compiling anew gives: output.weight"), "{error}");
+    assert!(error.contains("weights are not what compiling again gives: output.weight"), "{error}");
 }
 
 #[test]
@@ -155,13 +155,13 @@ fn another_split_than_the_networks_own_is_refused() {
     let swapped = fs::read_to_string(&split).unwrap().replacen("train", "test", 1);
     fs::write(&split, swapped).unwrap();
     let error = complaint(&prepared.compile(&["--precision", "int8"]));
-    assert!(error.contains("is not the one that the network learnt from"), "{error}");
+    assert!(error.contains("is not the one that the network was trained on"), "{error}");
     let error = complaint(&prepared.compile(&["--precision", "int8", "--split", "album-seed1"]));
     assert!(error.contains("album-seed1"), "{error}");
 }
 
 #[test]
-fn a_split_that_nobody_can_hold_against_the_training_is_named_and_taken_on_trust() {
+fn a_split_that_cannot_be_checked_is_named_and_taken_on_trust() {
     let prepared = Prepared::new();
     let record = prepared.path("checkpoint/run.json");
     let text_of = |protocol: &str| {
@@ -177,7 +177,7 @@ fn a_split_that_nobody_can_hold_against_the_training_is_named_and_taken_on_trust
     assert!(table.contains("split song-seed1 (on trust"), "{table}");
     fs::write(&record, text_of("")).unwrap();
     let error = complaint(&prepared.compile(&["--precision", "int8", "--allow-loss", "--force"]));
-    assert!(error.contains("name the split") && error.contains("--split"), "{error}");
+    assert!(error.contains("does not record its split") && error.contains("--split"), "{error}");
     let named = ["--precision", "int8", "--allow-loss", "--force", "--split", "song-seed1"];
     assert!(text(&prepared.compile(&named)).contains("on trust"));
 }
@@ -212,7 +212,7 @@ fn a_folder_calibrates_with_every_other_file() {
     assert!(card.measured.unwrap().right.is_none());
 }
 
-/// Nothing is left behind and the reason is told.
+/// No file is left and the reason is named.
 fn refused(options: &[&str], reason: &str) {
     let out = tempfile::tempdir().unwrap();
     let folder = out.path().join("out");
@@ -261,13 +261,17 @@ fn fixed_sizes_of_int8_change_no_answer() {
                 (graph(&free, whole), graph(&embeddings, "embedding"), 2 * 729, false),
             ];
             for (free, other, samples, with_state) in pairs {
-                let due = of(free, samples, with_state);
+                let expected = of(free, samples, with_state);
                 let found = of(other.clone(), samples, with_state);
                 assert!(found.iter().any(|found| found.name == "embedding"));
                 for found in found {
-                    let Some(due) = due.iter().find(|due| due.name == found.name) else { continue };
-                    assert_eq!(found.shape, due.shape, "{} {}", other.display(), found.name);
-                    for (a, b) in found.data.iter().zip(&due.data) {
+                    let Some(expected) =
+                        expected.iter().find(|expected| expected.name == found.name)
+                    else {
+                        continue;
+                    };
+                    assert_eq!(found.shape, expected.shape, "{} {}", other.display(), found.name);
+                    for (a, b) in found.data.iter().zip(&expected.data) {
                         assert!((a - b).abs() < 1e-5, "{} {}", other.display(), found.name);
                     }
                 }
@@ -277,12 +281,12 @@ fn fixed_sizes_of_int8_change_no_answer() {
 }
 
 #[test]
-fn music_that_tells_nothing_is_refused() {
+fn music_without_information_is_refused() {
     let int8 = |folder: &TempDir, reason: &str| {
         refused(&["--precision", "int8", "--calibrate", str(folder.path())], reason);
     };
-    int8(&folder(0, 0.5), "has no clip to calibrate with");
-    int8(&folder(1, 0.5), "has no clip to judge with");
+    int8(&folder(0, 0.5), "has no clip for calibration");
+    int8(&folder(1, 0.5), "has no clip for evaluation");
     int8(&folder(4, 0.0), "2 of its clips are silent");
     let broken = folder(4, 0.5);
     fs::write(broken.path().join("00.wav"), "no sound").unwrap();
@@ -294,7 +298,7 @@ fn options_that_do_not_go_together_are_refused() {
     refused(&["--precision", "int8"], "--calibrate");
     refused(&["--precision", "int8", "--target", "cuda"], "no integer convolutions");
     let music = folder(2, 0.5);
-    refused(&["--calibrate", str(music.path())], "fp32 rounds nothing");
+    refused(&["--calibrate", str(music.path())], "fp32 is not quantized");
     let split = ["--precision", "fp16", "--calibrate", str(music.path()), "--split", "song-seed1"];
     refused(&split, "--split is for a prepared data set");
 }
@@ -339,7 +343,7 @@ fn a_loss_beyond_one_clip_in_a_hundred_fails_unless_allowed() {
 }
 
 #[test]
-fn music_in_which_the_network_hears_one_artist_is_refused() {
+fn music_for_which_the_network_answers_one_artist_is_refused() {
     let music = folder(6, 0.5);
-    refused(&["--precision", "int8", "--calibrate", str(music.path())], "to every clip of folder");
+    refused(&["--precision", "int8", "--calibrate", str(music.path())], "for every clip of folder");
 }

@@ -15,7 +15,7 @@ pub struct Row {
     pub configuration: String,
     /// Size of the output for one example, with the leading number of segments under an LSTM, e.g. `7×243×64`.
     pub output: String,
-    /// Learnt values, scale and shift of its batch norm included.
+    /// Trainable values, scale and shift of its batch norm included.
     pub parameters: u64,
     /// Multiply-adds for one segment.
     pub multiply_adds: u64,
