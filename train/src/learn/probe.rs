@@ -14,6 +14,7 @@ use crate::learn::config::FitConfig;
 use crate::learn::task::Task;
 use crate::model::network::Model;
 use crate::model::tensors::{Tensors, Values};
+use crate::model::version;
 
 /// Seed of the probe's first row; any would do.
 const GOLDEN_SEED: u32 = 1;
@@ -64,7 +65,7 @@ pub fn checkpoint(
     let weights = model.values()?;
     let tools = BTreeMap::from([
         ("leitmotif-train".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-        ("libtorch".to_owned(), "2.11.0".to_owned()),
+        ("libtorch".to_owned(), version::libtorch().to_owned()),
     ]);
     let settings = serde_json::to_value(config)
         .map_err(|e| TrainError::Config { path: "run.json".into(), reason: e.to_string() })?;

@@ -4,3 +4,4 @@ pub(crate) mod host;
 pub mod init;
 pub mod network;
 pub mod tensors;
+pub mod version;
