@@ -44,7 +44,7 @@ mod tests {
         let _ = tch::Tensor::from_slice(&[0.0f32]);
         let version = libtorch();
         assert_ne!(version, "unknown");
-        // A wheel says in `version.py` which version it is, its build in a suffix.
+        // A wheel has its version in `version.py`, with its build as a suffix.
         let wheel = env::var_os("LIBTORCH").and_then(|torch| {
             fs::read_to_string(torch.to_string_lossy().into_owned() + "/version.py").ok()
         });

@@ -67,6 +67,6 @@ pub(crate) fn mp3(sound: &str, more: &[&str], path: &Path) {
         .args(more)
         .arg(path)
         .status()
-        .expect("ffmpeg is needed; `make doctor` says what brings it");
+        .expect("ffmpeg is needed; `make doctor` names its package");
     assert!(made.success());
 }
