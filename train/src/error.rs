@@ -74,7 +74,7 @@ pub enum TrainError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
-    /// One class or none.
+    /// Fewer than two classes.
     #[error(
         "the training part of split {split} has clips of {found} artist(s), but at least two are needed"
     )]

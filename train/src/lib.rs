@@ -1,11 +1,9 @@
 //! Trains networks on prepared music and evaluates them: the only library that links libtorch.
 //!
-//! A [`learn::task::Task`] is a data set with a split, a [`model::network::Model`] is a described network made of tensors,
-//! and [`learn::fit::fit`] trains one on the other in a run's folder, which holds self-describing checkpoints
+//! A [`learn::task::Task`] is a data set with a split, a [`model::network::Model`] is a network with its tensors, and
+//! [`learn::fit::fit`] trains one on the other in a run's folder, which holds self-describing checkpoints
 //! ([`learn::checkpoint::Checkpoint`]). [`learn::evaluate::evaluate`] predicts whole clips as serving does.
 //! [`paper`] repeats the paper's experiments and reports them. Music becomes a data set in `leitmotif-dataset`.
-
-pub mod error;
 
 pub mod model;
 
@@ -18,3 +16,4 @@ pub mod paper;
 pub mod commands;
 
 mod console;
+pub mod error;

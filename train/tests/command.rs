@@ -208,7 +208,7 @@ fn devices_are_printed_as_json_and_as_text() {
     let (code, stdout, stderr) = ends(&["devices", "--json"], folder.path());
     assert_eq!(code, Some(0), "{stderr}");
     let devices: serde_json::Value = serde_json::from_str(&stdout).unwrap();
-    // Either GPUs, or the reason why there are none to be used.
+    // Either GPUs, or the reason why none can be used.
     assert_eq!(devices["gpus"].as_i64().unwrap() > 0, devices["obstacle"].is_null(), "{devices}");
     assert_eq!(devices["has_cudart"], !devices["cudnn"].is_null(), "{devices}");
     let (_, stdout, _) = ends(&["devices"], folder.path());

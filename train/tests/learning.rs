@@ -113,7 +113,7 @@ fn a_resumed_run_equals_an_uninterrupted_one_bit_for_bit() {
         let folder = tempfile::tempdir().unwrap();
         let task = task(&folder.path().join("data"), true);
         let mut config = FitConfig {
-            // Enough that the signal surely comes before the end.
+            // Enough for the signal to come before the end.
             epochs: 12,
             crop: Crop::Random,
             balance: Balance::Artists,
@@ -227,7 +227,7 @@ fn a_crops_and_speeds_stay_within_the_clip() {
 }
 
 #[test]
-fn an_epoch_by_clips_has_every_clip_and_one_by_artists_every_artist_equally_often() {
+fn an_epoch_has_every_clip_or_every_artist_equally_often() {
     let folder = tempfile::tempdir().unwrap();
     let mut task = task(&folder.path().join("data"), false);
     // The first artist keeps one clip only.

@@ -40,7 +40,7 @@ fn run(folder: &Path, task: &Task, start: Start) -> Result<Outcome, TrainError> 
     fit(folder, task, start, Device::Cpu, &AtomicBool::new(false))
 }
 
-/// Sets the flag as Ctrl-C does, as soon as the checkpoint of epoch `epoch` is there; gives the epoch it holds then.
+/// Sets the flag as Ctrl-C does, as soon as the checkpoint of epoch `epoch` is there; returns the epoch it holds then.
 fn stopped_after(epoch: usize, out: &Path, task: &Task, start: Start) -> usize {
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -106,7 +106,7 @@ fn a_run_killed_at_any_point_of_saving_an_epoch_ends_like_an_uninterrupted_one()
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         let task = task(&at("data"), validation);
-        // Enough epochs that both signals surely come before the end.
+        // Enough epochs for both signals to come before the end.
         let config = FitConfig { epochs: 14, schedule: Schedule::Cosine, ..config() };
         run(&at("whole"), &task, fresh(config.clone())).unwrap();
         let first = stopped_after(2, &at("before"), &task, fresh(config.clone()));

@@ -94,7 +94,7 @@ pub fn run(args: ExperimentArgs) -> anyhow::Result<()> {
             let all = plan.runs.len();
             writeln!(out, "{done} runs done, {there} of {all} were there already")?;
             if elsewhere > 0 {
-                writeln!(out, "{elsewhere} are left to another process, which is running them")?;
+                writeln!(out, "{elsewhere} are left to another process, which is at them")?;
             }
             let results = args.out.display();
             writeln!(out, "`leitmotif-train report {results} --out report.html` shows them")
@@ -138,11 +138,11 @@ fn print_plan(
                 let parts = split.map_or(&[][..], |split| &split.parts);
                 parts.iter().filter(|of| **of == Some(part)).count()
             };
-            let evaluated = count(Part::Validation) + count(Part::Test);
+            let judged = count(Part::Validation) + count(Part::Test);
             let seconds = seconds(
                 wanted.config.epochs.saturating_sub(done),
                 count(Part::Train),
-                evaluated,
+                judged,
                 speed,
             );
             left += seconds;

@@ -32,8 +32,8 @@ pub struct FitArgs {
     /// Folder of the run, for a new one
     #[arg(long, required_unless_present = "resume", conflicts_with = "resume")]
     out: Option<PathBuf>,
-    /// Folder of a run to resume with its own settings; only --epochs, --device and --threads may change. Without changes
-    /// the result is that of a run that never stopped, bit for bit on one device with one number of threads
+    /// Folder of a run to resume with its own settings; only --epochs, --device and --threads may change. Without
+    /// changes it ends like a run that never stopped, bit for bit on one device with one number of threads
     #[arg(long)]
     resume: Option<PathBuf>,
     /// A preset or a TOML file

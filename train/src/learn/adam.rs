@@ -1,4 +1,5 @@
-//! Adam (Kingma and Ba 2014), our own because tch's optimizer gives no access to its state, and a run must resume exactly.
+//! Adam (Kingma and Ba 2014), our own because tch's optimizer gives no access to its state, and a run must resume
+//! exactly.
 
 use std::collections::BTreeMap;
 

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Augmentation {
-    /// Loudness: up to so many decibels up or down, per clip.
+    /// Loudness: by at most this many decibels up or down, per clip.
     pub gain: f64,
-    /// Speed and pitch together: up to so many semitones up or down, per segment; applied where segments are cut.
+    /// Speed and pitch together: by at most this many semitones up or down, per segment; applied where segments are cut.
     pub speed: f64,
     /// Tone colour: two one-tap filters of lags 1 and 2 with taps in ± this value, per segment.
     pub colour: f64,
@@ -22,8 +22,8 @@ pub struct Augmentation {
 }
 
 impl Augmentation {
-    /// Changes `clips` clips in place, all but their speed. Mixup mixes clip `i` and its target with clip `i + 1`, which is
-    /// a random other one.
+    /// Changes `clips` clips in place, all but their speed. Mixup mixes clip `i` and its target with clip `i + 1`, which
+    /// is a random other one.
     ///
     /// # Shapes
     /// `segments` `[clips, any, segment]` of `segment` samples each, `targets` `[clips, classes]`, both row-major.

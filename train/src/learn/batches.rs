@@ -110,7 +110,7 @@ impl Batches {
     ///
     /// # Errors
     ///
-    /// No examples, or a clip too short for one segment or, for an LSTM, for the segments asked for.
+    /// No examples, or a clip too short for one segment or, for an LSTM, for the configured segments.
     pub fn new(
         dataset: Arc<Dataset>,
         examples: Vec<Example>,
@@ -200,7 +200,7 @@ impl Batches {
             Balance::Clips => {
                 let first = step * batch;
                 let mut order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
-                // Past the end the epoch's order is shuffled anew.
+                // After all examples, the next round has another order.
                 (first..first + batch)
                     .filter_map(|i| {
                         let n = self.examples.len().max(1);
@@ -319,7 +319,7 @@ impl Batches {
         Ok(resampled.collect())
     }
 
-    /// Prefetches the batches of `epochs` in order, in a thread that ends when the receiver is dropped or a batch fails.
+    /// Prefetches the batches of `epochs` in order in a thread until the receiver is dropped or a batch fails.
     pub fn prefetch(self: &Arc<Self>, epochs: Range<usize>) -> Receiver<Result<Batch, TrainError>> {
         // Two batches ready and one being read keep a GPU busy without much memory.
         let (sender, receiver) = sync_channel(2);

@@ -1,7 +1,8 @@
 //! Evaluates a network on whole clips: its predictions, pooled as in serving, and its loss.
 //!
 //! Dense: the mean of all segments' probabilities. LSTM: consecutive windows of the trained number of segments, the
-//! last one counted if at least half full; of each window the last output, each with the same weight.
+//! last one counted if at least half full; of each window the last output, each with the same weight (Nibbeling 2018,
+//! section 3.4).
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -86,7 +87,7 @@ pub fn evaluate(
     Ok(Evaluation { predictions, loss: cross_entropy / rows.max(1) as f64 })
 }
 
-/// How a clip of so many segments goes through the network.
+/// The windows of a clip with this number of segments.
 fn windows_of(network: &Network, example: usize, segments: usize) -> Vec<Window> {
     let length = match network.head.kind {
         HeadKind::Dense => segments,

@@ -84,7 +84,7 @@ pub fn fit(
         }
         epoch += 1;
         let seconds = began.elapsed().as_secs_f64();
-        // An epoch that is trained is also evaluated and saved, even after Ctrl-C: otherwise its work would be lost.
+        // A trained epoch is also evaluated and saved, even after Ctrl-C: otherwise its work would be lost.
         let evaluate_on = |part: &str, examples: &[Example]| {
             evaluate_part(&model, task, part, examples, &NEVER, &progress)
         };

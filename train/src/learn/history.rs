@@ -96,7 +96,7 @@ impl History {
         Ok(History { rows: rows.into_iter().filter(|row| row.epoch <= epochs).collect() })
     }
 
-    /// Writes the whole file anew, atomically.
+    /// Replaces the whole file atomically.
     ///
     /// # Errors
     ///
@@ -225,7 +225,8 @@ mod tests {
         history.write(folder.path()).unwrap();
         let written = std::fs::read_to_string(folder.path().join(FILE)).unwrap();
         let header = "epoch,step,rate,loss,accuracy,validation_segments,validation_clips,validation_songs,\
-                      test_segments,test_clips,test_songs,seconds,clips_per_second,validation_loss,gradient_norm";
+                      test_segments,test_clips,test_songs,seconds,clips_per_second,\
+                      validation_loss,gradient_norm";
         assert_eq!(written.lines().next(), Some(header));
         assert_eq!(History::read(folder.path(), 2).unwrap(), history);
         assert_eq!(History::read(folder.path(), 1).unwrap().rows, history.rows[..1]);

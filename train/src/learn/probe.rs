@@ -29,7 +29,7 @@ const PROBE_CLIPS: usize = 4;
 ///
 /// # Errors
 ///
-/// A training clip too short for the segments asked for.
+/// A training clip too short for the configured segments.
 pub fn batches(
     task: &Task,
     network: &Network,
@@ -40,8 +40,8 @@ pub fn batches(
     Ok(Arc::new(batches))
 }
 
-/// The probe's inputs `[rows, samples of a clip]`: the golden input, then clips of different artists, of the test part if
-/// possible.
+/// The probe's inputs `[rows, samples of a clip]`: the golden input, then clips of different artists, of the test part
+/// if possible.
 ///
 /// # Errors
 ///
@@ -65,7 +65,7 @@ pub fn probe_input(task: &Task, network: &Network) -> Result<Values, TrainError>
     Ok(Values { shape: vec![rows, samples], data })
 }
 
-/// A checkpoint of `model` after epoch `at.0` and step `at.1`; the probe's outputs are computed anew.
+/// A checkpoint of `model` after epoch `at.0` and step `at.1`, with the probe's outputs of this model.
 ///
 /// # Errors
 ///

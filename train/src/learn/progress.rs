@@ -58,7 +58,8 @@ impl Progress {
     pub fn new(model: &Model, task: &Task, config: &FitConfig, steps: usize) -> Self {
         let network = model.network();
         log!(
-            "{} ({} head), {} trainable parameters, {} artists; {} clips for training, {} for validation, {} for test; {:?}, {} thread(s)",
+            "{} ({} head), {} trainable parameters, {} artists; {} clips for training, {} for validation, \
+             {} for test; {:?}, {} thread(s)",
             network.name,
             network.head.kind,
             thousands(model.trainable_values() as u64),

@@ -13,7 +13,7 @@ pub enum Schedule {
 }
 
 impl Schedule {
-    /// Factor on the learning rate at `step` (from 0) of `steps`: rises linearly over the first `warm_up` share of them.
+    /// Factor on the learning rate at `step` (from 0) of `steps`; it rises linearly over the first `warm_up` share.
     pub fn factor(self, step: u64, steps: u64, warm_up: f64) -> f64 {
         let warm_steps = warm_up * steps as f64;
         let done = step as f64;

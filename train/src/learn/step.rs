@@ -21,7 +21,7 @@ pub struct StepResult {
     pub outputs: usize,
 }
 
-/// Trains `model` on one batch: the paper's training with categorical cross-entropy and Adam (its section 3).
+/// Trains `model` on one batch with categorical cross-entropy and Adam (Nibbeling 2018, section 3.2).
 ///
 /// # Shapes
 /// `batch.segments` `[clips, segments, samples]`, `batch.targets` `[clips, classes]`.
@@ -102,7 +102,7 @@ mod tests {
         let batch = Batch { segments, shape, targets };
         let model = Model::new(network.clone(), classes, 1, Device::Cpu).unwrap();
         let mut adam = Adam::new(AdamConfig::default(), &model.trainable().unwrap()).unwrap();
-        // With a learning rate of zero the second step meets the same weights.
+        // With a learning rate of zero the second step has the same weights.
         let first = train_step(&model, &mut adam, &batch, 0.0).unwrap();
         let second = train_step(&model, &mut adam, &batch, 0.0).unwrap();
         assert_eq!(first, second);

@@ -24,8 +24,8 @@ pub struct Task {
     pub validation: Vec<Example>,
     /// Clips for the final scores; may be empty.
     pub test: Vec<Example>,
-    /// Artists of the split that are no class, with the number of their clips: no prediction could be right, so they are
-    /// left out.
+    /// Artists of the split that are no class, with the number of their clips: no prediction could be right, so they
+    /// are left out.
     pub left_out: BTreeMap<String, usize>,
     /// Name of the split's file, e.g. `song-seed1`.
     pub split_name: String,
@@ -34,7 +34,7 @@ pub struct Task {
 }
 
 impl Task {
-    /// Opens the data set in `folder` and its split `split_name`; the classes are the artists that have a training clip.
+    /// Opens the data set in `folder` and its split `split_name`; the classes are the artists with a training clip.
     ///
     /// # Errors
     ///
@@ -189,7 +189,7 @@ pub(crate) fn format_split(split: &SplitNote) -> String {
     )
 }
 
-/// The fields in which two notes differ: `clips 100 then, 90 now`; empty where they are alike.
+/// The fields in which two notes differ: `clips 100 then, 90 now`; empty where they are equal.
 pub(crate) fn differences(then: &impl Serialize, now: &impl Serialize) -> String {
     let fields = |note: serde_json::Result<serde_json::Value>| match note {
         Ok(serde_json::Value::Object(fields)) => fields,

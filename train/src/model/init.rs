@@ -21,7 +21,7 @@ pub enum FirstFilters {
     Mel,
 }
 
-/// The initial values of `param` by its [`Init`]: Glorot and Bengio 2010 for weights, Saxe et al. 2014 for orthogonal ones.
+/// The initial values of `param` by its [`Init`] (Glorot and Bengio 2010; orthogonal: Saxe et al. 2014).
 pub(crate) fn initial_values(param: &Param, seed: u64) -> Result<Values, TrainError> {
     let mut random = Random::derive(seed, &param.name, &[]);
     let count = param.values();
@@ -58,7 +58,7 @@ fn orthogonal(rows: usize, cols: usize, random: &mut Random) -> Result<Vec<f32>,
     Ok(to_host(&q.f_to_kind(Kind::Float)?)?.data)
 }
 
-/// Filters `[filters, in_channels, kernel]` of Hann-windowed cosines from 40 Hz to 7.6 kHz, each of Euclidean norm √2.
+/// Filters `[filters, in_channels, kernel]`: Hann-windowed cosines from 40 Hz to 7.6 kHz of Euclidean norm √2.
 ///
 /// The norm keeps the variance of white noise through a ReLU (He et al. 2015); a batch norm follows anyway.
 pub fn mel_filters(shape: &[usize], seed: u64) -> Values {

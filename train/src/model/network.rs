@@ -1,7 +1,7 @@
-//! A network of libtorch tensors, built by walking a description.
+//! A network of libtorch tensors, built from its description layer by layer.
 //!
-//! Segments lie on the height axis of two-dimensional convolutions (`[batch, 1, segments, samples]`, kernels 1×k), which
-//! never mix them: the same layout that the exported graphs use.
+//! Segments are the height axis of two-dimensional convolutions (`[batch, 1, segments, samples]`, kernels 1×k), which
+//! never mix them; the exported graphs use the same layout.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::model::host::{on_device, to_host};
 use crate::model::init::initial_values;
 use crate::model::tensors::{Tensors, check};
 
-/// A network with its tensors on one device.
+/// A network with its tensors on one device (Lee et al. 2017; Nibbeling 2018, section 3.1, heads in section 3.4).
 #[derive(Debug)]
 pub struct Model {
     network: Network,
@@ -132,7 +132,7 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// None in practice: every trainable tensor was made with the network.
+    /// None for a network made by this type: it has all its trainable tensors.
     pub fn trainable(&self) -> Result<Vec<(&str, Tensor)>, TrainError> {
         self.trainable
             .iter()
@@ -162,6 +162,10 @@ impl Model {
     }
 
     /// Replaces the values of the tensors named in `values`, in place.
+    ///
+    /// # Errors
+    ///
+    /// A tensor that the network lacks, or one of another shape.
     pub fn set_values(&mut self, values: &Tensors) -> Result<(), TrainError> {
         for (name, given) in values {
             let source = on_device(given, self.device)?;
@@ -171,11 +175,11 @@ impl Model {
         Ok(())
     }
 
-    /// Runs the network.
+    /// Runs the network. With `train`, batch norms use the batch's own statistics and update the running ones.
     ///
-    /// `input` is f32, either waveforms `[batch, samples]`, which are cut into segments one hop apart, or segments
-    /// `[batch, segments, samples of a segment]`. With `train`, batch norms use the batch's own statistics and update
-    /// the running ones.
+    /// # Shapes
+    /// f32, ±1 at full scale: waveforms `[batch, samples]`, which are cut into segments one hop apart, or segments
+    /// `[batch, segments, samples of a segment]` → [`Output`].
     ///
     /// # Errors
     ///
