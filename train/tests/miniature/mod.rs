@@ -59,7 +59,7 @@ pub(crate) fn paths_of(folder: &Path, artists: &[&str]) -> BTreeMap<String, Vec<
     of
 }
 
-/// Makes one MP3; `sound` is an ffmpeg source at 16 kHz.
+/// Makes one MP3 of so many seconds; `sound` is a source as ffmpeg names them, at 16 kHz.
 pub(crate) fn mp3(sound: &str, more: &[&str], path: &Path) {
     let made = Command::new("ffmpeg")
         .args(["-v", "error", "-y", "-f", "lavfi", "-i", sound])
@@ -67,6 +67,6 @@ pub(crate) fn mp3(sound: &str, more: &[&str], path: &Path) {
         .args(more)
         .arg(path)
         .status()
-        .expect("ffmpeg is needed; `make doctor` names its package");
+        .expect("ffmpeg is needed; `make doctor` says what brings it");
     assert!(made.success());
 }

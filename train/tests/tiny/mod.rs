@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
-/// The input of a scale's networks.
+/// What a scale's networks hear.
 pub(crate) struct Sizes {
     /// Samples of the long segments; the short ones have a third.
     pub(crate) segment: usize,
