@@ -7,7 +7,7 @@ use leitmotif_models::Network;
 use leitmotif_train::error::TrainError;
 use leitmotif_train::learn::adam::{Adam, AdamConfig};
 use leitmotif_train::learn::batches::Batch;
-use leitmotif_train::learn::fit::learn;
+use leitmotif_train::learn::step::train_step;
 use leitmotif_train::model::network::Model;
 
 /// A network, its optimizer and its batch of [`cases::BATCH`] clips.
@@ -33,6 +33,6 @@ impl Learner {
 
     /// One step; gives the loss.
     pub(crate) fn step(&mut self) -> Result<f64, TrainError> {
-        learn(&self.model, &mut self.adam, &self.batch, 1e-3).map(|(loss, ..)| loss)
+        train_step(&self.model, &mut self.adam, &self.batch, 1e-3).map(|step| step.loss)
     }
 }

@@ -1,6 +1,6 @@
-//! Lines for people, on standard error.
+//! Log lines on standard error.
 
-/// `eprintln!` that goes on where standard error is closed: the work is worth more than the line.
+/// `eprintln!` that ignores a closed standard error: a line that cannot be written must not stop training.
 macro_rules! log {
     ($($text:tt)*) => {{
         use std::io::Write as _;

@@ -1,129 +1,80 @@
-//! What can go wrong while learning.
+//! What can go wrong in this crate's library: one enum for each topic, and [`TrainError`] over all of them.
+//!
+//! A cause is in `source()` and not in the text, so print an error with its chain: anyhow's `{:#}`.
 
 use std::path::{Path, PathBuf};
 
+use leitmotif_dataset::store::StoreError;
+use leitmotif_models::{PredictionsError, RunError};
+
+use crate::model::cuda::CudaError;
 use leitmotif_models::tensors::TensorProblems;
 
-/// An error of this crate's library half.
+/// An error of this crate's library.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TrainError {
     /// A file or folder could not be read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("{}", path.display())]
     File {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's reason.
         source: std::io::Error,
-    },
-    /// A file of tensors that is none.
-    #[error("{}: not a safetensors file of f32 tensors: {reason}", path.display())]
-    NotSafetensors {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// Weights that do not fit their network.
-    #[error("the weights do not fit the network: {0}")]
-    Weights(TensorProblems),
-    /// Optimizer state that does not fit the weights.
-    #[error("the optimizer's state does not fit the network: {0}")]
-    Optimizer(TensorProblems),
-    /// A checkpoint whose parts are wrong.
-    #[error("checkpoint {}: {source}", path.display())]
-    Checkpoint {
-        /// Its folder.
-        path: PathBuf,
-        /// What is wrong.
-        source: Box<TrainError>,
-    },
-    /// A `run.json` that cannot be trusted.
-    #[error("{}: {source}", path.display())]
-    Record {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        source: leitmotif_models::RunError,
-    },
-    /// Configuration in a `run.json` that this version does not understand.
-    #[error("{}: the configuration of the run cannot be read: {reason}", path.display())]
-    Config {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
-    /// A setting outside its range.
-    #[error("{name} is {found}, but it must be {allowed}")]
-    Setting {
-        /// The setting's name on the command line.
-        name: &'static str,
-        /// What was given.
-        found: String,
-        /// What is allowed.
-        allowed: &'static str,
-    },
-    /// The run resumed belongs to other data or another network.
-    #[error("{}: cannot resume: {reason}", path.display())]
-    CannotResume {
-        /// The run's folder.
-        path: PathBuf,
-        /// What differs.
-        reason: String,
-    },
-    /// A checkpoint that learnt from another split: what it is to be tested on it may know.
-    #[error(
-        "{} learnt from another split ({difference}), so it may know what is to test it; \
-         use the split it learnt from, or accept this with --other-split", path.display()
-    )]
-    OtherSplit {
-        /// The checkpoint's folder.
-        path: PathBuf,
-        /// Both splits.
-        difference: String,
-    },
-    /// A checkpoint whose convolutions are not those of the network.
-    #[error("{}: its convolutions are not those of this network: {difference}", path.display())]
-    OtherConvolutions {
-        /// The checkpoint's folder.
-        path: PathBuf,
-        /// The first block that differs.
-        difference: String,
-    },
-    /// A run's folder where one of its checkpoints is meant.
-    #[error(
-        "{0} is the folder of a run; name one of its checkpoints, {0}/last or {0}/best",
-        path.display()
-    )]
-    RunFolder {
-        /// The run's folder.
-        path: PathBuf,
-    },
-    /// Another process trains in this folder.
-    #[error("another `fit` is at work in {}; wait for it, or choose another folder", path.display())]
-    RunInUse {
-        /// The run's folder.
-        path: PathBuf,
-    },
-    /// Early stopping without anything to watch.
-    #[error(
-        "--patience watches the validation part, and split {split} has none; \
-         make a split with --validation, or leave --patience out"
-    )]
-    NoValidation {
-        /// Name of the split.
-        split: String,
-    },
-    /// A run folder that already holds a run.
-    #[error("{} already holds a run; continue it with --resume, or choose another folder", path.display())]
-    RunExists {
-        /// The run's folder.
-        path: PathBuf,
     },
     /// The data set cannot be read.
     #[error(transparent)]
-    Store(#[from] leitmotif_dataset::store::StoreError),
-    /// Nothing to tell apart.
+    Store(#[from] StoreError),
+    /// The data set or its split does not serve for this.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// A setting is wrong.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
+    /// A network cannot be built or computed.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// A checkpoint cannot be read or used.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// A run cannot be started or resumed in its folder.
+    #[error(transparent)]
+    Run(#[from] RunFolderError),
+    /// The loss is no longer a finite number.
+    #[error(
+        "the loss became {loss} in epoch {epoch}, step {step}; the last checkpoint is kept; \
+         a smaller --rate usually helps"
+    )]
+    Diverged {
+        /// The loss.
+        loss: f64,
+        /// Epoch, from 1.
+        epoch: usize,
+        /// Step of the whole run, from 1.
+        step: u64,
+    },
+    /// The thread that prefetches batches ended without an error.
+    #[error("the thread that reads batches ended early")]
+    ReaderEnded,
+    /// The user asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+    /// The network's outputs are no probabilities, e.g. NaN.
+    #[error("the network's outputs cannot be used")]
+    Predictions(#[from] PredictionsError),
+    /// libtorch reports an error.
+    #[error("libtorch: {message}")]
+    Torch {
+        /// Its message without the C++ back trace.
+        message: String,
+    },
+}
+
+/// A data set or split that cannot be trained on or evaluated.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// Fewer than two classes.
     #[error(
         "the training part of split {split} has clips of {found} artist(s), but at least two are needed"
     )]
@@ -141,7 +92,7 @@ pub enum TrainError {
         /// Name of the part.
         part: String,
     },
-    /// Clips too short to train on.
+    /// A clip too short for the network.
     #[error("clip {clip} has {samples} samples, but {needed} are needed: {why}")]
     ClipTooShort {
         /// Name of the clip.
@@ -153,7 +104,44 @@ pub enum TrainError {
         /// What needs them.
         why: &'static str,
     },
-    /// A forward pass was given something else than waveforms or segments.
+}
+
+/// A setting of a run that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SettingError {
+    /// Outside its range.
+    #[error("{name} is {found}, but it must be {allowed}")]
+    OutOfRange {
+        /// The setting's name on the command line.
+        name: &'static str,
+        /// The value given.
+        found: String,
+        /// The range.
+        allowed: &'static str,
+    },
+    /// Early stopping without a validation part.
+    #[error(
+        "--patience watches the validation part, and split {split} has none; \
+         make a split with --validation, or leave --patience out"
+    )]
+    NoValidation {
+        /// Name of the split.
+        split: String,
+    },
+}
+
+/// A network that cannot be built or computed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// Weights that do not fit the network.
+    #[error("the weights do not fit the network")]
+    Weights(#[source] TensorProblems),
+    /// Optimizer state that does not fit the network.
+    #[error("the optimizer's state does not fit the network")]
+    Optimizer(#[source] TensorProblems),
+    /// The input of a forward pass is neither waveforms nor segments.
     #[error(
         "a network input has shape {found:?}, but it must be [batch, at least {segment}] or [batch, segments, {segment}]"
     )]
@@ -163,58 +151,155 @@ pub enum TrainError {
         /// Samples of a segment.
         segment: usize,
     },
-    /// A tensor asked for by a name that the network lacks.
+    /// The network has no tensor of this name.
     #[error("the network has no tensor `{name}`")]
     NoSuchTensor {
         /// The name.
         name: String,
     },
-    /// A description without an output layer.
+    /// The description has no output layer.
     #[error("the network has no output layer")]
     NoOutputLayer,
-    /// The loss is no number any more.
-    #[error(
-        "the loss became {loss} in epoch {epoch}, step {step}; the last checkpoint is kept; \
-         a smaller --rate usually helps"
-    )]
-    Diverged {
-        /// The loss.
-        loss: f64,
-        /// Epoch, from 1.
-        epoch: usize,
-        /// Step of the whole run, from 1.
-        step: u64,
-    },
     /// The device asked for cannot be used.
-    #[error("cannot run on {device}: {reason}")]
+    #[error("cannot run on {device}")]
     Device {
         /// The device asked for.
         device: String,
         /// Why not.
+        source: CudaError,
+    },
+}
+
+/// A checkpoint that cannot be read or used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckpointError {
+    /// Not a safetensors file of f32 tensors.
+    #[error("{}: not a safetensors file of f32 tensors: {reason}", path.display())]
+    NotSafetensors {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
         reason: String,
     },
-    /// The thread that reads batches ended without a word.
-    #[error("the thread that reads batches ended early")]
-    ReaderEnded,
-    /// The user asked to stop.
-    #[error("interrupted")]
-    Interrupted,
-    /// Answers that cannot be, e.g. NaN.
-    #[error("the network's answers cannot be used: {0}")]
-    Predictions(#[from] leitmotif_models::PredictionsError),
-    /// libtorch refused.
-    #[error("libtorch: {}", first_line(.0))]
-    Torch(#[from] tch::TchError),
+    /// Weights that do not fit the network in `run.json`.
+    #[error("checkpoint {}: the weights do not fit the network", path.display())]
+    Weights {
+        /// The checkpoint's folder.
+        path: PathBuf,
+        /// Every tensor that does not fit.
+        source: TensorProblems,
+    },
+    /// A `run.json` that is not valid.
+    #[error("{}", path.display())]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: RunError,
+    },
+    /// Settings in a `run.json` that this version does not understand.
+    #[error("{}: the configuration of the run cannot be read: {reason}", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Trained on another split, perhaps on songs that are to test it.
+    #[error(
+        "{} was trained on another split ({difference}), perhaps on songs of this test part; \
+         use the split it was trained on, or accept this with --other-split", path.display()
+    )]
+    OtherSplit {
+        /// The checkpoint's folder.
+        path: PathBuf,
+        /// Both splits.
+        difference: String,
+    },
+    /// Its convolution blocks are not those of the network.
+    #[error("{}: its convolutions are not those of this network: {difference}", path.display())]
+    OtherConvolutions {
+        /// The checkpoint's folder.
+        path: PathBuf,
+        /// The first block that differs.
+        difference: String,
+    },
+    /// The folder of a run where one of its checkpoints is needed.
+    #[error(
+        "{0} is the folder of a run; name one of its checkpoints, {0}/last or {0}/best",
+        path.display()
+    )]
+    RunFolder {
+        /// The run's folder.
+        path: PathBuf,
+    },
+}
+
+/// A run that cannot be started or resumed in its folder.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunFolderError {
+    /// The folder already holds a run.
+    #[error("{} already holds a run; continue it with --resume, or choose another folder", path.display())]
+    Exists {
+        /// The run's folder.
+        path: PathBuf,
+    },
+    /// Another process trains in this folder.
+    #[error("another `fit` is running in {}; wait for it, or choose another folder", path.display())]
+    InUse {
+        /// The run's folder.
+        path: PathBuf,
+    },
+    /// The run belongs to other data, or cannot be changed as asked.
+    #[error("{}: cannot resume: {reason}", path.display())]
+    CannotResume {
+        /// The run's folder.
+        path: PathBuf,
+        /// What differs.
+        reason: String,
+    },
+    /// The history cannot be read or written.
+    #[error("{}: the history of the run cannot be read or written: {reason}", path.display())]
+    History {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
 }
 
 impl TrainError {
-    /// An I/O error with the file it happened to.
+    /// An I/O error with its file.
     pub fn file(path: &Path, source: std::io::Error) -> Self {
         TrainError::File { path: path.to_owned(), source }
     }
 }
 
-/// libtorch appends a C++ back trace to its messages.
-fn first_line(error: &tch::TchError) -> String {
-    error.to_string().lines().next().unwrap_or_default().to_owned()
+impl From<tch::TchError> for TrainError {
+    fn from(error: tch::TchError) -> Self {
+        // libtorch appends a C++ back trace to its messages.
+        let message = error.to_string().lines().next().unwrap_or_default().to_owned();
+        TrainError::Torch { message }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_printed_once() {
+        let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
+        let error = anyhow::Error::from(TrainError::file(Path::new("a/b"), missing));
+        assert_eq!(format!("{error:#}"), "a/b: entity not found");
+    }
+
+    #[test]
+    fn the_back_trace_of_libtorch_is_cut_off() {
+        let error = TrainError::from(tch::TchError::Torch("no memory\nframe #0: c10".to_owned()));
+        let printed = format!("{:#}", anyhow::Error::from(error));
+        assert_eq!(printed, "libtorch: Internal torch error: no memory");
+    }
 }

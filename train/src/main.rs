@@ -5,12 +5,12 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use leitmotif_train::commands::{
-    devices, evaluate, experiment, fit, inspect, plot, prepare, report, split,
+    INTERRUPTED, devices, evaluate, experiment, fit, inspect, plot, prepare, report, split,
 };
 use leitmotif_train::error::TrainError;
 use leitmotif_train::model::cuda;
 
-/// Prepares music, trains networks to recognise artists, and scores them
+/// Prepares music, trains networks to recognise artists, and evaluates them
 #[derive(Debug, Parser)]
 #[command(name = "leitmotif-train", version)]
 struct Cli {
@@ -22,31 +22,29 @@ struct Cli {
 enum Command {
     /// Turn music into a data set
     Prepare(prepare::PrepareArgs),
-    /// Divide a data set into training, validation and test parts
+    /// Split a data set into training, validation and test parts
     Split(split::SplitArgs),
     /// Train a network
     #[command(allow_negative_numbers = true)]
     Fit(Box<fit::FitArgs>),
-    /// Judge a checkpoint on a part of a split
+    /// Evaluate a checkpoint on a part of a split
     Evaluate(evaluate::EvaluateArgs),
     /// Repeat the paper's experiments, or others, on a data set
     Experiment(experiment::ExperimentArgs),
-    /// Make one HTML file of the experiments that have been run
+    /// Write the results of the experiments so far to one HTML file
     Report(report::ReportArgs),
     /// Draw the artists' probabilities over a song
     Plot(plot::PlotArgs),
-    /// Print a network as the paper prints it
+    /// Print the layers of a network as a table
     Inspect(inspect::InspectArgs),
-    /// Tell what libtorch can train on here
+    /// Print the devices that libtorch can train on here
     Devices(devices::DevicesArgs),
 }
 
-/// As shells report a program that Ctrl-C ended.
-const INTERRUPTED: u8 = 130;
-
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    // Before the first torch call, so that libtorch's CUDA half can register. It takes 230 MB, and music needs none of it.
+    // Before the first torch call, so that libtorch's CUDA half can register. It takes 230 MB, which preparing music
+    // does not need.
     if !matches!(cli.command, Command::Prepare(_) | Command::Split(_) | Command::Plot(_)) {
         cuda::load();
     }
@@ -67,18 +65,9 @@ fn main() -> ExitCode {
             ExitCode::from(INTERRUPTED)
         }
         Err(error) => {
-            // Nobody may read standard error any more; the exit code still tells.
-            let _ = writeln!(std::io::stderr(), "error: {}", in_one_line(&error));
+            // Standard error may be closed; the exit code remains.
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
             ExitCode::FAILURE
         }
     }
-}
-
-/// An error with its causes, each said once: many of ours already hold their cause's words.
-fn in_one_line(error: &anyhow::Error) -> String {
-    error.chain().map(ToString::to_string).fold(String::new(), |text, cause| match text {
-        text if text.contains(&cause) => text,
-        text if text.is_empty() => cause,
-        text => format!("{text}: {cause}"),
-    })
 }

@@ -1,4 +1,4 @@
-//! The command `leitmotif-train` from outside: exit codes, messages, Ctrl-C.
+//! The command `leitmotif-train` as a process: exit codes, messages, Ctrl-C.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -66,7 +66,7 @@ fn ctrl_c_keeps_the_last_checkpoint_and_resuming_ends_the_run() {
     let scores: leitmotif_models::Scores = serde_json::from_str(&stdout).unwrap();
     assert_eq!(Some(&scores), read_record(&folder.join("run/best")).unwrap().scores.as_ref());
 
-    // Only another device, another split and a run's folder are told from these.
+    // Each of these is refused with its reason.
     for (arguments, message) in [
         ("evaluate run data --split song-seed1", "run is the folder of a run"),
         ("inspect run", "run is the folder of a run"),
@@ -80,15 +80,15 @@ fn ctrl_c_keeps_the_last_checkpoint_and_resuming_ends_the_run() {
         assert_eq!(code, Some(1), "{arguments}: {stderr}");
         assert!(stderr.contains(message), "{arguments}: {stderr}");
     }
-    another_split_is_refused_and_told(folder);
+    another_split_is_refused_with_its_reason(folder);
 
     let (code, stdout, stderr) = ends(&["inspect", "run/best"], folder);
     assert_eq!(code, Some(0), "{stderr}");
     assert!(stdout.contains("243") && stdout.contains("16 units"), "{stdout}");
 }
 
-/// The run of `folder` judged by a split that it did not learn from.
-fn another_split_is_refused_and_told(folder: &Path) {
+/// Evaluates the run of `folder` on a split that it was not trained on.
+fn another_split_is_refused_with_its_reason(folder: &Path) {
     let split = |more: &str| {
         let split = format!("split data --seed 1 --test 0.4 --validation 0 {more}");
         ends(&split.split_whitespace().collect::<Vec<_>>(), folder)
@@ -110,7 +110,7 @@ fn another_split_is_refused_and_told(folder: &Path) {
     let (code, stdout, stderr) = ends(&evaluate, folder);
     assert_eq!((code, stdout.as_str()), (Some(1), ""), "{stderr}");
     assert!(
-        stderr.contains("learnt from another split") && stderr.contains("--other-split"),
+        stderr.contains("trained on another split") && stderr.contains("--other-split"),
         "{stderr}"
     );
     let (code, stdout, stderr) = ends(&[&evaluate[..], &["--other-split"]].concat(), folder);
@@ -152,7 +152,7 @@ fn a_resumed_run_takes_no_settings_but_epochs_device_and_threads() {
 }
 
 #[test]
-fn readers_that_go_away_end_neither_training_nor_success() {
+fn closed_pipes_end_neither_training_nor_success() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     tones::dataset(&folder.join("data"), 3, false);
@@ -203,14 +203,14 @@ fn a_preset_is_printed_as_the_paper_prints_it() {
 }
 
 #[test]
-fn devices_are_told_to_programs_and_people() {
+fn devices_are_printed_as_json_and_as_text() {
     let folder = tempfile::tempdir().unwrap();
     let (code, stdout, stderr) = ends(&["devices", "--json"], folder.path());
     assert_eq!(code, Some(0), "{stderr}");
-    let told: serde_json::Value = serde_json::from_str(&stdout).unwrap();
-    // Either GPUs, or the reason why there are none to be used.
-    assert_eq!(told["gpus"].as_i64().unwrap() > 0, told["obstacle"].is_null(), "{told}");
-    assert_eq!(told["has_cudart"], !told["cudnn"].is_null(), "{told}");
+    let devices: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    // Either GPUs, or the reason why none can be used.
+    assert_eq!(devices["gpus"].as_i64().unwrap() > 0, devices["obstacle"].is_null(), "{devices}");
+    assert_eq!(devices["has_cudart"], !devices["cudnn"].is_null(), "{devices}");
     let (_, stdout, _) = ends(&["devices"], folder.path());
     assert!(stdout.starts_with("cpu           yes\ncuda          "), "{stdout}");
 }

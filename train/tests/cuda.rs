@@ -1,8 +1,8 @@
 //! The CUDA half of libtorch registers itself when it is opened before the first torch call, even
 //! where there is no GPU.
 //!
-//! A program of its own without a test harness: it must call torch first, and say aloud when it
-//! proves nothing.
+//! A program of its own without a test harness: it must be the first to call torch, and it prints
+//! when it is skipped.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -19,7 +19,7 @@ fn main() {
         .is_ok_and(|torch| Path::new(&torch).join("../nvidia/cudnn/lib/libcudnn.so.9").exists());
     let library = cuda::load();
     if !full_set {
-        // Only the reduced set, or a libtorch of the user's own: asking for CUDA fails with words.
+        // Only the reduced set, or the user's own libtorch: asking for CUDA fails with a reason.
         if let CudaLibrary::Unavailable { reason } = library {
             assert_eq!(cuda::device(0), Err(CudaError::NoLibrary { reason: reason.clone() }));
             assert!(!tch::utils::has_cudart(), "nothing was opened, yet the CUDA runtime is there");

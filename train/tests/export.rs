@@ -1,4 +1,4 @@
-//! The one place where libtorch meets the exporter and ONNX Runtime: what a run wrote, compiled, gives libtorch's answers.
+//! libtorch, the exporter and ONNX Runtime together: an exported checkpoint gives libtorch's outputs.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -20,15 +20,15 @@ use leitmotif_train::learn::fit::fit;
 use leitmotif_train::learn::start::Start;
 
 #[test]
-fn what_was_trained_answers_alike_as_onnx() {
+fn an_exported_checkpoint_gives_the_outputs_of_libtorch() {
     for head in [HeadKind::Dense, HeadKind::Lstm] {
         let folder = tempfile::tempdir().unwrap();
         let task = tones::task(&folder.path().join("data"), false);
         let out = folder.path().join("run");
-        // Of an LSTM these segments become the window.
+        // An LSTM takes this number of segments as its window.
         let config = FitConfig { epochs: 1, segments: Some(3), ..tones::config() };
         let (network, config) = (Box::new(tones::network(head)), Box::new(config));
-        let start = Start::Fresh { network, config, convolutions_of: None };
+        let start = Start::Fresh { network, config, pretrained: None };
         fit(&out, &task, start, tch::Device::Cpu, &AtomicBool::new(false)).unwrap();
 
         let checkpoint = Checkpoint::open(&out.join(LAST)).unwrap();

@@ -1,4 +1,4 @@
-//! The forward pass against loops that anyone can check, and the batch norm's two modes.
+//! The forward pass against plain loops, and the batch norm in training and evaluation.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -8,14 +8,13 @@
 
 mod tones;
 
-use leitmotif_models::Random;
-use leitmotif_models::{HeadKind, Layer, Network};
+use leitmotif_models::{HeadKind, Layer, Network, Random};
 use leitmotif_train::model::network::Model;
 use leitmotif_train::model::tensors::Tensors;
 use tch::{Device, Kind, Tensor};
 use tones::network;
 
-/// Every tensor drawn at random, so that none can be left out without a difference; variances stay positive.
+/// Random values for every tensor, so that omitting one makes a difference; variances stay positive.
 fn random_weights(network: &Network, classes: usize) -> Tensors {
     let mut weights =
         Model::new(network.clone(), classes, 3, Device::Cpu).unwrap().values().unwrap();
@@ -160,7 +159,7 @@ fn the_forward_pass_equals_the_definitions_of_the_layers() {
                 }
             }
         }
-        // Segments handed over ready cut are the same.
+        // Input that is already cut into segments gives the same.
         let cut = input.unfold(1, 243, hop as i64);
         let again = tch::no_grad(|| model.forward(&cut, false)).unwrap().logits;
         assert!(again.allclose(&output.logits, 0.0, 0.0, false));

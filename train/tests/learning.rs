@@ -1,4 +1,4 @@
-//! Learning on a data set of tones: that it learns, that it resumes exactly, that it stops in order.
+//! Training on a data set of tones: that the loss falls, that runs resume exactly, that errors stop them.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -13,15 +13,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use leitmotif_models::checkpoint::{BEST, LAST, PREDICTIONS};
 use leitmotif_models::{HeadKind, Predictions, RunRecord, Scores};
-use leitmotif_train::error::TrainError;
+use leitmotif_train::error::{DataError, TrainError};
 use leitmotif_train::learn::batches::{Balance, Crop};
 use leitmotif_train::learn::checkpoint::{Checkpoint, read_record};
 use leitmotif_train::learn::config::FitConfig;
-use leitmotif_train::learn::evaluate::predict;
+use leitmotif_train::learn::evaluate::evaluate;
 use leitmotif_train::learn::fit::{Outcome, fit};
+use leitmotif_train::learn::history::{EpochRow, History};
+use leitmotif_train::learn::probe;
 use leitmotif_train::learn::schedule::Schedule;
-use leitmotif_train::learn::start::{Changes, Donor, Start};
+use leitmotif_train::learn::start::{Changes, PretrainedBlocks, Start};
 use leitmotif_train::learn::task::Task;
+use leitmotif_train::model::device;
 use leitmotif_train::model::network::Model;
 use leitmotif_train::model::tensors::{self, Values};
 use tch::{Device, Tensor};
@@ -30,15 +33,16 @@ use tones::{SPLIT, config, network, task};
 static GO_ON: AtomicBool = AtomicBool::new(false);
 
 fn fresh(head: HeadKind, config: FitConfig) -> Start {
-    Start::Fresh {
-        network: Box::new(network(head)),
-        config: Box::new(config),
-        convolutions_of: None,
-    }
+    Start::Fresh { network: Box::new(network(head)), config: Box::new(config), pretrained: None }
 }
 
 fn run(folder: &Path, task: &Task, start: Start) -> Result<Outcome, TrainError> {
     fit(folder, task, start, Device::Cpu, &GO_ON)
+}
+
+/// An error with its causes, as the command prints it.
+fn printed(error: impl Into<anyhow::Error>) -> String {
+    format!("{:#}", error.into())
 }
 
 fn scores(outcome: Outcome) -> Scores {
@@ -46,7 +50,7 @@ fn scores(outcome: Outcome) -> Scores {
 }
 
 #[test]
-fn both_heads_learn_the_tones_and_a_checkpoint_tells_all() {
+fn both_heads_recognise_the_tones_and_a_checkpoint_describes_itself() {
     for head in [HeadKind::Dense, HeadKind::Lstm] {
         let folder = tempfile::tempdir().unwrap();
         let task = task(&folder.path().join("data"), true);
@@ -56,14 +60,14 @@ fn both_heads_learn_the_tones_and_a_checkpoint_tells_all() {
         assert!(scores.clip_accuracy.value > 0.9, "{head}: {:?}", scores.clip_accuracy);
         assert_eq!(scores.clips, 12);
 
-        let history = std::fs::read_to_string(out.join("history.csv")).unwrap();
-        let losses: Vec<f64> = history
-            .lines()
-            .skip(1)
-            .map(|l| l.split(',').nth(3).unwrap().parse().unwrap())
-            .collect();
+        let history = History::read(&out, 8).unwrap();
+        let losses: Vec<f64> = history.rows().iter().map(|row| row.loss).collect();
         assert_eq!(losses.len(), 8);
         assert!(losses[7] < losses[0] / 2.0, "{losses:?}");
+        let validation: Vec<f64> =
+            history.rows().iter().map(|row| row.validation_loss.unwrap()).collect();
+        assert!(validation[7] < validation[0] / 2.0, "{validation:?}");
+        assert!(history.rows().iter().all(|row| row.gradient_norm.unwrap() > 0.0));
 
         for folder in [LAST, BEST] {
             let folder = out.join(folder);
@@ -74,12 +78,12 @@ fn both_heads_learn_the_tones_and_a_checkpoint_tells_all() {
             let text = std::fs::read_to_string(folder.join(PREDICTIONS)).unwrap();
             let predictions = Predictions::from_lines(&text).unwrap();
             assert_eq!(Scores::of(&predictions), read.record.scores);
-            probe_is_what_the_weights_answer(&read, task.dataset.clips().len());
+            probe_holds_the_outputs_of_the_weights(&read, task.dataset.clips().len());
         }
     }
 }
 
-fn probe_is_what_the_weights_answer(checkpoint: &Checkpoint, most_rows: usize) {
+fn probe_holds_the_outputs_of_the_weights(checkpoint: &Checkpoint, most_rows: usize) {
     let RunRecord { network, classes, golden, .. } = &checkpoint.record;
     let waveform = &checkpoint.probe["waveform"];
     let rows = waveform.shape[0];
@@ -109,7 +113,7 @@ fn a_resumed_run_equals_an_uninterrupted_one_bit_for_bit() {
         let folder = tempfile::tempdir().unwrap();
         let task = task(&folder.path().join("data"), true);
         let mut config = FitConfig {
-            // Enough that the signal surely comes before the end.
+            // Enough for the signal to come before the end.
             epochs: 12,
             crop: Crop::Random,
             balance: Balance::Artists,
@@ -142,11 +146,13 @@ fn a_resumed_run_equals_an_uninterrupted_one_bit_for_bit() {
             let read = |run: &Path| std::fs::read(run.join(LAST).join(file)).unwrap();
             assert!(read(&whole) == read(&halves), "{head}: {file} differs");
         }
-        let without_times = |run: &Path| -> Vec<String> {
-            let text = std::fs::read_to_string(run.join("history.csv")).unwrap();
-            text.lines().map(|l| l.rsplitn(3, ',').nth(2).unwrap().to_owned()).collect()
+        let without_times = |run: &Path| -> Vec<EpochRow> {
+            let history = History::read(run, usize::MAX).unwrap();
+            let rows = history.rows().iter().cloned();
+            rows.map(|row| EpochRow { seconds: 0.0, clips_per_second: 0.0, ..row }).collect()
         };
         assert_eq!(without_times(&whole), without_times(&halves));
+        assert_eq!(without_times(&whole).len(), 12);
     }
 }
 
@@ -164,7 +170,7 @@ fn stopped_after_two_epochs(out: &Path, task: &Task, start: Start) {
 }
 
 #[test]
-fn two_clips_are_learnt_by_heart() {
+fn two_clips_are_overfitted() {
     let folder = tempfile::tempdir().unwrap();
     let mut task = task(&folder.path().join("data"), false);
     task.train.retain(|e| e.clip == 0 || e.clip == 12);
@@ -178,7 +184,7 @@ fn two_clips_are_learnt_by_heart() {
 }
 
 #[test]
-fn an_lstm_learns_on_the_frozen_convolutions_of_a_dense_network() {
+fn an_lstm_is_trained_on_the_frozen_convolutions_of_a_dense_network() {
     let folder = tempfile::tempdir().unwrap();
     let task = task(&folder.path().join("data"), false);
     let (dense, lstm) = (folder.path().join("dense"), folder.path().join("lstm"));
@@ -186,7 +192,7 @@ fn an_lstm_learns_on_the_frozen_convolutions_of_a_dense_network() {
     let start = Start::Fresh {
         network: Box::new(network(HeadKind::Lstm)),
         config: Box::new(FitConfig { freeze_convolutions: true, ..config() }),
-        convolutions_of: Some(Donor { checkpoint: dense.join(LAST), other_split: false }),
+        pretrained: Some(PretrainedBlocks { checkpoint: dense.join(LAST), other_split: false }),
     };
     let outcome = run(&lstm, &task, start).unwrap();
     assert!(scores(outcome).clip_accuracy.value > 0.9);
@@ -198,7 +204,7 @@ fn an_lstm_learns_on_the_frozen_convolutions_of_a_dense_network() {
     assert!(to.optimizer.keys().all(|name| !name.starts_with("block")));
     let digest = to.record.split.digest.as_deref().unwrap();
     let from = format!(
-        "tiny (dense head), epoch 6, learnt from tones, split song-seed1 with 33.3 % of the clips to test, digest {digest}"
+        "tiny (dense head), epoch 6, trained on tones, split song-seed1 with 33.3 % of the clips to test, digest {digest}"
     );
     assert_eq!(to.record.config["started_from"], from);
 }
@@ -210,8 +216,7 @@ fn a_crops_and_speeds_stay_within_the_clip() {
     for head in [HeadKind::Dense, HeadKind::Lstm] {
         let mut config = FitConfig { crop: Crop::Random, segments: Some(2), ..config() };
         config.augmentation.speed = 12.0;
-        let batches =
-            leitmotif_train::learn::probe::batches(&task, &network(head), &config).unwrap();
+        let batches = probe::batches(&task, &network(head), &config).unwrap();
         for step in 0..30 {
             let batch = batches.batch(0, step).unwrap();
             assert_eq!(batch.shape, [6, 2, 243]);
@@ -222,17 +227,15 @@ fn a_crops_and_speeds_stay_within_the_clip() {
 }
 
 #[test]
-fn an_epoch_by_clips_hears_every_clip_and_one_by_artists_every_artist_alike() {
+fn an_epoch_has_every_clip_or_every_artist_equally_often() {
     let folder = tempfile::tempdir().unwrap();
     let mut task = task(&folder.path().join("data"), false);
     // The first artist keeps one clip only.
     task.train.retain(|e| e.class != 0 || e.clip == 0);
     let clips = task.train.len();
-    let heard = |balance, steps| {
+    let seen = |balance, steps| {
         let config = FitConfig { balance, steps_per_epoch: None, batch: 4, ..config() };
-        let batches =
-            leitmotif_train::learn::probe::batches(&task, &network(HeadKind::Dense), &config)
-                .unwrap();
+        let batches = probe::batches(&task, &network(HeadKind::Dense), &config).unwrap();
         assert_eq!(batches.steps_per_epoch(), clips.div_ceil(4));
         let mut artists = [0.0; 3];
         let mut waveforms = std::collections::BTreeSet::new();
@@ -245,55 +248,56 @@ fn an_epoch_by_clips_hears_every_clip_and_one_by_artists_every_artist_alike() {
         }
         (waveforms.len(), artists)
     };
-    assert_eq!(heard(Balance::Clips, clips.div_ceil(4)).0, clips);
-    let (_, artists) = heard(Balance::Artists, 30);
+    assert_eq!(seen(Balance::Clips, clips.div_ceil(4)).0, clips);
+    let (_, artists) = seen(Balance::Artists, 30);
     assert!(artists.iter().all(|n| (35.0..=45.0).contains(n)), "{artists:?}");
 }
 
 #[test]
-fn a_clips_answer_is_the_mean_of_its_segments_or_the_last_output() {
+fn a_clips_prediction_is_the_mean_of_its_segments_or_the_last_output() {
     let folder = tempfile::tempdir().unwrap();
     let task = task(&folder.path().join("data"), false);
     for head in [HeadKind::Dense, HeadKind::Lstm] {
         let model = Model::new(network(head), 3, 1, Device::Cpu).unwrap();
-        let predictions = predict(&model, &task, &task.test, &GO_ON, |_| {}).unwrap();
-        assert_eq!(predictions.clips().len(), task.test.len());
-        for (example, answer) in task.test.iter().zip(predictions.clips()) {
+        let evaluation = evaluate(&model, &task, &task.test, &GO_ON, |_| {}).unwrap();
+        let clips = evaluation.predictions.clips();
+        assert_eq!(clips.len(), task.test.len());
+        let mut losses = Vec::new();
+        for (example, prediction) in task.test.iter().zip(clips) {
             let mut clip = vec![0.0; 4 * 243];
             task.dataset.read(example.clip, 0, &mut clip).unwrap();
             let input = Tensor::from_slice(&clip).reshape([1, -1]);
             let logits = tch::no_grad(|| model.forward(&input, false)).unwrap().logits;
             let each = logits.softmax(-1, tch::Kind::Float).squeeze_dim(0);
-            let expected = match head {
-                HeadKind::Dense => each.mean_dim(0i64, false, tch::Kind::Float),
-                HeadKind::Lstm => each.get(3),
+            let (counted, expected) = match head {
+                HeadKind::Dense => (0..4, each.mean_dim(0i64, false, tch::Kind::Float)),
+                HeadKind::Lstm => (3..4, each.get(3)),
             };
             let expected = Vec::<f32>::try_from(expected).unwrap();
-            assert_eq!(answer.segments, 4);
-            for (a, b) in answer.probabilities.iter().zip(&expected) {
-                assert!((a - b).abs() < 1e-6, "{head}: {answer:?} {expected:?}");
+            assert_eq!(prediction.segments, 4);
+            for (a, b) in prediction.probabilities.iter().zip(&expected) {
+                assert!((a - b).abs() < 1e-6, "{head}: {prediction:?} {expected:?}");
             }
+            losses.extend(counted.map(|s| -each.double_value(&[s, example.class as i64]).ln()));
         }
+        let mean = losses.iter().sum::<f64>() / losses.len() as f64;
+        assert!((evaluation.loss - mean).abs() < 1e-5, "{head}: {} {mean}", evaluation.loss);
     }
 }
 
 #[test]
-fn what_cannot_be_resumed_or_begun_is_refused_with_its_reason() {
+fn what_cannot_be_resumed_or_started_is_refused_with_its_reason() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let task = task(&data, false);
     let out = folder.path().join("run");
-    assert!(
-        run(&out, &task, Start::Resume(Changes::default()))
-            .unwrap_err()
-            .to_string()
-            .contains("run.json")
-    );
+    let refused = printed(run(&out, &task, Start::Resume(Changes::default())).unwrap_err());
+    assert!(refused.contains("run.json"), "{refused}");
     run(&out, &task, fresh(HeadKind::Dense, FitConfig { epochs: 1, ..config() })).unwrap();
     let again = run(&out, &task, fresh(HeadKind::Dense, config())).unwrap_err();
     assert!(again.to_string().contains("--resume"), "{again}");
 
-    // A missing, a surplus, a misshapen and a sick tensor, all named at once.
+    // A missing, a surplus, a misshapen and a non-finite tensor, all named at once.
     let weights = out.join(LAST).join("weights.safetensors");
     let mut spoiled = tensors::read(&weights).unwrap();
     spoiled.remove("block1.conv.weight").unwrap();
@@ -304,13 +308,13 @@ fn what_cannot_be_resumed_or_begun_is_refused_with_its_reason() {
     let start_from = Start::Fresh {
         network: Box::new(network(HeadKind::Dense)),
         config: Box::new(config()),
-        convolutions_of: Some(Donor { checkpoint: out.join(LAST), other_split: false }),
+        pretrained: Some(PretrainedBlocks { checkpoint: out.join(LAST), other_split: false }),
     };
-    let refused = run(&out, &task, Start::Resume(Changes::default())).unwrap_err().to_string();
+    let refused = printed(run(&out, &task, Start::Resume(Changes::default())).unwrap_err());
     for part in ["block1.conv.weight", "extra", "output.bias", "dense.weight"] {
         assert!(refused.contains(part), "{part} is not in: {refused}");
     }
-    let refused = run(&folder.path().join("other"), &task, start_from).unwrap_err().to_string();
+    let refused = printed(run(&folder.path().join("other"), &task, start_from).unwrap_err());
     assert!(
         refused.contains("`block1.conv.weight`") && refused.contains("is missing"),
         "{refused}"
@@ -324,19 +328,18 @@ fn what_cannot_be_resumed_or_begun_is_refused_with_its_reason() {
     let mut long = network(HeadKind::Lstm);
     long.window = 5;
     let start =
-        Start::Fresh { network: Box::new(long), config: Box::new(config()), convolutions_of: None };
+        Start::Fresh { network: Box::new(long), config: Box::new(config()), pretrained: None };
     let refused = run(&folder.path().join("long"), &task, start).unwrap_err();
-    assert!(matches!(&refused, TrainError::ClipTooShort { needed: 1215, .. }), "{refused}");
-    let cuda =
-        leitmotif_train::model::device::resolve(leitmotif_models::Device::Cuda(99)).unwrap_err();
-    assert!(cuda.to_string().starts_with("cannot run on cuda:99: "), "{cuda}");
+    assert!(matches!(refused, TrainError::Data(DataError::ClipTooShort { needed: 1215, .. })));
+    let cuda = printed(device::resolve(leitmotif_models::Device::Cuda(99)).unwrap_err());
+    assert!(cuda.starts_with("cannot run on cuda:99: "), "{cuda}");
 }
 
 #[test]
-fn a_loss_that_is_no_number_stops_the_run() {
+fn a_loss_that_is_not_finite_stops_the_run() {
     let folder = tempfile::tempdir().unwrap();
     let task = task(&folder.path().join("data"), false);
-    let config = FitConfig { rate: 1e38, ..config() };
+    let config = FitConfig { learning_rate: 1e38, ..config() };
     let stopped =
         run(&folder.path().join("run"), &task, fresh(HeadKind::Lstm, config)).unwrap_err();
     assert!(matches!(&stopped, TrainError::Diverged { .. }), "{stopped}");

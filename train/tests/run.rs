@@ -1,4 +1,4 @@
-//! A run's folder: what a kill, a second process, another split or other settings do to it.
+//! A run's folder after a kill, with a second process, with another split and with other settings.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -16,12 +16,12 @@ use std::time::Duration;
 use leitmotif_dataset::store::{Part, write_split};
 use leitmotif_models::checkpoint::{BEST, LAST, PREDICTIONS};
 use leitmotif_models::{HeadKind, Network};
-use leitmotif_train::error::TrainError;
+use leitmotif_train::error::{CheckpointError, RunFolderError, SettingError, TrainError};
 use leitmotif_train::learn::checkpoint::{Checkpoint, read_record, write_record};
 use leitmotif_train::learn::config::FitConfig;
 use leitmotif_train::learn::fit::{Outcome, fit};
 use leitmotif_train::learn::schedule::Schedule;
-use leitmotif_train::learn::start::{Changes, Donor, Start};
+use leitmotif_train::learn::start::{Changes, PretrainedBlocks, Start};
 use leitmotif_train::learn::task::Task;
 use tch::Device;
 use tones::{SPLIT, config, network, task};
@@ -32,15 +32,15 @@ fn fresh(config: FitConfig) -> Start {
     start(network(HeadKind::Dense), config, None)
 }
 
-fn start(network: Network, config: FitConfig, convolutions_of: Option<Donor>) -> Start {
-    Start::Fresh { network: Box::new(network), config: Box::new(config), convolutions_of }
+fn start(network: Network, config: FitConfig, pretrained: Option<PretrainedBlocks>) -> Start {
+    Start::Fresh { network: Box::new(network), config: Box::new(config), pretrained }
 }
 
 fn run(folder: &Path, task: &Task, start: Start) -> Result<Outcome, TrainError> {
     fit(folder, task, start, Device::Cpu, &AtomicBool::new(false))
 }
 
-/// Sets the flag as Ctrl-C does, as soon as the checkpoint of epoch `epoch` is there; gives the epoch it holds then.
+/// Sets the flag as Ctrl-C does, as soon as the checkpoint of epoch `epoch` is there; returns the epoch it holds then.
 fn stopped_after(epoch: usize, out: &Path, task: &Task, start: Start) -> usize {
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -55,7 +55,7 @@ fn stopped_after(epoch: usize, out: &Path, task: &Task, start: Start) -> usize {
     read_record(&out.join(LAST)).unwrap().epoch
 }
 
-/// Every file of a run, the history without its times; a lock holds nothing.
+/// Every file of a run but the lock, which is empty; the history without its times.
 fn content(run: &Path) -> Vec<(String, Vec<u8>)> {
     let mut files = Vec::new();
     for name in [LAST, BEST] {
@@ -70,13 +70,18 @@ fn content(run: &Path) -> Vec<(String, Vec<u8>)> {
         }
     }
     let history = fs::read_to_string(run.join("history.csv")).unwrap();
-    let without_times: Vec<&str> =
-        history.lines().map(|line| line.rsplitn(3, ',').nth(2).unwrap()).collect();
-    files.push(("history.csv".to_owned(), without_times.join("\n").into_bytes()));
+    let header: Vec<&str> = history.lines().next().unwrap().split(',').collect();
+    for line in history.lines() {
+        let columns = header.iter().zip(line.split(','));
+        let columns = columns.filter(|(name, _)| !["seconds", "clips_per_second"].contains(name));
+        let without_times: Vec<&str> = columns.map(|(_, value)| value).collect();
+        files.push(("history.csv".to_owned(), without_times.join(",").into_bytes()));
+    }
     files
 }
 
 fn assert_same(found: &Path, expected: &Path, what: &str) {
+    assert_eq!(content(found).len(), content(expected).len(), "{what}: epochs in the history");
     for ((name, found), (_, expected)) in content(found).into_iter().zip(content(expected)) {
         assert!(found == expected, "{what}: {name} differs");
     }
@@ -96,19 +101,19 @@ fn copy(from: &Path, to: &Path) {
 }
 
 #[test]
-fn a_run_killed_at_any_point_of_writing_an_epoch_ends_as_an_uninterrupted_one() {
+fn a_run_killed_at_any_point_of_saving_an_epoch_ends_like_an_uninterrupted_one() {
     for validation in [false, true] {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         let task = task(&at("data"), validation);
-        // Enough epochs that both signals surely come before the end.
+        // Enough epochs for both signals to come before the end.
         let config = FitConfig { epochs: 14, schedule: Schedule::Cosine, ..config() };
         run(&at("whole"), &task, fresh(config.clone())).unwrap();
         let first = stopped_after(2, &at("before"), &task, fresh(config.clone()));
         copy(&at("before"), &at("after"));
         assert!(stopped_after(first + 1, &at("after"), &task, UNCHANGED) > first);
 
-        // From `before` to `after`: the best checkpoint, the history, the last one; each folder in two renames.
+        // Saving goes from `before` to `after`: best checkpoint, history, last checkpoint; each folder in two renames.
         type Kill = (&'static str, &'static [(&'static str, &'static str)]);
         let kills: [Kill; 6] = [
             ("while the best is written", &[("best", ".best.new")]),
@@ -125,7 +130,7 @@ fn a_run_killed_at_any_point_of_writing_an_epoch_ends_as_an_uninterrupted_one() 
                 ],
             ),
             (
-                "before the old one goes",
+                "before the old one is removed",
                 &[
                     ("best", "best"),
                     ("history.csv", "history.csv"),
@@ -151,7 +156,7 @@ fn a_run_killed_at_any_point_of_writing_an_epoch_ends_as_an_uninterrupted_one() 
             assert_same(&killed, &at("whole"), what);
         }
 
-        // In the first epoch there is no last checkpoint yet: the run begins anew.
+        // In the first epoch there is no last checkpoint yet: the run starts again.
         let killed = at("first");
         fs::create_dir_all(&killed).unwrap();
         copy(&at("after/best"), &killed.join(BEST));
@@ -174,7 +179,7 @@ fn an_epoch_is_written_with_its_last_checkpoint_last() {
 }
 
 #[test]
-fn a_checkpoint_being_replaced_is_read_where_it_lies_and_begun_anew_by_nobody() {
+fn a_checkpoint_being_replaced_is_read_under_its_other_name_and_not_overwritten() {
     let folder = tempfile::tempdir().unwrap();
     let task = task(&folder.path().join("data"), false);
     let out = folder.path().join("run");
@@ -184,7 +189,7 @@ fn a_checkpoint_being_replaced_is_read_where_it_lies_and_begun_anew_by_nobody() 
     assert_eq!(Checkpoint::read(&out.join(LAST)).unwrap(), whole);
     assert!(out.join(".last.old").exists(), "a reader moved what a run may be moving");
     let again = run(&out, &task, fresh(config())).unwrap_err();
-    assert!(matches!(again, TrainError::RunExists { .. }), "{again}");
+    assert!(matches!(again, TrainError::Run(RunFolderError::Exists { .. })), "{again}");
     run(&out, &task, UNCHANGED).unwrap();
     assert!(out.join(LAST).exists() && !out.join(".last.old").exists());
     assert_eq!(Checkpoint::read(&out.join(LAST)).unwrap(), whole);
@@ -202,18 +207,18 @@ fn two_processes_do_not_train_in_one_folder() {
     lock.lock().unwrap();
     for start in [UNCHANGED, fresh(config())] {
         let refused = run(&out, &task, start).unwrap_err();
-        assert!(matches!(refused, TrainError::RunInUse { .. }), "{refused}");
+        assert!(matches!(refused, TrainError::Run(RunFolderError::InUse { .. })), "{refused}");
     }
     lock.unlock().unwrap();
     run(&out, &task, UNCHANGED).unwrap();
 }
 
 #[test]
-fn a_signal_during_validation_keeps_the_epoch_that_was_learnt() {
+fn a_signal_during_validation_keeps_the_epoch_that_was_trained() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
-    // Validation takes nearly all of the time, so that the signal surely meets it; once in three tries at the least. Neighbours
-    // of different lengths go through the network one by one, and between them the flag would be asked.
+    // Validation takes nearly all of the time, so that the signal comes during it, in one of three attempts at least.
+    // Neighbours of different lengths go through the network one by one, and between them the flag would be read.
     tones::dataset_of(&data, 3, true, 150);
     let mut task = Task::open(&data, SPLIT).unwrap();
     task.validation.iter_mut().step_by(2).for_each(|example| example.samples = 3 * 243);
@@ -234,11 +239,11 @@ fn a_signal_during_validation_keeps_the_epoch_that_was_learnt() {
             epoch() == seen + 1
         })
     });
-    assert!(kept, "the epoch under way was thrown away");
+    assert!(kept, "the epoch in progress was lost");
 }
 
 #[test]
-fn an_lstm_keeps_the_window_that_it_learnt_from() {
+fn an_lstm_keeps_the_window_that_it_was_trained_on() {
     let folder = tempfile::tempdir().unwrap();
     let task = task(&folder.path().join("data"), false);
     for (head, window) in [(HeadKind::Lstm, 2), (HeadKind::Dense, 4)] {
@@ -253,7 +258,7 @@ fn an_lstm_keeps_the_window_that_it_learnt_from() {
     }
 }
 
-/// Writes a split of the same name and shares with other songs to test.
+/// Writes a split of the same name and shares with other test songs.
 fn swap(data: &Path, task: &Task) {
     let part = |song: &str| match song.split_once('/').unwrap().1 {
         "0" | "1" => Part::Test,
@@ -278,12 +283,15 @@ fn another_split_of_the_same_name_and_shares_is_refused() {
     let refused = run(&out, &other, UNCHANGED).unwrap_err().to_string();
     assert!(refused.contains("cannot resume: another split"), "{refused}");
     let from = |other_split| {
-        let donor = Donor { checkpoint: out.join(LAST), other_split };
-        start(network(HeadKind::Lstm), FitConfig { epochs: 1, ..config() }, Some(donor))
+        let pretrained = PretrainedBlocks { checkpoint: out.join(LAST), other_split };
+        start(network(HeadKind::Lstm), FitConfig { epochs: 1, ..config() }, Some(pretrained))
     };
     let (lstm, allowed) = (folder.path().join("lstm"), folder.path().join("allowed"));
     let refused = run(&lstm, &other, from(false)).unwrap_err();
-    assert!(matches!(&refused, TrainError::OtherSplit { .. }), "{refused}");
+    assert!(
+        matches!(&refused, TrainError::Checkpoint(CheckpointError::OtherSplit { .. })),
+        "{refused}"
+    );
     assert!(refused.to_string().contains("--other-split"), "{refused}");
     run(&allowed, &other, from(true)).unwrap();
     let from = read_record(&allowed.join(LAST)).unwrap().config["started_from"].clone();
@@ -292,7 +300,7 @@ fn another_split_of_the_same_name_and_shares_is_refused() {
         "{from}"
     );
 
-    // A record of before digests is compared by what it holds.
+    // A record without a digest is compared by its other fields.
     let old = leitmotif_models::SplitNote { digest: None, ..task.split_note() };
     assert_eq!(other.difference_to(&old), None);
     let old = leitmotif_models::SplitNote { test_share: 0.5, ..old };
@@ -312,15 +320,15 @@ fn convolutions_of_another_stride_or_pool_are_refused() {
         1,
     );
     let other = Network::from_toml(&toml).unwrap();
-    let donor = Donor { checkpoint: out.join(LAST), other_split: false };
-    let refused = run(&folder.path().join("other"), &task, start(other, config(), Some(donor)));
-    let refused = refused.unwrap_err();
-    assert!(matches!(&refused, TrainError::OtherConvolutions { .. }), "{refused}");
+    let pretrained = PretrainedBlocks { checkpoint: out.join(LAST), other_split: false };
+    let start = start(other, config(), Some(pretrained));
+    let refused = run(&folder.path().join("other"), &task, start).unwrap_err();
     assert!(refused.to_string().contains("block 2 is"), "{refused}");
+    assert!(matches!(refused, TrainError::Checkpoint(CheckpointError::OtherConvolutions { .. })));
 }
 
 #[test]
-fn epochs_threads_and_device_may_change_on_the_way_and_the_record_says_so() {
+fn changed_epochs_threads_and_device_are_recorded() {
     let folder = tempfile::tempdir().unwrap();
     let task = task(&folder.path().join("data"), false);
     let out = folder.path().join("run");
@@ -330,9 +338,9 @@ fn epochs_threads_and_device_may_change_on_the_way_and_the_record_says_so() {
     assert_eq!(outcome.epochs, 4);
     let config = read_record(&out.join(LAST)).unwrap().config;
     assert_eq!((&config["epochs"], &config["threads"]), (&4.into(), &2.into()));
-    let told = ["epochs 2 to 4 after epoch 2", "threads 1 to 2 after epoch 2"];
-    assert_eq!(config["changes"], serde_json::json!(told));
-    // As if it had been on a GPU so far.
+    let changes = ["epochs 2 to 4 after epoch 2", "threads 1 to 2 after epoch 2"];
+    assert_eq!(config["changes"], serde_json::json!(changes));
+    // As if it had run on a GPU so far.
     let mut record = read_record(&out.join(LAST)).unwrap();
     record.config["device"] = "cuda".into();
     write_record(&out.join(LAST), &record).unwrap();
@@ -348,16 +356,16 @@ fn epochs_threads_and_device_may_change_on_the_way_and_the_record_says_so() {
     let refused = run(&out, &task, change(None, Some(0))).unwrap_err().to_string();
     assert!(refused.contains("--threads is 0"), "{refused}");
 
-    // Killed while an epoch was written down: repeating it otherwise would leave a best checkpoint of no epoch.
+    // Killed while an epoch was being saved: repeating it with changes would leave a best checkpoint of no epoch.
     let mut best = Checkpoint::read(&out.join(BEST)).unwrap();
     best.record.epoch = 5;
     best.write(&out.join(BEST)).unwrap();
     let refused = run(&out, &task, change(Some(6), None)).unwrap_err().to_string();
-    assert!(refused.contains("resume it once unchanged"), "{refused}");
+    assert!(refused.contains("resume it once without changes"), "{refused}");
 }
 
 #[test]
-fn an_extended_run_equals_one_that_was_asked_for_at_once() {
+fn an_extended_run_equals_one_with_all_epochs_from_the_start() {
     let folder = tempfile::tempdir().unwrap();
     let task = task(&folder.path().join("data"), false);
     let (whole, extended) = (folder.path().join("whole"), folder.path().join("extended"));
@@ -370,12 +378,15 @@ fn an_extended_run_equals_one_that_was_asked_for_at_once() {
 }
 
 #[test]
-fn patience_without_anything_to_watch_is_refused() {
+fn patience_without_validation_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let task = task(&folder.path().join("data"), false);
     let config = FitConfig { patience: Some(2), ..config() };
     let refused = run(&folder.path().join("run"), &task, fresh(config)).unwrap_err();
-    assert!(matches!(&refused, TrainError::NoValidation { .. }), "{refused}");
+    assert!(
+        matches!(&refused, TrainError::Setting(SettingError::NoValidation { .. })),
+        "{refused}"
+    );
 }
 
 #[test]
@@ -392,12 +403,12 @@ fn a_history_that_lacks_epochs_is_refused() {
 }
 
 #[test]
-fn artists_without_a_clip_to_learn_from_are_no_classes() {
+fn artists_without_a_training_clip_are_no_classes() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let whole = task(&data, false);
     let clips = whole.dataset.clips();
-    // Artist 0 takes no part, but for one song to test.
+    // Artist 0 has test clips only.
     let part = |song: &str| match song.split_once('/').unwrap() {
         ("0", "0") | (_, "5") => Some(Part::Test),
         ("0", _) => None,

@@ -1,4 +1,4 @@
-//! `leitmotif-train devices`: what libtorch can train on here.
+//! `leitmotif-train devices`: the devices that libtorch can train on here.
 
 use clap::Args;
 use serde::Serialize;
@@ -18,7 +18,7 @@ pub struct DevicesArgs {
 struct Devices {
     /// Whether libtorch's CUDA half could be opened.
     cuda_library: bool,
-    /// Whether it has registered itself with the CPU half.
+    /// Whether it has registered with the CPU half.
     has_cudart: bool,
     /// CUDA's runtime, e.g. 13000 of 13.0.
     cudart: Option<i64>,
@@ -32,7 +32,7 @@ struct Devices {
 
 /// Runs `devices`.
 pub fn run(args: DevicesArgs) -> anyhow::Result<()> {
-    let found = look();
+    let found = find();
     let json = serde_json::to_string(&found)?;
     super::print(|out| {
         if args.json {
@@ -51,16 +51,16 @@ pub fn run(args: DevicesArgs) -> anyhow::Result<()> {
     })
 }
 
-fn look() -> Devices {
+fn find() -> Devices {
     let cuda_library = *cuda::load() == CudaLibrary::Loaded;
     let has_cudart = tch::utils::has_cudart();
-    // Without CUDA's half libtorch throws where it is asked for versions.
-    let known = |ask: fn() -> i64| has_cudart.then(ask);
+    // Without its CUDA half libtorch throws when it is asked for these versions.
+    let version = |ask: fn() -> i64| has_cudart.then(ask);
     Devices {
         cuda_library,
         has_cudart,
-        cudart: known(tch::utils::version_cudart),
-        cudnn: known(tch::utils::version_cudnn),
+        cudart: version(tch::utils::version_cudart),
+        cudnn: version(tch::utils::version_cudnn),
         gpus: if has_cudart { tch::Cuda::device_count() } else { 0 },
         obstacle: cuda::device(0).err().map(|error| error.to_string()),
     }

@@ -1,20 +1,19 @@
-//! `leitmotif-train evaluate`: a checkpoint's answers for a part of a split.
+//! `leitmotif-train evaluate`: predictions and scores of a checkpoint on a part of a split.
 
 use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
-use leitmotif_models::Scores;
+use leitmotif_models::{Device, Scores};
 
 use crate::console::log;
-use crate::error::TrainError;
+use crate::error::CheckpointError;
 use crate::learn::checkpoint::{Checkpoint, check_writable, write_text};
-use crate::learn::evaluate::predict;
-use crate::learn::progress::{bar, judging};
-use crate::learn::task::{Task, some_of};
+use crate::learn::evaluate::evaluate;
+use crate::learn::progress::{bar, evaluation};
+use crate::learn::task::{Task, format_names};
 use crate::model::device;
 use crate::model::network::Model;
-use leitmotif_models::Device;
 
 /// Arguments of `evaluate`.
 #[derive(Debug, Args)]
@@ -26,19 +25,19 @@ pub struct EvaluateArgs {
     /// Name of the split, e.g. `song-seed1`
     #[arg(long)]
     split: String,
-    /// Judge even on another split than the one it learnt from: it may have learnt from the songs that judge it
+    /// Allow another split than the one it was trained on: it may have been trained on the songs that test it
     #[arg(long)]
     other_split: bool,
     /// Part of the split: `train`, `validation` or `test`
     #[arg(long, default_value = "test")]
     part: String,
-    /// Write the answer for every clip to this file
+    /// Write the predictions for every clip to this file
     #[arg(long)]
     predictions: Option<PathBuf>,
     /// Device: `auto`, `cpu`, `cuda` or `cuda:N`
     #[arg(long, default_value = "auto")]
     device: Device,
-    /// Threads of libtorch on the CPU [default: one a core]
+    /// Threads of libtorch on the CPU [default: one for each core]
     #[arg(long)]
     threads: Option<usize>,
     /// Print the scores as JSON
@@ -56,14 +55,14 @@ pub fn run(args: EvaluateArgs) -> anyhow::Result<()> {
     if !args.other_split {
         let path = args.checkpoint.clone();
         if let Some(difference) = task.difference_to(&record.split) {
-            return Err(TrainError::OtherSplit { path, difference }.into());
+            return Err(CheckpointError::OtherSplit { path, difference }.into());
         }
     }
     if !task.left_out.is_empty() {
         log!(
-            "{} clips are left out: the checkpoint does not know {}",
+            "{} clips are left out: the checkpoint has no class for {}",
             task.left_out.values().sum::<usize>(),
-            some_of(task.left_out.keys())
+            format_names(task.left_out.keys())
         );
     }
     let part = task.part(&args.part)?;
@@ -72,16 +71,16 @@ pub fn run(args: EvaluateArgs) -> anyhow::Result<()> {
     }
     let model = Model::from_values(record.network, record.classes.len(), &weights, device)?;
     let bar = bar(part.len());
-    let heard = judging(bar.clone(), &args.part, part.len());
-    let predictions = predict(&model, &task, part, &stop, heard);
+    let progress = evaluation(bar.clone(), &args.part, part.len());
+    let evaluated = evaluate(&model, &task, part, &stop, progress);
     if let Some(bar) = bar {
         bar.finish_and_clear();
     }
-    let predictions = predictions?;
+    let predictions = evaluated?.predictions;
     if let Some(file) = &args.predictions {
         write_text(file, &predictions.to_lines()?)?;
     }
-    let scores = Scores::of(&predictions).context("there is nothing to judge")?;
+    let scores = Scores::of(&predictions).context("there are no clips to evaluate")?;
     let json = serde_json::to_string_pretty(&scores)?;
     super::print(|out| {
         if args.json {

@@ -1,10 +1,11 @@
-//! `leitmotif-train experiment`: the paper's experiments, planned, done and gone on with.
+//! `leitmotif-train experiment`: plans, runs and resumes the paper's experiments.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use clap::Args;
 use leitmotif_dataset::store::{Dataset, Part};
+use leitmotif_models::Device;
 
 use crate::console::log;
 use crate::error::TrainError;
@@ -16,7 +17,6 @@ use crate::paper::experiment::plan::{Plan, State, state};
 use crate::paper::experiment::results_dir;
 use crate::paper::experiment::scale::{Changes, Scale};
 use crate::paper::experiment::spec::Experiment;
-use leitmotif_models::Device;
 
 /// Arguments of `experiment`.
 #[derive(Debug, Args)]
@@ -27,7 +27,7 @@ pub struct ExperimentArgs {
     /// Folder of the data set; splits that are missing are made there
     #[arg(long)]
     dataset: PathBuf,
-    /// Folder of the results; what is there already is not done again
+    /// Folder of the results; finished runs there are not repeated
     #[arg(long)]
     out: PathBuf,
     /// How large everything is: `paper`, `small` (for two CPU cores), or a TOML file
@@ -42,16 +42,16 @@ pub struct ExperimentArgs {
     /// Splits, each with its own seed [default: the scale's; the paper's 1]
     #[arg(long)]
     splits: Option<usize>,
-    /// Stop a run after so many epochs without better validation, and judge its best epoch
+    /// Early stopping: stop a run after this many epochs without better validation, and score its best epoch
     #[arg(long)]
     patience: Option<usize>,
-    /// Print what would be done and how long it takes, and do nothing
+    /// Print the runs and an estimate of the time, without running anything
     #[arg(long)]
     plan: bool,
     /// Device: `auto`, `cpu`, `cuda` or `cuda:N`
     #[arg(long, default_value = "auto")]
     device: Device,
-    /// Threads of libtorch on the CPU [default: one a core]
+    /// Threads of libtorch on the CPU [default: one for each core]
     #[arg(long)]
     threads: Option<usize>,
 }
@@ -80,7 +80,7 @@ pub fn run(args: ExperimentArgs) -> anyhow::Result<()> {
     let plan = Plan::new(&experiments, &scale, &dataset)?;
     if args.plan {
         super::set_threads(args.threads);
-        return show(&plan, &args.out, &dataset, device);
+        return print_plan(&plan, &args.out, &dataset, device);
     }
     drop(dataset);
     let site = Site {
@@ -100,15 +100,20 @@ pub fn run(args: ExperimentArgs) -> anyhow::Result<()> {
             writeln!(out, "`leitmotif-train report {results} --out report.html` shows them")
         }),
         Err(ExperimentError::Train(TrainError::Interrupted)) => {
-            log!("stopped; the same command goes on");
+            log!("stopped; the same command resumes");
             Err(TrainError::Interrupted.into())
         }
         Err(error) => Err(error.into()),
     }
 }
 
-/// Prints the plan with the hours that are left.
-fn show(plan: &Plan, results: &Path, dataset: &Dataset, device: tch::Device) -> anyhow::Result<()> {
+/// Prints the plan with an estimate of the time left.
+fn print_plan(
+    plan: &Plan,
+    results: &Path,
+    dataset: &Dataset,
+    device: tch::Device,
+) -> anyhow::Result<()> {
     let mut speeds = Speeds::default();
     let mut lines = Vec::new();
     let mut left = 0.0;
@@ -142,7 +147,7 @@ fn show(plan: &Plan, results: &Path, dataset: &Dataset, device: tch::Device) -> 
             );
             left += seconds;
             let by = if basis == Basis::Epochs { "by epochs" } else { "by one step" };
-            hours = format!("{}, {speed:.1} clips/s {by}", shown(seconds));
+            hours = format!("{}, {speed:.1} clips/s {by}", format_duration(seconds));
         }
         lines.push(format!("{:70} {text:24} {hours}", wanted.key));
     }
@@ -164,12 +169,12 @@ fn show(plan: &Plan, results: &Path, dataset: &Dataset, device: tch::Device) -> 
         for line in &lines {
             writeln!(out, "{}", line.trim_end())?;
         }
-        writeln!(out, "{} runs, {} left on {device:?}", plan.runs.len(), shown(left))
+        writeln!(out, "{} runs, {} left on {device:?}", plan.runs.len(), format_duration(left))
     })
 }
 
-/// `12.3 h`, or `4.5 min` where it is less than one.
-fn shown(seconds: f64) -> String {
+/// `12.3 h`, or `4.5 min` for less than an hour.
+fn format_duration(seconds: f64) -> String {
     if seconds >= 3600.0 {
         format!("{:.1} h", seconds / 3600.0)
     } else {

@@ -4,22 +4,22 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
-use leitmotif_models::HeadKind;
+use leitmotif_models::checkpoint::{LAST, RECORD};
+use leitmotif_models::{Device, HeadKind, UnknownDevice};
 
 use crate::console::log;
-use crate::error::TrainError;
+use crate::error::{CheckpointError, TrainError};
+use crate::learn::adam::AdamConfig;
 use crate::learn::augment::Augmentation;
 use crate::learn::batches::{Balance, Crop};
 use crate::learn::checkpoint::read_record;
 use crate::learn::config::FitConfig;
 use crate::learn::fit::fit;
 use crate::learn::schedule::Schedule;
-use crate::learn::start::{Changes, Donor, Start, recorded_config};
+use crate::learn::start::{Changes, PretrainedBlocks, Start, recorded_config};
 use crate::learn::task::Task;
 use crate::model::device;
 use crate::model::init::FirstFilters;
-use leitmotif_models::checkpoint::LAST;
-use leitmotif_models::{Device, UnknownDevice};
 
 /// Arguments of `fit`.
 #[derive(Debug, Args)]
@@ -32,46 +32,46 @@ pub struct FitArgs {
     /// Folder of the run, for a new one
     #[arg(long, required_unless_present = "resume", conflicts_with = "resume")]
     out: Option<PathBuf>,
-    /// Folder of a run that goes on, with its own settings but for --epochs, --device and --threads; exactly as if it had
-    /// never stopped where those stay the same
+    /// Folder of a run to resume with its own settings; only --epochs, --device and --threads may change. Without
+    /// changes it ends like a run that never stopped, bit for bit on one device with one number of threads
     #[arg(long)]
     resume: Option<PathBuf>,
     /// A preset or a TOML file
     #[arg(long, default_value = "model3", conflicts_with = "resume")]
     network: String,
-    /// Another head than described: `dense` or `lstm`
+    /// Head, if not the one described: `dense` or `lstm`
     #[arg(long, conflicts_with = "resume")]
     head: Option<HeadKind>,
-    /// Times over the training part [default: 20]; with --resume, in all: a run can be extended, and a schedule follows
+    /// Epochs: passes over the training part [default: 20]; with --resume, the new total, which a schedule follows
     #[arg(long)]
     epochs: Option<usize>,
-    /// Device: `auto`, `cpu`, `cuda` or `cuda:N` [default: auto; with --resume, of the run's own kind]
+    /// Device: `auto`, `cpu`, `cuda` or `cuda:N` [default: auto; with --resume, the run's own kind]
     #[arg(long)]
     device: Option<Device>,
-    /// Threads of libtorch on the CPU [default: one a core; with --resume, the run's own]
+    /// Threads of libtorch on the CPU [default: one for each core; with --resume, the run's own]
     #[arg(long)]
     threads: Option<usize>,
-    /// Start with the convolutions of this checkpoint, e.g. an LSTM with those of a dense network
+    /// Start with the convolution blocks of this checkpoint, e.g. an LSTM with those of a dense network
     #[arg(long, value_name = "CHECKPOINT", conflicts_with = "resume")]
     start_from: Option<PathBuf>,
-    /// Take them even from a network that learnt from another split or other music, and so perhaps from these test songs
+    /// Allow a checkpoint that was trained on another split or other music, and so perhaps on these test songs
     #[arg(long, requires = "start_from")]
     other_split: bool,
-    /// Leave the convolutions as they are
+    /// Do not train these convolution blocks
     #[arg(long, requires = "start_from")]
     freeze_convolutions: bool,
     #[command(flatten)]
     settings: Settings,
 }
 
-/// Settings of a new run; one that is resumed has its own.
+/// Settings of a new run; a resumed run has its own.
 #[derive(Debug, Args)]
 #[group(conflicts_with = "resume")]
 struct Settings {
     /// Clips in a batch
     #[arg(long, default_value_t = 16)]
     batch: usize,
-    /// Segments from each clip in a batch [default: all]; of an LSTM also the window it is judged, exported and served with
+    /// Segments from each clip in a batch [default: all]; for an LSTM also the window of evaluation, export and serving
     #[arg(long)]
     segments: Option<usize>,
     /// Steps in an epoch [default: enough to see as many clips as there are]
@@ -83,52 +83,52 @@ struct Settings {
     /// How clips are chosen
     #[arg(long, value_enum, default_value = "clips")]
     balance: Balance,
-    /// Learning rate at its highest
-    #[arg(long, default_value_t = 1e-3)]
-    rate: f64,
+    /// Highest learning rate
+    #[arg(long = "rate", value_name = "RATE", default_value_t = 1e-3)]
+    learning_rate: f64,
     /// How the learning rate changes
     #[arg(long, value_enum, default_value = "constant")]
     schedule: Schedule,
-    /// Share of all steps over which the learning rate first rises
+    /// Share of all steps over which the learning rate first rises linearly
     #[arg(long, default_value_t = 0.0)]
     warm_up: f64,
-    /// Share of a weight taken off per step, times the rate
+    /// Weight decay: share of a weight taken off per step, times the learning rate
     #[arg(long, default_value_t = 0.0)]
     weight_decay: f64,
-    /// Share of each target spread over all artists
+    /// Label smoothing: share of each target spread over all artists
     #[arg(long, default_value_t = 0.0)]
     label_smoothing: f64,
-    /// Change loudness by up to so many decibels
+    /// Augmentation: change the loudness by up to this many decibels
     #[arg(long, default_value_t = 0.0)]
     gain: f64,
-    /// Turn half of the clips upside down
+    /// Augmentation: invert the sign of half of the clips
     #[arg(long)]
     polarity: bool,
-    /// Change speed and pitch by up to so many semitones
+    /// Augmentation: change speed and pitch by up to this many semitones
     #[arg(long, default_value_t = 0.0)]
     speed: f64,
-    /// Change tone colour: two short echoes of up to so much of the sound
+    /// Augmentation: change the tone colour by two one-tap filters with taps up to this value
     #[arg(long, default_value_t = 0.0)]
     colour: f64,
-    /// Alpha of mixup, at least 0.01; 0 for none
+    /// Augmentation: alpha of mixup, at least 0.01; 0 for none
     #[arg(long, default_value_t = 0.0)]
     mixup: f64,
     /// Share of the clips that mixup mixes
     #[arg(long, default_value_t = 1.0)]
     mixup_share: f64,
-    /// Share of old running statistics that batch norms keep [default: the network's own, 0.99]
+    /// Batch norm: share of the old running statistics that is kept [default: the network's own, 0.99]
     #[arg(long)]
     norm_momentum: Option<f32>,
-    /// How the filters of the first convolution begin
+    /// Initial values of the first convolution's filters
     #[arg(long, value_enum, default_value = "described")]
     first_filters: FirstFilters,
-    /// End after so many epochs without better validation; needs a split with a validation part
+    /// Early stopping after this many epochs without better validation; needs a split with a validation part
     #[arg(long)]
     patience: Option<usize>,
-    /// Judge the test part after every epoch, for curves as the paper's; nothing is chosen by it
+    /// Evaluate the test part after every epoch, for curves as in the paper; nothing is chosen by it
     #[arg(long)]
     watch_test: bool,
-    /// Seed of first values, batches and augmentation
+    /// Seed of initial values, batches and augmentation
     #[arg(long, default_value_t = 1)]
     seed: u64,
 }
@@ -156,11 +156,11 @@ pub fn run(args: FitArgs) -> anyhow::Result<()> {
             config.threads = super::cores(args.threads);
             config.freeze_convolutions = args.freeze_convolutions;
             let other_split = args.other_split;
-            let convolutions_of =
-                args.start_from.map(|checkpoint| Donor { checkpoint, other_split });
+            let pretrained =
+                args.start_from.map(|checkpoint| PretrainedBlocks { checkpoint, other_split });
             let (network, config) = (Box::new(network), Box::new(config));
             let device = device::resolve(args.device.unwrap_or_default())?;
-            (run, Start::Fresh { network, config, convolutions_of }, device)
+            (run, Start::Fresh { network, config, pretrained }, device)
         }
         (None, None) => anyhow::bail!("give a folder for the run with --out"),
     };
@@ -176,37 +176,34 @@ pub fn run(args: FitArgs) -> anyhow::Result<()> {
             Ok(())
         }),
         Err(TrainError::Interrupted) => {
-            say_how_to_go_on(&run);
+            log_how_to_resume(&run);
             Err(TrainError::Interrupted.into())
         }
         Err(error) => Err(error.into()),
     }
 }
 
-/// The device that a run was on.
+/// The device of a run so far.
 fn recorded_device(run: &Path) -> anyhow::Result<tch::Device> {
     let last = run.join(LAST);
     let config = recorded_config(&last, &read_record(&last)?)?;
     let choice: Device = config.device.parse().map_err(|error: UnknownDevice| {
-        TrainError::Config { path: last.join("run.json"), reason: error.to_string() }
+        CheckpointError::Config { path: last.join(RECORD), reason: error.to_string() }
     })?;
     device::resolve(choice).with_context(|| {
         format!(
-            "the run was on {choice}; --device takes it to another one, which its record will say"
+            "the run used {choice}; --device moves it to another device, and run.json records that"
         )
     })
 }
 
-fn say_how_to_go_on(run: &Path) {
-    let run_shown = run.display();
+fn log_how_to_resume(run: &Path) {
+    let folder = run.display();
     match read_record(&run.join(LAST)) {
-        Ok(record) => log!(
-            "stopped; {run_shown} holds epoch {}: go on with --resume {run_shown}",
-            record.epoch
-        ),
-        Err(_) => {
-            log!("stopped before the end of the first epoch: {run_shown} holds no checkpoint")
+        Ok(record) => {
+            log!("stopped; {folder} holds epoch {}: resume it with --resume {folder}", record.epoch)
         }
+        Err(_) => log!("stopped before the end of the first epoch: {folder} holds no checkpoint"),
     }
 }
 
@@ -219,13 +216,10 @@ impl Settings {
             crop: self.crop,
             balance: self.balance,
             steps_per_epoch: self.steps,
-            rate: self.rate,
+            learning_rate: self.learning_rate,
             schedule: self.schedule,
             warm_up: self.warm_up,
-            adam: crate::learn::adam::AdamConfig {
-                weight_decay: self.weight_decay,
-                ..defaults.adam
-            },
+            adam: AdamConfig { weight_decay: self.weight_decay, ..defaults.adam },
             label_smoothing: self.label_smoothing,
             augmentation: Augmentation {
                 gain: self.gain,

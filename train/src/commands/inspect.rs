@@ -1,4 +1,4 @@
-//! `leitmotif-train inspect`: a network as the paper prints it.
+//! `leitmotif-train inspect`: the layers of a network as a table, in the form of the paper's.
 
 use std::path::Path;
 
@@ -6,17 +6,17 @@ use clap::Args;
 use leitmotif_models::{HeadKind, Network, layer_table};
 
 use crate::learn::checkpoint::{is_checkpoint, read_record};
-use crate::learn::task::shown;
+use crate::learn::task::format_split;
 
 /// Arguments of `inspect`.
 #[derive(Debug, Args)]
 pub struct InspectArgs {
     /// A preset, a TOML file, or the folder of a checkpoint
     network: String,
-    /// Number of classes, where it is no checkpoint [default: as described, else 222]
+    /// Number of classes, if it is not a checkpoint [default: as described, otherwise 222]
     #[arg(long)]
     classes: Option<usize>,
-    /// Another head than described: `dense` or `lstm`
+    /// Head, if not the one described: `dense` or `lstm`
     #[arg(long)]
     head: Option<HeadKind>,
     /// Print JSON
@@ -24,7 +24,7 @@ pub struct InspectArgs {
     json: bool,
 }
 
-/// Classes of the paper's experiments, for descriptions that do not say.
+/// Classes of the paper's experiments, for descriptions without a number.
 const PAPERS_CLASSES: usize = 222;
 
 /// Runs `inspect`.
@@ -34,7 +34,7 @@ pub fn run(args: InspectArgs) -> anyhow::Result<()> {
         anyhow::bail!("{}: `leitmotif-export inspect` reads .onnx files", folder.display());
     }
     let mut heading = None;
-    // A preset's name wins over a folder that is called the same.
+    // The name of a preset wins over a folder of that name.
     let is_checkpoint = Network::preset(&args.network).is_err() && is_checkpoint(folder);
     let (mut network, classes) = if is_checkpoint {
         let record = read_record(folder)?;
@@ -44,7 +44,7 @@ pub fn run(args: InspectArgs) -> anyhow::Result<()> {
             record.step,
             record.seed,
             record.dataset.name,
-            shown(&record.split)
+            format_split(&record.split)
         ));
         let classes = record.classes.len();
         (record.network, classes)

@@ -18,30 +18,33 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::Context;
 use leitmotif_models::{Network, Scores};
 
-/// A flag that Ctrl-C sets; the second Ctrl-C ends the program at once.
+/// Exit code after Ctrl-C, as shells report it: 128 + SIGINT.
+pub const INTERRUPTED: u8 = 130;
+
+/// A flag that Ctrl-C sets; a second Ctrl-C exits at once.
 pub(crate) fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
-    let heard = Arc::clone(&stop);
+    let received = Arc::clone(&stop);
     ctrlc::set_handler(move || {
-        if heard.swap(true, Ordering::SeqCst) {
-            std::process::exit(130);
+        if received.swap(true, Ordering::SeqCst) {
+            std::process::exit(INTERRUPTED.into());
         }
     })
-    .context("cannot listen for Ctrl-C")?;
+    .context("cannot handle Ctrl-C")?;
     Ok(stop)
 }
 
-/// The number of threads asked for, or one a core.
+/// The number of threads given, or one for each core.
 pub(crate) fn cores(asked: Option<usize>) -> usize {
     asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get()))
 }
 
-/// Sets libtorch's threads, where no run's settings do.
+/// Sets libtorch's threads, for commands without a run's settings.
 pub(crate) fn set_threads(asked: Option<usize>) {
     tch::set_num_threads(i32::try_from(cores(asked)).unwrap_or(1).max(1));
 }
 
-/// A preset by its name, or a description in a TOML file; a preset's name wins over a folder that is called the same.
+/// A preset by its name, or a description in a TOML file; the name of a preset wins over a folder of that name.
 pub(crate) fn network(name_or_file: &str) -> anyhow::Result<Network> {
     let path = Path::new(name_or_file);
     if path.extension().is_some_and(|e| e == "toml") || path.is_file() {
@@ -52,7 +55,7 @@ pub(crate) fn network(name_or_file: &str) -> anyhow::Result<Network> {
     Ok(Network::preset(name_or_file)?)
 }
 
-/// Prints to standard output. A reader that has gone (`| head`) has read what it wanted, so that is no error.
+/// Prints to standard output; a broken pipe is no error: the reader closed early, as `head` does.
 pub(crate) fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     match write(&mut out).and_then(|()| out.flush()) {
@@ -61,7 +64,7 @@ pub(crate) fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> any
     }
 }
 
-/// Scores as a few lines for people.
+/// Writes scores as text.
 pub(crate) fn write_scores(out: &mut dyn Write, scores: &Scores) -> io::Result<()> {
     for (what, count, estimate) in [
         ("clips", scores.clips, scores.clip_accuracy),

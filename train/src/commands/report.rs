@@ -15,7 +15,7 @@ pub struct ReportArgs {
     /// The page; the numbers go into CSV files in a folder beside it
     #[arg(long, default_value = "report.html")]
     out: PathBuf,
-    /// Write the numbers to this file as JSON, too
+    /// Also write the numbers to this file as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 }

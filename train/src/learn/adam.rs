@@ -1,11 +1,12 @@
-//! Adam (Kingma and Ba 2014), ours because tch's optimizer shows no state and a run must resume exactly.
+//! Adam (Kingma and Ba 2014), our own because tch's optimizer gives no access to its state, and a run must resume
+//! exactly.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use crate::error::TrainError;
+use crate::error::{ModelError, TrainError};
 use crate::model::host::{on_device, to_host};
 use crate::model::tensors::{Tensors, check};
 
@@ -18,7 +19,8 @@ pub struct AdamConfig {
     pub beta2: f64,
     /// Added to the root of the second moment.
     pub epsilon: f64,
-    /// Share of a weight taken off per step, times the rate (Loshchilov and Hutter 2017); vectors are spared.
+    /// Decoupled weight decay: share of a weight taken off per step, times the learning rate (Loshchilov and Hutter
+    /// 2017). Not of vectors: biases and batch norms.
     pub weight_decay: f64,
 }
 
@@ -45,42 +47,50 @@ struct Moments {
 
 impl Adam {
     /// Zero moments for each of the named tensors.
+    ///
+    /// # Errors
+    ///
+    /// Whatever libtorch refuses, e.g. memory.
     pub fn new(config: AdamConfig, params: &[(&str, Tensor)]) -> Result<Self, TrainError> {
         let mut moments = BTreeMap::new();
         for (name, tensor) in params {
-            // Made like the tensor, memory order included.
+            // Like the tensor in its memory order, too.
             let zeros = || tensor.f_detach()?.f_zeros_like();
             moments.insert((*name).to_owned(), Moments { mean: zeros()?, square: zeros()? });
         }
         Ok(Adam { config, steps: 0, moments })
     }
 
-    /// Moves every tensor once against its gradient, in place.
+    /// Updates every tensor in place, once; `gradients` has the tensors' order and shapes.
+    ///
+    /// # Errors
+    ///
+    /// A tensor that [`Adam::new`] did not see; whatever libtorch refuses.
     pub fn step(
         &mut self,
         params: &[(&str, Tensor)],
         gradients: &[Tensor],
-        rate: f64,
+        learning_rate: f64,
     ) -> Result<(), TrainError> {
         self.steps += 1;
         let AdamConfig { beta1, beta2, epsilon, weight_decay } = self.config;
         let steps = self.steps as f64;
         let (bias1, bias2) = (1.0 - beta1.powf(steps), 1.0 - beta2.powf(steps));
         tch::no_grad(|| {
-            // What comes back from an operation in place is the same tensor.
+            // An operation in place returns the same tensor.
             for ((name, tensor), gradient) in params.iter().zip(gradients) {
                 let moments = self.moments.get_mut(*name).ok_or_else(|| {
-                    TrainError::NoSuchTensor { name: format!("moments of {name}") }
+                    ModelError::NoSuchTensor { name: format!("moments of {name}") }
                 })?;
                 let _ = moments.mean.f_lerp_(gradient, 1.0 - beta1)?;
                 let _ = moments.square.f_lerp_(&gradient.f_square()?, 1.0 - beta2)?;
                 let mut root = moments.square.f_sqrt()?;
                 let mut root = root.f_div_scalar_(bias2.sqrt())?;
                 let mut change = moments.mean.f_div(&root.f_add_scalar_(epsilon)?)?;
-                let change = change.f_mul_scalar_(rate / bias1)?;
+                let change = change.f_mul_scalar_(learning_rate / bias1)?;
                 let mut tensor = tensor.shallow_clone();
                 if weight_decay > 0.0 && tensor.dim() > 1 {
-                    let _ = tensor.f_mul_scalar_(1.0 - rate * weight_decay)?;
+                    let _ = tensor.f_mul_scalar_(1.0 - learning_rate * weight_decay)?;
                 }
                 let _ = tensor.f_sub_(&change)?;
             }
@@ -89,6 +99,10 @@ impl Adam {
     }
 
     /// The moments as `NAME.mean` and `NAME.square`, in the shapes of a checkpoint.
+    ///
+    /// # Errors
+    ///
+    /// Whatever libtorch refuses.
     pub fn values(&self) -> Result<Tensors, TrainError> {
         let mut values = Tensors::new();
         for (name, moments) in &self.moments {
@@ -98,7 +112,7 @@ impl Adam {
         Ok(values)
     }
 
-    /// Takes over the moments that [`Adam::values`] gave after `steps` steps; other names in `values` are passed over.
+    /// Restores the moments that [`Adam::values`] returned after `steps` steps; other names in `values` are ignored.
     ///
     /// # Errors
     ///
@@ -108,7 +122,7 @@ impl Adam {
         let given = values.iter().filter(|(name, _)| expected.contains_key(*name));
         let given: Tensors = given.map(|(name, v)| (name.clone(), v.clone())).collect();
         let shapes = expected.into_iter().map(|(name, v)| (name, v.shape));
-        check(shapes, &given).map_err(TrainError::Optimizer)?;
+        check(shapes, &given).map_err(ModelError::Optimizer)?;
         for (name, moments) in &mut self.moments {
             for (kind, tensor) in [("mean", &mut moments.mean), ("square", &mut moments.square)] {
                 if let Some(given) = given.get(&format!("{name}.{kind}")) {
@@ -128,14 +142,14 @@ mod tests {
 
     use super::*;
 
-    /// Steps down `sum(w^2 / 2)`, whose gradient is `w`.
-    fn steps(config: AdamConfig, start: &[f32], count: usize, rate: f64) -> Vec<f32> {
+    /// Minimises `sum(w^2 / 2)`, whose gradient is `w`.
+    fn steps(config: AdamConfig, start: &[f32], count: usize, learning_rate: f64) -> Vec<f32> {
         let tensor = Tensor::from_slice(start);
         let params = [("w", tensor.shallow_clone())];
         let mut adam = Adam::new(config, &params).unwrap();
         for _ in 0..count {
             let gradient = [tensor.copy()];
-            adam.step(&params, &gradient, rate).unwrap();
+            adam.step(&params, &gradient, learning_rate).unwrap();
         }
         Vec::try_from(&tensor).unwrap()
     }
@@ -158,8 +172,8 @@ mod tests {
     }
 
     #[test]
-    fn a_first_step_is_the_rate_against_the_gradients_sign() {
-        // After bias correction the mean is g and the root |g|, so the change is rate·g / (|g| + ε).
+    fn a_first_step_is_the_learning_rate_against_the_gradients_sign() {
+        // After bias correction the mean is g and the root |g|, so the change is α·g / (|g| + ε).
         let moved = steps(AdamConfig::default(), &[5.0, -0.01], 1, 0.5);
         assert!((moved[0] - 4.5).abs() < 1e-5 && (moved[1] - 0.49).abs() < 1e-4, "{moved:?}");
     }
@@ -189,7 +203,8 @@ mod tests {
         first.step(&params, &[tensor.copy()], 0.1).unwrap();
         second.step(&[("w", twin.shallow_clone())], &[twin.copy()], 0.1).unwrap();
         assert_eq!(Vec::<f32>::try_from(&tensor).unwrap(), Vec::<f32>::try_from(&twin).unwrap());
-        let message = second.restore(&Tensors::new(), 1).unwrap_err().to_string();
+        let error = second.restore(&Tensors::new(), 1).unwrap_err();
+        let message = format!("{:#}", anyhow::Error::from(error));
         assert!(message.contains("w.mean") && message.contains("w.square"), "{message}");
     }
 }

@@ -1,20 +1,19 @@
-//! Small changes to what is heard that leave the artist recognisable.
-
-use serde::{Deserialize, Serialize};
+//! Data augmentation: small random changes to waveforms that leave the artist recognisable.
 
 use leitmotif_models::Random;
+use serde::{Deserialize, Serialize};
 
-/// Which changes, and how strong; the default makes none.
+/// Which changes, and how strong; the default changes nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Augmentation {
-    /// Loudness changes by up to so many decibels either way, per clip.
+    /// Loudness: by at most this many decibels up or down, per clip.
     pub gain: f64,
-    /// Speed and pitch change together by up to so many semitones either way, per segment; applied where segments are cut.
+    /// Speed and pitch together: by at most this many semitones up or down, per segment; applied where segments are cut.
     pub speed: f64,
-    /// Tone colour changes: two one-tap filters, of lags 1 and 2, with taps up to so much either way, per segment.
+    /// Tone colour: two one-tap filters of lags 1 and 2 with taps in ± this value, per segment.
     pub colour: f64,
-    /// Half of the clips are turned upside down.
+    /// Whether the sign of half of the clips is inverted.
     pub polarity: bool,
     /// Alpha of mixup's Beta distribution (Zhang et al. 2017); 0 mixes nothing.
     pub mixup: f64,
@@ -23,10 +22,11 @@ pub struct Augmentation {
 }
 
 impl Augmentation {
-    /// Changes `clips` clips in place, all but their speed.
+    /// Changes `clips` clips in place, all but their speed. Mixup mixes clip `i` and its target with clip `i + 1`, which
+    /// is a random other one.
     ///
-    /// `segments` is `[clips, any, segment]` with `segment` samples in each, and `targets` `[clips, classes]`, both row-major. Clip `i` is mixed with
-    /// clip `i + 1`, which is a random other one, and its targets likewise.
+    /// # Shapes
+    /// `segments` `[clips, any, segment]` of `segment` samples each, `targets` `[clips, classes]`, both row-major.
     pub fn apply(
         &self,
         (segments, segment): (&mut [f32], usize),
@@ -41,9 +41,9 @@ impl Augmentation {
         let row = segments.len() / clips;
         let mut random = Random::derive(seed, "augmentation", place);
         if self.colour > 0.0 {
-            for heard in segments.chunks_exact_mut(segment.max(1)) {
+            for samples in segments.chunks_exact_mut(segment.max(1)) {
                 for lag in [1, 2] {
-                    add_echo(heard, lag, random.uniform(-self.colour, self.colour) as f32);
+                    add_echo(samples, lag, random.uniform(-self.colour, self.colour) as f32);
                 }
             }
         }
@@ -58,7 +58,7 @@ impl Augmentation {
                 .map(|_| {
                     let share = random.beta(self.mixup);
                     let mixes = random.unit() < self.mixup_share;
-                    // The larger share stays with the clip's own place.
+                    // The larger share is the clip's own.
                     if mixes { share.max(1.0 - share) as f32 } else { 1.0 }
                 })
                 .collect();
@@ -70,7 +70,7 @@ impl Augmentation {
 
 /// `x[t] + tap · x[t − lag]`; the first `lag` samples stay.
 fn add_echo(samples: &mut [f32], lag: usize, tap: f32) {
-    // From the end, so that what is added is still unchanged.
+    // From the end, so that each sample added is still the original one.
     for t in (lag..samples.len()).rev() {
         let before = samples.get(t - lag).copied().unwrap_or(0.0);
         if let Some(sample) = samples.get_mut(t) {

@@ -1,25 +1,26 @@
-//! What the network sees in each step: clips chosen, cut, changed a little and put together.
+//! Training batches: clips chosen, cut into segments, augmented and stacked.
 //!
-//! A batch is a function of (seed, epoch, step) alone. A thread of its own reads them ahead of the training loop.
+//! A batch is a function of (seed, epoch, step) only. A thread of its own prefetches them for the training loop.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use leitmotif_dataset::store::Dataset;
-use leitmotif_models::{HeadKind, Network, segment_count};
+use leitmotif_models::{HeadKind, Network, Random, segment_count};
 use serde::{Deserialize, Serialize};
 
-use crate::error::TrainError;
+use crate::error::{DataError, TrainError};
 use crate::learn::augment::Augmentation;
-use leitmotif_models::Random;
 
 /// Where segments are cut from a clip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Crop {
-    /// One hop apart from the clip's first sample on, as in scoring.
+    /// One hop apart from the clip's first sample on, as in evaluation.
     Grid,
-    /// Anywhere: a dense head's segments each from a place of their own, an LSTM's in a row from one random start.
+    /// Anywhere: of a dense head each segment at its own random place, of an LSTM in a row from one random start.
     Random,
 }
 
@@ -27,10 +28,10 @@ pub enum Crop {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Balance {
-    /// Every clip once, then all again in another order: an epoch of the usual number of steps holds every clip, and
-    /// where the batch does not divide them, its last batch is filled up with some for the second time.
+    /// Every clip once, then all again in another order: an epoch of the default number of steps has every clip, and
+    /// where the batch does not divide them, its last batch is filled up with clips of the next order.
     Clips,
-    /// Every artist alike, and within an artist every song alike.
+    /// Every artist equally often, and every song of an artist equally often.
     Artists,
 }
 
@@ -47,7 +48,7 @@ pub struct BatchConfig {
     pub balance: Balance,
     /// Steps in an epoch; `None` makes as many as it takes to see as many clips as there are.
     pub steps_per_epoch: Option<usize>,
-    /// Small changes to what is heard.
+    /// Random changes to waveforms and targets.
     pub augmentation: Augmentation,
     /// Share of each target spread over all classes.
     pub label_smoothing: f64,
@@ -55,7 +56,7 @@ pub struct BatchConfig {
     pub seed: u64,
 }
 
-/// A clip to learn from.
+/// A clip with its class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Example {
     /// Index of the clip in the data set.
@@ -68,10 +69,10 @@ pub struct Example {
     pub samples: u64,
 }
 
-/// One step's food.
+/// The input and targets of one step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
-    /// Waveforms, row-major `[clips, segments, samples of a segment]`.
+    /// Waveforms, ±1 at full scale, row-major `[clips, segments, samples of a segment]`.
     pub segments: Vec<f32>,
     /// Shape of `segments`.
     pub shape: [usize; 3],
@@ -79,7 +80,7 @@ pub struct Batch {
     pub targets: Vec<f32>,
 }
 
-/// Indices into the examples, as they come in one round of an epoch.
+/// A shuffled order of all examples, for one round of an epoch.
 #[derive(Debug, Default)]
 struct Order {
     /// Epoch and round.
@@ -93,7 +94,7 @@ pub struct Batches {
     dataset: Arc<Dataset>,
     config: BatchConfig,
     examples: Vec<Example>,
-    /// The order shuffled last: a million clips are not shuffled for each batch.
+    /// The last order, kept so that a million clips are not shuffled for each batch.
     order: Mutex<Order>,
     /// Indices into `examples`: by class, then by song.
     songs: Vec<Vec<Vec<usize>>>,
@@ -109,7 +110,7 @@ impl Batches {
     ///
     /// # Errors
     ///
-    /// No examples, or a clip too short for one segment or, for an LSTM, for the segments asked for.
+    /// No examples, or a clip too short for one segment or, for an LSTM, for the configured segments.
     pub fn new(
         dataset: Arc<Dataset>,
         examples: Vec<Example>,
@@ -128,11 +129,10 @@ impl Batches {
             if example.samples < needed as u64 {
                 let clip = dataset.clips().get(example.clip).map(|c| c.clip.to_owned());
                 let (clip, samples) = (clip.unwrap_or_default(), example.samples);
-                return Err(TrainError::ClipTooShort { clip, samples, needed, why });
+                return Err(DataError::ClipTooShort { clip, samples, needed, why }.into());
             }
         }
-        let mut songs: Vec<std::collections::BTreeMap<usize, Vec<usize>>> =
-            vec![Default::default(); classes];
+        let mut songs: Vec<BTreeMap<usize, Vec<usize>>> = vec![BTreeMap::new(); classes];
         for (i, example) in examples.iter().enumerate() {
             if let Some(of_class) = songs.get_mut(example.class) {
                 of_class.entry(example.song).or_default().push(i);
@@ -159,6 +159,10 @@ impl Batches {
     }
 
     /// The batch of a step (from 0) of an epoch (from 0).
+    ///
+    /// # Errors
+    ///
+    /// A clip that cannot be read.
     pub fn batch(&self, epoch: usize, step: usize) -> Result<Batch, TrainError> {
         let chosen = self.examples(epoch, step);
         let row = self.count * self.segment;
@@ -189,14 +193,14 @@ impl Batches {
         Ok(Batch { segments, shape: [chosen.len(), self.count, self.segment], targets })
     }
 
-    /// The clips of a step's batch, none of them read; batches are all of one size, so libtorch meets one shape only.
+    /// The clips of a step's batch, without reading them. All batches have one size, so libtorch sees one shape only.
     pub fn examples(&self, epoch: usize, step: usize) -> Vec<Example> {
         let batch = self.config.batch.max(1);
         match self.config.balance {
             Balance::Clips => {
                 let first = step * batch;
                 let mut order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
-                // Past the end the epoch's order is shuffled anew.
+                // After all examples, the next round has another order.
                 (first..first + batch)
                     .filter_map(|i| {
                         let n = self.examples.len().max(1);
@@ -217,7 +221,7 @@ impl Batches {
                 let mut random = Random::derive(self.config.seed, "artists", &place);
                 let present: Vec<&Vec<Vec<usize>>> =
                     self.songs.iter().filter(|songs| !songs.is_empty()).collect();
-                // Each artist equally often; who comes once more than others in this batch is drawn.
+                // Each artist equally often; which of them occur once more in this batch is random.
                 let mut turns: Vec<usize> = (0..present.len()).collect();
                 random.shuffle(&mut turns);
                 turns
@@ -246,16 +250,16 @@ impl Batches {
             let whole = (self.count - 1) * self.hop + self.segment;
             let ratio = self.ratio(&mut random, whole, samples);
             let first = anywhere(&mut random, stretched(whole, ratio));
-            let heard = self.read_at_speed(example.clip, first, whole, ratio)?;
+            let source = self.read_at_speed(example.clip, first, whole, ratio)?;
             for (segment, start) in out.chunks_exact_mut(self.segment).zip((0..).step_by(self.hop))
             {
-                if let Some(source) = heard.get(start..start + self.segment) {
-                    segment.copy_from_slice(source);
+                if let Some(samples) = source.get(start..start + self.segment) {
+                    segment.copy_from_slice(samples);
                 }
             }
             return Ok(());
         }
-        // Fewer segments than the grid has: from random places of it, each at most once.
+        // Fewer segments than the grid has are a random selection from it, without repetition.
         let on_grid = segment_count(samples, self.segment, self.hop).max(1);
         let mut grid: Vec<usize> = (0..on_grid).collect();
         if self.count < on_grid {
@@ -281,7 +285,7 @@ impl Batches {
         Ok(())
     }
 
-    /// How many samples of the clip make one sample heard: speed and pitch together, as far as the clip is long enough.
+    /// Samples of the clip per sample of the segment: speed and pitch together; 1 where the clip is too short for more.
     fn ratio(&self, random: &mut Random, length: usize, samples: usize) -> f64 {
         let semitones = self.config.augmentation.speed;
         if semitones <= 0.0 {
@@ -293,7 +297,7 @@ impl Batches {
 
     /// `length` samples from `start` on, each `ratio` samples after the one before, interpolated linearly.
     ///
-    /// What linear interpolation does to the highest octave is part of the change.
+    /// Linear interpolation damps the highest octave; that is part of the augmentation.
     fn read_at_speed(
         &self,
         clip: usize,
@@ -307,20 +311,17 @@ impl Batches {
             return Ok(source);
         }
         let at = |i: usize| source.get(i).copied().unwrap_or(0.0);
-        let heard = (0..length).map(|k| {
+        let resampled = (0..length).map(|k| {
             let place = k as f64 * ratio;
             let share = place.fract() as f32;
             (1.0 - share) * at(place as usize) + share * at(place as usize + 1)
         });
-        Ok(heard.collect())
+        Ok(resampled.collect())
     }
 
-    /// Starts reading the batches of `epochs` ahead, in order, in a thread that ends with the receiver.
-    pub fn read_ahead(
-        self: &Arc<Self>,
-        epochs: std::ops::Range<usize>,
-    ) -> Receiver<Result<Batch, TrainError>> {
-        // Two waiting and one in the making keep a GPU busy without holding much memory.
+    /// Prefetches the batches of `epochs` in order in a thread until the receiver is dropped or a batch fails.
+    pub fn prefetch(self: &Arc<Self>, epochs: Range<usize>) -> Receiver<Result<Batch, TrainError>> {
+        // Two batches ready and one being read keep a GPU busy without much memory.
         let (sender, receiver) = sync_channel(2);
         let batches = Arc::clone(self);
         std::thread::spawn(move || {
@@ -338,7 +339,7 @@ impl Batches {
     }
 }
 
-/// Samples that are read for `length` samples heard.
+/// Samples to read for `length` samples of a segment.
 fn stretched(length: usize, ratio: f64) -> usize {
     if ratio == 1.0 { length } else { (length as f64 * ratio) as usize + 2 }
 }

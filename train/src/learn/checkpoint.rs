@@ -1,4 +1,4 @@
-//! A checkpoint is a folder that explains itself: `run.json`, `weights.safetensors`, `optimizer.safetensors` and
+//! A checkpoint is a self-describing folder: `run.json`, `weights.safetensors`, `optimizer.safetensors` and
 //! `probe.safetensors`.
 
 use std::fs;
@@ -9,19 +9,20 @@ use leitmotif_dataset::fs::{replace, sync_folder};
 use leitmotif_models::checkpoint::{OPTIMIZER, PROBE, RECORD, WEIGHTS, beside, is_run, locate};
 use leitmotif_models::{RunError, RunRecord};
 
-use crate::error::TrainError;
+use crate::error::{CheckpointError, TrainError};
 use crate::model::tensors::{self, Tensors, check};
 
 /// Everything in a checkpoint's folder.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint {
-    /// What was trained, on what and how far.
+    /// The network, its classes, settings, data and progress.
     pub record: RunRecord,
     /// Weights and running statistics, by the names of [`leitmotif_models::Network::params`].
     pub weights: Tensors,
     /// The optimizer's moments.
     pub optimizer: Tensors,
-    /// Inputs with this network's own answers, for whoever translates it.
+    /// Inputs with this network's outputs, against which an export is verified: `waveform` `[rows, samples]`, `logits`
+    /// `[rows, segments, classes]`, `embedding` `[rows, segments, units]`.
     pub probe: Tensors,
 }
 
@@ -49,16 +50,18 @@ impl Checkpoint {
         let weights = tensors::read(&folder.join(WEIGHTS))?;
         let params = record.network.params(record.classes.len());
         let shapes = params.into_iter().map(|p| (p.name, p.shape));
-        check(shapes, &weights).map_err(|misfits| TrainError::Checkpoint {
-            path: folder.clone(),
-            source: Box::new(TrainError::Weights(misfits)),
-        })?;
+        check(shapes, &weights)
+            .map_err(|source| CheckpointError::Weights { path: folder.clone(), source })?;
         let optimizer = tensors::read(&folder.join(OPTIMIZER))?;
         let probe = tensors::read(&folder.join(PROBE))?;
         Ok(Checkpoint { record, weights, optimizer, probe })
     }
 
-    /// Writes the folder whole: under another name first, then renamed, so that a kill never leaves half a checkpoint.
+    /// Writes the folder under another name, then renames it, so that a kill never leaves half a checkpoint.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the system refuses, with the file.
     pub fn write(&self, folder: &Path) -> Result<(), TrainError> {
         let making = beside(folder, "new");
         remove(&making)?;
@@ -73,7 +76,7 @@ impl Checkpoint {
             synced.map_err(|e| TrainError::file(&path, e))?;
         }
         sync_folder(&making);
-        // A folder cannot replace a full one in one step; `settle` mends a kill between these two.
+        // A folder cannot replace another in one step; `settle` repairs a kill between the two renames.
         let old = beside(folder, "old");
         remove(&old)?;
         if folder.exists() {
@@ -94,23 +97,29 @@ pub fn is_checkpoint(folder: &Path) -> bool {
 ///
 /// # Errors
 ///
-/// `RunFolder` for a run's own folder, a file that is missing or unreadable, a record that cannot be trusted.
+/// `RunFolder` for a run's own folder, a file that is missing or unreadable, a record that is not valid.
 pub fn read_record(folder: &Path) -> Result<RunRecord, TrainError> {
     let path = locate(folder).join(RECORD);
     let text = fs::read_to_string(&path).map_err(|e| match e.kind() {
-        ErrorKind::NotFound if is_run(folder) => TrainError::RunFolder { path: folder.to_owned() },
+        ErrorKind::NotFound if is_run(folder) => {
+            CheckpointError::RunFolder { path: folder.to_owned() }.into()
+        }
         _ => TrainError::file(&path, e),
     })?;
-    RunRecord::from_json(&text).map_err(|source| TrainError::Record { path, source })
+    Ok(RunRecord::from_json(&text).map_err(|source| CheckpointError::Record { path, source })?)
 }
 
 /// Replaces `run.json` alone, e.g. once the scores are known.
+///
+/// # Errors
+///
+/// Whatever the system refuses, and a record that could not be read back.
 pub fn write_record(folder: &Path, record: &RunRecord) -> Result<(), TrainError> {
     let path = folder.join(RECORD);
     write_text(&path, &record_text(folder, record)?)
 }
 
-/// Writes a text file whole or not at all; once this returns, it survives a power cut.
+/// Writes a text file atomically; once this returns, it survives a power cut.
 ///
 /// # Errors
 ///
@@ -119,7 +128,7 @@ pub fn write_text(path: &Path, text: &str) -> Result<(), TrainError> {
     replace(path, text.as_bytes()).map_err(|e| TrainError::file(path, e))
 }
 
-/// Makes sure that [`write_text`] will be able to write `path`, before hours are spent on what goes there.
+/// Checks that [`write_text`] will be able to write `path`, before hours are spent on its content.
 ///
 /// # Errors
 ///
@@ -133,9 +142,9 @@ pub fn check_writable(path: &Path) -> Result<(), TrainError> {
     tried.map_err(|e| TrainError::file(path, e))
 }
 
-/// Puts the old checkpoint back where a kill struck between taking it away and putting the new one in its place.
+/// Renames the old checkpoint back after a kill between the two renames of [`Checkpoint::write`].
 ///
-/// For the run alone, which holds its lock: anyone else could undo a rename that is under way.
+/// Only for the process that holds the run's lock: any other could undo a rename that is under way.
 pub(crate) fn settle(folder: &Path) -> Result<(), TrainError> {
     let old = beside(folder, "old");
     if !folder.exists() && old.exists() {
@@ -145,8 +154,8 @@ pub(crate) fn settle(folder: &Path) -> Result<(), TrainError> {
 }
 
 fn record_text(folder: &Path, record: &RunRecord) -> Result<String, TrainError> {
-    let failed = |source: RunError| TrainError::Record { path: folder.join(RECORD), source };
-    record.to_json().map_err(failed)
+    let failed = |source: RunError| CheckpointError::Record { path: folder.join(RECORD), source };
+    Ok(record.to_json().map_err(failed)?)
 }
 
 fn remove(folder: &Path) -> Result<(), TrainError> {

@@ -2,18 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::TrainError;
+use crate::error::SettingError;
 use crate::learn::adam::AdamConfig;
 use crate::learn::augment::Augmentation;
 use crate::learn::batches::{Balance, BatchConfig, Crop};
 use crate::learn::schedule::Schedule;
 use crate::model::init::FirstFilters;
 
-/// Everything that decides what a run computes, beside network, data and split.
+/// Everything that decides what a run computes, beside network, data and split; the defaults are the paper's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FitConfig {
-    /// Times over the training part, or over as many clips as it has.
+    /// Epochs: passes over the training part, or over as many clips as it has.
     pub epochs: usize,
     /// Clips in a batch.
     pub batch: usize,
@@ -26,8 +26,9 @@ pub struct FitConfig {
     /// Steps in an epoch; where absent, as many as it takes to see as many clips as there are.
     pub steps_per_epoch: Option<usize>,
     /// Adam's learning rate at its highest.
-    pub rate: f64,
-    /// How it changes.
+    #[serde(rename = "rate")]
+    pub learning_rate: f64,
+    /// How it changes over the run.
     pub schedule: Schedule,
     /// Share of all steps over which it first rises.
     pub warm_up: f64,
@@ -35,34 +36,34 @@ pub struct FitConfig {
     pub adam: AdamConfig,
     /// Share of each target spread over all classes.
     pub label_smoothing: f64,
-    /// Changes to what is heard.
+    /// Random changes to the waveforms and targets of a batch.
     pub augmentation: Augmentation,
-    /// Share of old running statistics that batch norms keep, where not the network's own.
+    /// Share of the old running statistics that batch norms keep (Keras' momentum); the network's own where absent.
     pub norm_momentum: Option<f32>,
-    /// How the first convolution begins.
+    /// Initial values of the first convolution.
     pub first_filters: FirstFilters,
-    /// Epochs without better validation after which the run ends; never where absent.
+    /// Epochs without better validation after which the run stops; never where absent.
     pub patience: Option<usize>,
-    /// Whether the test part is judged after every epoch, for curves alone: nothing is chosen by it.
+    /// Whether the test part is evaluated after every epoch, for curves only: nothing is chosen by it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub watch_test: bool,
-    /// Whether the convolutions stay as they were taken over.
+    /// Whether the pretrained convolution blocks stay as they are.
     pub freeze_convolutions: bool,
-    /// What the convolutions were taken over from: network, epoch, data set and split.
+    /// Where the pretrained convolution blocks come from: network, epoch, data set and split.
     pub started_from: Option<String>,
-    /// Seed of first values, batches and augmentation.
+    /// Seed of initial values, batches and augmentation.
     pub seed: u64,
     /// Threads of libtorch on the CPU: sums depend on it in their last bits.
     pub threads: usize,
     /// Device it runs on, `cpu` or `cuda`: sums depend on it in their last bits too.
     pub device: String,
-    /// What was changed on the way, in order, e.g. `device cpu to cuda after epoch 3`.
+    /// What was changed when the run was resumed, in order, e.g. `device cpu to cuda after epoch 3`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<String>,
 }
 
 impl Default for FitConfig {
-    /// The paper's framework: Adam at 1e-3 with a constant rate, batches of 16 clips with all their segments.
+    /// The paper's training: Adam with a constant learning rate of 1e-3, batches of 16 clips with all their segments.
     fn default() -> Self {
         FitConfig {
             epochs: 20,
@@ -71,7 +72,7 @@ impl Default for FitConfig {
             crop: Crop::Grid,
             balance: Balance::Clips,
             steps_per_epoch: None,
-            rate: 1e-3,
+            learning_rate: 1e-3,
             schedule: Schedule::Constant,
             warm_up: 0.0,
             adam: AdamConfig::default(),
@@ -97,7 +98,7 @@ impl FitConfig {
     /// # Errors
     ///
     /// The first setting outside its range, by its name on the command line.
-    pub fn check(&self) -> Result<(), TrainError> {
+    pub fn check(&self) -> Result<(), SettingError> {
         let augmentation = &self.augmentation;
         let share = |x: f64| (0.0..1.0).contains(&x);
         let within_one = "from 0 up to, not including, 1";
@@ -107,11 +108,16 @@ impl FitConfig {
             ("--batch", self.batch.to_string(), self.batch > 0, positive),
             (
                 "--segments",
-                shown(self.segments),
+                format_setting(self.segments),
                 self.segments.is_none_or(|n| (1..=MOST_SEGMENTS).contains(&n)),
                 "from 1 to 65536",
             ),
-            ("--steps", shown(self.steps_per_epoch), self.steps_per_epoch != Some(0), positive),
+            (
+                "--steps",
+                format_setting(self.steps_per_epoch),
+                self.steps_per_epoch != Some(0),
+                positive,
+            ),
             (
                 "--threads",
                 self.threads.to_string(),
@@ -120,8 +126,8 @@ impl FitConfig {
             ),
             (
                 "--rate",
-                self.rate.to_string(),
-                self.rate > 0.0 && self.rate.is_finite(),
+                self.learning_rate.to_string(),
+                self.learning_rate > 0.0 && self.learning_rate.is_finite(),
                 "a positive number",
             ),
             ("--warm-up", self.warm_up.to_string(), share(self.warm_up), within_one),
@@ -158,7 +164,7 @@ impl FitConfig {
             (
                 "--mixup",
                 augmentation.mixup.to_string(),
-                // Below, Beta's draws underflow and would be drawn again for ever.
+                // Below 0.01 the draws from Beta underflow and would be repeated forever.
                 augmentation.mixup == 0.0 || (0.01..=4.0).contains(&augmentation.mixup),
                 "0, or from 0.01 to 4",
             ),
@@ -170,26 +176,26 @@ impl FitConfig {
             ),
             (
                 "--norm-momentum",
-                shown(self.norm_momentum),
+                format_setting(self.norm_momentum),
                 self.norm_momentum.is_none_or(|m| share(f64::from(m))),
                 within_one,
             ),
         ];
         for (name, found, right, allowed) in settings {
             if !right {
-                return Err(TrainError::Setting { name, found, allowed });
+                return Err(SettingError::OutOfRange { name, found, allowed });
             }
         }
         Ok(())
     }
 
-    /// Without what makes no other run: threads, device and what was changed on the way.
+    /// Without what does not make another run: threads, device and what was changed when resuming.
     pub fn bare(&self) -> Self {
         let FitConfig { threads, device, changes, .. } = FitConfig::default();
         FitConfig { threads, device, changes, ..self.clone() }
     }
 
-    /// The part that concerns batches.
+    /// The settings of the batches.
     pub fn batches(&self) -> BatchConfig {
         BatchConfig {
             batch: self.batch,
@@ -207,7 +213,7 @@ impl FitConfig {
 /// Longest window of a network's description.
 const MOST_SEGMENTS: usize = 1 << 16;
 
-fn shown(setting: Option<impl ToString>) -> String {
+fn format_setting(setting: Option<impl ToString>) -> String {
     setting.map_or_else(|| "absent".to_owned(), |value| value.to_string())
 }
 
@@ -223,7 +229,7 @@ mod tests {
             f(&mut config);
             config.check().unwrap_err().to_string()
         };
-        assert!(spoil(|c| c.rate = f64::NAN).contains("--rate is NaN"));
+        assert!(spoil(|c| c.learning_rate = f64::NAN).contains("--rate is NaN"));
         assert!(spoil(|c| c.batch = 0).contains("--batch"));
         assert!(spoil(|c| c.label_smoothing = 1.0).contains("--label-smoothing"));
         assert!(spoil(|c| c.segments = Some(1 << 17)).contains("--segments is 131072"));
@@ -234,9 +240,10 @@ mod tests {
     #[test]
     fn a_configuration_survives_its_json() {
         // 10^-2.9: a parser that rounds twice reads its neighbour, and the resumed run would be another.
-        let rate = 0.001_258_925_411_794_167_5;
-        let config = FitConfig { norm_momentum: Some(0.9), rate, ..FitConfig::default() };
+        let learning_rate = 0.001_258_925_411_794_167_5;
+        let config = FitConfig { norm_momentum: Some(0.9), learning_rate, ..FitConfig::default() };
         let json = serde_json::to_string(&config).unwrap();
+        assert!(json.contains("\"rate\":0.00125"), "{json}");
         assert_eq!(serde_json::from_str::<FitConfig>(&json).unwrap(), config);
     }
 }

@@ -1,7 +1,8 @@
-//! A network's answers for whole clips, given as serving gives them.
+//! Evaluates a network on whole clips: its predictions, pooled as in serving, and its loss.
 //!
 //! Dense: the mean of all segments' probabilities. LSTM: consecutive windows of the trained number of segments, the
-//! last one counted if at least half full; of each window the last output, all windows alike.
+//! last one counted if at least half full; of each window the last output, each with the same weight (Nibbeling 2018,
+//! section 3.4).
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,9 +10,10 @@ use leitmotif::pooling::{self, Mean};
 use leitmotif_models::{ClassId, HeadKind, Network, Prediction, Predictions, argmax};
 use tch::{Device, Kind, Tensor};
 
-use crate::error::TrainError;
+use crate::error::{DataError, TrainError};
 use crate::learn::batches::Example;
 use crate::learn::task::Task;
+use crate::model::host::to_host;
 use crate::model::network::Model;
 
 /// Samples in one forward pass, by which the number of clips in it is set; activations are many times that.
@@ -27,50 +29,64 @@ struct Window {
     segments: usize,
 }
 
-/// Answers for `examples`, in their order. `heard` is told the number of clips after each pass.
+/// A network's outputs for the clips of a part.
+#[derive(Clone, Debug)]
+pub struct Evaluation {
+    /// Probabilities of every clip, in the order of the examples.
+    pub predictions: Predictions,
+    /// Mean cross-entropy in nats of the same outputs as in training: of a dense head every segment's, of an LSTM every
+    /// window's last. Without label smoothing; zero where there are no clips.
+    pub loss: f64,
+}
+
+/// Evaluates `model` on `examples`; `progress` is called with the number of clips done after each forward pass.
 ///
 /// # Errors
 ///
 /// A clip shorter than a segment, an unreadable clip, `Interrupted` once `stop` is set.
-pub fn predict(
+pub fn evaluate(
     model: &Model,
     task: &Task,
     examples: &[Example],
     stop: &AtomicBool,
-    mut heard: impl FnMut(usize),
-) -> Result<Predictions, TrainError> {
+    mut progress: impl FnMut(usize),
+) -> Result<Evaluation, TrainError> {
     let network = model.network();
     let limit = if model.device() == Device::Cpu { SAMPLES_ON_CPU } else { SAMPLES_ON_GPU };
-    let mut answers: Vec<Answer> = Vec::new();
+    let mut outputs: Vec<ClipOutputs> = Vec::new();
     let mut windows = Vec::new();
     for (index, example) in examples.iter().enumerate() {
         let segments = network.segments_in(usize::try_from(example.samples).unwrap_or(usize::MAX));
         if segments == 0 {
-            return Err(TrainError::ClipTooShort {
+            return Err(DataError::ClipTooShort {
                 clip: clip_name(task, example),
                 samples: example.samples,
                 needed: network.segment,
                 why: "one segment",
-            });
+            }
+            .into());
         }
         windows.extend(windows_of(network, index, segments));
-        answers.push(Answer::new(model.classes()));
+        outputs.push(ClipOutputs::new(model.classes()));
     }
     for batch in batches(&windows, network, limit) {
         if stop.load(Ordering::Relaxed) {
             return Err(TrainError::Interrupted);
         }
-        forward(model, task, examples, batch, &mut answers)?;
-        heard(batch.last().map_or(0, |w| w.example + 1));
+        forward(model, task, examples, batch, &mut outputs)?;
+        progress(batch.last().map_or(0, |w| w.example + 1));
     }
-    let predictions = examples.iter().zip(answers).map(|(example, answer)| {
+    let cross_entropy: f64 = outputs.iter().map(|clip| clip.cross_entropy).sum();
+    let rows: usize = outputs.iter().map(|clip| clip.rows).sum();
+    let predictions = examples.iter().zip(outputs).map(|(example, clip)| {
         let song = task.dataset.clips().get(example.clip).map(|c| c.song.to_owned());
-        answer.prediction(clip_name(task, example), song.unwrap_or_default(), example.class)
+        clip.prediction(clip_name(task, example), song.unwrap_or_default(), example.class)
     });
-    Ok(Predictions::new(task.classes.clone(), predictions.collect())?)
+    let predictions = Predictions::new(task.classes.clone(), predictions.collect())?;
+    Ok(Evaluation { predictions, loss: cross_entropy / rows.max(1) as f64 })
 }
 
-/// How a clip of so many segments goes through the network.
+/// The windows of a clip with this number of segments.
 fn windows_of(network: &Network, example: usize, segments: usize) -> Vec<Window> {
     let length = match network.head.kind {
         HeadKind::Dense => segments,
@@ -101,7 +117,7 @@ fn forward(
     task: &Task,
     examples: &[Example],
     windows: &[Window],
-    answers: &mut [Answer],
+    outputs: &mut [ClipOutputs],
 ) -> Result<(), TrainError> {
     let network = model.network();
     let Some(segments) = windows.first().map(|w| w.segments) else { return Ok(()) };
@@ -118,21 +134,21 @@ fn forward(
     let probabilities = tch::no_grad(|| {
         let output = model.forward(&input.f_to_device(model.device())?, false)?;
         let probabilities = output.logits.f_softmax(-1, Kind::Float)?;
-        Ok::<_, TrainError>(crate::model::host::to_host(&probabilities)?.data)
+        Ok::<_, TrainError>(to_host(&probabilities)?.data)
     })?;
     let per_window = segments * model.classes();
     for (window, rows) in windows.iter().zip(probabilities.chunks_exact(per_window)) {
-        let (Some(answer), Some(example)) =
-            (answers.get_mut(window.example), examples.get(window.example))
+        let (Some(clip), Some(example)) =
+            (outputs.get_mut(window.example), examples.get(window.example))
         else {
             continue;
         };
         let rows: Vec<&[f32]> = rows.chunks_exact(model.classes()).collect();
-        answer.segments += rows.len();
-        answer.segments_right += rows.iter().filter(|row| argmax(row) == example.class).count();
+        clip.segments += rows.len();
+        clip.segments_right += rows.iter().filter(|row| argmax(row) == example.class).count();
         match network.head.kind {
-            HeadKind::Dense => rows.iter().for_each(|row| answer.add(row)),
-            HeadKind::Lstm => rows.last().into_iter().for_each(|row| answer.add(row)),
+            HeadKind::Dense => rows.iter().for_each(|row| clip.add(row, example.class)),
+            HeadKind::Lstm => rows.last().into_iter().for_each(|row| clip.add(row, example.class)),
         }
     }
     Ok(())
@@ -142,23 +158,29 @@ fn clip_name(task: &Task, example: &Example) -> String {
     task.dataset.clips().get(example.clip).map(|c| c.clip.to_owned()).unwrap_or_default()
 }
 
-/// What has been heard of one clip.
-struct Answer {
+/// The outputs for one clip so far.
+struct ClipOutputs {
     mean: Mean,
-    /// Rows in the mean.
-    weight: usize,
+    /// Rows of probabilities in the mean.
+    rows: usize,
+    /// Sum over these rows, in nats.
+    cross_entropy: f64,
     segments: usize,
     segments_right: usize,
 }
 
-impl Answer {
+impl ClipOutputs {
     fn new(classes: usize) -> Self {
-        Answer { mean: Mean::new(classes), weight: 0, segments: 0, segments_right: 0 }
+        let mean = Mean::new(classes);
+        ClipOutputs { mean, rows: 0, cross_entropy: 0.0, segments: 0, segments_right: 0 }
     }
 
-    fn add(&mut self, row: &[f32]) {
+    fn add(&mut self, row: &[f32], class: usize) {
         self.mean.add(row, 1.0);
-        self.weight += 1;
+        self.rows += 1;
+        // A probability that rounds to zero would make the mean over all clips infinite.
+        let probability = row.get(class).copied().unwrap_or(0.0).max(f32::MIN_POSITIVE);
+        self.cross_entropy -= f64::from(probability).ln();
     }
 
     fn prediction(self, clip: String, song: String, class: usize) -> Prediction {
@@ -168,7 +190,7 @@ impl Answer {
             truth: ClassId(class),
             segments: self.segments,
             segments_right: self.segments_right,
-            weight: self.weight,
+            weight: self.rows,
             probabilities: self.mean.values(),
         }
     }
@@ -199,11 +221,13 @@ mod tests {
 
     #[test]
     fn a_clip_weighs_as_many_as_its_mean_is_of() {
-        let mut answer = Answer::new(2);
-        answer.segments = 12;
-        answer.add(&[1.0, 0.0]);
-        answer.add(&[0.0, 1.0]);
-        let made = answer.prediction("clip".to_owned(), "song".to_owned(), 0);
+        let mut clip = ClipOutputs::new(2);
+        clip.segments = 12;
+        clip.add(&[1.0, 0.0], 0);
+        clip.add(&[0.0, 1.0], 0);
+        // Of the second row the smallest normal f32: 2^-126.
+        assert_eq!(clip.cross_entropy, 126.0 * std::f64::consts::LN_2);
+        let made = clip.prediction("clip".to_owned(), "song".to_owned(), 0);
         assert_eq!((made.weight, made.segments, made.probabilities), (2, 12, vec![0.5, 0.5]));
     }
 

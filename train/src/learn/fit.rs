@@ -4,25 +4,24 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use leitmotif_models::Scores;
 use leitmotif_models::checkpoint::{BEST, LAST, PREDICTIONS, WEIGHTS};
-use leitmotif_models::{HeadKind, Predictions, Scores};
-use tch::{Kind, Tensor};
 
 use crate::console::log;
 use crate::error::TrainError;
-use crate::learn::adam::Adam;
-use crate::learn::batches::{Batch, Example};
+use crate::learn::batches::Example;
 use crate::learn::checkpoint::{Checkpoint, read_record, write_record, write_text};
-use crate::learn::evaluate::predict;
+use crate::learn::evaluate::{Evaluation, evaluate};
 use crate::learn::history::{EpochRow, History};
 use crate::learn::probe;
 use crate::learn::progress::Progress;
-use crate::learn::start::{Start, State, begin};
+use crate::learn::start::{RunState, Start, begin};
+use crate::learn::step::{StepResult, train_step};
 use crate::learn::task::Task;
 use crate::model::network::Model;
 use crate::model::tensors;
 
-/// What a finished run is worth.
+/// The result of a finished run.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     /// Epochs done.
@@ -35,15 +34,15 @@ pub struct Outcome {
     pub last: Option<Scores>,
 }
 
-/// Trains in the folder `run` until the epochs are done, validation gets no better, or `stop` is set.
+/// Trains in the folder `run` until the epochs are done, validation stops improving (`patience`), or `stop` is set.
 ///
-/// A run that was stopped or killed and resumed ends as an uninterrupted one, bit for bit, on the same device with the same
+/// A run that was stopped or killed and then resumed ends like an uninterrupted one, bit for bit on one device with one
 /// number of threads; elsewhere sums differ in their last bits.
 ///
 /// # Errors
 ///
-/// `Interrupted` once `stop` is set: the checkpoint of the last finished epoch is there to be resumed. `Diverged` where
-/// the loss is no number any more. Else whatever cannot be read, written or computed.
+/// `Interrupted` once `stop` is set: the checkpoint of the last finished epoch can be resumed. `Diverged` if the loss
+/// is no longer finite. Otherwise whatever cannot be read, written or computed.
 pub fn fit(
     run: &Path,
     task: &Task,
@@ -51,64 +50,68 @@ pub fn fit(
     device: tch::Device,
     stop: &AtomicBool,
 ) -> Result<Outcome, TrainError> {
-    let State { mut model, mut adam, config, mut epoch, mut step, mut history, lock: _lock } =
+    let RunState { mut model, mut adam, config, mut epoch, mut step, mut history, lock: _lock } =
         begin(run, task, start, device)?;
     let batches = probe::batches(task, model.network(), &config)?;
     let probe = probe::probe_input(task, model.network())?;
     let steps = batches.steps_per_epoch();
     let all_steps = (config.epochs as u64).saturating_mul(steps as u64);
-    let coming = batches.read_ahead(epoch..config.epochs);
+    let prefetched = batches.prefetch(epoch..config.epochs);
     let mut progress = Progress::new(&model, task, &config, steps);
     if epoch < config.epochs && history.is_exhausted(config.patience) {
-        log!("validation had stopped getting better: no epoch is added");
+        log!("validation had stopped improving: no epoch is added");
     }
 
     while epoch < config.epochs && !history.is_exhausted(config.patience) {
-        let mut tally = Tally::default();
+        let mut totals = EpochTotals::default();
         let began = Instant::now();
-        let mut rate = config.rate;
+        let mut learning_rate = config.learning_rate;
         progress.epoch(epoch);
         for _ in 0..steps {
             if stop.load(Ordering::Relaxed) {
                 return Err(TrainError::Interrupted);
             }
-            rate = config.rate * config.schedule.factor(step, all_steps, config.warm_up);
-            let batch = coming.recv().map_err(|_| TrainError::ReaderEnded)??;
-            let (loss, right, answers) = learn(&model, &mut adam, &batch, rate)?;
+            let factor = config.schedule.factor(step, all_steps, config.warm_up);
+            learning_rate = config.learning_rate * factor;
+            let batch = prefetched.recv().map_err(|_| TrainError::ReaderEnded)??;
+            let result = train_step(&model, &mut adam, &batch, learning_rate)?;
             step += 1;
-            if !loss.is_finite() {
-                return Err(TrainError::Diverged { loss, epoch: epoch + 1, step });
+            if !result.loss.is_finite() {
+                return Err(TrainError::Diverged { loss: result.loss, epoch: epoch + 1, step });
             }
-            tally.add(loss, (right, answers), batch.shape[0]);
-            progress.step(tally.mean_loss(), tally.accuracy(), batch.shape[0]);
+            totals.add(&result, batch.shape[0]);
+            progress.step(totals.mean_loss(), totals.accuracy(), batch.shape[0]);
         }
         epoch += 1;
         let seconds = began.elapsed().as_secs_f64();
-        // An epoch that is learnt is finished, whatever was asked meanwhile: its work would be lost.
-        let validation = judge(&model, task, "validation", &task.validation, &NEVER, &progress)?;
-        let watched = match config.watch_test {
-            true => judge(&model, task, "test", &task.test, &NEVER, &progress)?,
+        // A trained epoch is also evaluated and saved, even after Ctrl-C: otherwise its work would be lost.
+        let evaluate_on = |part: &str, examples: &[Example]| {
+            evaluate_part(&model, task, part, examples, &NEVER, &progress)
+        };
+        let validation = evaluate_on("validation", &task.validation)?;
+        let test = match config.watch_test {
+            true => evaluate_on("test", &task.test)?,
             false => None,
         };
-        let row = tally
-            .row(epoch, step, rate, seconds)
-            .with_validation(validation.as_ref().map(|(_, scores)| scores))
-            .with_test(watched.as_ref().map(|(_, scores)| scores));
+        let row = totals
+            .row(epoch, step, learning_rate, seconds)
+            .with_validation(validation.as_ref().map(|(of, scores)| (of.loss, scores)))
+            .with_test(test.as_ref().map(|(_, scores)| scores));
         let is_best = history.push(row);
         let checkpoint = probe::checkpoint(task, &model, &adam, &config, (epoch, step), &probe)?;
-        keep(run, &checkpoint, is_best, &history)?;
+        save(run, &checkpoint, is_best, &history)?;
         progress.epoch_done(&history);
     }
-    drop(coming);
+    drop(prefetched);
     finish(run, task, &mut model, stop, &progress)
 }
 
-/// A flag that nobody sets.
+/// Never set: for an evaluation that is not to be interrupted.
 static NEVER: AtomicBool = AtomicBool::new(false);
 
-/// Writes an epoch down. The last checkpoint comes last: a run that is killed before goes on from the epoch before, and so
-/// repeats this one and writes the same again.
-fn keep(
+/// Writes an epoch. The last checkpoint is written last: a run that is killed before that resumes from the epoch before,
+/// and so repeats this one and writes the same again.
+fn save(
     run: &Path,
     checkpoint: &Checkpoint,
     is_best: bool,
@@ -121,58 +124,24 @@ fn keep(
     checkpoint.write(&run.join(LAST))
 }
 
-/// One step: forward, loss, gradients, Adam. Gives the mean loss, how many answers were right, and of how many.
-///
-/// # Errors
-///
-/// Whatever libtorch refuses.
-pub fn learn(
-    model: &Model,
-    adam: &mut Adam,
-    batch: &Batch,
-    rate: f64,
-) -> Result<(f64, i64, usize), TrainError> {
-    let shape = batch.shape.map(|d| d as i64);
-    let input =
-        Tensor::f_from_slice(&batch.segments)?.f_reshape(shape)?.f_to_device(model.device())?;
-    let targets = Tensor::f_from_slice(&batch.targets)?
-        .f_reshape([shape[0], 1, -1])?
-        .f_to_device(model.device())?;
-    let mut logits = model.forward(&input, true)?.logits;
-    if model.network().head.kind == HeadKind::Lstm {
-        logits = logits.f_narrow(1, shape[1] - 1, 1)?;
-    }
-    // Categorical cross-entropy; of a dense head every segment is an example.
-    let surprise = logits.f_log_softmax(-1, Kind::Float)?.f_neg()?.f_mul(&targets)?;
-    let loss = surprise.f_sum_dim_intlist(-1, false, Kind::Float)?.f_mean(Kind::Float)?;
-    let params = model.trainable()?;
-    let inputs: Vec<&Tensor> = params.iter().map(|(_, tensor)| tensor).collect();
-    let gradients = Tensor::f_run_backward(&[&loss], &inputs, false, false)?;
-    adam.step(&params, &gradients, rate)?;
-    let right = logits
-        .f_argmax(-1, false)?
-        .f_eq_tensor(&targets.f_argmax(-1, false)?)?
-        .f_sum(Kind::Int64)?;
-    let answers = surprise.numel() / model.classes();
-    Ok((loss.f_double_value(&[])?, right.f_int64_value(&[])?, answers))
-}
-
 /// Sums over an epoch.
 #[derive(Debug, Default)]
-struct Tally {
+struct EpochTotals {
     loss: f64,
+    gradient_norm: f64,
     steps: usize,
-    right: i64,
-    answers: usize,
+    correct: usize,
+    outputs: usize,
     clips: usize,
 }
 
-impl Tally {
-    fn add(&mut self, loss: f64, (right, answers): (i64, usize), clips: usize) {
-        self.loss += loss;
+impl EpochTotals {
+    fn add(&mut self, step: &StepResult, clips: usize) {
+        self.loss += step.loss;
+        self.gradient_norm += step.gradient_norm;
         self.steps += 1;
-        self.right += right;
-        self.answers += answers;
+        self.correct += step.correct;
+        self.outputs += step.outputs;
         self.clips += clips;
     }
 
@@ -181,14 +150,14 @@ impl Tally {
     }
 
     fn accuracy(&self) -> f64 {
-        self.right as f64 / self.answers.max(1) as f64
+        self.correct as f64 / self.outputs.max(1) as f64
     }
 
-    fn row(&self, epoch: usize, step: u64, rate: f64, seconds: f64) -> EpochRow {
+    fn row(&self, epoch: usize, step: u64, learning_rate: f64, seconds: f64) -> EpochRow {
         EpochRow {
             epoch,
             step,
-            rate,
+            learning_rate,
             loss: self.mean_loss(),
             accuracy: self.accuracy(),
             validation_segments: None,
@@ -199,24 +168,27 @@ impl Tally {
             test_songs: None,
             seconds,
             clips_per_second: self.clips as f64 / seconds.max(1e-9),
+            validation_loss: None,
+            gradient_norm: Some(self.gradient_norm / self.steps.max(1) as f64),
         }
     }
 }
 
-/// Predictions and scores on a part; `None` where it is empty.
-fn judge(
+/// Evaluates the model on a part and scores it; `None` where the part is empty.
+fn evaluate_part(
     model: &Model,
     task: &Task,
-    name: &'static str,
+    name: &str,
     part: &[Example],
     stop: &AtomicBool,
     progress: &Progress,
-) -> Result<Option<(Predictions, Scores)>, TrainError> {
-    let predictions = predict(model, task, part, stop, progress.judging(name, part.len()))?;
-    Ok(Scores::of(&predictions).map(|scores| (predictions, scores)))
+) -> Result<Option<(Evaluation, Scores)>, TrainError> {
+    let evaluation = evaluate(model, task, part, stop, progress.evaluation(name, part.len()))?;
+    let scores = Scores::of(&evaluation.predictions);
+    Ok(scores.map(|scores| (evaluation, scores)))
 }
 
-/// Judges the last and the best checkpoint on the test part and writes predictions and scores into their folders.
+/// Evaluates the last and the best checkpoint on the test part and writes predictions and scores into their folders.
 fn finish(
     run: &Path,
     task: &Task,
@@ -226,26 +198,26 @@ fn finish(
 ) -> Result<Outcome, TrainError> {
     let mut epochs = [0, 0];
     let mut scores = [None, None];
-    // Of the epoch judged last: the two checkpoints often are one.
-    let mut judged = None;
+    // The two checkpoints are often of one epoch, which is then evaluated once.
+    let mut evaluated = None;
     for ((name, epoch), scores) in [LAST, BEST].into_iter().zip(&mut epochs).zip(&mut scores) {
         let folder = run.join(name);
         let mut record = read_record(&folder)?;
         *epoch = record.epoch;
-        let answers = match judged.take() {
-            Some((of, answers)) if of == record.epoch => answers,
+        let evaluation = match evaluated.take() {
+            Some((epoch, evaluation)) if epoch == record.epoch => evaluation,
             _ => {
                 model.set_values(&tensors::read(&folder.join(WEIGHTS))?)?;
-                judge(model, task, "test", &task.test, stop, progress)?
+                evaluate_part(model, task, "test", &task.test, stop, progress)?
             }
         };
-        if let Some((predictions, found)) = &answers {
+        if let Some((Evaluation { predictions, .. }, found)) = &evaluation {
             write_text(&folder.join(PREDICTIONS), &predictions.to_lines()?)?;
             record.scores = Some(found.clone());
             write_record(&folder, &record)?;
             *scores = Some(found.clone());
         }
-        judged = Some((record.epoch, answers));
+        evaluated = Some((record.epoch, evaluation));
     }
     progress.end();
     let ([epochs, best_epoch], [last, best]) = (epochs, scores);

@@ -1,11 +1,11 @@
-//! `history.csv` of a run: a line an epoch, and by it which epoch is best.
+//! `history.csv` of a run: one line for each epoch, which decides the best epoch.
 
 use std::path::Path;
 
 use leitmotif_models::Scores;
 use serde::{Deserialize, Serialize};
 
-use crate::error::TrainError;
+use crate::error::{RunFolderError, TrainError};
 use crate::learn::checkpoint::write_text;
 
 const FILE: &str = "history.csv";
@@ -18,10 +18,11 @@ pub struct EpochRow {
     /// Optimizer steps done.
     pub step: u64,
     /// Learning rate of the epoch's last step.
-    pub rate: f64,
-    /// Mean training loss, augmentation and smoothing included.
+    #[serde(rename = "rate")]
+    pub learning_rate: f64,
+    /// Mean training loss in nats, augmentation and label smoothing included.
     pub loss: f64,
-    /// Share of training examples answered right while learning.
+    /// Accuracy on the training batches, before each step.
     pub accuracy: f64,
     /// Accuracy by segment, clip and song on the validation part, where there is one.
     pub validation_segments: Option<f64>,
@@ -29,7 +30,7 @@ pub struct EpochRow {
     pub validation_clips: Option<f64>,
     /// See above.
     pub validation_songs: Option<f64>,
-    /// Accuracy by segment, clip and song on the test part, where it was watched; nothing is chosen by it.
+    /// Accuracy by segment, clip and song on the test part, where `--watch-test` asks for it; nothing is chosen by it.
     #[serde(default)]
     pub test_segments: Option<f64>,
     /// See above.
@@ -38,22 +39,30 @@ pub struct EpochRow {
     /// See above.
     #[serde(default)]
     pub test_songs: Option<f64>,
-    /// Seconds of learning.
+    /// Seconds of training, without evaluation.
     pub seconds: f64,
-    /// Clips learnt from per second.
+    /// Training clips per second.
     pub clips_per_second: f64,
+    /// Mean cross-entropy in nats on the validation part, of the same outputs as the training loss.
+    #[serde(default)]
+    pub validation_loss: Option<f64>,
+    /// Euclidean norm of all gradients together before Adam, mean over the epoch's steps.
+    #[serde(default)]
+    pub gradient_norm: Option<f64>,
 }
 
 impl EpochRow {
-    /// Adds what validation found.
-    pub fn with_validation(mut self, scores: Option<&Scores>) -> Self {
+    /// Adds loss and scores of the validation part.
+    pub fn with_validation(mut self, found: Option<(f64, &Scores)>) -> Self {
+        let scores = found.map(|(_, scores)| scores);
+        self.validation_loss = found.map(|(loss, _)| loss);
         self.validation_segments = scores.map(|s| s.segment_accuracy.value);
         self.validation_clips = scores.map(|s| s.clip_accuracy.value);
         self.validation_songs = scores.map(|s| s.song_accuracy.value);
         self
     }
 
-    /// Adds what watching the test part found.
+    /// Adds scores of the test part.
     pub fn with_test(mut self, scores: Option<&Scores>) -> Self {
         self.test_segments = scores.map(|s| s.segment_accuracy.value);
         self.test_clips = scores.map(|s| s.clip_accuracy.value);
@@ -61,8 +70,8 @@ impl EpochRow {
         self
     }
 
-    /// By song, then by clip among equals: songs are few.
-    fn merit(&self) -> Option<(f64, f64)> {
+    /// What the best epoch maximises: accuracy by song, then by clip among equals, since songs are few.
+    fn validation_accuracy(&self) -> Option<(f64, f64)> {
         Some((self.validation_songs?, self.validation_clips?))
     }
 }
@@ -75,24 +84,30 @@ pub struct History {
 
 impl History {
     /// Reads the history in the folder `run` up to and including `epochs`.
+    ///
+    /// # Errors
+    ///
+    /// A file that is missing or is not such a table; it is named.
     pub fn read(run: &Path, epochs: usize) -> Result<Self, TrainError> {
         let path = run.join(FILE);
-        let broken =
-            |e: csv::Error| TrainError::Config { path: path.clone(), reason: e.to_string() };
-        let mut reader = csv::Reader::from_path(&path).map_err(broken)?;
-        let rows = reader.deserialize().collect::<Result<Vec<EpochRow>, _>>().map_err(broken)?;
+        let invalid = |e: csv::Error| invalid(&path, e);
+        let mut reader = csv::Reader::from_path(&path).map_err(invalid)?;
+        let rows = reader.deserialize().collect::<Result<Vec<EpochRow>, _>>().map_err(invalid)?;
         Ok(History { rows: rows.into_iter().filter(|row| row.epoch <= epochs).collect() })
     }
 
-    /// Writes it whole.
+    /// Replaces the whole file atomically.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the system refuses.
     pub fn write(&self, run: &Path) -> Result<(), TrainError> {
         let path = run.join(FILE);
-        let broken = |reason: String| TrainError::Config { path: path.clone(), reason };
         let mut writer = csv::Writer::from_writer(Vec::new());
         for row in &self.rows {
-            writer.serialize(row).map_err(|e| broken(e.to_string()))?;
+            writer.serialize(row).map_err(|e| invalid(&path, e))?;
         }
-        let bytes = writer.into_inner().map_err(|e| broken(e.to_string()))?;
+        let bytes = writer.into_inner().map_err(|e| invalid(&path, e))?;
         write_text(&path, &String::from_utf8_lossy(&bytes))
     }
 
@@ -106,7 +121,7 @@ impl History {
         self.rows.last()
     }
 
-    /// Adds an epoch and says whether it is the best so far; without validation the newest always is.
+    /// Adds an epoch; returns whether it is the best so far, which without validation the newest always is.
     pub fn push(&mut self, row: EpochRow) -> bool {
         let epoch = row.epoch;
         self.rows.push(row);
@@ -117,20 +132,24 @@ impl History {
     pub fn best_epoch(&self) -> usize {
         let mut best: Option<(&EpochRow, (f64, f64))> = None;
         for row in &self.rows {
-            match (row.merit(), best) {
+            match (row.validation_accuracy(), best) {
                 (None, _) => return self.newest().map_or(0, |r| r.epoch),
-                (Some(merit), Some((_, most))) if merit <= most => {}
-                (Some(merit), _) => best = Some((row, merit)),
+                (Some(accuracy), Some((_, highest))) if accuracy <= highest => {}
+                (Some(accuracy), _) => best = Some((row, accuracy)),
             }
         }
         best.map_or(0, |(row, _)| row.epoch)
     }
 
-    /// Whether so many epochs have passed without a better one.
+    /// Whether so many epochs have passed without a better one (early stopping).
     pub fn is_exhausted(&self, patience: Option<usize>) -> bool {
         let newest = self.newest().map_or(0, |row| row.epoch);
         patience.is_some_and(|patience| newest > 0 && newest - self.best_epoch() >= patience.max(1))
     }
+}
+
+fn invalid(path: &Path, error: impl ToString) -> RunFolderError {
+    RunFolderError::History { path: path.to_owned(), reason: error.to_string() }
 }
 
 #[cfg(test)]
@@ -141,7 +160,7 @@ mod tests {
         EpochRow {
             epoch,
             step: epoch as u64 * 10,
-            rate: 1e-3,
+            learning_rate: 1e-3,
             loss: 1.5,
             accuracy: 0.25,
             validation_segments: validation.map(|_| 0.1),
@@ -152,6 +171,8 @@ mod tests {
             test_songs: None,
             seconds: 1.25,
             clips_per_second: 80.0,
+            validation_loss: validation.map(|_| 1.75),
+            gradient_norm: Some(0.5),
         }
     }
 
@@ -178,13 +199,14 @@ mod tests {
     }
 
     #[test]
-    fn a_history_from_before_the_test_part_was_watched_is_read() {
+    fn a_history_without_the_newer_columns_is_read() {
         let folder = tempfile::tempdir().unwrap();
         let old = "epoch,step,rate,loss,accuracy,validation_segments,validation_clips,validation_songs,seconds,clips_per_second\n\
                    1,200,0.0025,1.5,0.5,,,,14.5,26.25\n";
         std::fs::write(folder.path().join(FILE), old).unwrap();
         let read = History::read(folder.path(), 1).unwrap();
         assert_eq!((read.rows[0].test_clips, read.rows[0].seconds), (None, 14.5));
+        assert_eq!((read.rows[0].validation_loss, read.rows[0].gradient_norm), (None, None));
     }
 
     #[test]
@@ -201,6 +223,11 @@ mod tests {
         history.push(row(1, None));
         history.push(row(2, Some((0.5, 0.25))));
         history.write(folder.path()).unwrap();
+        let written = std::fs::read_to_string(folder.path().join(FILE)).unwrap();
+        let header = "epoch,step,rate,loss,accuracy,validation_segments,validation_clips,validation_songs,\
+                      test_segments,test_clips,test_songs,seconds,clips_per_second,\
+                      validation_loss,gradient_norm";
+        assert_eq!(written.lines().next(), Some(header));
         assert_eq!(History::read(folder.path(), 2).unwrap(), history);
         assert_eq!(History::read(folder.path(), 1).unwrap().rows, history.rows[..1]);
     }

@@ -1,26 +1,35 @@
-//! What a run is made of beside its network: batches, the probe, and checkpoints.
+//! What a run needs beside its network: batches, the probe, and checkpoints.
+//!
+//! A probe is a few inputs with the network's outputs for them; an exported graph must reproduce these.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use leitmotif_models::checkpoint::RECORD;
 use leitmotif_models::{GoldenInput, Network, RUN_VERSION, RunRecord};
 use tch::{Device, Tensor};
 
-use crate::error::TrainError;
+use crate::error::{CheckpointError, TrainError};
 use crate::learn::adam::Adam;
 use crate::learn::batches::Batches;
 use crate::learn::checkpoint::Checkpoint;
 use crate::learn::config::FitConfig;
 use crate::learn::task::Task;
+use crate::model::host::to_host;
 use crate::model::network::Model;
 use crate::model::tensors::{Tensors, Values};
+use crate::model::version;
 
 /// Seed of the probe's first row; any would do.
 const GOLDEN_SEED: u32 = 1;
 /// Real clips in a probe, beside the golden input.
 const PROBE_CLIPS: usize = 4;
 
-/// The batches of a run.
+/// The training batches of a run.
+///
+/// # Errors
+///
+/// A training clip too short for the configured segments.
 pub fn batches(
     task: &Task,
     network: &Network,
@@ -31,28 +40,36 @@ pub fn batches(
     Ok(Arc::new(batches))
 }
 
-/// The probe's inputs f32 [rows, samples of a clip]: the golden input, then clips of different artists, if possible of
-/// the test part.
+/// The probe's inputs `[rows, samples of a clip]`: the golden input, then clips of different artists, of the test part
+/// if possible.
+///
+/// # Errors
+///
+/// A clip that cannot be read.
 pub fn probe_input(task: &Task, network: &Network) -> Result<Values, TrainError> {
     let samples = network.clip_samples();
     let mut data = golden(network).samples();
     let mut rows = 1;
-    let mut heard = Vec::new();
+    let mut classes = Vec::new();
     for example in task.test.iter().chain(&task.validation).chain(&task.train) {
-        if rows > PROBE_CLIPS || example.samples < samples as u64 || heard.contains(&example.class)
-        {
+        let is_taken = classes.contains(&example.class);
+        if rows > PROBE_CLIPS || example.samples < samples as u64 || is_taken {
             continue;
         }
         let mut clip = vec![0.0; samples];
         task.dataset.read(example.clip, 0, &mut clip)?;
         data.extend(clip);
-        heard.push(example.class);
+        classes.push(example.class);
         rows += 1;
     }
     Ok(Values { shape: vec![rows, samples], data })
 }
 
-/// Everything of a checkpoint, the probe's answers computed anew.
+/// A checkpoint of `model` after epoch `at.0` and step `at.1`, with the probe's outputs of this model.
+///
+/// # Errors
+///
+/// Whatever libtorch refuses.
 pub fn checkpoint(
     task: &Task,
     model: &Model,
@@ -64,10 +81,10 @@ pub fn checkpoint(
     let weights = model.values()?;
     let tools = BTreeMap::from([
         ("leitmotif-train".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-        ("libtorch".to_owned(), "2.11.0".to_owned()),
+        ("libtorch".to_owned(), version::libtorch().to_owned()),
     ]);
     let settings = serde_json::to_value(config)
-        .map_err(|e| TrainError::Config { path: "run.json".into(), reason: e.to_string() })?;
+        .map_err(|e| CheckpointError::Config { path: RECORD.into(), reason: e.to_string() })?;
     let record = RunRecord {
         version: RUN_VERSION,
         network: model.network().clone(),
@@ -82,12 +99,12 @@ pub fn checkpoint(
         tools,
         config: settings,
     };
-    let probe = answered(model.network(), model.classes(), &weights, probe)?;
+    let probe = with_outputs(model.network(), model.classes(), &weights, probe)?;
     Ok(Checkpoint { record, weights, optimizer: adam.values()?, probe })
 }
 
-/// Probe with answers: always of the CPU, whose convolutions do not round to TF32.
-fn answered(
+/// The probe with the network's outputs, always of the CPU, whose convolutions do not round to TF32.
+fn with_outputs(
     network: &Network,
     classes: usize,
     weights: &Tensors,
@@ -97,7 +114,7 @@ fn answered(
     let shape: Vec<i64> = probe.shape.iter().map(|d| *d as i64).collect();
     let input = Tensor::f_from_slice(&probe.data)?.f_reshape(&shape)?;
     tch::no_grad(|| {
-        // Row by row: activations of a whole batch of clips would dwarf the network.
+        // Row by row: the activations of a whole batch of clips would take far more memory than the network.
         let rows = (0..shape.first().copied().unwrap_or(0))
             .map(|row| model.forward(&input.f_narrow(0, row, 1)?, false))
             .collect::<Result<Vec<_>, TrainError>>()?;
@@ -105,8 +122,8 @@ fn answered(
         let embedding: Vec<&Tensor> = rows.iter().map(|r| &r.embedding).collect();
         Ok(Tensors::from([
             ("waveform".to_owned(), probe.clone()),
-            ("logits".to_owned(), crate::model::host::to_host(&Tensor::f_cat(&logits, 0)?)?),
-            ("embedding".to_owned(), crate::model::host::to_host(&Tensor::f_cat(&embedding, 0)?)?),
+            ("logits".to_owned(), to_host(&Tensor::f_cat(&logits, 0)?)?),
+            ("embedding".to_owned(), to_host(&Tensor::f_cat(&embedding, 0)?)?),
         ]))
     })
 }

@@ -6,24 +6,24 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Schedule {
-    /// The same rate throughout, as in the paper's framework.
+    /// The same learning rate throughout, as in the paper.
     Constant,
-    /// Half a cosine from the full rate down to zero (Loshchilov and Hutter 2016).
+    /// Half a cosine from the full learning rate down to zero (Loshchilov and Hutter 2016).
     Cosine,
 }
 
 impl Schedule {
-    /// Factor on the base rate at `step` (from 0) of `steps`, rising linearly over the first `warm_up` share of them.
+    /// Factor on the learning rate at `step` (from 0) of `steps`; it rises linearly over the first `warm_up` share.
     pub fn factor(self, step: u64, steps: u64, warm_up: f64) -> f64 {
-        let warm = warm_up * steps as f64;
+        let warm_steps = warm_up * steps as f64;
         let done = step as f64;
-        if done < warm {
-            return (done + 1.0) / warm.max(1.0);
+        if done < warm_steps {
+            return (done + 1.0) / warm_steps.max(1.0);
         }
         match self {
             Schedule::Constant => 1.0,
             Schedule::Cosine => {
-                let share = (done - warm) / (steps as f64 - warm).max(1.0);
+                let share = (done - warm_steps) / (steps as f64 - warm_steps).max(1.0);
                 0.5 * (1.0 + (std::f64::consts::PI * share.clamp(0.0, 1.0)).cos())
             }
         }
@@ -36,13 +36,13 @@ mod tests {
 
     #[test]
     fn cosine_rises_then_falls_to_almost_nothing() {
-        let rates: Vec<f64> = (0..100).map(|s| Schedule::Cosine.factor(s, 100, 0.1)).collect();
-        assert_eq!(rates[0], 0.1);
-        assert_eq!(rates[9], 1.0);
-        assert_eq!(rates[10], 1.0);
-        assert!((rates[55] - 0.5).abs() < 1e-12);
-        assert!(rates[99] < 1e-3);
-        assert!(rates[10..].windows(2).all(|w| w[1] < w[0]));
+        let factors: Vec<f64> = (0..100).map(|s| Schedule::Cosine.factor(s, 100, 0.1)).collect();
+        assert_eq!(factors[0], 0.1);
+        assert_eq!(factors[9], 1.0);
+        assert_eq!(factors[10], 1.0);
+        assert!((factors[55] - 0.5).abs() < 1e-12);
+        assert!(factors[99] < 1e-3);
+        assert!(factors[10..].windows(2).all(|w| w[1] < w[0]));
     }
 
     #[test]

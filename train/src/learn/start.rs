@@ -1,62 +1,62 @@
-//! How a run begins: from first values, from another checkpoint's convolutions, or where it was left.
+//! How a run starts: from initial values, from the pretrained blocks of another checkpoint, or where it stopped.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use leitmotif_models::{HeadKind, Network, RunRecord};
+use leitmotif_dataset::fs::Lock;
+use leitmotif_models::checkpoint::{BEST, LAST, RECORD, WEIGHTS, locate};
+use leitmotif_models::{Block, HeadKind, Network, RunRecord};
 use tch::Device;
 
 use crate::console::log;
-use crate::error::TrainError;
+use crate::error::{CheckpointError, RunFolderError, SettingError, TrainError};
 use crate::learn::adam::Adam;
 use crate::learn::checkpoint::{Checkpoint, read_record, settle, write_record};
 use crate::learn::config::FitConfig;
 use crate::learn::history::History;
-use crate::learn::task::{Task, artist_differences, differences, shown};
+use crate::learn::task::{Task, artist_differences, differences, format_split};
 use crate::model::device;
 use crate::model::init::{FirstFilters, mel_filters};
 use crate::model::network::Model;
 use crate::model::tensors::{self, Tensors, check};
-use leitmotif_dataset::fs::Lock;
-use leitmotif_models::checkpoint::{BEST, LAST, WEIGHTS, locate};
 
-/// How a run begins.
+/// How a run starts.
 #[derive(Clone, Debug)]
 pub enum Start {
-    /// From first values, or with the convolutions of another checkpoint.
+    /// From initial values, or with the convolution blocks of another checkpoint.
     Fresh {
         /// The network to train.
         network: Box<Network>,
         /// Settings of the run.
         config: Box<FitConfig>,
-        /// Where the convolution blocks are taken over from.
-        convolutions_of: Option<Donor>,
+        /// Where the convolution blocks come from, if not from initial values.
+        pretrained: Option<PretrainedBlocks>,
     },
-    /// From the newest checkpoint in the run's folder, with its network and settings.
+    /// From the last checkpoint in the run's folder, with its network and settings.
     Resume(Changes),
 }
 
-/// A checkpoint whose convolution blocks are taken over.
+/// A checkpoint whose convolution blocks a new run starts with.
 #[derive(Clone, Debug)]
-pub struct Donor {
+pub struct PretrainedBlocks {
     /// Its folder.
     pub checkpoint: PathBuf,
-    /// Whether it may have learnt from another split of the same music, and so from this split's test songs.
+    /// Whether it may have been trained on another split of the music, and so on songs of this test part.
     pub other_split: bool,
 }
 
-/// What may change where a run goes on; what is absent stays.
+/// What may change when a run is resumed; what is absent stays.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// Epochs in all; the schedule of the rate follows.
+    /// Epochs in all; the schedule of the learning rate follows.
     pub epochs: Option<usize>,
     /// Threads of libtorch on the CPU.
     pub threads: Option<usize>,
 }
 
-/// Where a run stands between two epochs.
+/// A run between two epochs.
 #[derive(Debug)]
-pub struct State {
+pub struct RunState {
     /// The network.
     pub model: Model,
     /// Its optimizer.
@@ -69,21 +69,26 @@ pub struct State {
     pub step: u64,
     /// The epochs so far.
     pub history: History,
-    /// Keeps every other process out of the run's folder.
+    /// Keeps other processes out of the run's folder.
     pub(crate) lock: Lock,
 }
 
-/// Begins or resumes the run in the folder `run`.
+/// Starts or resumes the run in the folder `run`.
 ///
 /// # Errors
 ///
-/// A folder that already holds a run, none to resume, or one that another process trains in; a run of other artists, data or
-/// split; settings out of range; weights that do not fit.
-pub fn begin(run: &Path, task: &Task, start: Start, device: Device) -> Result<State, TrainError> {
+/// A folder that already holds a run, has none to resume, or is in use by another process; a run on other artists, data
+/// or another split; settings out of range; weights that do not fit.
+pub fn begin(
+    run: &Path,
+    task: &Task,
+    start: Start,
+    device: Device,
+) -> Result<RunState, TrainError> {
     match start {
         Start::Resume(changes) => resume(run, task, changes, device),
-        Start::Fresh { network, config, convolutions_of } => {
-            fresh(run, task, *network, *config, convolutions_of.as_ref(), device)
+        Start::Fresh { network, config, pretrained } => {
+            fresh(run, task, *network, *config, pretrained.as_ref(), device)
         }
     }
 }
@@ -92,13 +97,13 @@ pub fn begin(run: &Path, task: &Task, start: Start, device: Device) -> Result<St
 ///
 /// # Errors
 ///
-/// Settings that this version does not know, with the checkpoint's file.
+/// Settings that this version does not know; the checkpoint's file is named.
 pub fn recorded_config(folder: &Path, record: &RunRecord) -> Result<FitConfig, TrainError> {
-    let broken = |reason: serde_json::Error| TrainError::Config {
-        path: folder.join("run.json"),
-        reason: reason.to_string(),
+    let invalid = |error: serde_json::Error| CheckpointError::Config {
+        path: folder.join(RECORD),
+        reason: error.to_string(),
     };
-    serde_json::from_value(record.config.clone()).map_err(broken)
+    Ok(serde_json::from_value(record.config.clone()).map_err(invalid)?)
 }
 
 fn fresh(
@@ -106,129 +111,143 @@ fn fresh(
     task: &Task,
     mut network: Network,
     mut config: FitConfig,
-    convolutions_of: Option<&Donor>,
+    pretrained: Option<&PretrainedBlocks>,
     device: Device,
-) -> Result<State, TrainError> {
+) -> Result<RunState, TrainError> {
     config.check()?;
     if config.patience.is_some() && task.validation.is_empty() {
-        return Err(TrainError::NoValidation { split: task.split_name.clone() });
+        return Err(SettingError::NoValidation { split: task.split_name.clone() }.into());
     }
-    // An LSTM is judged, exported and served on windows of the length that it learns from.
+    // An LSTM is evaluated, exported and served on windows of the length that it is trained on.
     if let (HeadKind::Lstm, Some(segments)) = (network.head.kind, config.segments) {
         network.window = segments;
     }
     fs::create_dir_all(run).map_err(|e| TrainError::file(run, e))?;
     let lock = lock(run)?;
-    // The old one lies under another name where a kill struck while it was being replaced.
+    // A kill while it was being replaced leaves the old one under another name, which `locate` knows.
     if locate(&run.join(LAST)).exists() {
-        return Err(TrainError::RunExists { path: run.to_owned() });
+        return Err(RunFolderError::Exists { path: run.to_owned() }.into());
     }
     set_threads(&config);
     config.device = device::kind(device).to_owned();
     let mut model = Model::new(network, task.classes.len(), config.seed, device)?;
     if config.first_filters == FirstFilters::Mel {
-        take_mel_filters(&mut model, config.seed)?;
+        set_mel_filters(&mut model, config.seed)?;
     }
-    if let Some(donor) = convolutions_of {
-        config.started_from = Some(take_convolutions(&mut model, task, donor)?);
+    if let Some(pretrained) = pretrained {
+        config.started_from = Some(copy_blocks(&mut model, task, pretrained)?);
     }
-    State::new(model, config, lock)
+    RunState::new(model, config, lock)
 }
 
-fn resume(run: &Path, task: &Task, changes: Changes, device: Device) -> Result<State, TrainError> {
+fn resume(
+    run: &Path,
+    task: &Task,
+    changes: Changes,
+    device: Device,
+) -> Result<RunState, TrainError> {
     let folder = run.join(LAST);
-    // Before anything is made: there may be no run at all.
+    // Before anything is created: there may be no run at all.
     read_record(&folder)?;
     let lock = lock(run)?;
     settle(&folder)?;
     settle(&run.join(BEST))?;
     let Checkpoint { mut record, weights, optimizer, .. } = Checkpoint::read(&folder)?;
-    let cannot = |reason: String| TrainError::CannotResume { path: run.to_owned(), reason };
-    if record.classes != task.classes {
-        let artists = artist_differences(&record.classes, &task.classes);
-        return Err(cannot(format!("other artists: {artists}")));
-    }
-    let (then, now) = (&record.dataset, &task.dataset_note());
-    if then != now {
-        return Err(cannot(format!("another data set: {}", differences(then, now))));
-    }
-    if let Some(splits) = task.difference_to(&record.split) {
-        return Err(cannot(format!("another split; {splits}")));
-    }
+    let cannot = |reason: String| RunFolderError::CannotResume { path: run.to_owned(), reason };
+    check_same_data(task, &record).map_err(cannot)?;
     let mut config = recorded_config(&folder, &record)?;
     let changed = change(&mut config, changes, device, record.epoch);
     config.check()?;
     if config.epochs < record.epoch {
         let (asked, done) = (config.epochs, record.epoch);
-        return Err(cannot(format!("--epochs is {asked}, but {done} epochs are done")));
+        return Err(cannot(format!("--epochs is {asked}, but {done} epochs are done")).into());
     }
-    // A kill between the two checkpoints of an epoch: it is repeated exactly, or the best one would belong to no epoch of this run.
+    // After a kill between the two checkpoints of an epoch, that epoch must be repeated exactly: otherwise the best
+    // checkpoint would belong to no epoch of this run.
     let best = read_record(&run.join(BEST))?.epoch;
     if changed && best > record.epoch {
-        let reason = "the run was killed while an epoch was written down; resume it once unchanged, then with what is to change";
-        return Err(cannot(reason.to_owned()));
+        let reason = "the run was killed while an epoch was being saved; resume it once without changes, then with them";
+        return Err(cannot(reason.to_owned()).into());
     }
     let history = History::read(run, record.epoch)?;
     let rows = history.newest().map_or(0, |row| row.epoch);
     if rows != record.epoch {
         let done = record.epoch;
-        return Err(cannot(format!("history.csv ends with epoch {rows}, but {done} are done")));
+        return Err(
+            cannot(format!("history.csv ends with epoch {rows}, but {done} are done")).into()
+        );
     }
     if changed {
-        // At once: whoever resumes after a kill in the next epoch need not ask for it again.
+        // At once, so that resuming after a kill in the next epoch keeps the changes.
         record.config = serde_json::to_value(&config).map_err(|e| cannot(e.to_string()))?;
         write_record(&folder, &record)?;
     }
     set_threads(&config);
     let model = Model::from_values(record.network, task.classes.len(), &weights, device)?;
-    let mut state = State::new(model, config, lock)?;
+    let mut state = RunState::new(model, config, lock)?;
     state.adam.restore(&optimizer, record.step)?;
     (state.epoch, state.step, state.history) = (record.epoch, record.step, history);
     Ok(state)
 }
 
-/// Changes settings of a run, writes down which, and says so; gives whether there were any.
+/// Whether the run of `record` was trained on this task; otherwise how they differ.
+fn check_same_data(task: &Task, record: &RunRecord) -> Result<(), String> {
+    if record.classes != task.classes {
+        let artists = artist_differences(&record.classes, &task.classes);
+        return Err(format!("other artists: {artists}"));
+    }
+    let (then, now) = (&record.dataset, &task.dataset_note());
+    if then != now {
+        return Err(format!("another data set: {}", differences(then, now)));
+    }
+    match task.difference_to(&record.split) {
+        Some(splits) => Err(format!("another split; {splits}")),
+        None => Ok(()),
+    }
+}
+
+/// Changes settings of a run, records and logs each change, and returns whether there was one.
 fn change(config: &mut FitConfig, changes: Changes, device: Device, epoch: usize) -> bool {
-    let mut told = Vec::new();
-    let mut tell = |what: &str, then: String, now: String| {
+    let mut lines = Vec::new();
+    let mut note = |what: &str, then: &str, now: &str| {
         if then != now {
-            told.push(format!("{what} {then} to {now} after epoch {epoch}"));
+            lines.push(format!("{what} {then} to {now} after epoch {epoch}"));
         }
-        now
     };
-    let device = device::kind(device).to_owned();
-    config.device = tell("device", std::mem::take(&mut config.device), device);
+    let device = device::kind(device);
+    note("device", &config.device, device);
+    config.device = device.to_owned();
     for (what, setting, asked) in [
         ("epochs", &mut config.epochs, changes.epochs),
         ("threads", &mut config.threads, changes.threads),
     ] {
         if let Some(now) = asked {
-            tell(what, setting.to_string(), now.to_string());
+            note(what, &setting.to_string(), &now.to_string());
             *setting = now;
         }
     }
-    for line in &told {
+    for line in &lines {
         log!("changed: {line}");
     }
-    let changed = !told.is_empty();
-    config.changes.append(&mut told);
+    let changed = !lines.is_empty();
+    config.changes.append(&mut lines);
     changed
 }
 
 fn lock(run: &Path) -> Result<Lock, TrainError> {
     let path = run.join("lock");
     let taken = Lock::take(&path).map_err(|e| TrainError::file(&path, e))?;
-    taken.ok_or_else(|| TrainError::RunInUse { path: run.to_owned() })
+    Ok(taken.ok_or_else(|| RunFolderError::InUse { path: run.to_owned() })?)
 }
 
-impl State {
+impl RunState {
     fn new(model: Model, config: FitConfig, lock: Lock) -> Result<Self, TrainError> {
         let mut model = model.with_norm_momentum(config.norm_momentum);
         if config.freeze_convolutions {
             model.freeze_convolutions()?;
         }
         let adam = Adam::new(config.adam, &model.trainable()?)?;
-        Ok(State { model, adam, config, epoch: 0, step: 0, history: History::default(), lock })
+        Ok(RunState { model, adam, config, epoch: 0, step: 0, history: History::default(), lock })
     }
 }
 
@@ -237,50 +256,52 @@ fn set_threads(config: &FitConfig) {
     tch::set_num_threads(i32::try_from(config.threads).unwrap_or(1).max(1));
 }
 
-fn take_mel_filters(model: &mut Model, seed: u64) -> Result<(), TrainError> {
+fn set_mel_filters(model: &mut Model, seed: u64) -> Result<(), TrainError> {
     const FIRST: &str = "block1.conv.weight";
     let params = model.network().params(model.classes());
     let Some(first) = params.into_iter().find(|p| p.name == FIRST) else { return Ok(()) };
     model.set_values(&Tensors::from([(first.name, mel_filters(&first.shape, seed))]))
 }
 
-/// Copies every block's tensors, statistics included, and says what they come from.
-fn take_convolutions(model: &mut Model, task: &Task, donor: &Donor) -> Result<String, TrainError> {
-    let path = &donor.checkpoint;
+/// Copies the tensors of every block, running statistics included; returns a description of where they come from.
+fn copy_blocks(
+    model: &mut Model,
+    task: &Task,
+    pretrained: &PretrainedBlocks,
+) -> Result<String, TrainError> {
+    let path = &pretrained.checkpoint;
     let record = read_record(path)?;
-    // Whatever the data set is called: one may be part of the other.
-    if !donor.other_split
+    // Even if the data sets have other names: one may be part of the other.
+    if !pretrained.other_split
         && let Some(difference) = task.difference_to(&record.split)
     {
-        return Err(TrainError::OtherSplit { path: path.clone(), difference });
+        return Err(CheckpointError::OtherSplit { path: path.clone(), difference }.into());
     }
-    // Tensors of one shape may be meant for another stride or pool.
+    // Tensors of one shape may belong to another stride or pool.
     let (theirs, ours) = (&record.network.blocks, &model.network().blocks);
     if theirs != ours {
         let first = (0..).find(|i| theirs.get(*i) != ours.get(*i)).unwrap_or(0);
-        let shown = |blocks: &[leitmotif_models::Block]| {
+        let format = |blocks: &[Block]| {
             blocks.get(first).map_or_else(|| "absent".to_owned(), |block| format!("{block:?}"))
         };
         let difference =
-            format!("block {} is {} there and {} here", first + 1, shown(theirs), shown(ours));
-        return Err(TrainError::OtherConvolutions { path: path.clone(), difference });
+            format!("block {} is {} there and {} here", first + 1, format(theirs), format(ours));
+        return Err(CheckpointError::OtherConvolutions { path: path.clone(), difference }.into());
     }
     let is_block = |name: &String| name.starts_with("block");
     let mut weights = tensors::read(&locate(path).join(WEIGHTS))?;
     weights.retain(|name, _| is_block(name));
     let params = model.network().params(model.classes());
     let shapes = params.into_iter().map(|p| (p.name, p.shape)).filter(|(name, _)| is_block(name));
-    check(shapes, &weights).map_err(|misfits| TrainError::Checkpoint {
-        path: path.clone(),
-        source: Box::new(TrainError::Weights(misfits)),
-    })?;
+    check(shapes, &weights)
+        .map_err(|source| CheckpointError::Weights { path: path.clone(), source })?;
     model.set_values(&weights)?;
     let RunRecord { network, epoch, dataset, split, .. } = &record;
     Ok(format!(
-        "{} ({} head), epoch {epoch}, learnt from {}, split {}",
+        "{} ({} head), epoch {epoch}, trained on {}, split {}",
         network.name,
         network.head.kind,
         dataset.name,
-        shown(split)
+        format_split(split)
     ))
 }

@@ -1,4 +1,4 @@
-//! What is to be learnt from what: a data set, its artists and the three parts of one split.
+//! The training task: a data set, the artists to be recognised and the three parts of one split.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
@@ -8,7 +8,7 @@ use leitmotif_dataset::store::{Dataset, Part, split_digest};
 use leitmotif_models::{DatasetNote, SplitNote};
 use serde::Serialize;
 
-use crate::error::TrainError;
+use crate::error::{DataError, SettingError, TrainError};
 use crate::learn::batches::Example;
 
 /// A data set with one split.
@@ -18,13 +18,14 @@ pub struct Task {
     pub dataset: Arc<Dataset>,
     /// Artists in the order of the output layer.
     pub classes: Vec<String>,
-    /// Clips to learn from.
+    /// Training clips.
     pub train: Vec<Example>,
-    /// Clips to choose a checkpoint by; may be empty.
+    /// Clips that choose the best checkpoint; may be empty.
     pub validation: Vec<Example>,
-    /// Clips to judge by; may be empty.
+    /// Clips for the final scores; may be empty.
     pub test: Vec<Example>,
-    /// Artists of the split that are no class, with the number of their clips: no answer could be right, so they are left out.
+    /// Artists of the split that are no class, with the number of their clips: no prediction could be right, so they
+    /// are left out.
     pub left_out: BTreeMap<String, usize>,
     /// Name of the split's file, e.g. `song-seed1`.
     pub split_name: String,
@@ -33,7 +34,7 @@ pub struct Task {
 }
 
 impl Task {
-    /// Opens the data set in `folder` and its split `split_name`; the classes are the artists that have a clip to learn from.
+    /// Opens the data set in `folder` and its split `split_name`; the classes are the artists with a training clip.
     ///
     /// # Errors
     ///
@@ -41,17 +42,17 @@ impl Task {
     pub fn open(folder: &Path, split_name: &str) -> Result<Self, TrainError> {
         let dataset = Dataset::open(folder)?;
         let parts = dataset.read_split(split_name)?;
-        let learnt = dataset.clips().iter().zip(&parts).filter(|(_, p)| **p == Some(Part::Train));
-        let artists: BTreeSet<&str> = learnt.map(|(row, _)| row.artist).collect();
+        let train = dataset.clips().iter().zip(&parts).filter(|(_, p)| **p == Some(Part::Train));
+        let artists: BTreeSet<&str> = train.map(|(row, _)| row.artist).collect();
         if artists.len() < 2 {
             let (split, found) = (split_name.to_owned(), artists.len());
-            return Err(TrainError::TooFewArtists { split, found });
+            return Err(DataError::TooFewArtists { split, found }.into());
         }
         let classes = artists.into_iter().map(str::to_owned).collect();
         Ok(Self::of(dataset, &parts, classes, split_name))
     }
 
-    /// The same for a network that knows `classes` already.
+    /// The same for a network that was trained on `classes`.
     ///
     /// # Errors
     ///
@@ -109,45 +110,47 @@ impl Task {
             "test" => &self.test,
             _ => {
                 let allowed = "train, validation or test";
-                return Err(TrainError::Setting {
+                return Err(SettingError::OutOfRange {
                     name: "--part",
                     found: name.to_owned(),
                     allowed,
-                });
+                }
+                .into());
             }
         };
         if clips.is_empty() {
             let (split, part) = (self.split_name.clone(), name.to_owned());
-            return Err(TrainError::EmptyPart { split, part });
+            return Err(DataError::EmptyPart { split, part }.into());
         }
         Ok(clips)
     }
 
-    /// What a checkpoint tells of the music.
+    /// The data set as a checkpoint records it.
     pub fn dataset_note(&self) -> DatasetNote {
         dataset_note(&self.dataset)
     }
 
-    /// What a checkpoint tells of the split: its name read as `PROTOCOL-seedN`, the shares of clips that it really has, and its digest.
+    /// The split as a checkpoint records it: its name read as `PROTOCOL-seedN`, the shares of clips that it really has,
+    /// and its digest.
     pub fn split_note(&self) -> SplitNote {
         let (protocol, seed) = match self.split_name.rsplit_once("-seed") {
             Some((protocol, seed)) => (protocol.to_owned(), seed.parse().unwrap_or(0)),
             None => (self.split_name.clone(), 0),
         };
-        let learning = self.train.len() + self.validation.len();
+        let train = self.train.len() + self.validation.len();
         let share = |part: usize, whole: usize| {
             (1000.0 * part as f64 / whole.max(1) as f64).round() / 1000.0
         };
         SplitNote {
             protocol,
             seed,
-            test_share: share(self.test.len(), learning + self.test.len()),
-            validation_share: share(self.validation.len(), learning),
+            test_share: share(self.test.len(), train + self.test.len()),
+            validation_share: share(self.validation.len(), train),
             digest: Some(self.digest.clone()),
         }
     }
 
-    /// How the split that a checkpoint learnt from differs from this one; nothing where it is the same.
+    /// How the split that a checkpoint was trained on differs from this one; `None` where it is the same.
     ///
     /// Digests decide; a record without one is compared by what else it holds.
     pub fn difference_to(&self, then: &SplitNote) -> Option<String> {
@@ -159,7 +162,7 @@ impl Task {
                     != SplitNote { digest: None, ..now.clone() }
             }
         };
-        differs.then(|| format!("then: {}; now: {}", shown(then), shown(&now)))
+        differs.then(|| format!("then: {}; now: {}", format_split(then), format_split(&now)))
     }
 }
 
@@ -177,7 +180,7 @@ pub(crate) fn dataset_note(dataset: &Dataset) -> DatasetNote {
 }
 
 /// `song-seed1 with 25.0 % of the clips to test, digest 0123456789abcdef`.
-pub(crate) fn shown(split: &SplitNote) -> String {
+pub(crate) fn format_split(split: &SplitNote) -> String {
     let SplitNote { protocol, seed, test_share, digest, .. } = split;
     let digest = digest.as_deref().unwrap_or("unknown");
     format!(
@@ -186,7 +189,7 @@ pub(crate) fn shown(split: &SplitNote) -> String {
     )
 }
 
-/// The fields in which two notes differ: `clips 100 then, 90 now`; empty where they are alike.
+/// The fields in which two notes differ: `clips 100 then, 90 now`; empty where they are equal.
 pub(crate) fn differences(then: &impl Serialize, now: &impl Serialize) -> String {
     let fields = |note: serde_json::Result<serde_json::Value>| match note {
         Ok(serde_json::Value::Object(fields)) => fields,
@@ -200,14 +203,14 @@ pub(crate) fn differences(then: &impl Serialize, now: &impl Serialize) -> String
     differing.collect::<Vec<_>>().join("; ")
 }
 
-/// Artists are named up to this number; lists of hundreds hide what matters.
+/// Artists named in a message; the others are counted.
 const NAMED_ARTISTS: usize = 5;
 
 /// The artists in which two lists differ.
 pub(crate) fn artist_differences(then: &[String], now: &[String]) -> String {
     let only = |what: &str, these: &[String], others: &[String]| {
         let only: Vec<&String> = these.iter().filter(|name| !others.contains(name)).collect();
-        (!only.is_empty()).then(|| format!("{what}: {}", some_of(only.into_iter())))
+        (!only.is_empty()).then(|| format!("{what}: {}", format_names(only.into_iter())))
     };
     let sides: Vec<String> =
         [only("only then", then, now), only("only now", now, then)].into_iter().flatten().collect();
@@ -215,7 +218,7 @@ pub(crate) fn artist_differences(then: &[String], now: &[String]) -> String {
 }
 
 /// The first names and how many more there are.
-pub(crate) fn some_of<'a>(names: impl ExactSizeIterator<Item = &'a String>) -> String {
+pub(crate) fn format_names<'a>(names: impl ExactSizeIterator<Item = &'a String>) -> String {
     let more = names.len().saturating_sub(NAMED_ARTISTS);
     let mut text =
         names.take(NAMED_ARTISTS).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");

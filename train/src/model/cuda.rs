@@ -10,14 +10,14 @@ use std::sync::OnceLock;
 
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
 
-/// What became of `libtorch_cuda.so` in this process.
+/// Whether `libtorch_cuda.so` is loaded in this process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CudaLibrary {
     /// It is open; whether a GPU is there is another question, see [`device`].
     Loaded,
     /// It, or a library that it needs, is not on this machine.
     Unavailable {
-        /// What the system loader said.
+        /// The system loader's reason.
         reason: String,
     },
 }
@@ -42,7 +42,7 @@ pub enum CudaError {
          `make setup` on a machine with an NVIDIA driver fetches what it needs"
     )]
     NoLibrary {
-        /// What the system loader said.
+        /// The system loader's reason.
         reason: String,
     },
     /// The CUDA half is there, but finds no usable GPU.
@@ -62,7 +62,7 @@ pub enum CudaError {
 
 /// Opens libtorch's CUDA half if this machine can; call it before anything else of torch.
 ///
-/// Later calls return the first answer.
+/// Later calls return the first result.
 pub fn load() -> &'static CudaLibrary {
     static LOADED: OnceLock<CudaLibrary> = OnceLock::new();
     LOADED.get_or_init(open)
@@ -72,7 +72,7 @@ pub fn load() -> &'static CudaLibrary {
 ///
 /// # Errors
 ///
-/// Says what is missing: the library, a GPU, or that many GPUs.
+/// The library, a GPU, or the GPU of that number is missing.
 pub fn device(asked: usize) -> Result<tch::Device, CudaError> {
     if let CudaLibrary::Unavailable { reason } = load() {
         return Err(CudaError::NoLibrary { reason: reason.clone() });

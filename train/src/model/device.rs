@@ -1,8 +1,8 @@
-//! Where to train: the libtorch device that a name means on this machine.
+//! The libtorch device that a name means on this machine.
 
 use leitmotif_models::Device;
 
-use crate::error::TrainError;
+use crate::error::ModelError;
 use crate::model::cuda;
 
 /// The device meant on this machine: [`Device::Auto`] is the first GPU where CUDA can run, else the CPU.
@@ -10,13 +10,11 @@ use crate::model::cuda;
 /// # Errors
 ///
 /// A GPU was asked for by number and cannot be used; the reason is given.
-pub fn resolve(device: Device) -> Result<tch::Device, TrainError> {
+pub fn resolve(device: Device) -> Result<tch::Device, ModelError> {
     match device {
         Device::Cpu => Ok(tch::Device::Cpu),
-        Device::Cuda(number) => cuda::device(number).map_err(|reason| TrainError::Device {
-            device: device.to_string(),
-            reason: reason.to_string(),
-        }),
+        Device::Cuda(number) => cuda::device(number)
+            .map_err(|source| ModelError::Device { device: device.to_string(), source }),
         Device::Auto => Ok(cuda::device(0).unwrap_or(tch::Device::Cpu)),
     }
 }

@@ -1,4 +1,4 @@
-//! Tensors to and from the host, between libtorch's layout and a checkpoint's.
+//! Copies tensors between libtorch's layout on a device and a checkpoint's layout on the host.
 
 use tch::{Device, Tensor};
 

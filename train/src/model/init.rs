@@ -1,28 +1,27 @@
-//! First values of a network's tensors, drawn from a seed and each tensor's own name.
+//! Initial values of a network's tensors, drawn from a seed and each tensor's own name.
 //!
 //! libtorch's own initialisers are not used: their generator's state cannot be saved, and their defaults differ.
 
-use leitmotif_models::{Init, Param, SampleRate};
+use leitmotif_models::{Init, Param, Random, SampleRate};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 use crate::error::TrainError;
 use crate::model::host::to_host;
 use crate::model::tensors::Values;
-use leitmotif_models::Random;
 
-/// How the filters of the first convolution begin.
+/// Initial values of the first convolution's filters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum FirstFilters {
-    /// As the description says: noise.
+    /// Random, as the description has it.
     #[default]
     Described,
-    /// Windowed cosines of random phase, spaced evenly in mel: the network starts with ears. For long filters.
+    /// Windowed cosines of random phase at frequencies spaced evenly in mel; for long filters.
     Mel,
 }
 
-/// The values of `param` as its [`Init`] says.
+/// The initial values of `param` by its [`Init`] (Glorot and Bengio 2010; orthogonal: Saxe et al. 2014).
 pub(crate) fn initial_values(param: &Param, seed: u64) -> Result<Values, TrainError> {
     let mut random = Random::derive(seed, &param.name, &[]);
     let count = param.values();
@@ -59,7 +58,7 @@ fn orthogonal(rows: usize, cols: usize, random: &mut Random) -> Result<Vec<f32>,
     Ok(to_host(&q.f_to_kind(Kind::Float)?)?.data)
 }
 
-/// Filters `[filters, in_channels, kernel]` of Hann-windowed cosines from 40 Hz to 7.6 kHz, each of Euclidean norm √2.
+/// Filters `[filters, in_channels, kernel]`: Hann-windowed cosines from 40 Hz to 7.6 kHz of Euclidean norm √2.
 ///
 /// The norm keeps the variance of white noise through a ReLU (He et al. 2015); a batch norm follows anyway.
 pub fn mel_filters(shape: &[usize], seed: u64) -> Values {
@@ -103,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn glorots_limit_is_reached_and_kept() {
+    fn glorots_values_fill_their_range() {
         let init = Init::GlorotUniform { fan_in: 4, fan_out: 2 };
         let values = initial_values(&param("w", &[50, 100], init), 1).unwrap().data;
         let most = values.iter().fold(0f32, |m, v| m.max(v.abs()));

@@ -1,19 +1,19 @@
-//! A network of libtorch tensors, built by walking a description.
+//! A network of libtorch tensors, built from its description layer by layer.
 //!
-//! Segments lie on the height axis of two-dimensional convolutions (`[batch, 1, segments, samples]`, kernels 1×k), which
-//! never mix them: the same layout that the exported graphs use.
+//! Segments are the height axis of two-dimensional convolutions (`[batch, 1, segments, samples]`, kernels 1×k), which
+//! never mix them; the exported graphs use the same layout.
 
 use std::collections::BTreeMap;
 
 use leitmotif_models::{BatchNorm, Conv, Layer, Network, ParamKind, segment_count};
 use tch::{Device, Kind, Tensor};
 
-use crate::error::TrainError;
+use crate::error::{ModelError, TrainError};
 use crate::model::host::{on_device, to_host};
 use crate::model::init::initial_values;
 use crate::model::tensors::{Tensors, check};
 
-/// A network with its tensors on one device.
+/// A network with its tensors on one device (Lee et al. 2017; Nibbeling 2018, section 3.1, heads in section 3.4).
 #[derive(Debug)]
 pub struct Model {
     network: Network,
@@ -25,7 +25,7 @@ pub struct Model {
     norm_momentum: Option<f32>,
 }
 
-/// What a forward pass gives: for an LSTM, row `s` is the state of affairs after segments `0..=s`.
+/// The outputs of a forward pass; an LSTM's row `s` depends on the segments `0..=s`.
 #[derive(Debug)]
 pub struct Output {
     /// f32 [batch, segments, classes], before the softmax.
@@ -35,7 +35,11 @@ pub struct Output {
 }
 
 impl Model {
-    /// A network with the first values of its description, drawn from `seed` and each tensor's own name.
+    /// A network with the initial values of its description, drawn from `seed` and each tensor's own name.
+    ///
+    /// # Errors
+    ///
+    /// Whatever libtorch refuses, e.g. memory.
     pub fn new(
         network: Network,
         classes: usize,
@@ -50,7 +54,7 @@ impl Model {
         Self::from_values(network, classes, &values, device)
     }
 
-    /// A network with given values, which must fit it.
+    /// A network with the given values, which must fit it.
     ///
     /// # Errors
     ///
@@ -63,14 +67,14 @@ impl Model {
     ) -> Result<Self, TrainError> {
         let params = network.params(classes);
         let shapes = params.iter().map(|p| (p.name.clone(), p.shape.clone()));
-        check(shapes, values).map_err(TrainError::Weights)?;
+        check(shapes, values).map_err(ModelError::Weights)?;
         let mut tensors = BTreeMap::new();
         let mut trainable = Vec::new();
         for param in params {
             let Some(given) = values.get(&param.name) else { continue };
             let tensor = on_device(given, device)?;
             if param.kind == ParamKind::Trainable {
-                // The handle that comes back is the same tensor.
+                // The handle returned is the same tensor.
                 let _ = tensor.f_set_requires_grad(true)?;
                 trainable.push(param.name.clone());
             }
@@ -93,7 +97,11 @@ impl Model {
         self
     }
 
-    /// Stops learning in the convolution blocks: their weights *and* their running statistics stay as they are.
+    /// Freezes the convolution blocks: their weights *and* their running statistics stay as they are.
+    ///
+    /// # Errors
+    ///
+    /// Whatever libtorch refuses.
     pub fn freeze_convolutions(&mut self) -> Result<(), TrainError> {
         self.frozen_blocks = true;
         self.trainable.retain(|name| !is_block(name));
@@ -115,12 +123,16 @@ impl Model {
         self.classes
     }
 
-    /// Where the tensors live.
+    /// The device that holds the tensors.
     pub fn device(&self) -> Device {
         self.device
     }
 
-    /// The tensors that learn, in the order of the layers; convolution weights are `[filters, in, 1, kernel]` here.
+    /// The trainable tensors in the order of the layers; convolution weights are `[filters, in, 1, kernel]` here.
+    ///
+    /// # Errors
+    ///
+    /// None for a network made by this type: it has all its trainable tensors.
     pub fn trainable(&self) -> Result<Vec<(&str, Tensor)>, TrainError> {
         self.trainable
             .iter()
@@ -128,12 +140,16 @@ impl Model {
             .collect()
     }
 
-    /// Number of values that learn.
+    /// Number of trainable parameters, i.e. scalar values.
     pub fn trainable_values(&self) -> usize {
         self.trainable.iter().filter_map(|n| self.tensors.get(n)).map(Tensor::numel).sum()
     }
 
     /// Every tensor by its name in a checkpoint, copied to the host in the checkpoint's shapes.
+    ///
+    /// # Errors
+    ///
+    /// Whatever libtorch refuses.
     pub fn values(&self) -> Result<Tensors, TrainError> {
         self.network
             .params(self.classes)
@@ -146,6 +162,10 @@ impl Model {
     }
 
     /// Replaces the values of the tensors named in `values`, in place.
+    ///
+    /// # Errors
+    ///
+    /// A tensor that the network lacks, or one of another shape.
     pub fn set_values(&mut self, values: &Tensors) -> Result<(), TrainError> {
         for (name, given) in values {
             let source = on_device(given, self.device)?;
@@ -155,11 +175,11 @@ impl Model {
         Ok(())
     }
 
-    /// Runs the network.
+    /// Runs the network. With `train`, batch norms use the batch's own statistics and update the running ones.
     ///
-    /// `input` is f32, either waveforms `[batch, samples]`, which are cut into segments one hop apart, or segments
-    /// `[batch, segments, samples of a segment]`. With `train`, batch norms use the batch's own statistics and update
-    /// the running ones.
+    /// # Shapes
+    /// f32, ±1 at full scale: waveforms `[batch, samples]`, which are cut into segments one hop apart, or segments
+    /// `[batch, segments, samples of a segment]` → [`Output`].
     ///
     /// # Errors
     ///
@@ -167,7 +187,7 @@ impl Model {
     pub fn forward(&self, input: &Tensor, train: bool) -> Result<Output, TrainError> {
         let segments = self.segments(input)?;
         let size = segments.size();
-        // A channel axis of stride one tells libtorch that the memory is channels-last.
+        // A channel axis of stride one marks the memory as channels-last for libtorch.
         let mut x = segments.f_contiguous()?.f_unsqueeze(3)?.f_permute([0, 3, 1, 2])?;
         let mut embedding = None;
         for step in self.network.steps(self.classes) {
@@ -196,18 +216,18 @@ impl Model {
                 Layer::Softmax => x,
             };
         }
-        let embedding = embedding.ok_or(TrainError::NoOutputLayer)?;
+        let embedding = embedding.ok_or(ModelError::NoOutputLayer)?;
         Ok(Output { logits: x, embedding })
     }
 
-    /// What the filters of a block (from 1) answer before their ReLU.
+    /// The activations of a block's filters before the ReLU; blocks are counted from 1.
     ///
     /// # Shapes
     /// `[rows, samples]` → `[rows, filters, positions]`; any number of samples that leaves a position.
     ///
     /// # Errors
     ///
-    /// A block there is not; too few samples.
+    /// A block that the network lacks; too few samples.
     pub fn excitation(&self, input: &Tensor, block: usize) -> Result<Tensor, TrainError> {
         let wanted = format!("block{block}");
         let mut x = input.f_unsqueeze(1)?.f_unsqueeze(1)?;
@@ -230,24 +250,24 @@ impl Model {
                 _ => break,
             };
         }
-        Err(TrainError::NoSuchTensor { name: wanted })
+        Err(ModelError::NoSuchTensor { name: wanted }.into())
     }
 
     fn segments(&self, input: &Tensor) -> Result<Tensor, TrainError> {
         let (segment, hop) = (self.network.segment, self.network.hop);
-        let wrong = || TrainError::InputShape { found: input.size(), segment };
+        let wrong = || ModelError::InputShape { found: input.size(), segment };
         match input.size().as_slice() {
             [_, samples] => {
                 let count = segment_count(usize::try_from(*samples).unwrap_or(0), segment, hop);
                 if count == 0 {
-                    return Err(wrong());
+                    return Err(wrong().into());
                 }
                 Ok(input.f_unfold(1, segment as i64, hop as i64)?)
             }
             [_, segments, samples] if *segments > 0 && *samples == segment as i64 => {
                 Ok(input.shallow_clone())
             }
-            _ => Err(wrong()),
+            _ => Err(wrong().into()),
         }
     }
 
@@ -307,11 +327,12 @@ impl Model {
     }
 
     fn tensor(&self, name: &str) -> Result<&Tensor, TrainError> {
-        self.tensors.get(name).ok_or_else(|| TrainError::NoSuchTensor { name: name.to_owned() })
+        let tensor = self.tensors.get(name);
+        Ok(tensor.ok_or_else(|| ModelError::NoSuchTensor { name: name.to_owned() })?)
     }
 }
 
-/// Keras keeps that share of the old running value; torch takes its momentum as the share of the new one.
+/// Keras' momentum is the share of the old running value that is kept, torch's that of the new one.
 fn torch_momentum(keras: f32) -> f64 {
     1.0 - f64::from(keras)
 }

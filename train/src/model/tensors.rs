@@ -7,7 +7,7 @@ use leitmotif_models::tensors::{ExpectedTensor, FoundTensor, FoundValues, Tensor
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 
-use crate::error::TrainError;
+use crate::error::{CheckpointError, TrainError};
 
 /// Tensors by name, in the order of their names.
 pub type Tensors = BTreeMap<String, Values>;
@@ -17,7 +17,7 @@ pub type Tensors = BTreeMap<String, Values>;
 pub struct Values {
     /// Length of each axis.
     pub shape: Vec<usize>,
-    /// The values; as many as the shape says.
+    /// The values; their number is the product of the shape.
     pub data: Vec<f32>,
 }
 
@@ -43,12 +43,12 @@ pub fn check(
 /// A file that cannot be read, is not safetensors, or holds a tensor of another type; the file is named.
 pub fn read(path: &Path) -> Result<Tensors, TrainError> {
     let bytes = std::fs::read(path).map_err(|source| TrainError::file(path, source))?;
-    let broken = |reason: String| TrainError::NotSafetensors { path: path.to_owned(), reason };
+    let broken = |reason: String| CheckpointError::NotSafetensors { path: path.to_owned(), reason };
     let file = SafeTensors::deserialize(&bytes).map_err(|e| broken(e.to_string()))?;
     let mut tensors = Tensors::new();
     for (name, view) in file.iter() {
         if view.dtype() != Dtype::F32 {
-            return Err(broken(format!("`{name}` is {:?}, not F32", view.dtype())));
+            return Err(broken(format!("`{name}` is {:?}, not F32", view.dtype())).into());
         }
         let data = view.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
         tensors.insert(name.to_owned(), Values { shape: view.shape().to_vec(), data });
@@ -57,8 +57,12 @@ pub fn read(path: &Path) -> Result<Tensors, TrainError> {
 }
 
 /// Writes `tensors` as a safetensors file; equal tensors give equal bytes.
+///
+/// # Errors
+///
+/// Whatever the system refuses; the file is named.
 pub fn write(path: &Path, tensors: &Tensors) -> Result<(), TrainError> {
-    let broken = |reason: String| TrainError::NotSafetensors { path: path.to_owned(), reason };
+    let broken = |reason: String| CheckpointError::NotSafetensors { path: path.to_owned(), reason };
     let bytes: Vec<(&str, Vec<usize>, Vec<u8>)> = tensors
         .iter()
         .map(|(name, v)| {

@@ -1,27 +1,26 @@
-//! Three artists who play one note each, in noise, and a network small enough to learn them in a second.
+//! Three artists with one note each, in noise, and a network small enough to be trained in a second.
 
 #![allow(dead_code, reason = "each test program uses its own part")]
 
 use std::path::Path;
 
 use leitmotif_dataset::store::{ClipRow, Dataset, DatasetInfo, DatasetWriter, Part, write_split};
-use leitmotif_models::Random;
-use leitmotif_models::{HeadKind, Network};
+use leitmotif_models::{HeadKind, Network, Random};
 use leitmotif_train::learn::config::FitConfig;
 use leitmotif_train::learn::task::Task;
 
 /// Name of the split that [`dataset`] writes.
 pub(crate) const SPLIT: &str = "song-seed1";
-/// Samples of a clip: four segments of the network, and a rest that scoring drops.
+/// Samples of a clip: four segments of the network, and a remainder that evaluation drops.
 pub(crate) const CLIP: usize = 4 * 243 + 28;
 
-/// Writes a data set of `artists` artists with six songs of two clips each: three songs to learn from, one to validate
-/// (if asked for), the others to test.
+/// Writes a data set of `artists` artists with six songs of two clips each: three for training, one for validation (if
+/// asked for), the others for test.
 pub(crate) fn dataset(folder: &Path, artists: usize, validation: bool) {
     dataset_of(folder, artists, validation, 2);
 }
 
-/// The same with so many clips a song.
+/// The same with this number of clips for each song.
 pub(crate) fn dataset_of(folder: &Path, artists: usize, validation: bool, clips: usize) {
     let info = DatasetInfo { name: "tones".into(), clip_samples: CLIP, ..DatasetInfo::default() };
     let mut writer = DatasetWriter::create_or_resume(folder, info).unwrap();
@@ -88,13 +87,13 @@ pub(crate) fn network(head: HeadKind) -> Network {
     Network::from_toml(TOML).unwrap().with_head(head)
 }
 
-/// Settings under which the tones are learnt in a few epochs.
+/// Settings that train on the tones in a few epochs.
 pub(crate) fn config() -> FitConfig {
     FitConfig {
         epochs: 4,
         batch: 6,
         steps_per_epoch: Some(10),
-        rate: 0.01,
+        learning_rate: 0.01,
         norm_momentum: Some(0.8),
         seed: 5,
         threads: 1,

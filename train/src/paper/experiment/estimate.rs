@@ -13,9 +13,9 @@ use crate::error::TrainError;
 use crate::learn::adam::Adam;
 use crate::learn::batches::Batch;
 use crate::learn::checkpoint::read_record;
-use crate::learn::fit::learn;
 use crate::learn::history::History;
 use crate::learn::start::recorded_config;
+use crate::learn::step::train_step;
 use crate::model::device;
 use crate::model::network::Model;
 use leitmotif_models::Random;
@@ -108,11 +108,11 @@ fn of_step(wanted: &Wanted, classes: usize, device: Device) -> Result<f64, Train
     let batch = Batch { segments, shape, targets };
     let model = Model::new(network, classes, 1, device)?;
     let mut adam = Adam::new(wanted.config.adam, &model.trainable()?)?;
-    learn(&model, &mut adam, &batch, 1e-3)?;
+    train_step(&model, &mut adam, &batch, 1e-3)?;
     let began = Instant::now();
     let mut learnt = 0;
     while learnt == 0 || began.elapsed() < ENOUGH {
-        learn(&model, &mut adam, &batch, 1e-3)?;
+        train_step(&model, &mut adam, &batch, 1e-3)?;
         learnt += clips;
     }
     Ok(learnt as f64 / began.elapsed().as_secs_f64().max(1e-9))

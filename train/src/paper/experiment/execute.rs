@@ -15,7 +15,7 @@ use super::machine::Session;
 use super::plan::{Plan, State, Wanted, state};
 use super::results_dir;
 use crate::console::log;
-use crate::error::TrainError;
+use crate::error::{RunFolderError, TrainError};
 use crate::learn::checkpoint::Checkpoint;
 use crate::learn::config::FitConfig;
 use crate::learn::fit::fit;
@@ -80,7 +80,7 @@ pub fn work(plan: &Plan, site: &Site<'_>, stop: &AtomicBool) -> Result<Outcome, 
                     failed.push((wanted.key.clone(), error.to_string()));
                     continue;
                 }
-                Err(ExperimentError::Train(TrainError::RunInUse { .. })) => {
+                Err(ExperimentError::Train(TrainError::Run(RunFolderError::InUse { .. }))) => {
                     log!("{progress}: another process is at it");
                     outcome.elsewhere += 1;
                     continue;
@@ -114,7 +114,7 @@ fn one(wanted: &Wanted, site: &Site<'_>, stop: &AtomicBool) -> Result<(), Experi
         State::Waiting => Start::Fresh {
             network: Box::new(wanted.network.clone()),
             config: Box::new(FitConfig { threads: site.threads, ..wanted.config.clone() }),
-            convolutions_of: None,
+            pretrained: None,
         },
         State::Begun(_) | State::Finished => {
             Start::Resume(Changes { epochs: None, threads: Some(site.threads) })
@@ -123,7 +123,7 @@ fn one(wanted: &Wanted, site: &Site<'_>, stop: &AtomicBool) -> Result<(), Experi
     fs::create_dir_all(&run).map_err(|e| ExperimentError::file(&run, e))?;
     let began = Instant::now();
     let outcome = fit(&run, &task, start, site.device, stop);
-    if !matches!(outcome, Err(TrainError::RunInUse { .. })) {
+    if !matches!(outcome, Err(TrainError::Run(RunFolderError::InUse { .. }))) {
         Session::here(site.device, began.elapsed().as_secs_f64()).note(&run)?;
     }
     outcome?;

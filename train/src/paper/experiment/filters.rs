@@ -10,7 +10,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::error::ExperimentError;
 use super::results_dir;
-use crate::error::TrainError;
+use crate::error::{ModelError, TrainError};
 use crate::model::host::to_host;
 use crate::model::network::Model;
 use leitmotif_models::Random;
@@ -94,7 +94,7 @@ impl Learned {
 fn first_filters(model: &Model) -> Result<Tensor, TrainError> {
     const FIRST: &str = "block1.conv.weight";
     let values = model.values()?;
-    let missing = || TrainError::NoSuchTensor { name: FIRST.to_owned() };
+    let missing = || ModelError::NoSuchTensor { name: FIRST.to_owned() };
     let first = values.get(FIRST).ok_or_else(missing)?;
     let filters = first.shape.first().copied().unwrap_or(1).max(1) as i64;
     Ok(Tensor::f_from_slice(&first.data)?.f_reshape([filters, -1])?)

@@ -237,7 +237,7 @@ mod tests {
         for other in [
             FitConfig { seed: 2, ..config.clone() },
             FitConfig { epochs: 21, ..config.clone() },
-            FitConfig { rate: 2e-3, ..config.clone() },
+            FitConfig { learning_rate: 2e-3, ..config.clone() },
             FitConfig { patience: Some(3), ..config.clone() },
         ] {
             assert_ne!(of(&network, &other, digests), one);

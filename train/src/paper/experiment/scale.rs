@@ -149,7 +149,7 @@ impl Scale {
         FitConfig {
             epochs: self.epochs,
             batch: self.batch,
-            rate: self.rate,
+            learning_rate: self.rate,
             norm_momentum: self.norm_momentum,
             patience: self.patience,
             watch_test: true,

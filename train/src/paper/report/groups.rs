@@ -71,7 +71,7 @@ fn details(run: &Run) -> [String; 6] {
             |patience| format!("stopped after {patience} epochs no better"),
         ),
         format!("batch {}", config.batch),
-        format!("rate {}", config.rate),
+        format!("rate {}", config.learning_rate),
         format!("{} % to test", 100.0 * split.test),
         format!("{} % to validate", 100.0 * split.validation),
     ]

@@ -159,7 +159,7 @@ pub(super) mod tests {
             history.push(EpochRow {
                 epoch,
                 step: 4,
-                rate: 1e-3,
+                learning_rate: 1e-3,
                 loss: 1.0,
                 accuracy: 0.9,
                 validation_segments: None,
@@ -170,6 +170,8 @@ pub(super) mod tests {
                 test_songs: Some(test),
                 seconds: 1.0,
                 clips_per_second: 4.0,
+                validation_loss: None,
+                gradient_norm: None,
             });
         }
         Run {

@@ -53,7 +53,7 @@ pub(in crate::paper::report) fn section(results: &Results) -> Section {
             Cell::count(rows.len()),
             Cell::count(record.epoch),
             Cell::count(config.batch),
-            Cell::number(config.rate, 5),
+            Cell::number(config.learning_rate, 5),
             Cell::number(costs.trainable() as f64, 0),
             Cell::number(learning / 3600.0, 3),
             if all > 0.0 { Cell::number(all / 3600.0, 3) } else { Cell::Empty },
