@@ -1,17 +1,16 @@
-//! Line charts. Their colours are roles, which the page's style turns into what light, dark and paper need.
+//! Line charts. Their colours are roles, for which the page's style has values in light mode, dark mode and print.
 
+use leitmotif_models::text::escape_html;
 use plotters::prelude::*;
 use plotters::style::RGBColor;
 
-use leitmotif_models::text::escape_html;
-
-use crate::paper::experiment::error::ExperimentError;
+use crate::paper::experiment::error::{Cause, ReportError};
 
 const SIZE: (u32, u32) = (560, 372);
 const INK: RGBColor = RGBColor(0x10, 0x10, 0x10);
 const GRID: RGBColor = RGBColor(0xD0, 0xD0, 0xD1);
 
-/// Colours of lines: light, dark. Told apart by the colour-blind, too (after Okabe and Ito).
+/// Colours of lines in light and in dark mode, distinct for colour-blind readers, too (after Okabe and Ito).
 const LINES: [(RGBColor, &str); 8] = [
     (RGBColor(0x00, 0x5F, 0xA3), "#5cb3ff"),
     (RGBColor(0xC2, 0x4E, 0x00), "#ff9a52"),
@@ -29,7 +28,7 @@ pub(super) struct Chart {
     pub(super) x: Axis,
     pub(super) y: Axis,
     pub(super) lines: Vec<ChartLine>,
-    /// Numbers of the paper's: where, and the colour.
+    /// The paper's numbers: x, y and colour.
     pub(super) marks: Vec<(f64, f64, usize)>,
 }
 
@@ -41,7 +40,7 @@ pub(super) struct Axis {
     pub(super) to: f64,
 }
 
-/// A line, perhaps in a band.
+/// A line, with an optional band.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ChartLine {
     pub(super) colour: usize,
@@ -51,10 +50,10 @@ pub(super) struct ChartLine {
     pub(super) band: Vec<(f64, f64, f64)>,
 }
 
-/// The chart as SVG without a size of its own; `label` says what it shows to who cannot see it.
-pub(super) fn svg(chart: &Chart, label: &str) -> Result<String, ExperimentError> {
+/// The chart as SVG without a fixed size; `label` describes it for screen readers.
+pub(super) fn svg(chart: &Chart, label: &str) -> Result<String, ReportError> {
     let mut text = String::new();
-    draw(chart, &mut text).map_err(|e| ExperimentError::Chart(e.to_string()))?;
+    draw(chart, &mut text).map_err(|source| ReportError::Chart { source })?;
     let start = text.find("viewBox").unwrap_or(0);
     let label = escape_html(label);
     Ok(format!(
@@ -63,12 +62,12 @@ pub(super) fn svg(chart: &Chart, label: &str) -> Result<String, ExperimentError>
     ))
 }
 
-fn draw(chart: &Chart, text: &mut String) -> Result<(), Box<dyn std::error::Error>> {
+fn draw(chart: &Chart, text: &mut String) -> Result<(), Cause> {
     let root = SVGBackend::with_string(text, SIZE).into_drawing_area();
     let range = |axis: &Axis| axis.from..axis.to.max(axis.from + 1e-9);
     let mut area = ChartBuilder::on(&root)
         .margin(10)
-        // A phone's style makes labels larger: they keep clear of each other and of the edge.
+        // The style for phones has larger labels: they need space to each other and to the edge.
         .margin_right(20)
         .x_label_area_size(58)
         .y_label_area_size(58)
@@ -85,7 +84,7 @@ fn draw(chart: &Chart, text: &mut String) -> Result<(), Box<dyn std::error::Erro
         .light_line_style(TRANSPARENT)
         .x_labels(8.min((chart.x.to - chart.x.from) as usize + 1).max(2))
         .y_labels(6)
-        // Epochs and k are whole; what lies between them needs no name.
+        // Epochs and k are whole numbers; labels between them would mislead.
         .x_label_formatter(&whole)
         .y_label_formatter(&whole)
         .draw()?;
@@ -108,7 +107,7 @@ fn draw(chart: &Chart, text: &mut String) -> Result<(), Box<dyn std::error::Erro
         } else {
             area.draw_series(LineSeries::new(points, colour.stroke_width(2)))?;
         }
-        // A line of one point would be none.
+        // A line of one point would be invisible.
         if let [point] = line.points.as_slice() {
             area.draw_series([Circle::new(*point, 3, colour.filled())])?;
         }
@@ -128,7 +127,7 @@ fn colour(number: usize) -> RGBColor {
     LINES.get(number % LINES.len()).map_or(INK, |(colour, _)| *colour)
 }
 
-/// The style that gives roles their colours: custom properties, and what takes them.
+/// The style that gives roles their colours: custom properties, and the rules that use them.
 pub(super) fn style() -> String {
     let hex = |c: RGBColor| format!("#{:02X}{:02X}{:02X}", c.0, c.1, c.2);
     let role = |colour: RGBColor, property: &str| {
