@@ -61,7 +61,8 @@ pub(in crate::paper::report) fn scores(results: &Results) -> Section {
     Section {
         id: "scores".to_owned(),
         title: "Scores".to_owned(),
-        text: vec!["A song’s prediction is the mean of its clips’ probabilities. The last column is the accuracy of always predicting the artist with most clips.".to_owned()],
+        text: vec!["A song’s prediction is the mean of its clips’ probabilities. The last column is the accuracy of always predicting the artist \
+             with most clips.".to_owned()],
         figures: Vec::new(),
         tables: vec![table],
     }
@@ -142,7 +143,8 @@ fn matrix(id: &str, name: &str, pairs: &Pairs<'_>, all: &BTreeMap<&str, usize>) 
     wrong.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(b.1)));
     wrong.truncate(MATRIX);
     let caption = format!(
-        "Confusion matrix, {name}: clips of all runs by true artist (row) and predicted artist (column), for the {} artists with the most errors",
+        "Confusion matrix, {name}: clips of all runs by true artist (row) and predicted artist (column), for the {} artists with the \
+         most errors",
         wrong.len()
     );
     let mut table = Table::new(id, caption, &["true artist"]).with_visibility(Visibility::Folded);

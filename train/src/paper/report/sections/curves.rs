@@ -80,7 +80,8 @@ pub(in crate::paper::report) fn section(
     let mut figures = Vec::new();
     if curves.iter().any(|curve| curve.common > 0) {
         let caption = format!(
-            "Accuracy by epoch{source}. Solid: test accuracy, mean of the runs within a band from the lowest to the highest; dashed: training accuracy"
+            "Accuracy by epoch{source}. Solid: test accuracy, mean of the runs within a band from the lowest to the highest; \
+             dashed: training accuracy"
         );
         let chart = chart(&curves, planned);
         let drawing = svg(&chart, &format!("{}: accuracy by epoch", experiment.title))?;

@@ -40,7 +40,7 @@ pub(in crate::paper::report) fn section(
         let metric = Metric::of_paper(value);
         let spread = measure_series(series, metric, &results.genres);
         let digits = if value.measure == Measure::AllAtK { 0 } else { 2 };
-        // The mean of whole numbers may be none.
+        // The mean of whole numbers need not be whole.
         let mean = spread.map(|s| s.mean);
         beside.rows.push(vec![
             Cell::text(&value.series),
