@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
+use std::iter;
 use std::path::Path;
 
 use leitmotif_dataset::fs::sync_folder;
@@ -29,17 +30,12 @@ pub(super) fn replace(
     let replaced = is_own(folder)?;
     remove(&new)?;
     fs::create_dir_all(&new).map_err(failed)?;
-    let line =
-        |(name, text): (&String, &String)| format!("{}  {name}\n", hex(&Sha256::digest(text)));
-    let checksums: String = files.iter().map(line).collect();
+    let line = |(name, text)| format!("{}  {name}\n", hex(&Sha256::digest(text)));
+    let checksums = (CHECKSUMS.to_owned(), files.iter().map(line).collect());
     // The checksums first: they mark a folder that a kill leaves unfinished.
-    for (name, text) in
-        [(CHECKSUMS, &checksums)].into_iter().chain(files.iter().map(|(n, t)| (n.as_str(), t)))
-    {
-        let path = new.join(name);
-        let written = File::create(&path)
-            .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()));
-        written.map_err(|e| ExperimentError::file(&path, e))?;
+    for (name, text) in iter::once((&checksums.0, &checksums.1)).chain(files) {
+        let mut file = File::create(new.join(name)).map_err(failed)?;
+        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
     }
     if replaced {
         remove(&old)?;
