@@ -1,4 +1,4 @@
-//! The whole way of the paper's experiments on three artists who play a note: planned, killed, gone on with, reported.
+//! The paper's experiments on three artists who each play one note: planned, killed, resumed, reported.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -34,7 +34,7 @@ fn dataset(folder: &Path) {
         let mut record: Vec<String> = record.unwrap().iter().map(str::to_owned).collect();
         let song = record[place("song")].clone();
         let (artist, number) = song.split_once('/').unwrap();
-        // Half of one note's songs are said to be of another: what cannot be told apart is confused.
+        // Half of one note's songs are labelled as another artist's, so that these two are confused.
         let (name, genre) = match (artist, number) {
             ("0", _) | ("2", "0" | "1" | "2") => ("Ann Lee", "Jazz"),
             ("1", _) => ("Ann Lee & Bob <i>", "Jazz;Polka"),
@@ -72,12 +72,12 @@ fn all_experiments_survive_a_kill_and_end_in_a_report() {
 
     // A plan writes nothing and runs nothing.
     let splits = || fs::read_dir(folder.join("data/splits")).unwrap().count();
-    let there = splits();
+    let splits_before = splits();
     let (code, stdout, stderr) = ends(&format!("{ALL} --plan"), folder);
     assert_eq!(code, Some(0), "{stderr}");
     assert!(stdout.contains("split clip-seed1: to be made"), "{stdout}");
     assert!(stdout.contains("14 runs, ") && stdout.matches(" to do ").count() == 14, "{stdout}");
-    assert!(!results.exists() && splits() == there);
+    assert!(!results.exists() && splits() == splits_before);
     let (code, _, stderr) = ends("report results", folder);
     assert!(code == Some(1) && stderr.contains("results holds no results"), "{stderr}");
 
@@ -112,7 +112,7 @@ fn all_experiments_survive_a_kill_and_end_in_a_report() {
     let after = written(&results);
     assert_eq!(after.len(), 14);
     let finished: Vec<_> = before.iter().filter(|(key, time)| after[*key] == **time).collect();
-    assert!(finished.len() >= 2, "what was done is done again: {before:?} {after:?}");
+    assert!(finished.len() >= 2, "finished runs are done again: {before:?} {after:?}");
     assert!(stdout.contains("were there already"), "{stdout}");
     let (code, stdout, _) = ends(ALL, folder);
     assert!(code == Some(0) && stdout.starts_with("0 runs done, 14 of 14"), "{stdout}");
@@ -133,7 +133,7 @@ fn all_experiments_survive_a_kill_and_end_in_a_report() {
     let (code, _, stderr) = ends("report results --out report.html --json report.json", folder);
     assert_eq!(code, Some(0), "{stderr}");
     report_is_whole(folder);
-    let lengthened = what_was_lengthened_is_left_out(folder);
+    let lengthened = a_lengthened_run_is_left_out(folder);
     mistakes_are_named(folder, &lengthened);
 }
 
@@ -159,7 +159,7 @@ fn report_is_whole(folder: &Path) {
         assert!(!html.contains(outside), "{outside}");
     }
     assert_eq!(html.matches("read off its figure").count(), 2);
-    // Figures 1 to 5, and per network looked at its centres and spectra: tiny1 with both heads, tiny2.
+    // Figures 1 to 5, and centroids and spectra of each analysed network: tiny1 with both heads, tiny2.
     assert_eq!(html.matches("<svg class=\"chart\"").count(), 5 + 3);
     assert_eq!(html.matches("data:image/png;base64,").count(), 3 * 5);
 
@@ -171,7 +171,7 @@ fn report_is_whole(folder: &Path) {
         let rows = table["rows"].as_array().unwrap();
         assert!(!rows.is_empty(), "{id} is empty");
         let mut grid = html.split(&format!("<table id=\"{id}\">")).nth(1);
-        let shown = grid.is_some();
+        let on_page = grid.is_some();
         let mut cells =
             grid.take().map(|g| g.split("</table>").next().unwrap().split("<td").skip(1));
         let records: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
@@ -180,22 +180,22 @@ fn report_is_whole(folder: &Path) {
             for (value, text) in row.as_array().unwrap().iter().zip(record) {
                 match value {
                     Value::Null => assert_eq!(text, "", "{id}"),
-                    Value::String(said) => assert_eq!(said, text, "{id}"),
+                    Value::String(words) => assert_eq!(words, text, "{id}"),
                     number => {
                         assert_eq!(number.as_f64(), text.parse().ok(), "{id}: {number} {text}")
                     }
                 }
                 if let Some(cells) = &mut cells {
                     let cell = cells.next().unwrap();
-                    let shown = cell.split_once('>').unwrap().1.split("</td>").next().unwrap();
-                    assert_eq!(shown, escaped(text), "{id}");
+                    let html = cell.split_once('>').unwrap().1.split("</td>").next().unwrap();
+                    assert_eq!(html, escaped(text), "{id}");
                 }
             }
         }
-        assert!(shown || ["filters", "responses"].contains(&id), "{id} is not in the page");
+        assert!(on_page || ["filters", "responses"].contains(&id), "{id} is not in the page");
         tables += 1;
     }
-    // The files' list comes beside them.
+    // With their checksums.
     assert_eq!(tables + 1, fs::read_dir(folder.join("report-tables")).unwrap().count());
 
     let rows = |id: &str| rows(&json, id);
@@ -211,7 +211,7 @@ fn report_is_whole(folder: &Path) {
     assert_eq!(rows("splits-epochs").len(), 3 * 4);
     assert_eq!(rows("segments-scores").len(), 3);
     assert_eq!(rows("heads-scores").len(), 3);
-    // Tones are learnt: what is always right but for the songs that are said to be another's.
+    // Tones are easy: every prediction is right, but for the songs with another artist's label.
     let artists = rows("artists");
     assert!(artists.len() == 3 && artists[1][3] == 100.0, "{artists:?}");
     assert_eq!(rows("topk-curve").len(), 2 * 3);
@@ -219,7 +219,7 @@ fn report_is_whole(folder: &Path) {
     let together = rows("topk-collaborations");
     assert_eq!(together.len(), 4);
     assert_eq!(together[0][1..3], ["Ann Lee", "Ann Lee & Bob <i>"]);
-    // The paper's eleven genres and our one of another name; Jazz is of two artists, of whom three and two songs are tested.
+    // The paper's eleven genres and one of another name; Jazz is of two artists, with three and two songs in the test part.
     let genres = rows("genres-wrong");
     assert_eq!(genres.len(), 12);
     let jazz = genres.iter().find(|row| row[0] == "Jazz").unwrap();
@@ -240,24 +240,40 @@ fn report_is_whole(folder: &Path) {
     }
 }
 
-/// Goes on with a run by hand; its answers are then no longer those that its experiment asks for. Gives its key.
-fn what_was_lengthened_is_left_out(folder: &Path) -> String {
-    let keys = written(&folder.join("results"));
+/// Lengthens a run by `fit --resume --epochs`: its predictions are then no longer those that its experiment plans. Returns its key.
+fn a_lengthened_run_is_left_out(folder: &Path) -> String {
+    let results = folder.join("results");
+    let keys = written(&results);
     let key = keys.into_keys().find(|key| key.starts_with("tiny1-lstm-clip-seed1-run1-")).unwrap();
     let resume =
         format!("fit data --split clip-seed1 --resume results/runs/{key} --epochs 5 --device cpu");
     let (code, _, stderr) = ends(&resume, folder);
     assert_eq!(code, Some(0), "{stderr}");
+
     let (code, _, stderr) = ends("report results --json report.json", folder);
     assert_eq!(code, Some(0), "{stderr}");
     let json = fs::read_to_string(folder.join("report.json")).unwrap();
     let report: Value = serde_json::from_str(&json).unwrap();
     let summary = report["summary"].to_string();
-    let told = format!("{key} is left out: its experiment asks for 4 epochs, and it was given 5");
-    assert!(summary.contains(&told) && summary.contains("13 finished runs."), "{summary}");
+    let reason = "its experiment plans 4 epochs, and it was given 5";
+    let left_out = format!("{key} is left out: {reason}");
+    assert!(summary.contains(&left_out) && summary.contains("13 finished runs."), "{summary}");
     assert_eq!(rows(&report, "splits-scores")[0][1], "1 of 2");
     assert_eq!(rows(&report, "splits-epochs").len(), 3 * 4);
     assert!(rows(&report, "scores").len() == 13 && rows(&report, "runs").len() == 13);
+
+    // The plan and the next start name it and leave it alone.
+    let before = written(&results);
+    let advice = "1 with other epochs than planned; the report leaves these out";
+    let (code, stdout, stderr) = ends(&format!("{ALL} --plan"), folder);
+    assert_eq!(code, Some(0), "{stderr}");
+    let line = stdout.lines().find(|line| line.starts_with(&key)).unwrap();
+    assert!(line.ends_with(" 5 epochs instead of 4") && stdout.contains(advice), "{stdout}");
+    let (code, stdout, stderr) = ends(ALL, folder);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stdout.starts_with("0 runs done, 13 of 14") && stdout.contains(advice), "{stdout}");
+    assert!(stderr.contains(&format!("{key}: left out of the report: {reason}")), "{stderr}");
+    assert_eq!(written(&results), before);
     key
 }
 
@@ -267,6 +283,8 @@ fn mistakes_are_named(folder: &Path, lengthened: &str) {
     fs::write(folder.join("own.toml"), own.replace("\"model2\"", "\"model9\"")).unwrap();
     tones::dataset(&folder.join("other"), 2, false);
     fs::create_dir_all(folder.join("empty")).unwrap();
+    fs::create_dir_all(folder.join("own-tables")).unwrap();
+    fs::write(folder.join("own-tables/own.csv"), "1\n").unwrap();
     for (arguments, message) in [
         (ALL.replacen("all", "own.toml", 1), "there is no preset `model9`"),
         (ALL.replacen("all", "figures", 1), "there is no experiment `figures`"),
@@ -274,6 +292,10 @@ fn mistakes_are_named(folder: &Path, lengthened: &str) {
         (ALL.replace("--dataset data", "--dataset other"), "holds results of the data set `tones`"),
         ("report empty".to_owned(), "empty holds no results"),
         ("report results --out nowhere/report.html".to_owned(), "nowhere/report.html"),
+        (
+            "report results --out own.html".to_owned(),
+            "own-tables/own.csv was not written by a report",
+        ),
     ] {
         let (code, _, stderr) = ends(&arguments, folder);
         assert_eq!(code, Some(1), "{arguments}: {stderr}");
@@ -287,7 +309,10 @@ fn mistakes_are_named(folder: &Path, lengthened: &str) {
         }
     }
     let (code, _, stderr) = ends("report results", folder);
-    assert!(code == Some(1) && stderr.contains("given other epochs"), "{stderr}");
+    assert!(
+        code == Some(1) && stderr.contains("has other epochs than its experiment plans"),
+        "{stderr}"
+    );
     fs::remove_dir_all(folder.join("results/runs").join(lengthened)).unwrap();
     let (code, _, stderr) = ends("report results", folder);
     assert!(code == Some(1) && stderr.contains("none of the 14 runs"), "{stderr}");
@@ -301,7 +326,7 @@ fn mistakes_are_named(folder: &Path, lengthened: &str) {
 }
 
 #[test]
-fn ctrl_c_stops_cleanly_and_early_stopping_judges_the_best_epoch() {
+fn ctrl_c_stops_cleanly_and_early_stopping_evaluates_the_best_epoch() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     dataset(&folder.join("data"));
@@ -318,7 +343,7 @@ fn ctrl_c_stops_cleanly_and_early_stopping_judges_the_best_epoch() {
     assert!(killed.success());
     assert_eq!(child.wait().unwrap().code(), Some(130));
 
-    // What another process is at is left to it.
+    // A run that another process trains is left to it.
     let begun = fs::read_dir(&runs).unwrap().next().unwrap().unwrap().path();
     let lock = fs::File::create(begun.join("lock")).unwrap();
     lock.lock().unwrap();
@@ -345,6 +370,6 @@ fn ctrl_c_stops_cleanly_and_early_stopping_judges_the_best_epoch() {
     for row in rows(&report, "runs") {
         let best = read_record(&runs.join(row[0].as_str().unwrap()).join("best")).unwrap();
         assert_eq!(row[5], best.epoch, "{row:?}");
-        assert_eq!(row[4], best.epoch + 2, "stopped after two epochs no better: {row:?}");
+        assert_eq!(row[4], best.epoch + 2, "stopped after two epochs without improvement: {row:?}");
     }
 }

@@ -1,5 +1,5 @@
-//! The whole paper on MagnaTagATune in miniature, from a folder of MP3s to the report, whose figures are counted anew from what the runs
-//! left behind. Takes minutes, so `make check-all` runs it; the report stays in `target/tmp/miniature` for who wants to look at it.
+//! The whole paper on MagnaTagATune in miniature, from a folder of MP3s to the report, whose numbers are counted again from the files of
+//! the runs. Takes minutes, so `make check-all` runs it; the report is kept in `target/tmp/miniature`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -21,8 +21,8 @@ use miniature::{CLIP, Named, mp3, paths_of};
 use serde_json::Value;
 use tiny::{SECONDS, ends, rows, scale};
 
-/// Artists with the pitch of what they play, in hertz, and their genres. Some share both a name and a pitch; of some a title recurs on
-/// other albums. The last is no artist.
+/// Artists with the pitch of their music in hertz and their genres. Some share both a name and a pitch; of some a title recurs on
+/// other albums. The last is not an artist.
 const ARTISTS: [(&str, u32, &str); 8] = [
     ("brad_sucks", 300, "Alt Rock;Electro Rock"),
     ("edward_martin", 900, "Classical"),
@@ -75,11 +75,11 @@ fn make(folder: &Path) -> Vec<String> {
     kept
 }
 
-/// The predictions of each line's runs, as the experiment's file names them.
-fn judged(results: &Path, experiment: &str) -> Vec<Vec<Predictions>> {
+/// The predictions of each series' runs, which the experiment's file lists.
+fn predictions(results: &Path, experiment: &str) -> Vec<Vec<Predictions>> {
     let text = fs::read_to_string(results.join(format!("experiments/{experiment}.json"))).unwrap();
-    let asked: Value = serde_json::from_str(&text).unwrap();
-    let lines: Vec<Vec<String>> = serde_json::from_value(asked["runs"].clone()).unwrap();
+    let planned: Value = serde_json::from_str(&text).unwrap();
+    let lines: Vec<Vec<String>> = serde_json::from_value(planned["runs"].clone()).unwrap();
     let read = |key: String| {
         let last = results.join("runs").join(key).join("last");
         let text = fs::read_to_string(last.join("test.predictions.jsonl")).unwrap();
@@ -107,7 +107,7 @@ fn near(value: &Value, expected: f64) {
 
 #[test]
 #[ignore = "minutes: make check-all"]
-fn the_paper_is_repeated_on_a_miniature_and_the_report_says_what_the_runs_did() {
+fn the_paper_is_repeated_on_a_miniature_and_the_report_agrees_with_the_runs() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("miniature");
     if folder.exists() {
         fs::remove_dir_all(&folder).unwrap();
@@ -206,7 +206,7 @@ fn right(run: &Predictions) -> (usize, usize) {
 fn accuracies_are_the_runs(report: &Value, results: &Path) {
     for experiment in ["splits", "filters", "segments", "heads"] {
         let table = rows(report, &format!("{experiment}-scores"));
-        let lines = judged(results, experiment);
+        let lines = predictions(results, experiment);
         assert_eq!(table.len(), lines.len(), "{experiment}");
         for (row, runs) in table.iter().zip(&lines) {
             assert_eq!(row[1], "2 of 2");
@@ -225,7 +225,7 @@ fn accuracies_are_the_runs(report: &Value, results: &Path) {
     let curve = rows(report, "topk-curve");
     let classes = ARTISTS.len() - 1;
     assert_eq!(curve.len(), 2 * classes);
-    for (line, runs) in judged(results, "topk").iter().enumerate() {
+    for (line, runs) in predictions(results, "topk").iter().enumerate() {
         for k in 1..=classes {
             let within = mean(runs, |run| {
                 let first = |clip: &&leitmotif_models::Prediction| {
@@ -240,7 +240,8 @@ fn accuracies_are_the_runs(report: &Value, results: &Path) {
     // Those that share a name: Jacob Heringman and he with Catherine King, back and forth, under both heads.
     let together = rows(report, "topk-collaborations");
     assert_eq!(together.len(), 4);
-    for (row, runs) in together.iter().zip(judged(results, "topk").iter().flat_map(|r| [r, r])) {
+    for (row, runs) in together.iter().zip(predictions(results, "topk").iter().flat_map(|r| [r, r]))
+    {
         let classes = runs[0].classes();
         let class = |cell: &Value| classes.iter().position(|c| *cell == *c.as_str()).unwrap();
         let (truth, answer) = (class(&row[1]), class(&row[2]));
@@ -256,7 +257,7 @@ fn genres_are_counted_from_the_answers(report: &Value, results: &Path) {
         .map(|(artist, _, genres)| (*artist, genres.split(';').filter(|g| !g.is_empty()).collect()))
         .collect();
     let has = |path: &str, genre: &str| of[Named::of(path).artist].contains(&genre);
-    let lines = judged(results, "genres");
+    let lines = predictions(results, "genres");
     let table = rows(report, "genres-wrong");
     // The paper's eleven: all of ours are among them, and where we have none there is nothing to divide by.
     assert_eq!(table.len(), 11);

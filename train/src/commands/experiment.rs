@@ -12,11 +12,14 @@ use crate::error::TrainError;
 use crate::model::device;
 use crate::paper::experiment::error::ExperimentError;
 use crate::paper::experiment::estimate::{Basis, Speeds, seconds};
-use crate::paper::experiment::execute::{Outcome, Site, work};
-use crate::paper::experiment::plan::{Plan, State, state};
-use crate::paper::experiment::results_dir;
+use crate::paper::experiment::execute::{Outcome, RunContext, execute};
+use crate::paper::experiment::plan::Plan;
+use crate::paper::experiment::results_dir::{RunStatus, check_dataset, run_status};
 use crate::paper::experiment::scale::{Changes, Scale};
 use crate::paper::experiment::spec::Experiment;
+
+/// What to do about runs whose epochs were changed by `fit --resume --epochs N`.
+const ADVICE: &str = "the report leaves these out; to train one as planned, remove its folder in `runs` and start the same command again";
 
 /// Arguments of `experiment`.
 #[derive(Debug, Args)]
@@ -76,25 +79,28 @@ pub fn run(args: ExperimentArgs) -> anyhow::Result<()> {
     }
     let device = device::resolve(args.device)?;
     let dataset = Dataset::open(&args.dataset)?;
-    results_dir::check(&args.out, &dataset)?;
+    check_dataset(&args.out, &dataset)?;
     let plan = Plan::new(&experiments, &scale, &dataset)?;
     if args.plan {
         super::set_threads(args.threads);
         return print_plan(&plan, &args.out, &dataset, device);
     }
     drop(dataset);
-    let site = Site {
+    let context = RunContext {
         dataset: &args.dataset,
         results: &args.out,
         device,
         threads: super::cores(args.threads),
     };
-    match work(&plan, &site, &stop) {
-        Ok(Outcome { done, there, elsewhere }) => super::print(|out| {
+    match execute(&plan, &context, &stop) {
+        Ok(Outcome { done, already_done, other_epochs, in_use }) => super::print(|out| {
             let all = plan.runs.len();
-            writeln!(out, "{done} runs done, {there} of {all} were there already")?;
-            if elsewhere > 0 {
-                writeln!(out, "{elsewhere} are left to another process, which is at them")?;
+            writeln!(out, "{done} runs done, {already_done} of {all} were there already")?;
+            if in_use > 0 {
+                writeln!(out, "{in_use} are left to another process, which trains them")?;
+            }
+            if other_epochs > 0 {
+                writeln!(out, "{other_epochs} with other epochs than planned; {ADVICE}")?;
             }
             let results = args.out.display();
             writeln!(out, "`leitmotif-train report {results} --out report.html` shows them")
@@ -117,57 +123,57 @@ fn print_plan(
     let mut speeds = Speeds::default();
     let mut lines = Vec::new();
     let mut left = 0.0;
-    for wanted in &plan.runs {
-        let state = state(results, &wanted.key)?;
-        let done = match state {
-            State::Finished => wanted.config.epochs,
-            State::Begun(epochs) => epochs,
-            State::Waiting => 0,
-        };
-        let text = match state {
-            State::Finished => "done".to_owned(),
-            State::Begun(epochs) => format!("{epochs} of {} epochs done", wanted.config.epochs),
-            State::Waiting => "to do".to_owned(),
+    let mut other_epochs = 0;
+    for run in &plan.runs {
+        let planned = run.config.epochs;
+        let status = run_status(results, &run.key, planned)?;
+        let (text, epochs) = match status {
+            RunStatus::Finished => ("done".to_owned(), 0),
+            RunStatus::OtherEpochs(other) => {
+                other_epochs += 1;
+                (format!("{} epochs instead of {planned}", other.given), 0)
+            }
+            RunStatus::InProgress(done) => {
+                (format!("{done} of {planned} epochs done"), planned.saturating_sub(done))
+            }
+            RunStatus::NotStarted => ("to do".to_owned(), planned),
         };
         let mut hours = String::new();
-        if state != State::Finished {
-            let (speed, basis) =
-                speeds.of(wanted, plan, results, dataset.artists().len(), device)?;
-            let split = plan.splits.iter().find(|split| split.name == wanted.split);
+        if matches!(status, RunStatus::InProgress(_) | RunStatus::NotStarted) {
+            let (speed, basis) = speeds.of(run, plan, results, dataset.artists().len(), device)?;
+            let split = plan.splits.iter().find(|split| split.name == run.split);
             let count = |part| {
                 let parts = split.map_or(&[][..], |split| &split.parts);
                 parts.iter().filter(|of| **of == Some(part)).count()
             };
-            let judged = count(Part::Validation) + count(Part::Test);
-            let seconds = seconds(
-                wanted.config.epochs.saturating_sub(done),
-                count(Part::Train),
-                judged,
-                speed,
-            );
+            let evaluated = count(Part::Validation) + count(Part::Test);
+            let seconds = seconds(epochs, count(Part::Train), evaluated, speed);
             left += seconds;
             let by = if basis == Basis::Epochs { "by epochs" } else { "by one step" };
             hours = format!("{}, {speed:.1} clips/s {by}", format_duration(seconds));
         }
-        lines.push(format!("{:70} {text:24} {hours}", wanted.key));
+        lines.push(format!("{:70} {text:24} {hours}", run.key));
     }
     super::print(|out| {
-        for asked in &plan.asked {
-            let runs: std::collections::BTreeSet<&String> = asked.runs.iter().flatten().collect();
+        for planned in &plan.experiments {
+            let runs: std::collections::BTreeSet<&String> = planned.runs.iter().flatten().collect();
             writeln!(
                 out,
                 "{} ({} runs): {}",
-                asked.experiment.name,
+                planned.experiment.name,
                 runs.len(),
-                asked.experiment.question
+                planned.experiment.question
             )?;
         }
         for split in &plan.splits {
-            let there = if split.there { "there" } else { "to be made" };
-            writeln!(out, "split {}: {there}", split.name)?;
+            let status = if split.exists { "there" } else { "to be made" };
+            writeln!(out, "split {}: {status}", split.name)?;
         }
         for line in &lines {
             writeln!(out, "{}", line.trim_end())?;
+        }
+        if other_epochs > 0 {
+            writeln!(out, "{other_epochs} with other epochs than planned; {ADVICE}")?;
         }
         writeln!(out, "{} runs, {} left on {device:?}", plan.runs.len(), format_duration(left))
     })

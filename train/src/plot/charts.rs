@@ -1,20 +1,19 @@
 //! Charts of lines and areas as SVG: the only file that knows plotters. Colours are roles, which a style turns into what light,
 //! dark and paper need.
 
+use leitmotif_models::text::escape_html;
 use plotters::prelude::*;
 use plotters::style::RGBColor;
 
-use leitmotif_models::text::escape_html;
-
 /// The plotting library refuses a chart.
 #[derive(Debug, thiserror::Error)]
-#[error("a chart cannot be drawn: {0}")]
-pub struct ChartError(pub(crate) String);
+#[error("a chart cannot be drawn")]
+pub struct ChartError(#[source] pub(crate) Box<dyn std::error::Error + Send + Sync>);
 
 const INK: RGBColor = RGBColor(0x10, 0x10, 0x10);
 const GRID: RGBColor = RGBColor(0xD0, 0xD0, 0xD1);
 
-/// Colours of lines: light, dark. Told apart by the colour-blind, too (after Okabe and Ito).
+/// Colours of lines in light and in dark mode, distinct for colour-blind readers, too (after Okabe and Ito).
 const LINES: [(RGBColor, &str); 8] = [
     (RGBColor(0x00, 0x5F, 0xA3), "#5cb3ff"),
     (RGBColor(0xC2, 0x4E, 0x00), "#ff9a52"),
@@ -80,7 +79,7 @@ pub(crate) struct ChartArea {
     pub(crate) outline: Vec<(f64, f64, f64)>,
 }
 
-/// A line, perhaps in a band.
+/// A line, with an optional band.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ChartLine {
     pub(crate) colour: usize,
@@ -93,7 +92,7 @@ pub(crate) struct ChartLine {
 /// The chart as SVG without a size of its own; `label` says what it shows to who cannot see it.
 pub(crate) fn svg(chart: &Chart, label: &str) -> Result<String, ChartError> {
     let mut text = String::new();
-    draw(chart, &mut text).map_err(|e| ChartError(e.to_string()))?;
+    draw(chart, &mut text).map_err(ChartError)?;
     let start = text.find("viewBox").unwrap_or(0);
     let label = escape_html(label);
     Ok(format!(
@@ -102,12 +101,12 @@ pub(crate) fn svg(chart: &Chart, label: &str) -> Result<String, ChartError> {
     ))
 }
 
-fn draw(chart: &Chart, text: &mut String) -> Result<(), Box<dyn std::error::Error>> {
+fn draw(chart: &Chart, text: &mut String) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let root = SVGBackend::with_string(text, chart.size).into_drawing_area();
     let range = |axis: &Axis| axis.from..axis.to.max(axis.from + 1e-9);
     let mut area = ChartBuilder::on(&root)
         .margin(10)
-        // A phone's style makes labels larger: they keep clear of each other and of the edge.
+        // The style for phones has larger labels: they need space to each other and to the edge.
         .margin_right(20)
         .x_label_area_size(58)
         .y_label_area_size(58)
@@ -146,7 +145,7 @@ fn draw(chart: &Chart, text: &mut String) -> Result<(), Box<dyn std::error::Erro
         } else {
             area.draw_series(LineSeries::new(points, colour.stroke_width(2)))?;
         }
-        // A line of one point would be none.
+        // A line of one point would be invisible.
         if let [point] = line.points.as_slice() {
             area.draw_series([Circle::new(*point, 3, colour.filled())])?;
         }

@@ -1,4 +1,4 @@
-//! The paper's experiments with networks that learn in a second, and the program that runs them.
+//! The paper's experiments with networks that train in a second, and the program that runs them.
 
 #![allow(dead_code, reason = "each test program uses its own part")]
 
@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
-/// What a scale's networks hear.
+/// Sizes of a scale's networks.
 pub(crate) struct Sizes {
     /// Samples of the long segments; the short ones have a third.
     pub(crate) segment: usize,

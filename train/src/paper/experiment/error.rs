@@ -1,44 +1,96 @@
-//! What can be wrong with experiments and their results.
+//! What can be wrong with experiments, their results and their report.
 
 use std::path::{Path, PathBuf};
 
+use leitmotif_dataset::split::SplitError;
+use leitmotif_dataset::store::StoreError;
 use leitmotif_models::NetworkError;
 
-use crate::error::TrainError;
+use crate::error::{SettingError, TrainError};
 use crate::plot::charts::ChartError;
-use leitmotif_dataset::split::SplitError;
 
-/// Every variant says what to do, or names the file to look at.
+/// A cause of any type: the message of its error names the file, the cause says what is wrong there.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// What stops an experiment or a report.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ExperimentError {
-    /// No experiment of this name.
+    /// An experiment or a scale that cannot be used.
+    #[error(transparent)]
+    Description(#[from] DescriptionError),
+    /// A results folder that cannot be used.
+    #[error(transparent)]
+    Results(#[from] ResultsError),
+    /// A report that cannot be made or written.
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    /// A split that cannot be made.
+    #[error(transparent)]
+    Split(#[from] SplitError),
+    /// Some runs failed; all others are finished.
+    #[error("{} of the runs failed; the first is {first}", others + 1)]
+    RunsFailed {
+        /// Key of the first.
+        first: String,
+        /// Why it failed.
+        source: Box<TrainError>,
+        /// How many more failed.
+        others: usize,
+    },
+    /// What can go wrong while a run trains.
+    #[error(transparent)]
+    Train(#[from] TrainError),
+}
+
+/// An experiment or a scale that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DescriptionError {
+    /// No experiment has this name.
     #[error(
-        "there is no experiment `{name}`; there are all, {known}, and any .toml file that describes one"
+        "there is no experiment `{name}`; choose all, {known}, or a .toml file that describes one"
     )]
-    Unknown {
-        /// The name asked for.
+    UnknownExperiment {
+        /// The name given.
         name: String,
         /// All names.
         known: String,
     },
-    /// No scale of this name.
-    #[error("there is no scale `{name}`; there are {known}, and any .toml file that describes one")]
+    /// No scale has this name.
+    #[error("there is no scale `{name}`; choose {known}, or a .toml file that describes one")]
     UnknownScale {
-        /// The name asked for.
+        /// The name given.
         name: String,
         /// All names.
         known: String,
     },
-    /// An experiment or scale that does not say what it should.
-    #[error("{file}: {reason}")]
-    Description {
-        /// The file, or the name it is built in under.
+    /// A file that is not TOML, or has fields that are missing or unknown.
+    #[error("{file} cannot be read")]
+    Toml {
+        /// The file, or the name of a built-in description.
         file: String,
-        /// What is wrong.
+        /// Where and why.
+        source: Box<toml::de::Error>,
+    },
+    /// Fields that contradict each other.
+    #[error("{file}: {reason}")]
+    Inconsistent {
+        /// The file, or the name of a built-in description.
+        file: String,
+        /// Which fields, and what to change.
         reason: String,
     },
-    /// An experiment that names a network there is not.
-    #[error("{file}: line `{line}`: {source}")]
+    /// A scale with a setting that no run can have.
+    #[error("{file} has a wrong setting")]
+    Setting {
+        /// The file, or the name of a built-in scale.
+        file: String,
+        /// Which setting, and its range.
+        source: SettingError,
+    },
+    /// A line whose network does not exist.
+    #[error("{file}: line `{line}`")]
     Network {
         /// The file.
         file: String,
@@ -47,87 +99,118 @@ pub enum ExperimentError {
         /// What is wrong with the network.
         source: NetworkError,
     },
-    /// The results belong to other music.
+    /// A split's file that holds other parts than its name says.
     #[error(
-        "{} holds results of the data set `{then}` ({then_digest}), and this is `{now}` ({now_digest}); give another folder with --out",
+        "{} divides the clips in another way than its name says; remove it, or rename it if a network was trained on it",
+        path.display()
+    )]
+    SplitFile {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// A results folder that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ResultsError {
+    /// The results belong to another data set.
+    #[error(
+        "{} holds results of the data set `{then}` ({then_digest}), and this is `{now}` ({now_digest}); \
+         name another folder with --out",
         path.display()
     )]
     OtherDataset {
         /// The results folder.
         path: PathBuf,
-        /// Name then.
+        /// Name of the data set of the results.
         then: String,
-        /// Digest then.
+        /// Its digest.
         then_digest: String,
-        /// Name now.
+        /// Name of this data set.
         now: String,
-        /// Digest now.
+        /// Its digest.
         now_digest: String,
     },
-    /// Somebody divided the clips anew while runs were under way.
+    /// A split was replaced while runs were under way.
     #[error(
-        "the split {split} of the data set was replaced after these runs were planned; start the same command again, or put the old split back"
+        "the split {split} of the data set was replaced after these runs were planned; \
+         start the same command again, or restore the old split"
     )]
     SplitChanged {
         /// The split.
         split: String,
     },
     /// A folder without results.
-    #[error("{} holds no results of experiments; `leitmotif-train experiment all --dataset DIR --out {}` makes some", path.display(), path.display())]
-    NoResults {
+    #[error(
+        "{0} holds no results of experiments; `leitmotif-train experiment all --dataset DIR --out {0}` makes some",
+        path.display()
+    )]
+    Missing {
         /// The folder.
         path: PathBuf,
     },
-    /// Nothing to report yet.
-    #[error("none of the {runs} runs in {} is finished; go on with `leitmotif-train experiment`, then report", path.display())]
+    /// No run is finished yet.
+    #[error(
+        "none of the {runs} runs in {} is finished; continue with `leitmotif-train experiment`, then report",
+        path.display()
+    )]
     NothingFinished {
         /// The results folder.
         path: PathBuf,
-        /// Runs that are wanted.
+        /// Runs that are planned.
         runs: usize,
     },
-    /// Whatever is finished is no longer what was asked for.
+    /// Every finished run has other epochs than its experiment plans.
     #[error(
-        "every finished run in {} was given other epochs after its experiment, as {key} ({given} instead of {asked}); remove its folder there and run the experiment again",
+        "every finished run in {} has other epochs than its experiment plans, such as {key} ({epochs} instead of {planned}); \
+         remove its folder there and run the experiment again",
         path.join("runs").display()
     )]
-    OnlyLengthened {
+    OnlyOtherEpochs {
         /// The results folder.
         path: PathBuf,
-        /// The first of them.
+        /// Key of the first.
         key: String,
-        /// Epochs that its experiment asks for.
-        asked: usize,
-        /// Epochs that it has.
-        given: usize,
+        /// Epochs that the experiment plans.
+        planned: usize,
+        /// Epochs that the run was given since.
+        epochs: usize,
     },
-    /// A file of the results that cannot be read.
-    #[error("{}: {reason}; remove it and run the experiment again", path.display())]
+    /// A file of the results that cannot be used.
+    #[error("{} cannot be used; remove it and run the experiment again", path.display())]
     Broken {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        reason: String,
+        source: Cause,
     },
-    /// Runs that could not be brought to an end, while the others were.
-    #[error("{} of the runs failed; the first, {first}: {reason}", others + 1)]
-    RunsFailed {
-        /// Key of the first.
-        first: String,
-        /// Why it failed.
-        reason: String,
-        /// How many more failed.
-        others: usize,
-    },
+}
+
+/// A report that cannot be made or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReportError {
     /// A chart that the plotting library refuses.
     #[error(transparent)]
     Chart(#[from] ChartError),
-    /// A split cannot be made.
-    #[error("{0}")]
-    Split(#[from] SplitError),
-    /// Everything that runs can meet.
-    #[error(transparent)]
-    Train(#[from] TrainError),
+    /// A table that cannot become a CSV file.
+    #[error("the table {id} cannot be written as CSV")]
+    Table {
+        /// The table.
+        id: String,
+        /// Why.
+        source: csv::Error,
+    },
+    /// A file, in the folder of the tables, that no report wrote.
+    #[error(
+        "{} was not written by a report, so its folder is not replaced; move it away, or name another page with --out",
+        path.display()
+    )]
+    ForeignFile {
+        /// The file.
+        path: PathBuf,
+    },
 }
 
 impl ExperimentError {
@@ -136,15 +219,33 @@ impl ExperimentError {
         TrainError::file(path, source).into()
     }
 
-    /// A file of the results that cannot be what it should.
-    pub(crate) fn broken(path: &Path, reason: impl ToString) -> Self {
-        ExperimentError::Broken { path: path.to_owned(), reason: reason.to_string() }
+    /// A file of the results that cannot be used.
+    pub(crate) fn broken(path: &Path, source: impl Into<Cause>) -> Self {
+        ResultsError::Broken { path: path.to_owned(), source: source.into() }.into()
     }
 }
 
-impl From<leitmotif_dataset::store::StoreError> for ExperimentError {
-    fn from(error: leitmotif_dataset::store::StoreError) -> Self {
+impl DescriptionError {
+    /// A file that is not TOML of the form needed.
+    pub(super) fn toml(file: &str, source: toml::de::Error) -> Self {
+        DescriptionError::Toml { file: file.to_owned(), source: Box::new(source) }
+    }
+
+    /// Fields that contradict each other.
+    pub(super) fn inconsistent(file: &str, reason: String) -> Self {
+        DescriptionError::Inconsistent { file: file.to_owned(), reason }
+    }
+}
+
+impl From<StoreError> for ExperimentError {
+    fn from(error: StoreError) -> Self {
         ExperimentError::Train(error.into())
+    }
+}
+
+impl From<ChartError> for ExperimentError {
+    fn from(error: ChartError) -> Self {
+        ExperimentError::Report(error.into())
     }
 }
 

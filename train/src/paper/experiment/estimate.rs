@@ -1,90 +1,88 @@
-//! How long runs will take: by those that are done, else by a step or two.
+//! How long runs will take: from finished epochs, else from a few training steps.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use leitmotif_models::Network;
+use leitmotif_models::checkpoint::LAST;
+use leitmotif_models::{Network, Random};
 use tch::Device;
 
 use super::error::ExperimentError;
-use super::plan::{Plan, State, Wanted, state};
-use super::results_dir;
+use super::plan::{Plan, PlannedRun};
+use super::results_dir::run_folder;
 use crate::error::TrainError;
 use crate::learn::adam::Adam;
 use crate::learn::batches::Batch;
-use crate::learn::checkpoint::read_record;
+use crate::learn::checkpoint::{is_checkpoint, read_record};
 use crate::learn::history::History;
 use crate::learn::start::recorded_config;
 use crate::learn::step::train_step;
 use crate::model::device;
 use crate::model::network::Model;
-use leitmotif_models::Random;
-use leitmotif_models::checkpoint::LAST;
 
-/// Samples that a step made for the purpose learns from at the most.
+/// Most samples in a training step that is made to measure the speed.
 const SAMPLES_ON_CPU: usize = 1 << 21;
-/// How long it is measured, at least.
-const ENOUGH: Duration = Duration::from_secs(1);
+/// Shortest time to measure.
+const MEASURED: Duration = Duration::from_secs(1);
 
-/// Clips per second of each distinct network, and where that is from.
+/// Clips per second of each distinct network, and how that was found.
 #[derive(Debug, Default)]
 pub struct Speeds {
     known: Vec<(Network, f64, Basis)>,
 }
 
-/// What a speed was found by.
+/// What a speed was measured on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Basis {
     /// Epochs of a run.
     Epochs,
-    /// A step made for the purpose.
-    Step,
+    /// Training steps on noise.
+    Steps,
 }
 
 impl Speeds {
-    /// The speed of a wanted run's network.
+    /// The speed of a run's network.
     ///
     /// # Errors
     ///
-    /// Results that cannot be read; whatever a step can meet.
+    /// Results that cannot be read; whatever libtorch refuses.
     pub fn of(
         &mut self,
-        wanted: &Wanted,
+        run: &PlannedRun,
         plan: &Plan,
         results: &Path,
         classes: usize,
         device: Device,
     ) -> Result<(f64, Basis), ExperimentError> {
-        if let Some((_, speed, basis)) = self.known.iter().find(|k| k.0 == wanted.network) {
+        if let Some((_, speed, basis)) = self.known.iter().find(|k| k.0 == run.network) {
             return Ok((*speed, *basis));
         }
-        let alike = plan.runs.iter().filter(|run| run.network == wanted.network);
         let mut measured = Vec::new();
-        for run in alike {
-            measured.extend(of_run(results, &run.key, device)?);
+        for other in plan.runs.iter().filter(|other| other.network == run.network) {
+            measured.extend(epoch_speeds(results, &other.key, device)?);
         }
         measured.sort_by(f64::total_cmp);
         let (speed, basis) = match measured.get(measured.len() / 2) {
             Some(median) => (*median, Basis::Epochs),
-            None => (of_step(wanted, classes, device)?, Basis::Step),
+            None => (step_speed(run, classes, device)?, Basis::Steps),
         };
-        self.known.push((wanted.network.clone(), speed, basis));
+        self.known.push((run.network.clone(), speed, basis));
         Ok((speed, basis))
     }
 }
 
-/// Seconds of so many epochs over these parts: judging costs about a third of learning.
-pub fn seconds(epochs: usize, learnt: usize, judged: usize, speed: f64) -> f64 {
-    epochs as f64 * (learnt as f64 + judged as f64 / 3.0) / speed.max(1e-9)
+/// Seconds of so many epochs with these numbers of clips: evaluation costs about a third of training.
+pub fn seconds(epochs: usize, training: usize, evaluated: usize, speed: f64) -> f64 {
+    epochs as f64 * (training as f64 + evaluated as f64 / 3.0) / speed.max(1e-9)
 }
 
 /// The speeds of a run's epochs on the same kind of device.
-fn of_run(results: &Path, key: &str, on: Device) -> Result<Vec<f64>, ExperimentError> {
-    if state(results, key)? == State::Waiting {
+fn epoch_speeds(results: &Path, key: &str, on: Device) -> Result<Vec<f64>, ExperimentError> {
+    let run = run_folder(results, key);
+    let last = run.join(LAST);
+    if !is_checkpoint(&last) {
         return Ok(Vec::new());
     }
-    let run = results_dir::run(results, key);
-    let last = run.join(LAST);
     let record = read_record(&last)?;
     if recorded_config(&last, &record)?.device != device::kind(on) {
         return Ok(Vec::new());
@@ -93,13 +91,13 @@ fn of_run(results: &Path, key: &str, on: Device) -> Result<Vec<f64>, ExperimentE
     Ok(history.rows().iter().map(|row| row.clips_per_second).collect())
 }
 
-/// Learns from noise, once to get going, then for about a second.
-fn of_step(wanted: &Wanted, classes: usize, device: Device) -> Result<f64, TrainError> {
-    let network = wanted.network.clone();
+/// Trains on noise: one step to warm up, then steps for about a second.
+fn step_speed(run: &PlannedRun, classes: usize, device: Device) -> Result<f64, TrainError> {
+    let network = run.network.clone();
     let samples = network.window * network.segment;
-    // A whole batch of the paper's takes a CPU a minute; it is as fast per clip on one.
+    // A batch as large as the paper's takes a CPU a minute; the speed per clip is the same in a smaller one.
     let at_once = if device == Device::Cpu { SAMPLES_ON_CPU / samples } else { usize::MAX };
-    let clips = at_once.clamp(1, wanted.config.batch);
+    let clips = at_once.clamp(1, run.config.batch);
     let shape = [clips, network.window, network.segment];
     let mut random = Random::derive(1, "estimate", &[]);
     let segments = (0..clips * samples).map(|_| random.uniform(-0.1, 0.1) as f32).collect();
@@ -107,15 +105,15 @@ fn of_step(wanted: &Wanted, classes: usize, device: Device) -> Result<f64, Train
     targets.iter_mut().step_by(classes.max(1)).for_each(|target| *target = 1.0);
     let batch = Batch { segments, shape, targets };
     let model = Model::new(network, classes, 1, device)?;
-    let mut adam = Adam::new(wanted.config.adam, &model.trainable()?)?;
+    let mut adam = Adam::new(run.config.adam, &model.trainable()?)?;
     train_step(&model, &mut adam, &batch, 1e-3)?;
     let began = Instant::now();
-    let mut learnt = 0;
-    while learnt == 0 || began.elapsed() < ENOUGH {
+    let mut trained = 0;
+    while trained == 0 || began.elapsed() < MEASURED {
         train_step(&model, &mut adam, &batch, 1e-3)?;
-        learnt += clips;
+        trained += clips;
     }
-    Ok(learnt as f64 / began.elapsed().as_secs_f64().max(1e-9))
+    Ok(trained as f64 / began.elapsed().as_secs_f64().max(1e-9))
 }
 
 #[cfg(test)]
@@ -123,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn judging_costs_a_third_of_learning() {
+    fn evaluation_costs_a_third_of_training() {
         assert_eq!(seconds(10, 80, 60, 4.0), 250.0);
         assert_eq!(seconds(0, 80, 60, 4.0), 0.0);
     }

@@ -6,14 +6,13 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use leitmotif_dataset::store::Dataset;
-use leitmotif_models::Network;
 use tch::Device;
 
-use super::error::ExperimentError;
-use super::filters::Learned;
+use super::error::{ExperimentError, ResultsError};
+use super::filters::FilterAnalysis;
 use super::machine::Session;
-use super::plan::{Plan, State, Wanted, state};
-use super::results_dir;
+use super::plan::{Plan, PlannedRun};
+use super::results_dir::{self, RunStatus, evaluated_checkpoint, run_folder, run_status};
 use crate::console::log;
 use crate::error::{RunFolderError, TrainError};
 use crate::learn::checkpoint::Checkpoint;
@@ -22,16 +21,15 @@ use crate::learn::fit::fit;
 use crate::learn::start::{Changes, Start};
 use crate::learn::task::Task;
 use crate::model::network::Model;
-use leitmotif_models::checkpoint::{BEST, LAST};
 
-/// Where and on what runs are done.
+/// Where runs read and write, and what they compute on.
 #[derive(Clone, Copy, Debug)]
-pub struct Site<'a> {
+pub struct RunContext<'a> {
     /// The data set's folder.
     pub dataset: &'a Path,
     /// The results folder.
     pub results: &'a Path,
-    /// What to compute on.
+    /// The device.
     pub device: Device,
     /// Threads of libtorch on the CPU.
     pub threads: usize,
@@ -40,111 +38,140 @@ pub struct Site<'a> {
 /// What became of the runs of a plan.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
-    /// Done now.
+    /// Finished now.
     pub done: usize,
     /// Finished before.
-    pub there: usize,
-    /// Another process is at them.
-    pub elsewhere: usize,
+    pub already_done: usize,
+    /// Left alone, because they have other epochs than planned.
+    pub other_epochs: usize,
+    /// Left to another process that trains them.
+    pub in_use: usize,
 }
 
-/// Does every run of the plan that is not finished and that no other process is at.
+/// Does every run of the plan that is not finished and that no other process trains.
 ///
 /// # Errors
 ///
-/// `Interrupted` once `stop` is set: everything finished, and the last epoch of the run under way, is kept. `RunsFailed` after
-/// all others are done, where the loss of some became no number. Else whatever cannot be read, written or computed.
-pub fn work(plan: &Plan, site: &Site<'_>, stop: &AtomicBool) -> Result<Outcome, ExperimentError> {
-    let Site { dataset, results, .. } = *site;
-    let music = Dataset::open(dataset)?;
-    results_dir::check(results, &music)?;
-    results_dir::describe(results, &music, &plan.splits)?;
-    for asked in &plan.asked {
-        let name = format!("{}.json", asked.experiment.name);
-        results_dir::write(&results.join("experiments").join(name), asked)?;
-    }
-    plan.write_splits(&music)?;
-    drop(music);
+/// `Interrupted` once `stop` is set: everything finished, and the last epoch of the current run, is kept. `RunsFailed` after
+/// all others are done, where the loss of some diverged. Else whatever cannot be read, written or computed.
+pub fn execute(
+    plan: &Plan,
+    context: &RunContext<'_>,
+    stop: &AtomicBool,
+) -> Result<Outcome, ExperimentError> {
+    let results = context.results;
+    write_plan(plan, context)?;
     let mut outcome = Outcome::default();
     let mut failed = Vec::new();
-    for (i, wanted) in plan.runs.iter().enumerate() {
-        let progress = format!("run {} of {}, {}", i + 1, plan.runs.len(), wanted.key);
-        if state(results, &wanted.key)? == State::Finished {
-            log!("{progress}: done already");
-            outcome.there += 1;
-        } else {
-            log!("{progress}:");
-            match one(wanted, site, stop) {
-                Err(ExperimentError::Train(error @ TrainError::Diverged { .. })) => {
-                    log!("{progress}: {error}");
-                    failed.push((wanted.key.clone(), error.to_string()));
-                    continue;
-                }
-                Err(ExperimentError::Train(TrainError::Run(RunFolderError::InUse { .. }))) => {
-                    log!("{progress}: another process is at it");
-                    outcome.elsewhere += 1;
-                    continue;
-                }
-                other => other?,
+    for (i, run) in plan.runs.iter().enumerate() {
+        let progress = format!("run {} of {}, {}", i + 1, plan.runs.len(), run.key);
+        let status = run_status(results, &run.key, run.config.epochs)?;
+        match status {
+            RunStatus::Finished => {
+                log!("{progress}: done already");
+                outcome.already_done += 1;
             }
-            outcome.done += 1;
+            RunStatus::OtherEpochs(other) => {
+                let folder = run_folder(results, &run.key);
+                log!(
+                    "{progress}: left out of the report: {other}; remove {} and start the same command again to train it as planned",
+                    folder.display()
+                );
+                outcome.other_epochs += 1;
+                continue;
+            }
+            RunStatus::InProgress(_) | RunStatus::NotStarted => {
+                log!("{progress}:");
+                match train(run, status, context, stop) {
+                    Err(ExperimentError::Train(error @ TrainError::Diverged { .. })) => {
+                        log!("{progress}: {error}");
+                        failed.push((run.key.clone(), error));
+                        continue;
+                    }
+                    Err(ExperimentError::Train(TrainError::Run(RunFolderError::InUse {
+                        ..
+                    }))) => {
+                        log!("{progress}: another process trains it");
+                        outcome.in_use += 1;
+                        continue;
+                    }
+                    other => other?,
+                }
+                outcome.done += 1;
+            }
         }
-        if wanted.learned {
-            look(wanted, site, stop)?;
+        if run.analyse_filters {
+            analyse_filters(run, context, stop)?;
         }
     }
-    match failed.split_first() {
-        Some(((first, reason), others)) => Err(ExperimentError::RunsFailed {
-            first: first.clone(),
-            reason: reason.clone(),
-            others: others.len(),
-        }),
+    let others = failed.len().saturating_sub(1);
+    match failed.into_iter().next() {
+        Some((first, error)) => {
+            Err(ExperimentError::RunsFailed { first, source: Box::new(error), others })
+        }
         None => Ok(outcome),
     }
 }
 
-/// Begins a run or goes on with it.
-fn one(wanted: &Wanted, site: &Site<'_>, stop: &AtomicBool) -> Result<(), ExperimentError> {
-    let run = results_dir::run(site.results, &wanted.key);
-    let task = Task::open(site.dataset, &wanted.split)?;
-    if task.split_note().digest.as_deref() != Some(wanted.split_digest.as_str()) {
-        return Err(ExperimentError::SplitChanged { split: wanted.split.clone() });
+/// Writes the plan into the results folder, and the splits that the data set lacks.
+fn write_plan(plan: &Plan, context: &RunContext<'_>) -> Result<(), ExperimentError> {
+    let results = context.results;
+    let dataset = Dataset::open(context.dataset)?;
+    results_dir::check_dataset(results, &dataset)?;
+    let splits: Vec<_> = plan.splits.iter().map(|split| split.to_file(dataset.clips())).collect();
+    results_dir::write_dataset(results, &dataset, &splits)?;
+    for planned in &plan.experiments {
+        let name = format!("{}.json", planned.experiment.name);
+        results_dir::write_json(&results.join("experiments").join(name), planned)?;
     }
-    let start = match state(site.results, &wanted.key)? {
-        State::Waiting => Start::Fresh {
-            network: Box::new(wanted.network.clone()),
-            config: Box::new(FitConfig { threads: site.threads, ..wanted.config.clone() }),
+    plan.write_splits(&dataset)
+}
+
+/// Starts a run or resumes it.
+fn train(
+    run: &PlannedRun,
+    status: RunStatus,
+    context: &RunContext<'_>,
+    stop: &AtomicBool,
+) -> Result<(), ExperimentError> {
+    let folder = run_folder(context.results, &run.key);
+    let task = Task::open(context.dataset, &run.split)?;
+    if task.split_note().digest.as_deref() != Some(run.split_digest.as_str()) {
+        return Err(ResultsError::SplitChanged { split: run.split.clone() }.into());
+    }
+    let start = match status {
+        RunStatus::NotStarted => Start::Fresh {
+            network: Box::new(run.network.clone()),
+            config: Box::new(FitConfig { threads: context.threads, ..run.config.clone() }),
             pretrained: None,
         },
-        State::Begun(_) | State::Finished => {
-            Start::Resume(Changes { epochs: None, threads: Some(site.threads) })
-        }
+        _ => Start::Resume(Changes { epochs: None, threads: Some(context.threads) }),
     };
-    fs::create_dir_all(&run).map_err(|e| ExperimentError::file(&run, e))?;
+    fs::create_dir_all(&folder).map_err(|e| ExperimentError::file(&folder, e))?;
     let began = Instant::now();
-    let outcome = fit(&run, &task, start, site.device, stop);
+    let outcome = fit(&folder, &task, start, context.device, stop);
     if !matches!(outcome, Err(TrainError::Run(RunFolderError::InUse { .. }))) {
-        Session::here(site.device, began.elapsed().as_secs_f64()).note(&run)?;
+        Session::on_this_machine(context.device, began.elapsed().as_secs_f64()).append(&folder)?;
     }
     outcome?;
     Ok(())
 }
 
-/// Finds out what the filters of a finished run have learnt, once.
-fn look(wanted: &Wanted, site: &Site<'_>, stop: &AtomicBool) -> Result<(), ExperimentError> {
-    let run = results_dir::run(site.results, &wanted.key);
-    if Learned::is_there(&run) {
+/// Analyses the filters of a finished run, once.
+fn analyse_filters(
+    run: &PlannedRun,
+    context: &RunContext<'_>,
+    stop: &AtomicBool,
+) -> Result<(), ExperimentError> {
+    let folder = run_folder(context.results, &run.key);
+    if FilterAnalysis::exists(&folder) {
         return Ok(());
     }
-    log!("looking at what the filters of {} have learnt", wanted.key);
-    tch::set_num_threads(i32::try_from(site.threads).unwrap_or(1).max(1));
-    let Checkpoint { record, weights, .. } = Checkpoint::read(&run.join(judged(&wanted.config)))?;
-    let network: Network = record.network;
-    let model = Model::from_values(network, record.classes.len(), &weights, site.device)?;
-    Learned::of(&model, stop)?.write(&run)
-}
-
-/// The checkpoint whose scores count: the last, or with early stopping the best by validation.
-pub fn judged(config: &FitConfig) -> &'static str {
-    if config.patience.is_some() { BEST } else { LAST }
+    log!("analysing the filters of {}", run.key);
+    tch::set_num_threads(i32::try_from(context.threads).unwrap_or(1).max(1));
+    let checkpoint = folder.join(evaluated_checkpoint(&run.config));
+    let Checkpoint { record, weights, .. } = Checkpoint::read(&checkpoint)?;
+    let classes = record.classes.len();
+    let model = Model::from_values(record.network, classes, &weights, context.device)?;
+    FilterAnalysis::of(&model, stop)?.write(&folder)
 }

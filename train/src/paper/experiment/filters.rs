@@ -1,10 +1,10 @@
-//! What the filters have learnt: of the first layer the frequency response, of deeper ones the spectrum of the input that
-//! excites each filter most (Lee et al. 2017), found by gradient ascent from faint noise.
+//! Filter analysis: for the first layer each filter's frequency response, for deeper layers the spectrum of the input that
+//! maximises the filter's activation (Lee et al. 2017), found by gradient ascent from faint noise.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use leitmotif_models::Network;
+use leitmotif_models::{Network, Random};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
@@ -13,66 +13,74 @@ use super::results_dir;
 use crate::error::{ModelError, TrainError};
 use crate::model::host::to_host;
 use crate::model::network::Model;
-use leitmotif_models::Random;
 
 const FILE: &str = "learned.json";
 /// Bands of a response, from 0 to 8 kHz.
 pub const BANDS: usize = 64;
-/// Samples that the ascent starts with, at least, as in Lee et al.; less than a segment.
+/// Fewest samples of an input for gradient ascent, as in Lee et al.; less than a segment.
 const SAMPLES: usize = 729;
+/// Steps of gradient ascent.
 const STEPS: usize = 30;
 /// Root mean square of the noise at the start and of a step.
-const LOUDNESS: f64 = 0.01;
-/// Samples that go through the network at once.
+const STEP_RMS: f64 = 0.01;
+/// Most samples in a batch of inputs.
 const SAMPLES_ON_CPU: usize = 1 << 18;
 const SAMPLES_ON_GPU: usize = 1 << 22;
 
-/// The layers of one network, in order.
+/// The filters of one network, by layer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Learned {
-    /// One entry a block.
-    pub layers: Vec<LearnedLayer>,
+pub struct FilterAnalysis {
+    /// One entry for each block.
+    pub layers: Vec<LayerAnalysis>,
 }
 
 /// The filters of one layer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LearnedLayer {
+pub struct LayerAnalysis {
     /// Name of the block.
     pub layer: String,
-    /// Samples of its filters (first layer) or of the inputs found.
+    /// Samples of its filters (first layer) or of the inputs found (deeper layers).
     pub samples: usize,
     /// Sorted by centre frequency.
-    pub filters: Vec<LearnedFilter>,
+    pub filters: Vec<FilterResponse>,
 }
 
 /// One filter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LearnedFilter {
+pub struct FilterResponse {
     /// Its number in the layer, from 0.
     pub filter: usize,
-    /// Mean of the frequencies by their power.
+    /// Spectral centroid: mean of the frequencies, weighted by power.
     pub centre_hz: f64,
     /// Magnitude by band, as a share of the largest.
     pub response: Vec<f64>,
 }
 
-impl Learned {
-    /// Whether a run has been looked at.
-    pub fn is_there(run: &Path) -> bool {
+impl FilterAnalysis {
+    /// Whether a run has been analysed.
+    pub fn exists(run: &Path) -> bool {
         run.join(FILE).exists()
     }
 
-    /// What was found of a run.
+    /// The analysis of a run.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read.
     pub fn read(run: &Path) -> Result<Self, ExperimentError> {
-        results_dir::read(&run.join(FILE))
+        results_dir::read_json(&run.join(FILE))
     }
 
-    /// Keeps it with the run.
+    /// Writes it into the run's folder.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be written.
     pub fn write(&self, run: &Path) -> Result<(), ExperimentError> {
-        results_dir::write(&run.join(FILE), self)
+        results_dir::write_json(&run.join(FILE), self)
     }
 
-    /// Looks at every layer.
+    /// Analyses every layer.
     ///
     /// # Errors
     ///
@@ -82,11 +90,11 @@ impl Learned {
         let layers = (1..=blocks).map(|block| {
             let waves = match block {
                 1 => first_filters(model)?,
-                _ => exciting(model, block, stop)?,
+                _ => maximising_inputs(model, block, stop)?,
             };
             layer(block, &waves)
         });
-        Ok(Learned { layers: layers.collect::<Result<_, TrainError>>()? })
+        Ok(FilterAnalysis { layers: layers.collect::<Result<_, TrainError>>()? })
     }
 }
 
@@ -100,8 +108,8 @@ fn first_filters(model: &Model) -> Result<Tensor, TrainError> {
     Ok(Tensor::f_from_slice(&first.data)?.f_reshape([filters, -1])?)
 }
 
-/// For each filter of a block the input that excites it most, `[filters, samples]`.
-fn exciting(model: &Model, block: usize, stop: &AtomicBool) -> Result<Tensor, TrainError> {
+/// For each filter of a block the input that maximises its activation, `[filters, samples]`.
+fn maximising_inputs(model: &Model, block: usize, stop: &AtomicBool) -> Result<Tensor, TrainError> {
     let network = model.network();
     let filters = network.blocks.get(block - 1).map_or(0, |b| b.filters);
     let samples = input_samples(network, block);
@@ -110,9 +118,9 @@ fn exciting(model: &Model, block: usize, stop: &AtomicBool) -> Result<Tensor, Tr
     let mut found = Vec::new();
     for first in (0..filters).step_by(at_once) {
         let rows = at_once.min(filters - first);
-        // Every filter from the same noise: what differs is the filters' doing.
+        // Every filter starts from the same noise, so that differences come from the filters alone.
         let mut random = Random::derive(1, "exciting", &[block as u64]);
-        let noise: Vec<f32> = (0..samples).map(|_| (LOUDNESS * random.normal()) as f32).collect();
+        let noise: Vec<f32> = (0..samples).map(|_| (STEP_RMS * random.normal()) as f32).collect();
         let noise = Tensor::f_from_slice(&noise)?.f_to_device(model.device())?;
         let mut x = noise.f_unsqueeze(0)?.f_repeat([rows as i64, 1])?;
         for _ in 0..STEPS {
@@ -120,18 +128,18 @@ fn exciting(model: &Model, block: usize, stop: &AtomicBool) -> Result<Tensor, Tr
                 return Err(TrainError::Interrupted);
             }
             x = x.f_detach()?.f_set_requires_grad(true)?;
-            let answers =
+            let activations =
                 model.excitation(&x, block)?.f_mean_dim([2i64].as_slice(), false, Kind::Float)?;
-            let own = answers.f_narrow(1, first as i64, rows as i64)?.f_diagonal(0, 0, 1)?;
+            let own = activations.f_narrow(1, first as i64, rows as i64)?.f_diagonal(0, 0, 1)?;
             let gradients =
                 Tensor::f_run_backward(&[&own.f_sum(Kind::Float)?], &[&x], false, false)?;
             let Some(gradient) = gradients.first() else { break };
             x = tch::no_grad(|| {
                 let power =
                     gradient.f_square()?.f_mean_dim([1i64].as_slice(), true, Kind::Float)?;
-                // A filter that is dead has no gradient, and its noise stays.
+                // A dead filter has no gradient, and keeps its noise.
                 let size = power.f_sqrt()?.f_clamp_min(1e-20)?;
-                x.f_add(&gradient.f_div(&size)?.f_mul_scalar(LOUDNESS)?)
+                x.f_add(&gradient.f_div(&size)?.f_mul_scalar(STEP_RMS)?)
             })?;
         }
         found.push(x.f_detach()?.f_to_device(Device::Cpu)?);
@@ -139,7 +147,7 @@ fn exciting(model: &Model, block: usize, stop: &AtomicBool) -> Result<Tensor, Tr
     Ok(Tensor::f_cat(&found, 0)?)
 }
 
-/// Samples that a block gets some positions from: at least [`SAMPLES`], but no more than a segment.
+/// Samples that a whole number of a block's positions depends on: at least [`SAMPLES`], but no more than a segment.
 fn input_samples(network: &Network, block: usize) -> usize {
     let needed = |positions: usize| {
         let before = network.blocks.iter().take(block).rev().enumerate();
@@ -154,25 +162,25 @@ fn input_samples(network: &Network, block: usize) -> usize {
 }
 
 /// The spectra of `[filters, samples]`, sorted.
-fn layer(block: usize, waves: &Tensor) -> Result<LearnedLayer, TrainError> {
+fn layer(block: usize, waves: &Tensor) -> Result<LayerAnalysis, TrainError> {
     let samples = waves.size().get(1).copied().unwrap_or(0);
     // At least two frequencies to each band.
     let length = samples.max(4 * BANDS as i64);
     let mean = waves.f_mean_dim([1i64].as_slice(), true, Kind::Float)?;
-    // A short filter's mean is a part of its response; of a long input it is the noise's.
+    // The mean of a short filter belongs to its response; the mean of a long input comes from the noise.
     let waves = if block == 1 { waves.shallow_clone() } else { waves.f_sub(&mean)? };
     let magnitudes = to_host(&waves.f_fft_rfft(length, 1, "backward")?.f_abs()?)?;
     let per_row = magnitudes.shape.get(1).copied().unwrap_or(1).max(1);
     let rows = magnitudes.data.chunks_exact(per_row).enumerate();
-    let mut filters: Vec<LearnedFilter> =
-        rows.map(|(filter, row)| LearnedFilter::of(filter, row)).collect();
+    let mut filters: Vec<FilterResponse> =
+        rows.map(|(filter, row)| FilterResponse::of(filter, row)).collect();
     filters.sort_by(|a, b| a.centre_hz.total_cmp(&b.centre_hz));
     let samples = usize::try_from(samples).unwrap_or(0);
-    Ok(LearnedLayer { layer: format!("block{block}"), samples, filters })
+    Ok(LayerAnalysis { layer: format!("block{block}"), samples, filters })
 }
 
-impl LearnedFilter {
-    /// From magnitudes at equal distances from 0 to 8 kHz.
+impl FilterResponse {
+    /// From magnitudes at evenly spaced frequencies from 0 to 8 kHz.
     fn of(filter: usize, magnitudes: &[f32]) -> Self {
         let last = magnitudes.len().saturating_sub(1).max(1) as f64;
         let hertz = |i: usize| 8000.0 * i as f64 / last;
@@ -192,7 +200,7 @@ impl LearnedFilter {
         let share =
             |m: &f64| if largest > 0.0 { (1000.0 * m / largest).round() / 1000.0 } else { 0.0 };
         let centre = if total > 0.0 { moment / total } else { 0.0 };
-        LearnedFilter {
+        FilterResponse {
             filter,
             centre_hz: (10.0 * centre).round() / 10.0,
             response: means.iter().map(share).collect(),
@@ -211,7 +219,7 @@ mod tests {
         Network::from_toml(toml).unwrap()
     }
 
-    /// Filters of 6, 0.5 and 2 kHz; the second block's filters listen to one of them each.
+    /// Filters of 6, 0.5 and 2 kHz; each filter of the second block reads one of them.
     fn model() -> Model {
         let network = network();
         let mut values = Model::new(network.clone(), 2, 1, Device::Cpu).unwrap().values().unwrap();
@@ -232,29 +240,29 @@ mod tests {
 
     #[test]
     fn filters_of_known_tones_are_found_and_sorted_by_frequency() {
-        let learned = Learned::of(&model(), &AtomicBool::new(false)).unwrap();
+        let analysis = FilterAnalysis::of(&model(), &AtomicBool::new(false)).unwrap();
         let centres = |layer: usize| -> Vec<(usize, f64)> {
-            learned.layers[layer].filters.iter().map(|f| (f.filter, f.centre_hz)).collect()
+            analysis.layers[layer].filters.iter().map(|f| (f.filter, f.centre_hz)).collect()
         };
         for ((filter, centre), (expected, hertz)) in
             centres(0).into_iter().zip([(1, 500.0), (2, 2000.0), (0, 6000.0)])
         {
             assert!(filter == expected && (centre - hertz).abs() < 250.0, "{:?}", centres(0));
         }
-        // The inputs that excite what listens to 6 kHz and to 2 kHz.
+        // The inputs that maximise the filters that read 6 kHz and 2 kHz.
         let deeper = centres(1);
         assert_eq!(deeper.iter().map(|(filter, _)| *filter).collect::<Vec<_>>(), [1, 0]);
         for ((_, centre), hertz) in deeper.iter().zip([2000.0, 6000.0]) {
             assert!((centre - hertz).abs() < 500.0, "{deeper:?}");
         }
-        let response = &learned.layers[1].filters[0].response;
+        let response = &analysis.layers[1].filters[0].response;
         assert_eq!(response.len(), BANDS);
         assert_eq!(leitmotif_models::argmax(response), 16, "{response:?}");
     }
 
     #[test]
     fn a_signal_stops_the_ascent() {
-        let stopped = Learned::of(&model(), &AtomicBool::new(true)).unwrap_err();
+        let stopped = FilterAnalysis::of(&model(), &AtomicBool::new(true)).unwrap_err();
         assert!(matches!(stopped, TrainError::Interrupted), "{stopped}");
     }
 

@@ -1,4 +1,4 @@
-//! On what a run was done, and how long it took.
+//! The machine of a run, and how long it took.
 
 use std::fs;
 use std::path::Path;
@@ -10,24 +10,24 @@ use super::results_dir;
 
 const FILE: &str = "machine.json";
 
-/// A stretch of a run between its beginning, or going on, and its end, or stop.
+/// A part of a run: from a start, or where it was resumed, to its end or an interruption.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Session {
     /// Name of the processor.
     pub processor: String,
-    /// Threads that it runs at once.
+    /// Its hardware threads.
     pub cores: usize,
     /// Name of the graphics card, where the run used one.
     pub card: Option<String>,
     /// System and instruction set.
     pub system: String,
-    /// Seconds from start to end, judging included.
+    /// Seconds from start to end, with evaluation.
     pub seconds: f64,
 }
 
 impl Session {
-    /// One on this machine.
-    pub fn here(device: tch::Device, seconds: f64) -> Self {
+    /// A session on this machine.
+    pub fn on_this_machine(device: tch::Device, seconds: f64) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let processor =
             field("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown".to_owned());
@@ -36,21 +36,29 @@ impl Session {
         Session { processor, cores, card, system, seconds }
     }
 
-    /// Those of a run; none where nobody wrote any.
+    /// The sessions of a run; none where the file is missing.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read.
     pub fn read(run: &Path) -> Result<Vec<Self>, ExperimentError> {
         let path = run.join(FILE);
-        if path.exists() { results_dir::read(&path) } else { Ok(Vec::new()) }
+        if path.exists() { results_dir::read_json(&path) } else { Ok(Vec::new()) }
     }
 
-    /// Adds it to a run's.
-    pub fn note(self, run: &Path) -> Result<(), ExperimentError> {
+    /// Adds it to the sessions of a run.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read or written.
+    pub fn append(self, run: &Path) -> Result<(), ExperimentError> {
         let mut sessions = Self::read(run)?;
         sessions.push(self);
-        results_dir::write(&run.join(FILE), &sessions)
+        results_dir::write_json(&run.join(FILE), &sessions)
     }
 }
 
-/// The first `NAME : value` of a file that the system makes up.
+/// The first value of a field in a file of `NAME : value` lines.
 fn field(path: &str, name: &str) -> Option<String> {
     let text = fs::read_to_string(path).ok()?;
     text.lines().find_map(|line| {
@@ -59,7 +67,7 @@ fn field(path: &str, name: &str) -> Option<String> {
     })
 }
 
-/// The first graphics card as NVIDIA's driver calls it.
+/// The first graphics card, by the name that NVIDIA's driver gives it.
 fn card() -> Option<String> {
     let cards = fs::read_dir("/proc/driver/nvidia/gpus").ok()?;
     cards.flatten().find_map(|card| field(card.path().join("information").to_str()?, "Model"))

@@ -1,47 +1,34 @@
-//! The runs that experiments want of a data set, each once however many want it.
+//! The runs that experiments need on a data set, each once however many need it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use leitmotif_dataset::store::{Dataset, StoreError, split_digest, write_split};
+use leitmotif_dataset::split::{LeakReport, SplitRequest, split};
+use leitmotif_dataset::store::{Clips, Dataset, Part, StoreError, split_digest, write_split};
 use leitmotif_models::Network;
-use serde::{Deserialize, Serialize};
+use leitmotif_models::text::hex;
 use sha2::{Digest, Sha256};
 
-use super::error::ExperimentError;
-use super::results_dir::{self, PlannedSplit};
+use super::error::{DescriptionError, ExperimentError};
+use super::results_dir::{PlannedExperiment, SplitFile, training_digest};
 use super::scale::Scale;
 use super::spec::Experiment;
-use crate::learn::checkpoint::{is_checkpoint, read_record};
 use crate::learn::config::FitConfig;
-use leitmotif_dataset::split::{SplitRequest, split};
-use leitmotif_models::checkpoint::{BEST, LAST};
 
-/// Everything that was asked for.
+/// Experiments with everything that they need.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// The experiments with the keys of their runs.
-    pub asked: Vec<Asked>,
-    /// Every run once, in the order in which they are first wanted.
-    pub runs: Vec<Wanted>,
+    pub experiments: Vec<PlannedExperiment>,
+    /// Every run once, in the order in which they are first needed.
+    pub runs: Vec<PlannedRun>,
     /// The splits of these runs.
     pub splits: Vec<PlannedSplit>,
 }
 
-/// A file of `experiments/` in the results.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Asked {
-    /// The experiment.
-    pub experiment: Experiment,
-    /// How large it was asked for.
-    pub scale: Scale,
-    /// The keys of each line's runs.
-    pub runs: Vec<Vec<String>>,
-}
-
 /// A run to be done once.
 #[derive(Clone, Debug)]
-pub struct Wanted {
+pub struct PlannedRun {
     /// Name of its folder: readable, and unique by configuration, seed, data set and split.
     pub key: String,
     /// Its network.
@@ -50,21 +37,25 @@ pub struct Wanted {
     pub config: FitConfig,
     /// Name of its split.
     pub split: String,
-    /// Digest of that split when this was planned; the key holds it.
+    /// Digest of that split when this was planned; the key depends on it.
     pub split_digest: String,
-    /// Whether what its filters have learnt is looked at.
-    pub learned: bool,
+    /// Whether its filters are analysed.
+    pub analyse_filters: bool,
 }
 
-/// How far a run is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// Judged and done.
-    Finished,
-    /// Begun; so many epochs are done.
-    Begun(usize),
-    /// Nothing is there yet.
-    Waiting,
+/// A split that exists or can be made.
+#[derive(Clone, Debug)]
+pub struct PlannedSplit {
+    /// Name of its file.
+    pub name: String,
+    /// What it is made from.
+    pub request: SplitRequest,
+    /// The part of each clip.
+    pub parts: Vec<Option<Part>>,
+    /// Artists that are left out, and why.
+    pub without: Vec<String>,
+    /// Whether the data set has it already.
+    pub exists: bool,
 }
 
 impl Plan {
@@ -72,26 +63,26 @@ impl Plan {
     ///
     /// # Errors
     ///
-    /// A network there is not, a split that cannot be made.
+    /// An unknown network, a split that cannot be made.
     pub fn new(
         experiments: &[(String, Experiment)],
         scale: &Scale,
         dataset: &Dataset,
     ) -> Result<Self, ExperimentError> {
-        let music = results_dir::digest(dataset.clips());
-        let mut plan = Plan { asked: Vec::new(), runs: Vec::new(), splits: Vec::new() };
+        let dataset_digest = training_digest(dataset.clips());
+        let mut plan = Plan { experiments: Vec::new(), runs: Vec::new(), splits: Vec::new() };
         let mut digests = BTreeMap::new();
         for (file, experiment) in experiments {
             let mut keys = Vec::new();
-            for line in &experiment.lines {
-                let network = scale.network(&line.network).map_err(|source| {
-                    let (file, line) = (file.clone(), line.label.clone());
-                    ExperimentError::Network { file, line, source }
+            for series in &experiment.series {
+                let network = scale.network(&series.network).map_err(|source| {
+                    let (file, line) = (file.clone(), series.label.clone());
+                    DescriptionError::Network { file, line, source }
                 })?;
-                let network = network.with_head(line.head);
-                let mut of_line = Vec::new();
+                let network = network.with_head(series.head);
+                let mut series_keys = Vec::new();
                 for split_seed in 1..=scale.splits as u64 {
-                    let request = scale.split(line.split, split_seed);
+                    let request = scale.split(series.split, split_seed);
                     let name = plan.split(dataset, request)?;
                     let split_digest = digests.entry(name.clone()).or_insert_with(|| {
                         let of = plan.splits.iter().find(|split| split.name == name);
@@ -100,31 +91,31 @@ impl Plan {
                     });
                     for seed in 1..=scale.runs as u64 {
                         let config = scale.config(seed);
-                        let key = key(&network, &config, &name, [&music, split_digest])?;
-                        let learned = experiment.learned && of_line.is_empty();
+                        let key = key(&network, &config, &name, [&dataset_digest, split_digest])?;
+                        let analyse_filters = experiment.analyse_filters && series_keys.is_empty();
                         match plan.runs.iter_mut().find(|run| run.key == key) {
-                            Some(known) => known.learned |= learned,
-                            None => plan.runs.push(Wanted {
+                            Some(known) => known.analyse_filters |= analyse_filters,
+                            None => plan.runs.push(PlannedRun {
                                 key: key.clone(),
                                 network: network.clone(),
                                 config,
                                 split: name.clone(),
                                 split_digest: split_digest.clone(),
-                                learned,
+                                analyse_filters,
                             }),
                         }
-                        of_line.push(key);
+                        series_keys.push(key);
                     }
                 }
-                keys.push(of_line);
+                keys.push(series_keys);
             }
             let (experiment, scale) = (experiment.clone(), scale.clone());
-            plan.asked.push(Asked { experiment, scale, runs: keys });
+            plan.experiments.push(PlannedExperiment { experiment, scale, runs: keys });
         }
         Ok(plan)
     }
 
-    /// The name of the split that was asked for, planned where it is not yet.
+    /// The name of the split for this request, which is planned where it is not yet.
     fn split(
         &mut self,
         dataset: &Dataset,
@@ -142,9 +133,9 @@ impl Plan {
             percent(request.validation),
             request.seed
         );
-        // Somebody's own split of the plain name may have other shares; it stays, and ours says its shares in its name.
+        // The user's own split of the plain name may have other shares: it stays, and ours has its shares in its name.
         for name in [request.name(), exact.clone()] {
-            let there = match dataset.read_split(&name) {
+            let exists = match dataset.read_split(&name) {
                 Ok(parts) if parts == made.parts => true,
                 Ok(_) => continue,
                 Err(StoreError::NoSplit { .. }) => false,
@@ -152,46 +143,45 @@ impl Plan {
             };
             let without = made.without.clone();
             let planned =
-                PlannedSplit { name: name.clone(), request, parts: made.parts, without, there };
+                PlannedSplit { name: name.clone(), request, parts: made.parts, without, exists };
             self.splits.push(planned);
             return Ok(name);
         }
-        let file = dataset.folder().join("splits").join(format!("{exact}.csv"));
-        let reason = "it divides the clips otherwise than this program does; \
-                      remove it, or rename it if something was trained on it";
-        Err(ExperimentError::Description {
-            file: file.display().to_string(),
-            reason: reason.to_owned(),
-        })
+        let path = dataset.folder().join("splits").join(format!("{exact}.csv"));
+        Err(DescriptionError::SplitFile { path }.into())
     }
 
-    /// Writes the splits that are missing.
+    /// Writes the splits that the data set lacks.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be written.
     pub fn write_splits(&self, dataset: &Dataset) -> Result<(), ExperimentError> {
-        for split in self.splits.iter().filter(|split| !split.there) {
+        for split in self.splits.iter().filter(|split| !split.exists) {
             write_split(dataset.folder(), &split.name, dataset.clips(), &split.parts)?;
         }
         Ok(())
     }
 }
 
-/// How far the run of that key is.
-///
-/// # Errors
-///
-/// A record that cannot be read.
-pub fn state(results: &Path, key: &str) -> Result<State, ExperimentError> {
-    let run = results_dir::run(results, key);
-    let last = run.join(LAST);
-    if !is_checkpoint(&last) {
-        return Ok(State::Waiting);
+impl PlannedSplit {
+    /// Its file in the results.
+    pub fn to_file(&self, clips: &Clips) -> SplitFile {
+        let count = |part| self.parts.iter().filter(|of| **of == Some(part)).count();
+        SplitFile {
+            name: self.name.clone(),
+            request: self.request,
+            digest: Some(split_digest(clips, &self.parts)),
+            train: count(Part::Train),
+            validation: count(Part::Validation),
+            test: count(Part::Test),
+            without: self.without.clone(),
+            leaks: LeakReport::new(clips, &self.parts),
+        }
     }
-    let record = read_record(&last)?;
-    // The scores of the best come last of all.
-    let judged = record.scores.is_some() && read_record(&run.join(BEST))?.scores.is_some();
-    Ok(if judged { State::Finished } else { State::Begun(record.epoch) })
 }
 
-/// A run's key. What it is called, where it runs and on how many threads makes no other run.
+/// A run's key, which depends neither on descriptions nor on the device and the number of threads.
 fn key(
     network: &Network,
     config: &FitConfig,
@@ -201,8 +191,8 @@ fn key(
     let bare = Network { description: String::new(), classes: None, ..network.clone() };
     let text = serde_json::to_string(&(&bare, &config.bare(), digests))
         .map_err(|e| ExperimentError::broken(Path::new(split), e))?;
-    let hash: String =
-        Sha256::digest(text).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    let mut hash = hex(&Sha256::digest(text));
+    hash.truncate(12);
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
     let name: String = network.name.chars().take(40).map(plain).collect();
     Ok(format!("{name}-{}-{split}-run{}-{hash}", network.head.kind, config.seed))
@@ -219,12 +209,13 @@ mod tests {
     }
 
     #[test]
-    fn a_key_tells_apart_what_makes_another_run_and_nothing_else() {
+    fn a_key_depends_on_what_makes_another_run_and_on_nothing_else() {
         let network = Network::preset("model1").unwrap();
         let config = FitConfig::default();
         let digests = ["music", "split"];
         let one = of(&network, &config, digests);
-        assert!(one.starts_with("model1-dense-song-seed1-run1-"), "{one}");
+        // Results of earlier versions lie under this key.
+        assert_eq!(one, "model1-dense-song-seed1-run1-cbf48057e37d");
         for same in [
             FitConfig { threads: 7, ..config.clone() },
             FitConfig { device: "cuda".to_owned(), ..config.clone() },

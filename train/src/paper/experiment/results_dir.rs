@@ -1,19 +1,25 @@
-//! What a results folder says of the music and its splits, so that a report needs neither.
+//! The files of a results folder, so that a report needs neither the music nor its data set.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fmt, fs};
 
-use leitmotif_dataset::store::{ClipRow, Clips, Dataset, Part, split_digest};
+use leitmotif_dataset::split::{LeakReport, SplitRequest};
+use leitmotif_dataset::store::{ClipRow, Clips, Dataset};
 use leitmotif_models::DatasetNote;
+use leitmotif_models::checkpoint::{BEST, LAST};
+use leitmotif_models::text::hex;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::error::ExperimentError;
-use crate::learn::checkpoint::write_text;
+use super::error::{ExperimentError, ResultsError};
+use super::scale::Scale;
+use super::spec::Experiment;
+use crate::learn::checkpoint::{is_checkpoint, read_record, write_text};
+use crate::learn::config::FitConfig;
+use crate::learn::start::recorded_config;
 use crate::learn::task::dataset_note;
-use leitmotif_dataset::split::{LeakReport, SplitRequest};
 
 const VERSION: u32 = 1;
 const NOTE: &str = "results.json";
@@ -24,7 +30,7 @@ const CLIPS: &str = "clips.csv";
 pub struct ResultsNote {
     /// Version of the folder.
     pub version: u32,
-    /// The music.
+    /// The data set.
     pub dataset: DatasetNote,
     /// Its artists.
     pub artists: usize,
@@ -32,7 +38,7 @@ pub struct ResultsNote {
     pub albums: usize,
     /// Its genres, by name.
     pub genres: Vec<String>,
-    /// First 16 hexadecimal digits of the SHA-256 over what training hears and is told.
+    /// [`training_digest`] of its clips.
     pub digest: String,
 }
 
@@ -43,7 +49,7 @@ pub struct ClipNote {
     pub clip: String,
     /// Its song.
     pub song: String,
-    /// Who made it.
+    /// The artist.
     pub artist: String,
     /// Its album; empty where unknown.
     pub album: String,
@@ -56,49 +62,100 @@ pub struct ClipNote {
 pub struct SplitFile {
     /// Name of the split.
     pub name: String,
-    /// What was asked for.
+    /// What it was made from.
     pub request: SplitRequest,
     /// Of its clips and parts, as runs record it.
     pub digest: Option<String>,
-    /// Clips to learn from.
+    /// Training clips.
     pub train: usize,
-    /// Clips to validate on.
+    /// Validation clips.
     pub validation: usize,
-    /// Clips to test on.
+    /// Test clips.
     pub test: usize,
-    /// Artists that take no part, and why.
+    /// Artists that are left out, and why.
     pub without: Vec<String>,
-    /// What its sides share.
+    /// What its parts share.
     pub leaks: LeakReport,
 }
 
-/// A split that is there or can be made.
-#[derive(Clone, Debug)]
-pub struct PlannedSplit {
-    /// Name of its file.
-    pub name: String,
-    /// What it follows from.
-    pub request: SplitRequest,
-    /// The part of each clip.
-    pub parts: Vec<Option<Part>>,
-    /// Artists that take no part, and why.
-    pub without: Vec<String>,
-    /// Whether it is in the data set already.
-    pub there: bool,
+/// A file of `experiments/`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlannedExperiment {
+    /// The experiment.
+    pub experiment: Experiment,
+    /// Its scale.
+    pub scale: Scale,
+    /// The keys of each series' runs.
+    pub runs: Vec<Vec<String>>,
+}
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunStatus {
+    /// Trained and evaluated.
+    Finished,
+    /// Begun or finished, with other epochs than planned.
+    OtherEpochs(OtherEpochs),
+    /// Begun; so many epochs are done.
+    InProgress(usize),
+    /// Without a checkpoint.
+    NotStarted,
+}
+
+/// A run whose epochs were changed by `fit --resume --epochs N`: its scores are not those that the experiment compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OtherEpochs {
+    /// Epochs that the experiment plans.
+    pub planned: usize,
+    /// Epochs that the run was given since.
+    pub given: usize,
+}
+
+impl fmt::Display for OtherEpochs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "its experiment plans {} epochs, and it was given {}", self.planned, self.given)
+    }
 }
 
 /// The folder of a run.
-pub fn run(results: &Path, key: &str) -> PathBuf {
+pub fn run_folder(results: &Path, key: &str) -> PathBuf {
     results.join("runs").join(key)
 }
 
+/// How far the run of that key is, of which so many epochs are planned.
+///
+/// # Errors
+///
+/// A record that cannot be read.
+pub fn run_status(results: &Path, key: &str, planned: usize) -> Result<RunStatus, ExperimentError> {
+    let run = run_folder(results, key);
+    let last = run.join(LAST);
+    if !is_checkpoint(&last) {
+        return Ok(RunStatus::NotStarted);
+    }
+    let record = read_record(&last)?;
+    // The key holds every other setting: only the epochs can be changed later.
+    let given = recorded_config(&last, &record)?.epochs;
+    if given != planned {
+        return Ok(RunStatus::OtherEpochs(OtherEpochs { planned, given }));
+    }
+    // The scores of the best epoch are written last.
+    let finished = record.scores.is_some() && read_record(&run.join(BEST))?.scores.is_some();
+    Ok(if finished { RunStatus::Finished } else { RunStatus::InProgress(record.epoch) })
+}
+
+/// The checkpoint whose scores count: the last, or with early stopping the best by validation.
+pub fn evaluated_checkpoint(config: &FitConfig) -> &'static str {
+    if config.patience.is_some() { BEST } else { LAST }
+}
+
 /// The genres in a clip's column.
-pub fn genres(column: &str) -> impl Iterator<Item = &str> {
+pub fn split_genres(column: &str) -> impl Iterator<Item = &str> {
     column.split(';').map(str::trim).filter(|genre| !genre.is_empty())
 }
 
-/// Digest of what training hears and is told of a data set. Genres and titles change nothing of a run.
-pub fn digest(clips: &Clips) -> String {
+/// The first 16 hexadecimal digits of the SHA-256 over everything in a data set that training depends on, so without genres and titles.
+pub fn training_digest(clips: &Clips) -> String {
     let mut hasher = Sha256::new();
     for row in clips.iter() {
         for text in [row.clip, row.song, row.artist, row.source] {
@@ -109,48 +166,60 @@ pub fn digest(clips: &Clips) -> String {
             hasher.update(number.to_le_bytes());
         }
     }
-    hasher.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    let mut digest = hex(&hasher.finalize());
+    digest.truncate(16);
+    digest
 }
 
-/// Refuses a folder with results of other music; a new one is fine.
+/// Refuses a folder with results of another data set; a new folder is fine.
 ///
 /// # Errors
 ///
 /// `OtherDataset`, or a note that cannot be read.
-pub fn check(results: &Path, dataset: &Dataset) -> Result<(), ExperimentError> {
-    let Some(then) = note(results)? else { return Ok(()) };
-    let now_digest = digest(dataset.clips());
+pub fn check_dataset(results: &Path, dataset: &Dataset) -> Result<(), ExperimentError> {
+    let Some(then) = read_note(results)? else { return Ok(()) };
+    let now_digest = training_digest(dataset.clips());
     if then.digest == now_digest {
         return Ok(());
     }
-    Err(ExperimentError::OtherDataset {
+    let error = ResultsError::OtherDataset {
         path: results.to_owned(),
         then: then.dataset.name,
         then_digest: then.digest,
         now: dataset.info().name.clone(),
         now_digest,
-    })
+    };
+    Err(error.into())
 }
 
 /// The note of a results folder; nothing where there is none.
-pub fn note(results: &Path) -> Result<Option<ResultsNote>, ExperimentError> {
+///
+/// # Errors
+///
+/// A note that cannot be read, or is of another version.
+pub fn read_note(results: &Path) -> Result<Option<ResultsNote>, ExperimentError> {
     let path = results.join(NOTE);
     if !path.exists() {
         return Ok(None);
     }
-    let note: ResultsNote = read(&path)?;
+    let note: ResultsNote = read_json(&path)?;
     if note.version != VERSION {
-        let reason = format!("it is of version {}, this program reads {VERSION}", note.version);
+        let reason =
+            format!("it has version {}, and this program reads version {VERSION}", note.version);
         return Err(ExperimentError::broken(&path, reason));
     }
     Ok(Some(note))
 }
 
-/// Notes the music, its clips and the splits.
-pub fn describe(
+/// Writes the note, the clips and the splits of a data set.
+///
+/// # Errors
+///
+/// Whatever cannot be written.
+pub fn write_dataset(
     results: &Path,
     dataset: &Dataset,
-    splits: &[PlannedSplit],
+    splits: &[SplitFile],
 ) -> Result<(), ExperimentError> {
     for folder in ["splits", "experiments", "runs"] {
         let folder = results.join(folder);
@@ -162,29 +231,17 @@ pub fn describe(
         .filter(|row| !row.album.is_empty())
         .map(|row| (row.artist, row.album))
         .collect();
-    let genres: BTreeSet<&str> = clips.iter().flat_map(|row| genres(row.genre)).collect();
+    let genres: BTreeSet<&str> = clips.iter().flat_map(|row| split_genres(row.genre)).collect();
     let note = ResultsNote {
         version: VERSION,
         dataset: dataset_note(dataset),
         artists: dataset.artists().len(),
         albums: albums.len(),
         genres: genres.into_iter().map(str::to_owned).collect(),
-        digest: digest(clips),
+        digest: training_digest(clips),
     };
     for split in splits {
-        let parts = &split.parts;
-        let count = |part| parts.iter().filter(|of| **of == Some(part)).count();
-        let file = SplitFile {
-            name: split.name.clone(),
-            request: split.request,
-            digest: Some(split_digest(clips, parts)),
-            train: count(Part::Train),
-            validation: count(Part::Validation),
-            test: count(Part::Test),
-            without: split.without.clone(),
-            leaks: LeakReport::new(clips, parts),
-        };
-        write(&results.join("splits").join(format!("{}.json", split.name)), &file)?;
+        write_json(&results.join("splits").join(format!("{}.json", split.name)), split)?;
     }
     let path = results.join(CLIPS);
     let mut writer = csv::Writer::from_writer(Vec::new());
@@ -193,14 +250,18 @@ pub fn describe(
         let note = ClipNote { clip, song, artist, album, genre };
         writer.serialize(note).map_err(|e| ExperimentError::broken(&path, e))?;
     }
-    let bytes = writer.into_inner().map_err(|e| ExperimentError::broken(&path, e))?;
+    let bytes = writer.into_inner().map_err(|e| ExperimentError::broken(&path, e.into_error()))?;
     write_text(&path, &String::from_utf8_lossy(&bytes))?;
     // Last: a folder that has it has the rest.
-    write(&results.join(NOTE), &note)
+    write_json(&results.join(NOTE), &note)
 }
 
 /// The clips of a results folder.
-pub fn clips(results: &Path) -> Result<Vec<ClipNote>, ExperimentError> {
+///
+/// # Errors
+///
+/// A file that cannot be read.
+pub fn read_clips(results: &Path) -> Result<Vec<ClipNote>, ExperimentError> {
     let path = results.join(CLIPS);
     let mut reader =
         csv::Reader::from_path(&path).map_err(|e| ExperimentError::broken(&path, e))?;
@@ -208,7 +269,11 @@ pub fn clips(results: &Path) -> Result<Vec<ClipNote>, ExperimentError> {
 }
 
 /// Every JSON file of a folder of the results, by name; none where there is no folder.
-pub fn read_all<T: DeserializeOwned>(folder: &Path) -> Result<Vec<T>, ExperimentError> {
+///
+/// # Errors
+///
+/// A file that cannot be read.
+pub fn read_folder<T: DeserializeOwned>(folder: &Path) -> Result<Vec<T>, ExperimentError> {
     if !folder.exists() {
         return Ok(Vec::new());
     }
@@ -216,24 +281,32 @@ pub fn read_all<T: DeserializeOwned>(folder: &Path) -> Result<Vec<T>, Experiment
     let mut paths = Vec::new();
     for entry in entries {
         let path = entry.map_err(|e| ExperimentError::file(folder, e))?.path();
-        // A kill may have left the beginning of one under a hidden name.
+        // A kill may leave an incomplete file under a hidden name.
         let hidden = path.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'));
         if !hidden && path.extension().is_some_and(|ending| ending == "json") {
             paths.push(path);
         }
     }
     paths.sort();
-    paths.iter().map(|path| read(path)).collect()
+    paths.iter().map(|path| read_json(path)).collect()
 }
 
 /// Reads a JSON file.
-pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T, ExperimentError> {
+///
+/// # Errors
+///
+/// A file that cannot be read.
+pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, ExperimentError> {
     let text = fs::read_to_string(path).map_err(|e| ExperimentError::file(path, e))?;
     serde_json::from_str(&text).map_err(|e| ExperimentError::broken(path, e))
 }
 
-/// Writes a JSON file whole.
-pub fn write(path: &Path, value: &impl Serialize) -> Result<(), ExperimentError> {
+/// Writes a JSON file whole or not at all.
+///
+/// # Errors
+///
+/// A file that cannot be written.
+pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), ExperimentError> {
     let text = serde_json::to_string_pretty(value).map_err(|e| ExperimentError::broken(path, e))?;
     Ok(write_text(path, &(text + "\n"))?)
 }

@@ -4,19 +4,19 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use leitmotif_dataset::split::{Protocol, SplitRequest};
 use leitmotif_models::{Network, NetworkError};
 use serde::{Deserialize, Serialize};
 
-use super::error::ExperimentError;
+use super::error::{DescriptionError, ExperimentError};
 use crate::learn::config::FitConfig;
-use leitmotif_dataset::split::{Protocol, SplitRequest};
 
 const BUILT_IN: [(&str, &str); 2] = [
     ("paper", include_str!("../../../scales/paper.toml")),
     ("small", include_str!("../../../scales/small.toml")),
 ];
 
-/// Share of what testing leaves that early stopping validates on, where a scale names none.
+/// Share of the clips outside the test part that early stopping validates on, where a scale has no `validation`.
 const VALIDATION: f64 = 0.1;
 
 /// What every run of every experiment has in common.
@@ -25,9 +25,10 @@ const VALIDATION: f64 = 0.1;
 pub struct Scale {
     /// Short name.
     pub name: String,
-    /// One line, printed in the report.
-    pub about: String,
-    /// Times over the training part.
+    /// One line for the report.
+    #[serde(rename = "about")]
+    pub description: String,
+    /// Passes over the training part.
     pub epochs: usize,
     /// Runs on each split, with seeds 1, 2, ….
     pub runs: usize,
@@ -35,19 +36,20 @@ pub struct Scale {
     pub splits: usize,
     /// Share of each artist's clips to test on.
     pub test: f64,
-    /// Share to validate on of what testing leaves.
+    /// Share of the clips outside the test part to validate on.
     pub validation: f64,
     /// Clips in a batch.
     pub batch: usize,
-    /// Adam's constant rate.
-    pub rate: f64,
-    /// Share of old running statistics that batch norms keep, where not the networks' own.
+    /// Adam's constant learning rate.
+    #[serde(rename = "rate")]
+    pub learning_rate: f64,
+    /// Momentum of batch norms, where it is not the networks' own.
     #[serde(default)]
     pub norm_momentum: Option<f32>,
-    /// Epochs without better validation after which a run ends and its best epoch is judged; never where absent.
+    /// Epochs without better validation after which a run ends and its best epoch is evaluated; no early stopping where absent.
     #[serde(default)]
     pub patience: Option<usize>,
-    /// What the paper leaves open and is decided here, for the report.
+    /// Decisions that the paper leaves open, for the report.
     #[serde(default)]
     pub choices: Vec<String>,
     /// Networks in place of the presets of these names.
@@ -82,40 +84,42 @@ impl Scale {
             (*text).to_owned()
         } else {
             let known = BUILT_IN.map(|(known, _)| known).join(", ");
-            return Err(ExperimentError::UnknownScale { name: name.to_owned(), known });
+            return Err(DescriptionError::UnknownScale { name: name.to_owned(), known }.into());
         };
-        let wrong = |reason: String| ExperimentError::Description { file: name.to_owned(), reason };
-        let mut scale: Scale = toml::from_str(&text).map_err(|e| wrong(e.to_string()))?;
+        let mut scale: Scale =
+            toml::from_str(&text).map_err(|e| DescriptionError::toml(name, e))?;
         scale.change(changes);
-        for (what, number) in
+        for (field, number) in
             [("epochs", scale.epochs), ("runs", scale.runs), ("splits", scale.splits)]
         {
             if !(1..=100_000).contains(&number) {
-                return Err(wrong(format!(
-                    "`{what}` is {number}, but it must be from 1 to 100000"
-                )));
+                let reason = format!("`{field}` is {number}, but it must be from 1 to 100000");
+                return Err(DescriptionError::inconsistent(name, reason).into());
             }
         }
-        scale.config(1).check().map_err(|e| wrong(e.to_string()))?;
+        scale
+            .config(1)
+            .check()
+            .map_err(|source| DescriptionError::Setting { file: name.to_owned(), source })?;
         if scale.patience.is_some() && scale.validation <= 0.0 {
-            return Err(wrong(
-                "`patience` watches validation: set `validation` above 0".to_owned(),
-            ));
+            let reason = "`patience` watches validation: set `validation` above 0".to_owned();
+            return Err(DescriptionError::inconsistent(name, reason).into());
         }
         Ok(scale)
     }
 
+    /// Applies the command line's settings, and notes them among the choices.
     fn change(&mut self, changes: Changes) {
         let Changes { epochs, runs, splits, patience } = changes;
-        let mut told = Vec::new();
-        for (what, setting, asked) in [
+        let mut notes = Vec::new();
+        for (unit, setting, given) in [
             ("epochs", &mut self.epochs, epochs),
             ("runs on each split", &mut self.runs, runs),
             ("splits", &mut self.splits, splits),
         ] {
-            if let Some(asked) = asked.filter(|asked| asked != setting) {
-                told.push(format!("{asked} {what} instead of {setting}"));
-                *setting = asked;
+            if let Some(given) = given.filter(|given| given != setting) {
+                notes.push(format!("{given} {unit} instead of {setting}"));
+                *setting = given;
             }
         }
         if let Some(patience) = patience {
@@ -123,18 +127,18 @@ impl Scale {
             if self.validation <= 0.0 {
                 self.validation = VALIDATION;
             }
-            told.push(format!("early stopping after {patience} epochs without better validation"));
+            notes.push(format!("early stopping after {patience} epochs without better validation"));
         }
-        if !told.is_empty() {
-            self.choices.push(format!("By the command line: {}.", told.join(", ")));
+        if !notes.is_empty() {
+            self.choices.push(format!("By the command line: {}.", notes.join(", ")));
         }
     }
 
-    /// The network of a line.
+    /// The network of a series.
     ///
     /// # Errors
     ///
-    /// A name that is neither here nor a preset's.
+    /// A name that is neither this scale's nor a preset's.
     pub fn network(&self, name: &str) -> Result<Network, NetworkError> {
         self.networks.get(name).cloned().map_or_else(|| Network::preset(name), Ok)
     }
@@ -149,7 +153,7 @@ impl Scale {
         FitConfig {
             epochs: self.epochs,
             batch: self.batch,
-            learning_rate: self.rate,
+            learning_rate: self.learning_rate,
             norm_momentum: self.norm_momentum,
             patience: self.patience,
             watch_test: true,
@@ -164,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_scales_that_come_along_hold_together() {
+    fn the_built_in_scales_are_consistent() {
         let paper = Scale::named("paper", Changes::default()).unwrap();
         assert_eq!((paper.epochs, paper.runs, paper.splits, paper.batch), (50, 3, 1, 16));
         assert_eq!(paper.network("model1").unwrap(), Network::preset("model1").unwrap());
@@ -183,14 +187,14 @@ mod tests {
     }
 
     #[test]
-    fn the_command_line_changes_a_scale_and_the_scale_says_so() {
+    fn changes_by_the_command_line_are_noted_among_the_choices() {
         let changes = Changes { epochs: Some(3), patience: Some(2), ..Changes::default() };
         let scale = Scale::named("paper", changes).unwrap();
         assert_eq!((scale.epochs, scale.patience, scale.validation), (3, Some(2), VALIDATION));
-        let told = scale.choices.last().unwrap();
+        let note = scale.choices.last().unwrap();
         assert!(
-            told.contains("3 epochs instead of 50") && told.contains("early stopping"),
-            "{told}"
+            note.contains("3 epochs instead of 50") && note.contains("early stopping"),
+            "{note}"
         );
         let changes = Changes { runs: Some(0), ..Changes::default() };
         assert!(Scale::named("paper", changes).unwrap_err().to_string().contains("`runs` is 0"));

@@ -1,13 +1,13 @@
-//! An experiment as a readable file: its question, its lines, the paper's values.
+//! An experiment as a TOML file: its question, the series that it compares, the paper's values.
 
 use std::fs;
 use std::path::Path;
 
+use leitmotif_dataset::split::Protocol;
 use leitmotif_models::HeadKind;
 use serde::{Deserialize, Serialize};
 
-use super::error::ExperimentError;
-use leitmotif_dataset::split::Protocol;
+use super::error::{DescriptionError, ExperimentError};
 
 const BUILT_IN: [(&str, &str); 6] = [
     ("splits", include_str!("../../../experiments/splits.toml")),
@@ -26,18 +26,20 @@ pub struct Experiment {
     pub name: String,
     /// Heading.
     pub title: String,
-    /// Where the paper shows it, e.g. `figure 1`.
+    /// Where it is in the paper, e.g. `figure 1`.
     #[serde(default)]
     pub source: String,
-    /// What it asks.
+    /// What it investigates.
     pub question: String,
-    /// How it is shown.
-    pub show: Show,
-    /// Whether it looks at what the filters of its networks have learnt.
-    #[serde(default)]
-    pub learned: bool,
+    /// How the report presents it.
+    #[serde(rename = "show")]
+    pub presentation: Presentation,
+    /// Whether the filters of its networks are analysed.
+    #[serde(default, rename = "learned")]
+    pub analyse_filters: bool,
     /// What is compared.
-    pub lines: Vec<Line>,
+    #[serde(rename = "lines")]
+    pub series: Vec<Series>,
     /// What the paper found.
     #[serde(default)]
     pub values: Vec<PaperValue>,
@@ -46,43 +48,43 @@ pub struct Experiment {
     pub questions: Vec<Question>,
 }
 
-/// How an experiment is shown.
+/// How the report presents an experiment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Show {
+pub enum Presentation {
     /// Training and test accuracy by epoch.
     Curves,
-    /// Accuracy of the first k answers.
+    /// Top-k accuracy by k.
     TopK,
-    /// Wrong answers by genre.
+    /// Errors by genre.
     Genres,
 }
 
 /// Runs that differ in nothing but their seeds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Line {
-    /// What it is called in figures and tables.
+pub struct Series {
+    /// Its name in figures and tables.
     pub label: String,
     /// A network of the scale, or a preset.
     pub network: String,
     /// Its head.
     pub head: HeadKind,
-    /// What must not lie on two sides of its split.
+    /// What its split keeps on one side.
     pub split: Protocol,
-    /// What counts as an answer.
-    #[serde(default)]
-    pub judged: Judged,
+    /// What its accuracy is a share of.
+    #[serde(default, rename = "judged")]
+    pub unit: EvaluationUnit,
 }
 
-/// What counts as an answer.
+/// What an accuracy is a share of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Judged {
-    /// A clip's answer.
+pub enum EvaluationUnit {
+    /// Clips.
     #[default]
     Clip,
-    /// Every segment's own.
+    /// Segments, each with its own prediction.
     Segment,
 }
 
@@ -90,8 +92,9 @@ pub enum Judged {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PaperValue {
-    /// Label of the line.
-    pub line: String,
+    /// Label of the series.
+    #[serde(rename = "line")]
+    pub series: String,
     /// What was measured.
     pub measure: Measure,
     /// The k of `top-k`.
@@ -103,15 +106,15 @@ pub struct PaperValue {
     /// The number: percent, or an epoch, or a k.
     pub value: f64,
     /// Whether it is read off a figure.
-    #[serde(default)]
-    pub about: bool,
+    #[serde(default, rename = "about")]
+    pub approximate: bool,
 }
 
-/// What can be measured of a line.
+/// What can be measured of a series.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Measure {
-    /// Percent of answers on the test part that are right at the end.
+    /// Percent of predictions on the test part that are right at the end.
     #[default]
     Accuracy,
     /// Epoch of the highest test accuracy.
@@ -120,19 +123,20 @@ pub enum Measure {
     TopK,
     /// Smallest k at which every artist is among the first k.
     AllAtK,
-    /// Percent of clips of a genre that are answered wrongly.
+    /// Percent of clips of a genre that are predicted wrongly.
     GenreWrong,
-    /// Percent of the wrong answers whose artist shares a genre with the clip.
+    /// Percent of the wrong predictions whose artist shares a genre with the clip.
     SharedGenre,
 }
 
-/// A claim as a question: is one line better than the other here?
+/// A claim as a question: is one series better than the other?
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Question {
-    /// The question, answered by yes where `better` is ahead.
-    pub ask: String,
-    /// Label of a line.
+    /// The question; the answer is yes where `better` is ahead.
+    #[serde(rename = "ask")]
+    pub text: String,
+    /// Label of a series.
     pub better: String,
     /// Label of another.
     pub worse: String,
@@ -142,7 +146,7 @@ pub struct Question {
     /// The k of `top-k`.
     #[serde(default)]
     pub k: Option<usize>,
-    /// What the paper answers.
+    /// The paper's answer.
     #[serde(default)]
     pub paper: String,
 }
@@ -157,7 +161,7 @@ impl Experiment {
     ///
     /// # Errors
     ///
-    /// An unknown name, a file that cannot be read, a description that does not hold together.
+    /// An unknown name, a file that cannot be read, a description that contradicts itself.
     pub fn named(name: &str) -> Result<Vec<Self>, ExperimentError> {
         let path = Path::new(name);
         if path.extension().is_some_and(|ending| ending == "toml") {
@@ -169,60 +173,60 @@ impl Experiment {
         let found = found.collect::<Result<Vec<_>, _>>()?;
         if found.is_empty() {
             let known = Self::names().collect::<Vec<_>>().join(", ");
-            return Err(ExperimentError::Unknown { name: name.to_owned(), known });
+            return Err(DescriptionError::UnknownExperiment { name: name.to_owned(), known }.into());
         }
         Ok(found)
     }
 
-    /// Reads a description; `file` is what errors call it.
+    /// Reads a description; errors name it `file`.
     ///
     /// # Errors
     ///
-    /// What does not hold together.
+    /// Text of another form, fields that contradict each other.
     pub fn from_toml(file: &str, text: &str) -> Result<Self, ExperimentError> {
-        let wrong = |reason: String| ExperimentError::Description { file: file.to_owned(), reason };
-        let experiment: Experiment = toml::from_str(text).map_err(|e| wrong(e.to_string()))?;
-        experiment.check().map_err(wrong)?;
+        let experiment: Experiment =
+            toml::from_str(text).map_err(|e| DescriptionError::toml(file, e))?;
+        experiment.check().map_err(|reason| DescriptionError::inconsistent(file, reason))?;
         Ok(experiment)
     }
 
-    /// The line of that label.
-    pub fn line(&self, label: &str) -> Option<usize> {
-        self.lines.iter().position(|line| line.label == label)
+    /// The place of the series with that label.
+    pub fn series_index(&self, label: &str) -> Option<usize> {
+        self.series.iter().position(|series| series.label == label)
     }
 
     fn check(&self) -> Result<(), String> {
-        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        if self.name.is_empty() || !self.name.chars().all(plain) {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if self.name.is_empty() || !self.name.chars().all(allowed) {
             return Err(format!("`{}` is no name: use letters, digits, - and _", self.name));
         }
-        if self.lines.is_empty() {
+        if self.series.is_empty() {
             return Err("it has no lines, so there is nothing to run".to_owned());
         }
-        for (i, line) in self.lines.iter().enumerate() {
-            if self.line(&line.label) != Some(i) {
-                return Err(format!("two lines are called `{}`", line.label));
+        for (i, series) in self.series.iter().enumerate() {
+            if self.series_index(&series.label) != Some(i) {
+                return Err(format!("two lines are called `{}`", series.label));
             }
         }
-        let values = self.values.iter().map(|v| (&v.line, v.measure, v.k, v.genre.is_some()));
+        let values = self.values.iter().map(|v| (&v.series, v.measure, v.k, v.genre.is_some()));
         let sides = self
             .questions
             .iter()
-            .flat_map(|q| [&q.better, &q.worse].map(|line| (line, q.measure, q.k, false)));
-        for (line, measure, k, genre) in values.chain(sides) {
-            if self.line(line).is_none() {
-                return Err(format!("there is no line called `{line}`"));
+            .flat_map(|q| [&q.better, &q.worse].map(|label| (label, q.measure, q.k, false)));
+        for (label, measure, k, genre) in values.chain(sides) {
+            if self.series_index(label).is_none() {
+                return Err(format!("there is no line called `{label}`"));
             }
             if (measure == Measure::TopK) != k.is_some_and(|k| k > 0) {
-                return Err(format!("`{line}`: `k` (from 1) goes with measure = \"top-k\""));
+                return Err(format!("`{label}`: `k` (from 1) goes with measure = \"top-k\""));
             }
             if (measure == Measure::GenreWrong) != genre {
-                return Err(format!("`{line}`: `genre` goes with measure = \"genre-wrong\""));
+                return Err(format!("`{label}`: `genre` goes with measure = \"genre-wrong\""));
             }
         }
         let comparable = [Measure::Accuracy, Measure::TopK, Measure::SharedGenre];
         match self.questions.iter().find(|q| !comparable.contains(&q.measure)) {
-            Some(q) => Err(format!("`{}`: ask by accuracy, top-k or shared-genre", q.ask)),
+            Some(q) => Err(format!("`{}`: ask by accuracy, top-k or shared-genre", q.text)),
             None => Ok(()),
         }
     }
@@ -249,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_description_that_does_not_hold_together_is_refused() {
+    fn a_description_that_contradicts_itself_is_refused() {
         let good = BUILT_IN[4].1;
         let refused = |from: &str, to: &str| {
             assert!(good.contains(from), "{from}");

@@ -1,4 +1,4 @@
-//! What a report consists of, before it becomes HTML, CSV and JSON.
+//! The parts of a report, before they become HTML, CSV and JSON.
 
 use serde::Serialize;
 
@@ -7,17 +7,17 @@ use super::table::Table;
 /// The whole report.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// Version of this form.
+    /// Version of this format.
     pub version: u32,
     /// Heading.
     pub title: String,
-    /// What it is of, in a sentence or two.
+    /// Data set, progress and source, in a few sentences.
     pub summary: Vec<String>,
-    /// From the answers to the runs.
+    /// Its sections, in order.
     pub sections: Vec<Section>,
 }
 
-/// A heading with what belongs under it.
+/// A heading with text, figures and tables.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Section {
     /// Anchor in the page.
@@ -26,7 +26,7 @@ pub struct Section {
     pub title: String,
     /// Paragraphs.
     pub text: Vec<String>,
-    /// Drawn from the tables.
+    /// Drawings of the numbers in the tables.
     #[serde(skip)]
     pub figures: Vec<Figure>,
     /// Every number.
@@ -36,11 +36,11 @@ pub struct Section {
 /// A drawing with its legend.
 #[derive(Clone, Debug)]
 pub struct Figure {
-    /// What it shows.
+    /// What is drawn.
     pub caption: String,
     /// SVG or an image, ready for the page.
     pub drawing: String,
-    /// Colours with what they stand for.
+    /// Meaning of the colours.
     pub legend: Vec<Key>,
 }
 
@@ -51,7 +51,7 @@ pub struct Key {
     pub colour: usize,
     /// How it is drawn.
     pub stroke: Stroke,
-    /// What it stands for.
+    /// Its meaning.
     pub label: String,
 }
 
@@ -62,7 +62,7 @@ pub enum Stroke {
     Solid,
     /// A thin broken line.
     Dashed,
-    /// A mark: a number of the paper's.
+    /// A mark: one of the paper's numbers.
     Mark,
 }
 

@@ -1,19 +1,19 @@
-//! Which runs may be counted together: those that differ in nothing but their seeds.
+//! Runs that may be counted together: those that differ only in their seeds.
 
+use leitmotif_dataset::split::SplitRequest;
 use leitmotif_models::Network;
 use serde_json::json;
 
 use super::results::{Results, Run};
 use crate::learn::config::FitConfig;
-use leitmotif_dataset::split::SplitRequest;
 
-/// Finished runs that differ in nothing but their seeds, under a name of their own: `model1, lstm, by song`.
-pub(super) fn of_results(results: &Results) -> Vec<(String, Vec<&Run>)> {
-    let keys = results.asked.iter().flat_map(|asked| asked.runs.iter().flatten());
+/// Finished runs by what they have in common, with its name: `model1, lstm, by song`.
+pub(super) fn group_runs(results: &Results) -> Vec<(String, Vec<&Run>)> {
+    let keys = results.experiments.iter().flat_map(|planned| planned.runs.iter().flatten());
     groups(keys.filter_map(|key| results.runs.get(key)))
 }
 
-/// Runs under the names of what they have in common, each run once, in the order in which they come.
+/// Runs under the name of what they have in common, each run once, in the order of `all`.
 fn groups<'a>(all: impl Iterator<Item = &'a Run>) -> Vec<(String, Vec<&'a Run>)> {
     let mut grouped: Vec<(String, Vec<&Run>)> = Vec::new();
     for run in all {
@@ -26,7 +26,7 @@ fn groups<'a>(all: impl Iterator<Item = &'a Run>) -> Vec<(String, Vec<&'a Run>)>
         }
     }
     let firsts: Vec<&Run> = grouped.iter().filter_map(|(_, runs)| runs.first().copied()).collect();
-    let names: Vec<String> = firsts.iter().map(|run| told_apart(run, &firsts)).collect();
+    let names: Vec<String> = firsts.iter().map(|run| distinct_name(run, &firsts)).collect();
     names.into_iter().zip(grouped.into_iter().map(|(_, runs)| runs)).collect()
 }
 
@@ -39,25 +39,25 @@ fn identity(run: &Run) -> String {
     json!([network, config, split]).to_string()
 }
 
-/// The run's short name, and whatever tells it from the others that share it.
-fn told_apart(run: &Run, all: &[&Run]) -> String {
-    let name = short(run);
+/// The run's short name, and the details in which it differs from others of that name.
+fn distinct_name(run: &Run, all: &[&Run]) -> String {
+    let name = short_name(run);
     let alike: Vec<[String; 6]> =
-        all.iter().filter(|other| short(other) == name).map(|other| details(other)).collect();
+        all.iter().filter(|other| short_name(other) == name).map(|other| details(other)).collect();
     let own = details(run);
     let differs = |i: &usize| alike.iter().any(|other| other.get(*i) != own.get(*i));
-    let told: Vec<usize> = (0..own.len()).filter(differs).collect();
-    let same = |other: &&[String; 6]| told.iter().all(|i| other.get(*i) == own.get(*i));
+    let different: Vec<usize> = (0..own.len()).filter(differs).collect();
+    let same = |other: &&[String; 6]| different.iter().all(|i| other.get(*i) == own.get(*i));
     let mut words: Vec<&str> =
-        told.iter().filter_map(|i| own.get(*i)).map(String::as_str).collect();
-    // What is left are settings that few change, and networks of one name: the key tells these.
+        different.iter().filter_map(|i| own.get(*i)).map(String::as_str).collect();
+    // Rarer settings, and networks of one name, differ only in the key.
     if alike.iter().filter(same).count() > 1 {
         words.extend(run.key.rsplit('-').next());
     }
     if words.is_empty() { name } else { format!("{name} ({})", words.join(", ")) }
 }
 
-fn short(run: &Run) -> String {
+fn short_name(run: &Run) -> String {
     let network = &run.record.network;
     format!("{}, {}, by {}", network.name, network.head.kind, run.split.protocol)
 }
@@ -67,13 +67,13 @@ fn details(run: &Run) -> [String; 6] {
     [
         format!("{} epochs", config.epochs),
         config.patience.map_or_else(
-            || "to the last epoch".to_owned(),
-            |patience| format!("stopped after {patience} epochs no better"),
+            || "no early stopping".to_owned(),
+            |patience| format!("early stopping after {patience} epochs"),
         ),
         format!("batch {}", config.batch),
-        format!("rate {}", config.learning_rate),
-        format!("{} % to test", 100.0 * split.test),
-        format!("{} % to validate", 100.0 * split.validation),
+        format!("learning rate {}", config.learning_rate),
+        format!("{} % test", 100.0 * split.test),
+        format!("{} % validation", 100.0 * split.validation),
     ]
 }
 
@@ -96,7 +96,7 @@ mod tests {
         let seeds = [
             of("a-1", |_| ()),
             of("a-2", |run| run.config.seed = 2),
-            // Shares that came out a little otherwise, and a split's file of another name, are no other kind of split.
+            // Slightly different shares, or another name of the split's file, do not make another kind of split.
             of("a-3", |run| {
                 run.split.seed = 9;
                 run.record.split.test_share = 0.204;
@@ -118,8 +118,8 @@ mod tests {
         ];
         let all = names(&other);
         assert!(all.iter().all(|(_, runs)| *runs == 1) && all.len() == 4, "{all:?}");
-        assert!(all[0].0.contains("stopped after 3 epochs no better, batch 8"), "{all:?}");
-        assert!(all[1].0.contains("25 % to test"), "{all:?}");
+        assert!(all[0].0.contains("early stopping after 3 epochs, batch 8"), "{all:?}");
+        assert!(all[1].0.contains("25 % test"), "{all:?}");
         assert!(all[2].0.ends_with(", 3)") && all[3].0.ends_with(", 4f)"), "{all:?}");
     }
 }

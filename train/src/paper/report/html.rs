@@ -4,16 +4,16 @@ use leitmotif_models::text::escape_html;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::document::{Figure, Report, Section, Stroke};
-use super::table::{Cell, Shown, Table};
+use super::table::{Cell, Table, Visibility, heading};
 use crate::plot::charts;
 
 const TEMPLATE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
 
-/// What stands for itself in one part of an address; a `:` would make the first part a scheme.
+/// Characters that need no escape in one part of an address; a `:` would make the first part a scheme.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Words of more characters than this get room, or a row would become a tall column.
+/// Text of more characters than this gets a wide cell, or its row would become too tall.
 const LONG: usize = 36;
 
 /// The whole page; `tables` is the folder of the CSV files beside it.
@@ -30,7 +30,7 @@ pub(super) fn html(report: &Report, tables: &str) -> String {
         .collect();
     let summary: String = report.summary.iter().map(|text| paragraph(text)).collect();
     let sections: String = report.sections.iter().map(|s| section(s, tables)).collect();
-    // In one pass: what is put in may hold braces itself.
+    // In one pass, because inserted text may hold braces itself.
     let mut html = String::new();
     let mut rest = TEMPLATE;
     while let Some((before, after)) = rest.split_once("{{") {
@@ -97,7 +97,7 @@ fn table(table: &Table, folder: &str) -> String {
     let caption = escape_html(&table.caption);
     let link =
         format!("<a class=\"csv\" href=\"{}/{}.csv\">CSV</a>", address(folder), address(&table.id));
-    if table.shown == Shown::File {
+    if table.visibility == Visibility::File {
         let rows = table.rows.len();
         return format!("<p class=\"file\">{caption}: {rows} rows, {link}</p>\n");
     }
@@ -105,10 +105,10 @@ fn table(table: &Table, folder: &str) -> String {
         format!("<div class=\"scroll\"><table id=\"{}\">\n<thead><tr>", escape_html(&table.id));
     for (i, column) in table.columns.iter().enumerate() {
         let mut cells = table.rows.iter().filter_map(|row| row.get(i));
-        // A column that is still empty will hold numbers: words are always there.
+        // A column that is still empty will hold numbers: text columns are never empty.
         let class =
             if cells.any(|cell| matches!(cell, Cell::Text(_))) { "" } else { " class=\"n\"" };
-        grid += &format!("<th scope=\"col\"{class}>{}</th>", escape_html(column));
+        grid += &format!("<th scope=\"col\"{class}>{}</th>", escape_html(heading(column)));
     }
     grid += "</tr></thead>\n<tbody>\n";
     for row in &table.rows {
@@ -130,8 +130,8 @@ fn table(table: &Table, folder: &str) -> String {
         grid += "</tr>\n";
     }
     grid += "</tbody></table></div>\n";
-    match table.shown {
-        Shown::Folded => format!(
+    match table.visibility {
+        Visibility::Folded => format!(
             "<details><summary>{caption} ({} rows)</summary>\n{grid}<p class=\"file\">{link}</p></details>\n",
             table.rows.len()
         ),

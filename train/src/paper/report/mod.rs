@@ -1,26 +1,37 @@
-//! One HTML file of everything that has been run so far, with the paper's numbers beside ours.
+//! One HTML file of all results so far, with the paper's numbers beside ours.
 //!
-//! [`results::Results`] is what a results folder holds; each section turns it into [`table::Table`]s, from which the page,
-//! the CSV files and the JSON are printed alike, and into figures drawn of the same numbers.
+//! [`results::Results`] is a results folder in memory. Each section turns it into [`table::Table`]s, from which the page, the CSV
+//! files and the JSON are printed alike, and into figures drawn from the same numbers. Modules import only those above them:
+
+pub mod results;
+
+mod spread;
+
+mod groups;
+mod measure;
+
+pub mod table;
 
 mod document;
-mod files;
-mod groups;
-mod html;
-mod measure;
+
 mod picture;
-pub mod results;
+
+mod caption;
+mod collaborations;
+
 mod sections;
-mod spread;
-pub mod table;
+
+mod html;
+mod tables_folder;
 
 use std::path::{Path, PathBuf};
 
+use results::Results;
+
 use crate::learn::checkpoint::write_text;
-use crate::paper::experiment::error::ExperimentError;
+use crate::paper::experiment::error::{ExperimentError, ReportError};
 use crate::paper::experiment::results_dir;
-use crate::paper::experiment::spec::Show;
-use results::{Lengthened, Results};
+use crate::paper::experiment::spec::Presentation;
 
 pub use document::{Figure, Key, Report, Section, Stroke};
 
@@ -29,68 +40,69 @@ impl Report {
     ///
     /// # Errors
     ///
-    /// `NoResults`, `NothingFinished`, or a file that cannot be read.
+    /// `Missing`, `NothingFinished`, `OnlyOtherEpochs`, or a file that cannot be read.
     pub fn of(folder: &Path) -> Result<Self, ExperimentError> {
         let results = Results::read(folder)?;
         let mut sections = vec![sections::questions::section(&results)];
-        for asked in &results.asked {
-            sections.push(match asked.experiment.show {
-                Show::Curves => sections::curves::section(&results, asked)?,
-                Show::TopK => sections::topk::section(&results, asked)?,
-                Show::Genres => sections::genres::section(&results, asked),
+        for planned in &results.experiments {
+            sections.push(match planned.experiment.presentation {
+                Presentation::Curves => sections::curves::section(&results, planned)?,
+                Presentation::TopK => sections::topk::section(&results, planned)?,
+                Presentation::Genres => sections::genres::section(&results, planned),
             });
         }
         sections.extend([
             sections::artists::scores(&results),
             sections::artists::section(&results),
             sections::filters::section(&results)?,
-            sections::music::section(&results),
+            sections::data::section(&results),
             sections::runs::section(&results),
         ]);
         sections.retain(|section| !section.tables.is_empty() || !section.text.is_empty());
         let note = &results.note;
-        let unfinished = match results.wanted - results.runs.len() - results.lengthened.len() {
+        let unfinished = match results.planned - results.runs.len() - results.other_epochs.len() {
             0 => String::new(),
-            1 => " One run is still to be done: what it would show is missing here.".to_owned(),
-            n => format!(" {n} runs are still to be done: what they would show is missing here."),
+            1 => " One run is still to be done; its results are missing here.".to_owned(),
+            n => format!(" {n} runs are still to be done; their results are missing here."),
         };
         let mut summary = vec![
             format!(
-                "Who made it? {} clips of {} songs by {} artists ({}); {} finished runs.{unfinished}",
-                note.dataset.clips, note.dataset.songs, note.artists, note.dataset.name, results.runs.len(),
+                "Data set {}: {} clips of {} songs by {} artists. {} finished runs.{unfinished}",
+                note.dataset.name, note.dataset.clips, note.dataset.songs, note.artists, results.runs.len(),
             ),
             "The experiments are those of Nibbeling, “Artist Recognition with Convolutional Recurrent Neural Networks” (2018). \
-             What the paper says is marked as the paper’s; everything else was measured here."
+             The paper’s numbers are marked as such; all others were measured here."
                 .to_owned(),
         ];
-        summary.extend(results.lengthened.iter().map(|(key, Lengthened { asked, given })| {
+        summary.extend(results.other_epochs.iter().map(|(key, other)| {
             format!(
-                "The run {key} is left out: its experiment asks for {asked} epochs, and it was given {given} since. To have it here, \
-                 remove its folder and run the experiment again."
+                "The run {key} is left out: {other}. To include it, remove its folder and run the experiment again."
             )
         }));
         let title = format!("Artist recognition on {}", note.dataset.name);
         Ok(Report { version: 1, title, summary, sections })
     }
 
-    /// Writes the page, its CSV files in a folder beside it, and the JSON where asked for; gives the folder.
+    /// Writes the page, its CSV files in a folder beside it, and the JSON where wanted; returns the folder.
     ///
     /// # Errors
     ///
-    /// Whatever cannot be written.
+    /// `ForeignFile` for a folder of tables that holds other files; whatever cannot be written.
     pub fn write(&self, page: &Path, json: Option<&Path>) -> Result<PathBuf, ExperimentError> {
         let stem = page.file_stem().unwrap_or_default().to_string_lossy();
         let tables = page.with_file_name(format!("{stem}-tables"));
         let csv = self.tables().map(|table| {
             let name = format!("{}.csv", table.id);
-            let text = table.csv().map_err(|e| ExperimentError::broken(&tables.join(&name), e))?;
+            let text = table
+                .csv()
+                .map_err(|source| ReportError::Table { id: table.id.clone(), source })?;
             Ok((name, text))
         });
-        files::replace(&tables, &csv.collect::<Result<_, ExperimentError>>()?)?;
+        tables_folder::replace(&tables, &csv.collect::<Result<_, ExperimentError>>()?)?;
         let folder = tables.file_name().unwrap_or_default().to_string_lossy();
         write_text(page, &html::html(self, &folder))?;
         if let Some(json) = json {
-            results_dir::write(json, self)?;
+            results_dir::write_json(json, self)?;
         }
         Ok(tables)
     }

@@ -5,13 +5,13 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::plot::charts::ChartError;
 
-/// From nothing to the most: dark blue over green to yellow, alike in brightness steps (after viridis).
+/// From 0 to 1: dark blue over green to yellow, in even steps of brightness (after viridis).
 const COLOURS: [[f64; 3]; 5] =
     [[68., 1., 84.], [59., 82., 139.], [33., 145., 140.], [94., 201., 98.], [253., 231., 37.]];
 
 /// `columns` of shares from 0 to 1, each from the bottom up, as the address of a PNG within the page.
 pub(super) fn data_address(columns: &[&[f64]]) -> Result<String, ChartError> {
-    let failed = |e: png::EncodingError| ChartError(e.to_string());
+    let failed = |e: png::EncodingError| ChartError(e.into());
     let height = columns.first().map_or(0, |column| column.len());
     let mut pixels = Vec::with_capacity(3 * columns.len() * height);
     for row in (0..height).rev() {

@@ -1,51 +1,43 @@
-//! Everything in a results folder that a report looks at.
+//! A results folder as the report needs it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::path::Path;
 
+use leitmotif_dataset::split::SplitRequest;
+use leitmotif_models::checkpoint::{LAST, PREDICTIONS};
 use leitmotif_models::{Predictions, RunRecord, Scores};
 
 use crate::learn::checkpoint::read_record;
 use crate::learn::config::FitConfig;
 use crate::learn::history::History;
 use crate::learn::start::recorded_config;
-use crate::paper::experiment::error::ExperimentError;
-use crate::paper::experiment::execute::judged;
-use crate::paper::experiment::filters::Learned;
+use crate::paper::experiment::error::{ExperimentError, ResultsError};
+use crate::paper::experiment::filters::FilterAnalysis;
 use crate::paper::experiment::machine::Session;
-use crate::paper::experiment::plan::{Asked, State, state};
-use crate::paper::experiment::results_dir::{self, ResultsNote, SplitFile};
-use crate::paper::experiment::spec::{self, Experiment};
-use leitmotif_dataset::split::SplitRequest;
-use leitmotif_models::checkpoint::{LAST, PREDICTIONS};
+use crate::paper::experiment::results_dir::{
+    self, OtherEpochs, PlannedExperiment, ResultsNote, RunStatus, SplitFile, evaluated_checkpoint,
+    run_folder, run_status, split_genres,
+};
+use crate::paper::experiment::spec::{Experiment, Series};
 
-/// What has been run so far.
+/// The results so far.
 #[derive(Debug)]
 pub struct Results {
-    /// The music.
+    /// The data set.
     pub note: ResultsNote,
     /// Genres of its clips and artists.
     pub genres: Genres,
     /// The experiments, in the order of the paper; others after them.
-    pub asked: Vec<Asked>,
+    pub experiments: Vec<PlannedExperiment>,
     /// Finished runs by key.
     pub runs: BTreeMap<String, Run>,
-    /// Finished runs that are no longer what was asked for, by key. They are no part of `runs`.
-    pub lengthened: BTreeMap<String, Lengthened>,
+    /// Runs with other epochs than planned, by key. They are not among `runs`.
+    pub other_epochs: BTreeMap<String, OtherEpochs>,
     /// The splits.
     pub splits: Vec<SplitFile>,
-    /// Runs that the experiments want.
-    pub wanted: usize,
-}
-
-/// A run that `fit --resume --epochs N` made longer than its experiment asks: its answers are those of other epochs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lengthened {
-    /// Epochs that the experiment asks for.
-    pub asked: usize,
-    /// Epochs that the run was given.
-    pub given: usize,
+    /// How many runs the experiments plan.
+    pub planned: usize,
 }
 
 /// A finished run.
@@ -53,36 +45,36 @@ pub struct Lengthened {
 pub struct Run {
     /// Name of its folder.
     pub key: String,
-    /// Of the checkpoint that is judged.
+    /// Of the evaluated checkpoint.
     pub record: RunRecord,
     /// Its settings.
     pub config: FitConfig,
-    /// The split that was asked for; the record has the shares that came out, and the name of a file.
+    /// What its split was made from; the record has the shares that resulted, and the name of the file.
     pub split: SplitRequest,
-    /// All its epochs.
+    /// Every epoch.
     pub history: History,
-    /// Answers for the test part.
+    /// Predictions on the test part.
     pub predictions: Predictions,
-    /// What they are worth.
+    /// Their scores.
     pub scores: Scores,
-    /// On what it was done.
+    /// The machines that trained it.
     pub sessions: Vec<Session>,
-    /// What its filters have learnt, where that was looked at.
-    pub learned: Option<Learned>,
+    /// What its filters respond to, where that was analysed.
+    pub filters: Option<FilterAnalysis>,
 }
 
-/// A line of an experiment with those of its runs that are finished.
+/// A series of an experiment with its finished runs.
 #[derive(Clone, Debug)]
-pub struct Line<'a> {
-    /// What it is.
-    pub line: &'a spec::Line,
+pub struct SeriesResults<'a> {
+    /// Its description.
+    pub series: &'a Series,
     /// Its finished runs.
     pub runs: Vec<&'a Run>,
-    /// How many it wants.
-    pub wanted: usize,
+    /// How many runs are planned.
+    pub planned: usize,
 }
 
-/// Which genres clips and artists have.
+/// Genres of clips and of artists.
 #[derive(Debug, Default)]
 pub struct Genres {
     clips: HashMap<String, BTreeSet<String>>,
@@ -94,97 +86,99 @@ impl Results {
     ///
     /// # Errors
     ///
-    /// `NoResults`, `NothingFinished`, `OnlyLengthened`, or a file that cannot be read.
-    pub fn read(path: &Path) -> Result<Self, ExperimentError> {
-        let note = results_dir::note(path)?;
-        let note = note.ok_or_else(|| ExperimentError::NoResults { path: path.to_owned() })?;
-        let mut asked: Vec<Asked> = results_dir::read_all(&path.join("experiments"))?;
-        let place = |asked: &Asked| {
-            Experiment::names().position(|n| n == asked.experiment.name).unwrap_or(usize::MAX)
+    /// `Missing`, `NothingFinished`, `OnlyOtherEpochs`, or a file that cannot be read.
+    pub fn read(folder: &Path) -> Result<Self, ExperimentError> {
+        let path = || folder.to_owned();
+        let note = results_dir::read_note(folder)?;
+        let note = note.ok_or_else(|| ResultsError::Missing { path: path() })?;
+        let mut experiments: Vec<PlannedExperiment> =
+            results_dir::read_folder(&folder.join("experiments"))?;
+        let place = |planned: &PlannedExperiment| {
+            Experiment::names().position(|n| n == planned.experiment.name).unwrap_or(usize::MAX)
         };
-        asked.sort_by_key(place);
-        let wanted: BTreeMap<&String, usize> = asked
+        experiments.sort_by_key(place);
+        let planned: BTreeMap<&String, usize> = experiments
             .iter()
-            .flat_map(|a| a.runs.iter().flatten().map(|key| (key, a.scale.epochs)))
+            .flat_map(|e| e.runs.iter().flatten().map(|key| (key, e.scale.epochs)))
             .collect();
-        let splits: Vec<SplitFile> = results_dir::read_all(&path.join("splits"))?;
-        let (mut runs, mut lengthened) = (BTreeMap::new(), BTreeMap::new());
-        for (key, epochs) in &wanted {
-            if state(path, key)? != State::Finished {
-                continue;
-            }
-            let run = Run::read(path, key, &splits)?;
-            // The key says what was asked for; of all settings, only the epochs can be changed later.
-            let lasting = Lengthened { asked: *epochs, given: run.config.epochs };
-            if lasting.given == lasting.asked {
-                runs.insert((*key).clone(), run);
-            } else {
-                lengthened.insert((*key).clone(), lasting);
+        let splits: Vec<SplitFile> = results_dir::read_folder(&folder.join("splits"))?;
+        let (mut runs, mut other_epochs) = (BTreeMap::new(), BTreeMap::new());
+        for (key, epochs) in &planned {
+            match run_status(folder, key, *epochs)? {
+                RunStatus::Finished => {
+                    runs.insert((*key).clone(), Run::read(folder, key, &splits)?);
+                }
+                RunStatus::OtherEpochs(other) => {
+                    other_epochs.insert((*key).clone(), other);
+                }
+                RunStatus::InProgress(_) | RunStatus::NotStarted => {}
             }
         }
-        let wanted = wanted.len();
-        let path = path.to_owned();
-        match lengthened.first_key_value() {
+        let planned = planned.len();
+        match other_epochs.first_key_value() {
             _ if !runs.is_empty() => {}
-            None => return Err(ExperimentError::NothingFinished { path, runs: wanted }),
-            Some((key, Lengthened { asked, given })) => {
-                let (key, asked, given) = (key.clone(), *asked, *given);
-                return Err(ExperimentError::OnlyLengthened { path, key, asked, given });
+            None => {
+                return Err(ResultsError::NothingFinished { path: path(), runs: planned }.into());
+            }
+            Some((key, OtherEpochs { planned, given })) => {
+                let (key, planned, epochs) = (key.clone(), *planned, *given);
+                let path = path();
+                return Err(ResultsError::OnlyOtherEpochs { path, key, planned, epochs }.into());
             }
         }
-        let path = path.as_path();
         let mut genres = Genres::default();
-        for clip in results_dir::clips(path)? {
+        for clip in results_dir::read_clips(folder)? {
             genres.add(&clip.clip, &clip.artist, &clip.genre);
         }
-        Ok(Results { note, genres, asked, runs, lengthened, splits, wanted })
+        Ok(Results { note, genres, experiments, runs, other_epochs, splits, planned })
     }
 
-    /// The lines of an experiment.
-    pub fn lines<'a>(&'a self, asked: &'a Asked) -> Vec<Line<'a>> {
-        let lines = asked.experiment.lines.iter().zip(&asked.runs);
-        let of = |(line, keys): (&'a spec::Line, &'a Vec<String>)| Line {
-            line,
+    /// The series of an experiment with their finished runs.
+    pub fn series<'a>(&'a self, planned: &'a PlannedExperiment) -> Vec<SeriesResults<'a>> {
+        let series = planned.experiment.series.iter().zip(&planned.runs);
+        let with_runs = |(series, keys): (&'a Series, &'a Vec<String>)| SeriesResults {
+            series,
             runs: keys.iter().filter_map(|key| self.runs.get(key)).collect(),
-            wanted: keys.len(),
+            planned: keys.len(),
         };
-        lines.map(of).collect()
+        series.map(with_runs).collect()
     }
 }
 
 impl Run {
     fn read(results: &Path, key: &str, splits: &[SplitFile]) -> Result<Self, ExperimentError> {
-        let run = results_dir::run(results, key);
+        let run = run_folder(results, key);
         let last = run.join(LAST);
         let newest = read_record(&last)?;
         let config = recorded_config(&last, &newest)?;
-        let checkpoint = run.join(judged(&config));
+        let checkpoint = run.join(evaluated_checkpoint(&config));
         let record = read_record(&checkpoint)?;
         let name = format!("{}-seed{}", record.split.protocol, record.split.seed);
-        // A split of the same name may have been made anew, with other clips.
+        // A split of the same name may have been replaced, with other clips.
         let same = |split: &&SplitFile| split.name == name && split.digest == record.split.digest;
         let split = splits.iter().find(same).map(|split| split.request);
         let unknown =
-            || ExperimentError::broken(&run, format!("its split {name} is none of the results'"));
+            || ExperimentError::broken(&run, format!("its split {name} is not among the results"));
         let split = split.ok_or_else(unknown)?;
         let path = checkpoint.join(PREDICTIONS);
         let text = fs::read_to_string(&path).map_err(|e| ExperimentError::file(&path, e))?;
         let predictions =
             Predictions::from_lines(&text).map_err(|e| ExperimentError::broken(&path, e))?;
-        let missing = || ExperimentError::broken(&path, "it answers for no clip");
+        let missing = || ExperimentError::broken(&path, "it holds no predictions");
         let scores = record.scores.clone().ok_or_else(missing)?;
         let history = History::read(&run, newest.epoch)?;
         let sessions = Session::read(&run)?;
-        let learned = Learned::is_there(&run).then(|| Learned::read(&run)).transpose()?;
+        let filters =
+            FilterAnalysis::exists(&run).then(|| FilterAnalysis::read(&run)).transpose()?;
         let key = key.to_owned();
-        Ok(Run { key, record, config, split, history, predictions, scores, sessions, learned })
+        Ok(Run { key, record, config, split, history, predictions, scores, sessions, filters })
     }
 }
 
 impl Genres {
-    /// A clip with the genres of its album; its artist has them too.
+    /// Adds a clip with the genres of its album, which its artist has, too.
     pub fn add(&mut self, clip: &str, artist: &str, column: &str) {
-        let genres: BTreeSet<String> = results_dir::genres(column).map(str::to_owned).collect();
+        let genres: BTreeSet<String> = split_genres(column).map(str::to_owned).collect();
         self.artists.entry(artist.to_owned()).or_default().extend(genres.iter().cloned());
         self.clips.insert(clip.to_owned(), genres);
     }

@@ -1,9 +1,9 @@
-//! A figure over several runs.
+//! A number over several runs.
 
 /// Mean, extremes and standard deviation of at least one value.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Spread {
-    /// How many values.
+    /// Number of values.
     pub(super) runs: usize,
     /// Their mean.
     pub(super) mean: f64,
@@ -11,12 +11,12 @@ pub(super) struct Spread {
     pub(super) low: f64,
     /// The largest.
     pub(super) high: f64,
-    /// Standard deviation of a sample; nothing of one value.
+    /// Standard deviation of a sample; none of one value.
     pub(super) deviation: Option<f64>,
 }
 
 impl Spread {
-    /// Of these values; nothing without any.
+    /// Of these values; none without any.
     pub(super) fn of(values: &[f64]) -> Option<Self> {
         if values.is_empty() {
             return None;

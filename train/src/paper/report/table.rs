@@ -1,4 +1,4 @@
-//! A table of numbers that are rounded once, so that page, CSV and JSON say the same.
+//! A table of numbers that are rounded once, so that page, CSV and JSON agree.
 
 use std::fmt;
 
@@ -9,27 +9,54 @@ use serde::{Serialize, Serializer};
 pub struct Table {
     /// Name of its CSV file, and its anchor.
     pub id: String,
-    /// What it shows.
+    /// What its numbers are.
     pub caption: String,
-    /// Headings.
+    /// Names of the columns in its CSV file; [`heading`] gives those on the page.
     pub columns: Vec<String>,
     /// As many cells each as there are columns.
     pub rows: Vec<Vec<Cell>>,
-    /// How the page shows it.
+    /// Where the page has it.
     #[serde(skip)]
-    pub shown: Shown,
+    pub visibility: Visibility,
 }
 
-/// How the page shows a table.
+/// Where the page has a table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Shown {
-    /// At once.
+pub enum Visibility {
+    /// In the text.
     #[default]
     Open,
-    /// After a click.
+    /// Folded away, until the reader opens it.
     Folded,
-    /// Not at all: its figure says it, and the CSV has it.
+    /// Only as a link to its CSV file, because a figure has its numbers.
     File,
+}
+
+/// Headings of the page for columns whose names in CSV files are kept, because programs read them.
+const HEADINGS: [(&str, &str); 18] = [
+    ("line", "series"),
+    ("what", "quantity"),
+    ("answer", "prediction"),
+    ("this", "first series"),
+    ("this, %", "first, %"),
+    ("that", "second series"),
+    ("that, %", "second, %"),
+    ("points ahead", "difference, points"),
+    ("that differ", "songs that differ"),
+    ("while learning, %", "training, %"),
+    ("clips to learn from", "training clips"),
+    ("to validate", "validation clips"),
+    ("to test", "test clips"),
+    ("judged epoch", "evaluated epoch"),
+    ("rate", "learning rate"),
+    ("values to learn", "parameters"),
+    ("hours of learning", "training, h"),
+    ("hours in all", "total, h"),
+];
+
+/// The heading on the page for a column of a CSV file.
+pub fn heading(column: &str) -> &str {
+    HEADINGS.iter().find(|(name, _)| *name == column).map_or(column, |(_, heading)| heading)
 }
 
 /// One value.
@@ -39,9 +66,9 @@ pub enum Cell {
     Text(String),
     /// A number with so many decimals.
     Number(f64, usize),
-    /// A number of the paper's.
+    /// One of the paper's numbers.
     Paper(f64, usize),
-    /// Nothing to say.
+    /// No value.
     Empty,
 }
 
@@ -53,17 +80,21 @@ impl Table {
             caption: caption.into(),
             columns: columns.iter().map(|c| (*c).to_owned()).collect(),
             rows: Vec::new(),
-            shown: Shown::Open,
+            visibility: Visibility::Open,
         }
     }
 
-    /// The same, shown otherwise.
-    pub fn shown(mut self, shown: Shown) -> Self {
-        self.shown = shown;
+    /// The same table, elsewhere on the page.
+    pub fn with_visibility(mut self, visibility: Visibility) -> Self {
+        self.visibility = visibility;
         self
     }
 
     /// The text of its CSV file.
+    ///
+    /// # Errors
+    ///
+    /// Rows of different lengths.
     pub fn csv(&self) -> Result<String, csv::Error> {
         let mut writer = csv::Writer::from_writer(Vec::new());
         writer.write_record(&self.columns)?;
@@ -76,12 +107,12 @@ impl Table {
 }
 
 impl Cell {
-    /// Words.
+    /// A cell of words.
     pub fn text(text: impl Into<String>) -> Self {
         Cell::Text(text.into())
     }
 
-    /// How many.
+    /// A count.
     pub fn count(count: usize) -> Self {
         Cell::Number(count as f64, 0)
     }
@@ -91,19 +122,19 @@ impl Cell {
         Cell::number(100.0 * share, 2)
     }
 
-    /// A number; nothing where it is none.
+    /// A number; empty where it is not finite.
     pub fn number(value: f64, digits: usize) -> Self {
-        // Without a minus before what rounds to nothing.
+        // Without a minus before a number that rounds to zero.
         let rounded = format!("{value:.digits$}").parse().unwrap_or(value) + 0.0;
         if rounded.is_finite() { Cell::Number(rounded, digits) } else { Cell::Empty }
     }
 
-    /// A number where there is one.
+    /// A number, or empty.
     pub fn maybe(value: Option<f64>, digits: usize) -> Self {
         value.map_or(Cell::Empty, |value| Cell::number(value, digits))
     }
 
-    /// The paper's number where there is one.
+    /// The paper's number, or empty.
     pub fn paper(value: Option<f64>, digits: usize) -> Self {
         value.map_or(Cell::Empty, |value| Cell::Paper(value, digits))
     }
@@ -139,8 +170,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn csv_and_json_say_the_same_rounded_numbers() {
-        let mut table = Table::new("t", "caption", &["who", "share", "paper"]);
+    fn csv_and_json_hold_the_same_rounded_numbers() {
+        let mut table = Table::new("t", "caption", &["name", "share", "paper"]);
         table.rows.push(vec![
             Cell::text("a, \"b\""),
             Cell::percent(1.0 / 3.0),
@@ -150,7 +181,7 @@ mod tests {
         table.rows.push(vec![Cell::text("d"), Cell::count(7), Cell::paper(Some(222.0), 0)]);
         assert_eq!(
             table.csv().unwrap(),
-            "who,share,paper\n\"a, \"\"b\"\"\",33.33,56.00\nc,0.00,\nd,7,222\n"
+            "name,share,paper\n\"a, \"\"b\"\"\",33.33,56.00\nc,0.00,\nd,7,222\n"
         );
         let json = serde_json::to_value(&table.rows).unwrap();
         let expected =

@@ -1,4 +1,4 @@
-//! Scores with their intervals, accuracy by artist, and who is taken for whom.
+//! Scores with their intervals, accuracy by artist, and confusion matrices.
 
 use std::collections::BTreeMap;
 
@@ -7,17 +7,17 @@ use leitmotif_models::{Estimate, argmax};
 use crate::paper::report::document::Section;
 use crate::paper::report::groups;
 use crate::paper::report::results::{Results, Run};
-use crate::paper::report::table::{Cell, Shown, Table};
+use crate::paper::report::table::{Cell, Table, Visibility};
 
-/// Pairs of artists named per network.
+/// Pairs of artists listed for each network.
 const CONFUSED: usize = 15;
 /// Artists in a network's confusion matrix.
 const MATRIX: usize = 12;
 
-/// Clips by true artist and answer.
+/// Clips by true and predicted artist.
 type Pairs<'a> = BTreeMap<(&'a str, &'a str), usize>;
 
-/// One row a run.
+/// Scores, one row for each run.
 pub(in crate::paper::report) fn scores(results: &Results) -> Section {
     let mut table = Table::new(
         "scores",
@@ -40,7 +40,7 @@ pub(in crate::paper::report) fn scores(results: &Results) -> Section {
             "largest artist’s clips, %",
         ],
     );
-    for (name, runs) in groups::of_results(results) {
+    for (name, runs) in groups::group_runs(results) {
         for run in runs {
             let scores = &run.scores;
             let estimate = |e: Estimate| [e.value, e.low, e.high].map(Cell::percent);
@@ -61,38 +61,37 @@ pub(in crate::paper::report) fn scores(results: &Results) -> Section {
     Section {
         id: "scores".to_owned(),
         title: "Scores".to_owned(),
-        text: vec!["A song’s answer is the mean of its clips’. The last column is what always naming the artist with most clips would score.".to_owned()],
+        text: vec!["A song’s prediction is the mean of its clips’ probabilities. The last column is the accuracy of always predicting the artist \
+             with most clips.".to_owned()],
         figures: Vec::new(),
         tables: vec![table],
     }
 }
 
-/// Every artist, and the pairs that are confused most.
+/// Accuracy by artist, and the artists that are confused most.
 pub(in crate::paper::report) fn section(results: &Results) -> Section {
-    let groups = groups::of_results(results);
+    let groups = groups::group_runs(results);
     let mut confused = Table::new(
         "confused",
-        format!(
-            "The {CONFUSED} pairs of each network that are confused most, by clips of all its runs"
-        ),
+        format!("The {CONFUSED} most confused pairs of each network, by clips of all its runs"),
         &["network, head and split", "true artist", "answer", "clips", "of", "%"],
     )
-    .shown(Shown::Folded);
+    .with_visibility(Visibility::Folded);
     let mut artists: BTreeMap<&str, Vec<Option<(usize, usize)>>> = BTreeMap::new();
     let mut matrices = Vec::new();
     for (i, (name, runs)) in groups.iter().enumerate() {
         let (pairs, all) = pairs(runs);
         matrices.push(matrix(&format!("confusion-{}", i + 1), name, &pairs, &all));
         let mut most: Vec<_> =
-            pairs.iter().filter(|((truth, answer), _)| truth != answer).collect();
-        // Of equally many the names decide, so that the same answers give the same table.
+            pairs.iter().filter(|((truth, predicted), _)| truth != predicted).collect();
+        // Names break ties, so that the same predictions give the same table.
         most.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
-        for ((truth, answer), clips) in most.into_iter().take(CONFUSED) {
+        for ((truth, predicted), clips) in most.into_iter().take(CONFUSED) {
             let of = all.get(truth).copied().unwrap_or(0);
             confused.rows.push(vec![
                 Cell::text(name),
                 Cell::text(*truth),
-                Cell::text(*answer),
+                Cell::text(*predicted),
                 Cell::count(*clips),
                 Cell::count(of),
                 Cell::percent(*clips as f64 / of.max(1) as f64),
@@ -108,10 +107,10 @@ pub(in crate::paper::report) fn section(results: &Results) -> Section {
     }
     let mut table = Table::new(
         "artists",
-        "Clips of each artist that are recognised, in percent, all runs together; and how many clips that is of",
+        "Accuracy by artist in percent over the clips of all runs, and the number of these clips",
         &["artist"],
     )
-    .shown(Shown::Folded);
+    .with_visibility(Visibility::Folded);
     for (name, _) in &groups {
         table.columns.extend([format!("{name}: right, %"), format!("{name}: clips")]);
     }
@@ -136,22 +135,24 @@ pub(in crate::paper::report) fn section(results: &Results) -> Section {
     }
 }
 
-/// Who is taken for whom among the artists with the most wrong answers.
+/// The confusion matrix of the artists with the most errors.
 fn matrix(id: &str, name: &str, pairs: &Pairs<'_>, all: &BTreeMap<&str, usize>) -> Table {
-    let count = |truth: &str, answer: &str| pairs.get(&(truth, answer)).copied().unwrap_or(0);
+    let count = |truth: &str, predicted: &str| pairs.get(&(truth, predicted)).copied().unwrap_or(0);
     let mut wrong: Vec<(usize, &str)> =
         all.iter().map(|(artist, clips)| (clips - count(artist, artist), *artist)).collect();
     wrong.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(b.1)));
     wrong.truncate(MATRIX);
     let caption = format!(
-        "{name}: the {} artists with the most wrong answers, clips of all runs by true artist (row) and answer (column)",
+        "Confusion matrix, {name}: clips of all runs by true artist (row) and predicted artist (column), for the {} artists with the \
+         most errors",
         wrong.len()
     );
-    let mut table = Table::new(id, caption, &["true artist"]).shown(Shown::Folded);
+    let mut table = Table::new(id, caption, &["true artist"]).with_visibility(Visibility::Folded);
     table.columns.extend(wrong.iter().map(|(_, artist)| (*artist).to_owned()));
     table.columns.push("anyone else".to_owned());
     for (_, truth) in &wrong {
-        let cells: Vec<usize> = wrong.iter().map(|(_, answer)| count(truth, answer)).collect();
+        let cells: Vec<usize> =
+            wrong.iter().map(|(_, predicted)| count(truth, predicted)).collect();
         let others = all.get(truth).copied().unwrap_or(0) - cells.iter().sum::<usize>();
         let counts = cells.into_iter().chain([others]).map(Cell::count);
         table.rows.push([Cell::text(*truth)].into_iter().chain(counts).collect());
@@ -159,15 +160,17 @@ fn matrix(id: &str, name: &str, pairs: &Pairs<'_>, all: &BTreeMap<&str, usize>) 
     table
 }
 
-/// Clips by (true artist, answer), and by true artist.
+/// Clips by (true artist, predicted artist), and by true artist.
 fn pairs<'a>(runs: &[&'a Run]) -> (Pairs<'a>, BTreeMap<&'a str, usize>) {
     let (mut pairs, mut all) = (BTreeMap::new(), BTreeMap::new());
     for run in runs {
         let classes = run.predictions.classes();
         for clip in run.predictions.clips() {
-            let answer = argmax(&clip.probabilities);
-            if let (Some(truth), Some(answer)) = (classes.get(clip.truth.0), classes.get(answer)) {
-                *pairs.entry((truth.as_str(), answer.as_str())).or_default() += 1;
+            let predicted = argmax(&clip.probabilities);
+            if let (Some(truth), Some(predicted)) =
+                (classes.get(clip.truth.0), classes.get(predicted))
+            {
+                *pairs.entry((truth.as_str(), predicted.as_str())).or_default() += 1;
                 *all.entry(truth.as_str()).or_default() += 1;
             }
         }
@@ -181,15 +184,15 @@ mod tests {
     use crate::paper::report::measure::tests::run;
 
     #[test]
-    fn a_matrix_begins_with_the_artist_who_is_wrong_most_and_loses_no_clip() {
-        let answers = [
+    fn a_confusion_matrix_begins_with_the_artist_of_most_errors_and_loses_no_clip() {
+        let predictions = [
             ("1", "x", 0, 0),
             ("2", "x", 0, 1),
             ("3", "y", 1, 0),
             ("4", "y", 1, 2),
             ("5", "z", 3, 3),
         ];
-        let run = run("r", &answers);
+        let run = run("r", &predictions);
         let (pairs, all) = pairs(&[&run, &run]);
         assert_eq!((pairs[&("B", "C")], all["B"]), (2, 4));
         let table = matrix("m", "n", &pairs, &all);

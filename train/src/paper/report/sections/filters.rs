@@ -1,41 +1,43 @@
-//! What the filters have learnt.
+//! Filter analysis: what the filters of each layer respond to.
 
-use crate::paper::experiment::error::ExperimentError;
-use crate::paper::experiment::filters::{BANDS, Learned};
+use leitmotif_models::text::escape_html;
+
+use crate::paper::experiment::error::ReportError;
+use crate::paper::experiment::filters::{BANDS, FilterAnalysis, LayerAnalysis};
 use crate::paper::report::document::{Figure, Key, Section, Stroke};
 use crate::paper::report::picture::data_address;
 use crate::paper::report::results::{Results, Run};
-use crate::paper::report::table::{Cell, Shown, Table};
+use crate::paper::report::table::{Cell, Table, Visibility};
 use crate::plot::charts::{Axis, Chart, ChartLine, svg};
-use leitmotif_models::text::escape_html;
 
-pub(in crate::paper::report) fn section(results: &Results) -> Result<Section, ExperimentError> {
+/// Figures for each run that was analysed, and the tables of all filters.
+pub(in crate::paper::report) fn section(results: &Results) -> Result<Section, ReportError> {
     let mut section = Section {
         id: "learned".to_owned(),
-        title: "What the filters have learnt".to_owned(),
+        title: "Filter analysis".to_owned(),
         text: Vec::new(),
         figures: Vec::new(),
         tables: Vec::new(),
     };
     let mut centres = Table::new(
         "filters",
-        "Every filter with the centre (mean by power) of its frequency response, sorted as in the figures",
+        "Spectral centroid of every filter’s frequency response, in the order of the figures",
         &["run", "layer", "place", "filter", "centre, Hz"],
     )
-    .shown(Shown::File);
+    .with_visibility(Visibility::File);
     let mut responses = Table::new(
         "responses",
-        "Every filter’s response by band, as a share of its largest",
+        "Every filter’s response by band, as a share of its maximum",
         &["run", "layer", "filter"],
     )
-    .shown(Shown::File);
+    .with_visibility(Visibility::File);
     let width = 8000 / BANDS;
     responses.columns.extend((0..BANDS).map(|band| format!("from {} Hz", band * width)));
     for run in results.runs.values() {
-        let Some(learned) = &run.learned else { continue };
-        section.figures.push(curves(run, learned)?);
-        section.figures.push(spectra(run, learned)?);
-        for layer in &learned.layers {
+        let Some(analysis) = &run.filters else { continue };
+        section.figures.push(curves(run, analysis)?);
+        section.figures.push(spectra(run, analysis)?);
+        for layer in &analysis.layers {
             for (place, filter) in layer.filters.iter().enumerate() {
                 let named = [Cell::text(&run.key), Cell::text(&layer.layer)];
                 let mut row = named.to_vec();
@@ -54,9 +56,9 @@ pub(in crate::paper::report) fn section(results: &Results) -> Result<Section, Ex
     }
     if !section.figures.is_empty() {
         section.text = vec![
-            "Of the first layer the frequency response of each filter; of every deeper one the spectrum of the input that excites \
-             the filter most, found from faint noise by gradient ascent. Each column is a filter, sorted by its centre frequency; \
-             up is 8 kHz, and bright is strong."
+            "For the first layer, the frequency response of each filter; for deeper layers, the spectrum of the input that maximises \
+             the filter’s activation, found by gradient ascent from faint noise. Each column is a filter, and filters are sorted by \
+             spectral centroid; frequency rises from 0 to 8 kHz, and brighter is stronger."
                 .to_owned(),
         ];
         section.tables = vec![centres, responses];
@@ -64,40 +66,40 @@ pub(in crate::paper::report) fn section(results: &Results) -> Result<Section, Ex
     Ok(section)
 }
 
-/// Centre frequencies of each layer, sorted.
-fn curves(run: &Run, learned: &Learned) -> Result<Figure, ExperimentError> {
-    let line = |(colour, layer): (usize, &crate::paper::experiment::filters::LearnedLayer)| {
+/// Spectral centroids of each layer, sorted.
+fn curves(run: &Run, analysis: &FilterAnalysis) -> Result<Figure, ReportError> {
+    let line = |(colour, layer): (usize, &LayerAnalysis)| {
         let last = layer.filters.len().saturating_sub(1).max(1) as f64;
         let points = layer.filters.iter().enumerate();
         ChartLine {
             colour,
-            // As many layers as colours are told apart by their stroke.
+            // There are eight colours: further layers differ by their stroke.
             dashed: colour >= 8,
             points: points.map(|(i, f)| (100.0 * i as f64 / last, f.centre_hz / 1000.0)).collect(),
             band: Vec::new(),
         }
     };
-    let lines: Vec<ChartLine> = learned.layers.iter().enumerate().map(line).collect();
+    let lines: Vec<ChartLine> = analysis.layers.iter().enumerate().map(line).collect();
     let highest = lines.iter().flat_map(|l| &l.points).map(|p| p.1).fold(1.0, f64::max);
     let chart = Chart {
         x: Axis { label: "% of the layer’s filters", from: 0.0, to: 100.0, ..Axis::default() },
-        y: Axis { label: "centre, kHz", from: 0.0, to: highest.ceil(), ..Axis::default() },
+        y: Axis { label: "centroid, kHz", from: 0.0, to: highest.ceil(), ..Axis::default() },
         lines,
         ..Chart::default()
     };
-    let legend = learned.layers.iter().enumerate().map(|(colour, layer)| Key {
+    let legend = analysis.layers.iter().enumerate().map(|(colour, layer)| Key {
         colour,
         stroke: if colour >= 8 { Stroke::Dashed } else { Stroke::Solid },
         label: layer.layer.replace("block", "layer "),
     });
-    let caption = format!("Centre frequencies by layer, {}", run.key);
+    let caption = format!("Spectral centroids by layer, {}", run.key);
     Ok(Figure { drawing: svg(&chart, &caption)?, caption, legend: legend.collect() })
 }
 
 /// The spectra of each layer side by side.
-fn spectra(run: &Run, learned: &Learned) -> Result<Figure, ExperimentError> {
+fn spectra(run: &Run, analysis: &FilterAnalysis) -> Result<Figure, ReportError> {
     let mut drawing = String::from("<div class=\"spectra\">");
-    for layer in &learned.layers {
+    for layer in &analysis.layers {
         let columns: Vec<&[f64]> = layer.filters.iter().map(|f| f.response.as_slice()).collect();
         let name = layer.layer.replace("block", "layer ");
         drawing += &format!(
@@ -110,6 +112,6 @@ fn spectra(run: &Run, learned: &Learned) -> Result<Figure, ExperimentError> {
         );
     }
     drawing += "</div>";
-    let caption = format!("Spectra of the filters, 0 to 8 kHz, {}", run.key);
+    let caption = format!("Filter spectra by layer, 0 to 8 kHz, {}", run.key);
     Ok(Figure { caption, drawing, legend: Vec::new() })
 }

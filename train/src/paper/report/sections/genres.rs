@@ -1,22 +1,23 @@
-//! Tables 5 and 6: wrong answers by genre, and those that at least meet one.
+//! Tables 5 and 6: errors by genre, and how many of them share a genre with the clip.
 
 use std::collections::BTreeMap;
 
-use super::curves::about;
-use crate::paper::experiment::plan::Asked;
+use crate::paper::experiment::results_dir::PlannedExperiment;
 use crate::paper::experiment::spec::Measure;
+use crate::paper::report::caption::scale_sentence;
 use crate::paper::report::document::Section;
-use crate::paper::report::measure::{What, of_line};
-use crate::paper::report::results::{Line, Results};
+use crate::paper::report::measure::{Metric, measure_series};
+use crate::paper::report::results::{Results, SeriesResults};
 use crate::paper::report::table::{Cell, Table};
 
-pub(in crate::paper::report) fn section(results: &Results, asked: &Asked) -> Section {
-    let experiment = &asked.experiment;
-    let lines = results.lines(asked);
-    let mut text = vec![experiment.question.clone(), about(asked)];
+/// Both tables.
+pub(in crate::paper::report) fn section(results: &Results, planned: &PlannedExperiment) -> Section {
+    let experiment = &planned.experiment;
+    let all_series = results.series(planned);
+    let mut text = vec![experiment.question.clone(), scale_sentence(planned)];
     if results.note.genres.is_empty() {
         text.push(
-            "This data set names no genres, so there is nothing to measure here; the paper’s numbers stand alone.".to_owned(),
+            "This data set has no genres, so there is nothing to measure; only the paper’s numbers are given.".to_owned(),
         );
     }
     Section {
@@ -24,13 +25,17 @@ pub(in crate::paper::report) fn section(results: &Results, asked: &Asked) -> Sec
         title: experiment.title.clone(),
         text,
         figures: Vec::new(),
-        tables: vec![wrong(results, asked, &lines), shared(results, asked, &lines)],
+        tables: vec![errors(results, planned, &all_series), shared(results, planned, &all_series)],
     }
 }
 
-/// Table 5: the paper's genres first, then the others that occur.
-fn wrong(results: &Results, asked: &Asked, lines: &[Line<'_>]) -> Table {
-    let values = &asked.experiment.values;
+/// Table 5: the paper's genres first, then all others.
+fn errors(
+    results: &Results,
+    planned: &PlannedExperiment,
+    all_series: &[SeriesResults<'_>],
+) -> Table {
+    let values = &planned.experiment.values;
     let mut genres: Vec<&str> = Vec::new();
     let papers = values.iter().filter_map(|value| value.genre.as_deref());
     for genre in papers.chain(results.note.genres.iter().map(String::as_str)) {
@@ -39,25 +44,25 @@ fn wrong(results: &Results, asked: &Asked, lines: &[Line<'_>]) -> Table {
         }
     }
     let mut table = Table::new(
-        format!("{}-wrong", asked.experiment.name),
-        "Wrong answers by genre (table 5 of the paper); a clip counts in each of its album’s genres",
+        format!("{}-wrong", planned.experiment.name),
+        "Errors by genre (table 5 of the paper); a clip counts in each genre of its album",
         &["genre", "test clips"],
     );
-    for line in lines {
-        let label = &line.line.label;
+    for series in all_series {
+        let label = &series.series.label;
         table.columns.extend(
             ["wrong, %", "lowest", "highest", "paper, %"].map(|what| format!("{label}: {what}")),
         );
     }
-    let clips = clips(results, lines);
+    let clips = clips(results, all_series);
     for genre in genres {
         let mut row = vec![Cell::text(genre), Cell::count(clips.get(genre).copied().unwrap_or(0))];
-        for line in lines {
-            let what = What { measure: Measure::GenreWrong, k: None, genre: Some(genre) };
-            let spread = of_line(line, what, &results.genres);
+        for series in all_series {
+            let metric = Metric { measure: Measure::GenreWrong, k: None, genre: Some(genre) };
+            let spread = measure_series(series, metric, &results.genres);
             let paper = values
                 .iter()
-                .find(|v| v.line == line.line.label && v.genre.as_deref() == Some(genre));
+                .find(|v| v.series == series.series.label && v.genre.as_deref() == Some(genre));
             row.extend([
                 Cell::maybe(spread.map(|s| s.mean), 2),
                 Cell::maybe(spread.map(|s| s.low), 2),
@@ -70,10 +75,10 @@ fn wrong(results: &Results, asked: &Asked, lines: &[Line<'_>]) -> Table {
     table
 }
 
-/// Clips of each genre in the test part of one run, the first: runs of other splits have about as many.
-fn clips<'a>(results: &'a Results, lines: &[Line<'a>]) -> BTreeMap<&'a str, usize> {
+/// Clips of each genre in the test part of the first run; runs on other splits have about as many.
+fn clips<'a>(results: &'a Results, all_series: &[SeriesResults<'a>]) -> BTreeMap<&'a str, usize> {
     let mut clips = BTreeMap::new();
-    let first = lines.iter().find_map(|line| line.runs.first());
+    let first = all_series.iter().find_map(|series| series.runs.first());
     for clip in first.iter().flat_map(|run| run.predictions.clips()) {
         for genre in results.genres.of_clip(&clip.clip) {
             *clips.entry(genre.as_str()).or_default() += 1;
@@ -83,23 +88,27 @@ fn clips<'a>(results: &'a Results, lines: &[Line<'a>]) -> BTreeMap<&'a str, usiz
 }
 
 /// Table 6.
-fn shared(results: &Results, asked: &Asked, lines: &[Line<'_>]) -> Table {
+fn shared(
+    results: &Results,
+    planned: &PlannedExperiment,
+    all_series: &[SeriesResults<'_>],
+) -> Table {
     let mut table = Table::new(
-        format!("{}-shared", asked.experiment.name),
-        "Wrong answers whose artist shares a genre with the clip (table 6 of the paper)",
+        format!("{}-shared", planned.experiment.name),
+        "Errors whose predicted artist shares a genre with the clip (table 6 of the paper)",
         &["line", "runs", "mean, %", "lowest", "highest", "paper, %"],
     );
-    for line in lines {
-        let what = What { measure: Measure::SharedGenre, k: None, genre: None };
-        let spread = of_line(line, what, &results.genres);
-        let paper = asked
+    for series in all_series {
+        let metric = Metric { measure: Measure::SharedGenre, k: None, genre: None };
+        let spread = measure_series(series, metric, &results.genres);
+        let paper = planned
             .experiment
             .values
             .iter()
-            .find(|v| v.measure == Measure::SharedGenre && v.line == line.line.label);
+            .find(|v| v.measure == Measure::SharedGenre && v.series == series.series.label);
         table.rows.push(vec![
-            Cell::text(&line.line.label),
-            Cell::count(line.runs.len()),
+            Cell::text(&series.series.label),
+            Cell::count(series.runs.len()),
             Cell::maybe(spread.map(|s| s.mean), 2),
             Cell::maybe(spread.map(|s| s.low), 2),
             Cell::maybe(spread.map(|s| s.high), 2),

@@ -1,11 +1,13 @@
-//! The sections of the report, one file each.
+//! The sections of the report in their order: claims, experiments, scores, filters, data, runs.
+
+pub(super) mod questions;
+
+pub(super) mod curves;
+pub(super) mod genres;
+pub(super) mod topk;
 
 pub(super) mod artists;
-mod collaborations;
-pub(super) mod curves;
 pub(super) mod filters;
-pub(super) mod genres;
-pub(super) mod music;
-pub(super) mod questions;
+
+pub(super) mod data;
 pub(super) mod runs;
-pub(super) mod topk;

@@ -1,30 +1,31 @@
-//! The paper's claims as questions, answered from the runs: is one line better than another *here*?
+//! The paper's claims as questions, answered from the runs: is one series better than another *here*?
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::paper::experiment::spec::Question;
-use crate::paper::report::document::Section;
-use crate::paper::report::measure::{What, by_song, of_line};
-use crate::paper::report::results::{Genres, Line, Results};
-use crate::paper::report::spread::Spread;
-use crate::paper::report::table::{Cell, Table};
 use leitmotif_models::Random;
 use leitmotif_models::score::bootstrap::{interval, resample};
 
+use crate::paper::experiment::spec::Question;
+use crate::paper::report::document::Section;
+use crate::paper::report::measure::{Metric, counts_by_song, measure_series};
+use crate::paper::report::results::{Genres, Results, SeriesResults};
+use crate::paper::report::spread::Spread;
+use crate::paper::report::table::{Cell, Table};
+
 const RESAMPLES: usize = 1_000;
 
-/// Fewest songs for a yes or no. The percentile interval of a mean over n songs reaches about 1.96·√((n−1)/n) standard errors to each side
-/// where Student's t asks for more: of 95 promised it holds the truth 90 times in 100 at ten songs, 93 times at twenty, and is not much
-/// better at thirty.
+/// Fewest songs for a yes or no. The percentile interval of a mean over n songs extends about 1.96·√((n−1)/n) standard errors to each
+/// side, where Student's t needs more: a nominal 95 % interval covers the truth 90 times in 100 with ten songs, 93 times with twenty, and
+/// not much more often with thirty.
 const FEWEST_SONGS: usize = 20;
 
-/// Fewest songs on which the sides differ for a yes or no. Resampling calls four songs that all speak for one side certain; of songs that
-/// fall either way alike, five are on one side once in sixteen times, six once in thirty-two, which is the first below 5 %.
+/// Fewest songs on which the series differ for a yes or no. Resampling takes four songs that all favour one series for certain; of songs
+/// that favour either with equal probability, five agree once in sixteen times and six once in thirty-two, the first below 5 %.
 const FEWEST_DIFFERENT: usize = 6;
 
-/// What the runs answer.
+/// Two series compared on the same songs.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Answer {
+struct Comparison {
     verdict: &'static str,
     /// In percent.
     better: f64,
@@ -33,23 +34,23 @@ struct Answer {
     /// 95 % interval of `ahead` over songs.
     low: f64,
     high: f64,
-    /// Of the side that was asked fewer.
+    /// Songs of the series with fewer songs.
     songs: usize,
-    /// Songs of both sides on which they differ.
+    /// Songs of both series on which they differ.
     different: usize,
 }
 
-/// What there is to count: for each side, each run and each song of either side, the two numbers of a share.
-struct Counts {
+/// For each series, each run and each song of either series, numerator and denominator of a share.
+struct PairedCounts {
     songs: usize,
     sides: [Vec<Vec<(f64, f64)>>; 2],
 }
 
-/// One row a question.
+/// One row for each question.
 pub(in crate::paper::report) fn section(results: &Results) -> Section {
     let mut table = Table::new(
         "answers",
-        "The paper’s claims as questions. Yes or no where the 95 % interval of the difference, over songs, leaves no doubt",
+        "The paper’s claims as questions; yes or no where the 95 % interval of the difference, over songs, excludes zero",
         &[
             "question",
             "here",
@@ -66,25 +67,25 @@ pub(in crate::paper::report) fn section(results: &Results) -> Section {
             "runs",
         ],
     );
-    for asked in &results.asked {
-        let lines = results.lines(asked);
-        for question in &asked.experiment.questions {
-            let side = |label: &str| lines.iter().find(|line| line.line.label == label);
+    for planned in &results.experiments {
+        let all_series = results.series(planned);
+        for question in &planned.experiment.questions {
+            let side = |label: &str| all_series.iter().find(|series| series.series.label == label);
             let (Some(better), Some(worse)) = (side(&question.better), side(&question.worse))
             else {
                 continue;
             };
-            let answer = answer(question, better, worse, &results.genres);
-            let number = |f: fn(&Answer) -> f64| Cell::maybe(answer.as_ref().map(f), 2);
-            // The music may hold nothing to ask, such as genres.
+            let comparison = compare(question, better, worse, &results.genres);
+            let number = |f: fn(&Comparison) -> f64| Cell::maybe(comparison.as_ref().map(f), 2);
+            // The data set may have no genres, for example.
             let none = match better.runs.is_empty() || worse.runs.is_empty() {
                 true => "not run yet",
                 false => "no such clips here",
             };
             let runs = format!("{} / {}", better.runs.len(), worse.runs.len());
             table.rows.push(vec![
-                Cell::text(&question.ask),
-                Cell::text(answer.map_or(none, |a| a.verdict)),
+                Cell::text(&question.text),
+                Cell::text(comparison.map_or(none, |a| a.verdict)),
                 Cell::text(&question.paper),
                 Cell::text(&question.better),
                 number(|a| a.better),
@@ -93,36 +94,37 @@ pub(in crate::paper::report) fn section(results: &Results) -> Section {
                 number(|a| a.ahead),
                 number(|a| a.low),
                 number(|a| a.high),
-                Cell::maybe(answer.as_ref().map(|a| a.songs as f64), 0),
-                Cell::maybe(answer.as_ref().map(|a| a.different as f64), 0),
+                Cell::maybe(comparison.as_ref().map(|a| a.songs as f64), 0),
+                Cell::maybe(comparison.as_ref().map(|a| a.different as f64), 0),
                 Cell::text(runs),
             ]);
         }
     }
     Section {
         id: "answers".to_owned(),
-        title: "Does it hold here?".to_owned(),
+        title: "The paper’s claims".to_owned(),
         text: vec![format!(
-            "The interval is that of the points ahead (the mean over one side’s runs less that over the other’s) in {RESAMPLES} draws of as \
-             many songs with replacement; seeds of runs are not drawn. On fewer than {FEWEST_SONGS} songs of either side it would be too narrow \
-             (on ten it holds the truth 90 times in 100, not 95), and fewer than {FEWEST_DIFFERENT} songs of both that differ may all speak \
-             for one side by chance: the answer is “undecided” then. It is “not finished” where one side has runs of other seeds than the other."
+            "The difference is the mean over the runs of the first series minus that of the second; its interval is a bootstrap with \
+             {RESAMPLES} resamples of the songs, not of the seeds of runs. With fewer than {FEWEST_SONGS} songs in either series the interval \
+             would be too narrow (with ten it covers the truth 90 times in 100, not 95), and fewer than {FEWEST_DIFFERENT} songs that differ may \
+             all favour one series by chance: the result is then “undecided”. It is “not finished” while the two series have runs with \
+             different seeds."
         )],
         figures: Vec::new(),
         tables: if table.rows.is_empty() { Vec::new() } else { vec![table] },
     }
 }
 
-/// Compares two lines; nothing where one of them has nothing to measure.
-fn answer(
+/// Compares two series; nothing where the metric applies to no clip of one of them.
+fn compare(
     question: &Question,
-    better: &Line<'_>,
-    worse: &Line<'_>,
+    better: &SeriesResults<'_>,
+    worse: &SeriesResults<'_>,
     genres: &Genres,
-) -> Option<Answer> {
-    let what = What { measure: question.measure, k: question.k, genre: None };
-    let [ours, theirs] = [better, worse].map(|line| of_line(line, what, genres));
-    let counts = Counts::new([better, worse], what, genres);
+) -> Option<Comparison> {
+    let metric = Metric { measure: question.measure, k: question.k, genre: None };
+    let [ours, theirs] = [better, worse].map(|series| measure_series(series, metric, genres));
+    let counts = PairedCounts::new([better, worse], metric, genres);
     let ahead = counts.ahead(&vec![1.0; counts.songs])?;
     let (low, high) = interval(counts.resampled())?;
     let (songs, different) = (counts.fewest_songs(), counts.different());
@@ -134,19 +136,19 @@ fn answer(
         _ => "undecided",
     };
     let (better, worse) = (ours?.mean, theirs?.mean);
-    Some(Answer { verdict, better, worse, ahead, low, high, songs, different })
+    Some(Comparison { verdict, better, worse, ahead, low, high, songs, different })
 }
 
-/// Of splits and of runs: a seed that is lucky for one side must be there for the other.
-fn seeds(line: &Line<'_>) -> BTreeSet<(u64, u64)> {
-    line.runs.iter().map(|run| (run.record.split.seed, run.record.seed)).collect()
+/// Seeds of splits and of runs: both series need the same, because a seed may favour every network.
+fn seeds(series: &SeriesResults<'_>) -> BTreeSet<(u64, u64)> {
+    series.runs.iter().map(|run| (run.record.split.seed, run.record.seed)).collect()
 }
 
-impl Counts {
-    fn new(lines: [&Line<'_>; 2], what: What<'_>, genres: &Genres) -> Self {
-        let sides = lines.map(|line| {
-            let runs = line.runs.iter();
-            runs.map(|run| by_song(run, line.line.judged, what, genres)).collect::<Vec<_>>()
+impl PairedCounts {
+    fn new(both: [&SeriesResults<'_>; 2], metric: Metric<'_>, genres: &Genres) -> Self {
+        let sides = both.map(|series| {
+            let (runs, unit) = (series.runs.iter(), series.series.unit);
+            runs.map(|run| counts_by_song(run, unit, metric, genres)).collect::<Vec<_>>()
         });
         let songs: BTreeSet<&str> =
             sides.iter().flatten().flat_map(|run| run.keys().copied()).collect();
@@ -156,11 +158,11 @@ impl Counts {
         let sides = sides.map(|runs| {
             runs.iter().map(|run| songs.iter().map(|song| of(song, run)).collect()).collect()
         });
-        Counts { songs: songs.len(), sides }
+        PairedCounts { songs: songs.len(), sides }
     }
 
-    /// The mean over one side's runs less that over the other's, in percent, each song counted so many times. As everywhere in the
-    /// report, a run's share is of all that it was asked, and a run that was asked nothing has none.
+    /// Mean over the runs of the first series minus that of the second, in percent, with each song counted `times`. A run without any
+    /// clip to count has no share.
     fn ahead(&self, times: &[f64]) -> Option<f64> {
         let share = |run: &Vec<(f64, f64)>| {
             let counted = run.iter().zip(times);
@@ -191,13 +193,13 @@ impl Counts {
         })
     }
 
-    /// Songs that the side was asked which was asked fewer.
+    /// Songs of the series with fewer songs.
     fn fewest_songs(&self) -> usize {
-        let asked = |side| (0..self.songs).filter(|song| share(side, *song).is_some()).count();
-        self.sides.iter().map(|side| asked(side)).min().unwrap_or(0)
+        let of = |side| (0..self.songs).filter(|song| share(side, *song).is_some()).count();
+        self.sides.iter().map(|side| of(side)).min().unwrap_or(0)
     }
 
-    /// Songs of both sides on which one is better than the other.
+    /// Songs of both series on which one is better than the other.
     fn different(&self) -> usize {
         let [better, worse] = &self.sides;
         let differs = |song: &usize| match (share(better, *song), share(worse, *song)) {
@@ -208,7 +210,7 @@ impl Counts {
     }
 }
 
-/// Of all that a side's runs were asked about a song.
+/// The share of a song over all runs of a series.
 fn share(side: &[Vec<(f64, f64)>], song: usize) -> Option<f64> {
     let runs = side.iter().filter_map(|run| run.get(song));
     let (right, all) = runs.fold((0.0, 0.0), |sum, of| (sum.0 + of.0, sum.1 + of.1));
@@ -217,42 +219,33 @@ fn share(side: &[Vec<(f64, f64)>], song: usize) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use leitmotif_models::HeadKind;
-
     use super::*;
-    use crate::paper::experiment::spec::{self, Judged, Measure};
-    use crate::paper::report::measure::tests::{genres, run};
+    use crate::paper::experiment::spec::Measure;
+    use crate::paper::report::measure::tests::{genres, run, series};
     use crate::paper::report::results::Run;
-    use leitmotif_dataset::split::Protocol;
 
-    fn answered(better: &[Run], worse: &[Run]) -> Option<Answer> {
-        let line = spec::Line {
-            label: "l".to_owned(),
-            network: "n".to_owned(),
-            head: HeadKind::Dense,
-            split: Protocol::Song,
-            judged: Judged::Clip,
-        };
+    fn compared(better: &[Run], worse: &[Run]) -> Option<Comparison> {
+        let series = series();
         let question = Question {
-            ask: "?".to_owned(),
+            text: "?".to_owned(),
             better: String::new(),
             worse: String::new(),
             measure: Measure::Accuracy,
             k: None,
             paper: String::new(),
         };
-        let of = |runs| Line { line: &line, runs: Vec::from_iter(runs), wanted: 1 };
-        answer(&question, &of(better), &of(worse), &genres())
+        let of = |runs| SeriesResults { series: &series, runs: Vec::from_iter(runs), planned: 1 };
+        compare(&question, &of(better), &of(worse), &genres())
     }
 
     /// Of so many songs every `step`th is right.
     fn of(songs: usize, step: usize) -> Run {
         let names: Vec<String> = (0..songs).map(|i| i.to_string()).collect();
-        let answer = |(i, name)| {
+        let prediction = |(i, name)| {
             let name: &String = name;
             (name.as_str(), name.as_str(), 0, usize::from(i % step != 0))
         };
-        run("r", &names.iter().enumerate().map(answer).collect::<Vec<_>>())
+        run("r", &names.iter().enumerate().map(prediction).collect::<Vec<_>>())
     }
 
     /// Of forty.
@@ -261,78 +254,85 @@ mod tests {
     }
 
     #[test]
-    fn a_question_is_answered_from_the_data_and_only_where_they_leave_no_doubt() {
-        let clear = answered(&[right(1)], &[right(4)]).unwrap();
+    fn a_verdict_needs_an_interval_without_zero() {
+        let clear = compared(&[right(1)], &[right(4)]).unwrap();
         assert_eq!((clear.verdict, clear.better, clear.worse), ("yes", 100.0, 25.0));
         assert_eq!((clear.ahead, clear.songs, clear.different), (75.0, 40, 30));
         assert!(clear.low > 50.0 && clear.high < 95.0, "{clear:?}");
-        assert_eq!(answered(&[right(4)], &[right(1)]).unwrap().verdict, "no");
-        // Thirteen of forty against fourteen: 20 songs would have to go one way.
-        assert_eq!(answered(&[right(3)], &[right(3)]).unwrap().verdict, "undecided");
-        assert_eq!(answered(&[], &[right(1)]), None);
+        assert_eq!(compared(&[right(4)], &[right(1)]).unwrap().verdict, "no");
+        assert_eq!(compared(&[right(3)], &[right(3)]).unwrap().verdict, "undecided");
+        assert_eq!(compared(&[], &[right(1)]), None);
     }
 
     #[test]
-    fn few_songs_decide_nothing_however_clear_they_look() {
+    fn few_songs_decide_nothing_however_large_the_difference() {
         for (songs, verdict) in
             [(8, "undecided"), (FEWEST_SONGS - 1, "undecided"), (FEWEST_SONGS, "yes")]
         {
-            let answer = answered(&[of(songs, 1)], &[of(songs, 4)]).unwrap();
-            assert!(answer.low > 0.0 && answer.songs == songs, "{answer:?}");
-            assert_eq!(answer.verdict, verdict, "{answer:?}");
+            let comparison = compared(&[of(songs, 1)], &[of(songs, 4)]).unwrap();
+            assert!(comparison.low > 0.0 && comparison.songs == songs, "{comparison:?}");
+            assert_eq!(comparison.verdict, verdict, "{comparison:?}");
         }
-        // Of a hundred songs five that all speak for one side.
+        // Of a hundred songs, few differ, and all of these favour one series.
         let names: Vec<String> = (0..100).map(|i| i.to_string()).collect();
         let with_wrong = |wrong: usize| {
             let of = names.iter().map(String::as_str).enumerate();
-            let answers = of.map(|(i, name)| (name, name, 0, usize::from(i < wrong)));
-            run("r", &answers.collect::<Vec<_>>())
+            let predictions = of.map(|(i, name)| (name, name, 0, usize::from(i < wrong)));
+            run("r", &predictions.collect::<Vec<_>>())
         };
         for (wrong, verdict) in [(FEWEST_DIFFERENT - 1, "undecided"), (FEWEST_DIFFERENT, "yes")] {
-            let answer = answered(&[with_wrong(0)], &[with_wrong(wrong)]).unwrap();
-            assert!(answer.low > 0.0 && answer.different == wrong, "{answer:?}");
-            assert_eq!(answer.verdict, verdict, "{answer:?}");
+            let comparison = compared(&[with_wrong(0)], &[with_wrong(wrong)]).unwrap();
+            assert!(comparison.low > 0.0 && comparison.different == wrong, "{comparison:?}");
+            assert_eq!(comparison.verdict, verdict, "{comparison:?}");
         }
     }
 
     #[test]
-    fn few_songs_of_one_side_decide_nothing_however_many_the_other_was_asked() {
+    fn few_songs_in_one_series_decide_nothing_however_many_the_other_has() {
         // Forty songs, all right, against five of them, all wrong.
         let wrong: Vec<String> = (0..5).map(|i| i.to_string()).collect();
         let wrong: Vec<_> = wrong.iter().map(|n| (n.as_str(), n.as_str(), 0, 1)).collect();
-        let answer = answered(&[of(40, 1)], &[run("r", &wrong)]).unwrap();
-        assert!(answer.low > 0.0, "{answer:?}");
-        assert_eq!((answer.verdict, answer.songs, answer.different), ("undecided", 5, 5));
+        let comparison = compared(&[of(40, 1)], &[run("r", &wrong)]).unwrap();
+        assert!(comparison.low > 0.0, "{comparison:?}");
+        assert_eq!(
+            (comparison.verdict, comparison.songs, comparison.different),
+            ("undecided", 5, 5)
+        );
     }
 
     #[test]
-    fn sides_of_other_seeds_are_not_finished() {
+    fn series_with_different_seeds_are_not_finished() {
         let mut other = right(4);
         other.record.split.seed += 1;
-        assert_eq!(answered(&[right(1)], &[other]).unwrap().verdict, "not finished");
+        assert_eq!(compared(&[right(1)], &[other]).unwrap().verdict, "not finished");
         let mut more = right(1);
         more.record.seed += 1;
-        let answer = answered(&[right(1), more], &[right(4)]).unwrap();
-        assert_eq!(answer.verdict, "not finished");
+        let comparison = compared(&[right(1), more], &[right(4)]).unwrap();
+        assert_eq!(comparison.verdict, "not finished");
     }
 
     #[test]
-    fn points_ahead_are_what_the_interval_is_of() {
-        // Runs of unlike size, as splits have: of 10 songs all are right, of 40 one. The mean of both is 51, of all songs 22 % are right.
-        let answer = answered(&[of(10, 1), of(40, 41)], &[of(40, 41)]).unwrap();
-        assert!((answer.ahead - (answer.better - answer.worse)).abs() < 1e-9, "{answer:?}");
+    fn the_interval_is_that_of_the_difference() {
+        // Runs of different size, as on different splits: all of 10 songs are right, and 1 of 40. The mean of both is 51 %, but 22 % of all songs.
+        let comparison = compared(&[of(10, 1), of(40, 41)], &[of(40, 41)]).unwrap();
         assert!(
-            answer.ahead > 45.0 && answer.low <= answer.ahead && answer.ahead <= answer.high,
-            "{answer:?}"
+            (comparison.ahead - (comparison.better - comparison.worse)).abs() < 1e-9,
+            "{comparison:?}"
+        );
+        assert!(
+            comparison.ahead > 45.0
+                && comparison.low <= comparison.ahead
+                && comparison.ahead <= comparison.high,
+            "{comparison:?}"
         );
     }
 
     #[test]
     fn more_runs_of_the_same_songs_make_no_narrower_interval() {
-        let width = |a: Answer| a.high - a.low;
-        let one = answered(&[right(2)], &[right(5)]).unwrap();
+        let width = |c: Comparison| c.high - c.low;
+        let one = compared(&[right(2)], &[right(5)]).unwrap();
         let same = || vec![right(2), right(2), right(2)];
-        let three = answered(&same(), &[right(5)]).unwrap();
+        let three = compared(&same(), &[right(5)]).unwrap();
         assert!((width(one) - width(three)).abs() < 1e-9, "{one:?} {three:?}");
     }
 }

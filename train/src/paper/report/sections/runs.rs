@@ -1,13 +1,14 @@
-//! Every run: what it was made with, on what, and how long it took; and what was decided where the paper is silent.
+//! Every run with its settings, machine and duration; and the decisions that the paper leaves open.
 
 use crate::paper::report::document::Section;
 use crate::paper::report::results::Results;
 use crate::paper::report::table::{Cell, Table};
 
+/// Decisions, progress and runs.
 pub(in crate::paper::report) fn section(results: &Results) -> Section {
     let mut table = Table::new(
         "runs",
-        "Finished runs; hours of learning are the epochs’, hours in all include judging and what was repeated",
+        "Finished runs; training hours are those of the epochs, and the total includes evaluation and repeated epochs",
         &[
             "run",
             "split",
@@ -29,7 +30,7 @@ pub(in crate::paper::report) fn section(results: &Results) -> Section {
     for run in results.runs.values() {
         let (record, config) = (&run.record, &run.config);
         let rows = run.history.rows();
-        let learning: f64 = rows.iter().map(|row| row.seconds).sum();
+        let training: f64 = rows.iter().map(|row| row.seconds).sum();
         let speed =
             rows.iter().map(|row| row.clips_per_second).sum::<f64>() / rows.len().max(1) as f64;
         let all: f64 = run.sessions.iter().map(|session| session.seconds).sum();
@@ -55,7 +56,7 @@ pub(in crate::paper::report) fn section(results: &Results) -> Section {
             Cell::count(config.batch),
             Cell::number(config.learning_rate, 5),
             Cell::number(costs.trainable() as f64, 0),
-            Cell::number(learning / 3600.0, 3),
+            Cell::number(training / 3600.0, 3),
             if all > 0.0 { Cell::number(all / 3600.0, 3) } else { Cell::Empty },
             Cell::number(speed, 1),
             Cell::text(&config.device),
@@ -65,49 +66,45 @@ pub(in crate::paper::report) fn section(results: &Results) -> Section {
     }
     let mut choices = Table::new(
         "choices",
-        "What the paper leaves open: our choice",
+        "Choices that the paper leaves open",
         &["experiments", "scale", "choice"],
     );
-    for asked in &results.asked {
-        for choice in &asked.scale.choices {
+    for planned in &results.experiments {
+        for choice in &planned.scale.choices {
             let known = choices.rows.iter_mut().find(|row| {
-                row.get(1) == Some(&Cell::text(&asked.scale.name))
+                row.get(1) == Some(&Cell::text(&planned.scale.name))
                     && row.get(2) == Some(&Cell::text(choice))
             });
             match known.and_then(|row| row.first_mut()) {
-                Some(Cell::Text(names)) => *names += &format!(", {}", asked.experiment.name),
+                Some(Cell::Text(names)) => *names += &format!(", {}", planned.experiment.name),
                 _ => choices.rows.push(vec![
-                    Cell::text(&asked.experiment.name),
-                    Cell::text(&asked.scale.name),
+                    Cell::text(&planned.experiment.name),
+                    Cell::text(&planned.scale.name),
                     Cell::text(choice),
                 ]),
             }
         }
     }
-    let mut progress = Table::new(
-        "progress",
-        "Runs done of those wanted",
-        &["experiment", "scale", "runs", "done"],
-    );
-    for asked in &results.asked {
-        let mut keys: Vec<&String> = asked.runs.iter().flatten().collect();
+    let mut progress = Table::new("progress", "Progress", &["experiment", "scale", "runs", "done"]);
+    for planned in &results.experiments {
+        let mut keys: Vec<&String> = planned.runs.iter().flatten().collect();
         keys.sort();
         keys.dedup();
         let done = keys.iter().filter(|key| results.runs.contains_key(**key)).count();
         progress.rows.push(vec![
-            Cell::text(&asked.experiment.name),
-            Cell::text(&asked.scale.name),
+            Cell::text(&planned.experiment.name),
+            Cell::text(&planned.scale.name),
             Cell::count(keys.len()),
             Cell::count(done),
         ]);
     }
     Section {
         id: "runs".to_owned(),
-        title: "How it was made".to_owned(),
+        title: "Runs and settings".to_owned(),
         text: vec![
-            "Adam, categorical cross-entropy, batch norm before each activation, as in section 3.2 of the paper. Accuracy while \
-             learning is counted step by step, as the paper’s framework prints it; under a dense head it is of segments. The test \
-             part is judged after every epoch for the curves, and nothing is chosen by it."
+            "Adam, categorical cross-entropy, batch norm before each activation, as in section 3.2 of the paper. Training accuracy is \
+             a running mean over the steps of an epoch, as the paper’s framework prints it; with a dense head it is of segments. The \
+             test part is evaluated after every epoch for the curves alone, and nothing is selected by it."
                 .to_owned(),
         ],
         figures: Vec::new(),

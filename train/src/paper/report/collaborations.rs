@@ -1,47 +1,48 @@
-//! Section 3.7: solo artists taken for their own collaborations, and back. Who works with whom is told by shared names.
+//! Section 3.7: solo artists confused with their own collaborations, which are recognised by shared names.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use leitmotif_models::argmax;
 
-use crate::paper::report::results::Line;
-use crate::paper::report::table::{Cell, Table};
+use super::results::SeriesResults;
+use super::table::{Cell, Table};
 
 /// Words that join names.
 const JOINERS: [&str; 9] = ["and", "with", "feat", "ft", "featuring", "vs", "versus", "und", "et"];
 
-/// One row a pair and line: clips of the first that were given to the second.
-pub(super) fn table(name: &str, lines: &[Line<'_>]) -> Table {
+/// One row for each pair and series: clips of the first artist that were predicted as the second.
+pub(super) fn table(name: &str, all_series: &[SeriesResults<'_>]) -> Table {
     let mut table = Table::new(
         format!("{name}-collaborations"),
-        "Artists that share a name, and how often one was taken for the other (all runs together)",
+        "Artists that share a name, and how often one was predicted for the other (all runs together)",
         &["line", "true artist", "answer", "clips", "of", "%"],
     );
-    for line in lines {
-        let mut taken: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for series in all_series {
+        let mut confused: BTreeMap<(&str, &str), usize> = BTreeMap::new();
         let mut clips: BTreeMap<&str, usize> = BTreeMap::new();
         let mut artists: BTreeSet<&str> = BTreeSet::new();
-        for run in &line.runs {
+        for run in &series.runs {
             let classes = run.predictions.classes();
             artists.extend(classes.iter().map(String::as_str));
             for clip in run.predictions.clips() {
-                let answer = argmax(&clip.probabilities);
-                if let (Some(truth), Some(answer)) =
-                    (classes.get(clip.truth.0), classes.get(answer))
+                let predicted = argmax(&clip.probabilities);
+                if let (Some(truth), Some(predicted)) =
+                    (classes.get(clip.truth.0), classes.get(predicted))
                 {
                     *clips.entry(truth).or_default() += 1;
-                    *taken.entry((truth, answer)).or_default() += 1;
+                    *confused.entry((truth, predicted)).or_default() += 1;
                 }
             }
         }
-        for (truth, answer) in related(&artists) {
-            let (n, of) = (taken.get(&(truth, answer)), clips.get(truth).copied().unwrap_or(0));
+        for (truth, predicted) in related(&artists) {
+            let (n, of) =
+                (confused.get(&(truth, predicted)), clips.get(truth).copied().unwrap_or(0));
             let n = n.copied().unwrap_or(0);
             let share = (of > 0).then(|| 100.0 * n as f64 / of as f64);
             table.rows.push(vec![
-                Cell::text(&line.line.label),
+                Cell::text(&series.series.label),
                 Cell::text(truth),
-                Cell::text(answer),
+                Cell::text(predicted),
                 Cell::count(n),
                 Cell::count(of),
                 Cell::maybe(share, 2),
@@ -51,18 +52,18 @@ pub(super) fn table(name: &str, lines: &[Line<'_>]) -> Table {
     table
 }
 
-/// Every pair in both directions where one name holds the other, or both hold the same one.
+/// Every pair, in both directions, where one name contains the other, or both contain the same one.
 fn related<'a>(artists: &BTreeSet<&'a str>) -> Vec<(&'a str, &'a str)> {
     let members: Vec<(&str, Vec<Vec<String>>)> =
         artists.iter().map(|artist| (*artist, members(artist))).collect();
     let shares = |a: &[Vec<String>], b: &[Vec<String>]| {
-        a.iter().any(|one| b.iter().any(|other| holds(one, other) || holds(other, one)))
+        a.iter().any(|one| b.iter().any(|other| contains(one, other) || contains(other, one)))
     };
     let mut pairs = Vec::new();
     for (truth, ours) in &members {
-        for (answer, theirs) in &members {
-            if truth != answer && shares(ours, theirs) {
-                pairs.push((*truth, *answer));
+        for (other, theirs) in &members {
+            if truth != other && shares(ours, theirs) {
+                pairs.push((*truth, *other));
             }
         }
     }
@@ -91,9 +92,9 @@ fn members(artist: &str) -> Vec<Vec<String>> {
     members
 }
 
-/// Whether the words of `short` lie side by side in `long`. A single word must be the whole name or its beginning:
+/// Whether the words of `short` are adjacent in `long`. A single word must be the whole name or its beginning:
 /// `The Band` and `Another Band` share no name.
-fn holds(long: &[String], short: &[String]) -> bool {
+fn contains(long: &[String], short: &[String]) -> bool {
     match short {
         [] => false,
         [word] => long.first() == Some(word) && word.chars().count() > 3,
@@ -103,11 +104,10 @@ fn holds(long: &[String], short: &[String]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use leitmotif_models::HeadKind;
+    use leitmotif_models::Predictions;
 
+    use super::super::measure::tests::{run, series};
     use super::*;
-    use crate::paper::experiment::spec;
-    use crate::paper::report::measure::tests::run;
 
     fn pairs(artists: &[&'static str]) -> Vec<(&'static str, &'static str)> {
         related(&artists.iter().copied().collect())
@@ -132,13 +132,7 @@ mod tests {
 
     #[test]
     fn clips_are_counted_over_all_runs() {
-        let line = spec::Line {
-            label: "dense".to_owned(),
-            network: "n".to_owned(),
-            head: HeadKind::Dense,
-            split: leitmotif_dataset::split::Protocol::Song,
-            judged: spec::Judged::Clip,
-        };
+        let series = series();
         let mut runs = [
             run("1", &[("1", "x", 0, 1), ("2", "x", 0, 0)]),
             run("2", &[("1", "x", 0, 1), ("3", "y", 1, 1)]),
@@ -146,11 +140,10 @@ mod tests {
         for run in &mut runs {
             let classes = ["Ann Lee", "Ann Lee & Bob", "C", "D"].map(str::to_owned).to_vec();
             let clips = run.predictions.clips().to_vec();
-            run.predictions = leitmotif_models::Predictions::new(classes, clips).unwrap();
+            run.predictions = Predictions::new(classes, clips).unwrap();
         }
-        let lines = [Line { line: &line, runs: runs.iter().collect(), wanted: 2 }];
-        let rows: Vec<String> =
-            table("topk", &lines).rows.iter().map(|r| format!("{r:?}")).collect();
+        let all = [SeriesResults { series: &series, runs: runs.iter().collect(), planned: 2 }];
+        let rows: Vec<String> = table("topk", &all).rows.iter().map(|r| format!("{r:?}")).collect();
         assert_eq!(rows.len(), 2, "{rows:?}");
         assert!(rows[0].contains("Number(2.0, 0), Number(3.0, 0), Number(66.67, 2)"), "{rows:?}");
         assert!(rows[1].contains("Number(0.0, 0), Number(1.0, 0), Number(0.0, 2)"), "{rows:?}");

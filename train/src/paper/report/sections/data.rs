@@ -1,4 +1,4 @@
-//! The data set, its splits and what leaks through them.
+//! The data set, its splits and their leaks.
 
 use crate::paper::report::document::Section;
 use crate::paper::report::results::Results;
@@ -7,10 +7,14 @@ use crate::paper::report::table::{Cell, Table};
 /// What MagnaTagATune holds after the paper's exclusions (section 3.1).
 const PAPER: [(&str, f64); 2] = [("clips", 24_847.0), ("artists", 222.0)];
 
+/// Counts of the data set, and what the parts of its splits share.
 pub(in crate::paper::report) fn section(results: &Results) -> Section {
     let note = &results.note;
-    let mut counts =
-        Table::new("dataset", "The data set, beside the paper’s", &["what", "here", "paper"]);
+    let mut counts = Table::new(
+        "dataset",
+        "The data set, compared with the paper’s",
+        &["what", "here", "paper"],
+    );
     for (what, count) in [
         ("clips", note.dataset.clips),
         ("songs", note.dataset.songs),
@@ -23,7 +27,7 @@ pub(in crate::paper::report) fn section(results: &Results) -> Section {
     }
     let mut leaks = Table::new(
         "leaks",
-        "Splits, and what their test part shares with training",
+        "Splits, and what their test part shares with the training part",
         &[
             "split",
             "clips to learn from",
@@ -62,7 +66,7 @@ pub(in crate::paper::report) fn section(results: &Results) -> Section {
         note.digest,
         match note.dataset.licence.as_str() {
             "" => String::new(),
-            licence => format!("Licences of the music: {licence}."),
+            licence => format!("Licences: {licence}."),
         }
     )];
     if !note.dataset.notes.is_empty() {
