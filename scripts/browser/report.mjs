@@ -1,6 +1,6 @@
-// Looks at a report in a browser that has no network: report.mjs REPORT.html [FOLDER for screenshots]
+// Checks a report in a browser without a network: report.mjs REPORT.html [FOLDER for screenshots]
 //
-// In light, dark, on a phone and printed nothing may be fetched or complained of, stick out, be missing or be hard to read.
+// In light, in dark, on a phone and printed: no requests, no messages on the console, nothing overflows, is missing or hard to read.
 import { mkdirSync } from "node:fs";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -9,7 +9,7 @@ import { launch } from "./launch.mjs";
 /** The paper's five figures and two tables, by section and by table. */
 const FIGURES = ["splits", "filters", "segments", "heads", "topk"];
 const TABLES = ["genres-wrong", "genres-shared"];
-/** WCAG 2.1, AA: of text, and of lines that mean something. */
+/** WCAG 2.1, AA: for text, and for lines that carry meaning. */
 const TEXT_CONTRAST = 4.5;
 const LINE_CONTRAST = 3;
 /** A4 with Chromium's own margins, in CSS pixels. */
@@ -30,19 +30,19 @@ const address = pathToFileURL(resolve(report)).href;
 const problems = [];
 const browser = await launch();
 for (const [name, { print, ...options }] of Object.entries(VIEWS)) {
-  const complain = (what) => problems.push(`${name}: ${what}`);
+  const addProblem = (what) => problems.push(`${name}: ${what}`);
   const context = await browser.newContext({ ...options, offline: true });
   const page = await context.newPage();
-  page.on("console", (message) => ["error", "warning"].includes(message.type()) && complain(`the console says: ${message.text()}`));
-  page.on("pageerror", (error) => complain(`a script fails: ${error}`));
+  page.on("console", (message) => ["error", "warning"].includes(message.type()) && addProblem(`the console reports: ${message.text()}`));
+  page.on("pageerror", (error) => addProblem(`a script fails: ${error}`));
   page.on("request", (request) => {
     const url = request.url();
-    if (url !== address && !url.startsWith("data:")) complain(`it asks for ${url}`);
+    if (url !== address && !url.startsWith("data:")) addProblem(`it requests ${url}`);
   });
   if (print) await page.emulateMedia({ media: "print" });
   await page.goto(address);
   const dark = options.colorScheme === "dark" && !print;
-  (await page.evaluate(look, { FIGURES, TABLES, TEXT_CONTRAST, LINE_CONTRAST, dark, print: Boolean(print) })).forEach(complain);
+  (await page.evaluate(inspect, { FIGURES, TABLES, TEXT_CONTRAST, LINE_CONTRAST, dark, print: Boolean(print) })).forEach(addProblem);
   if (shots) {
     const file = `${shots}/${name.replace(", ", "-")}`;
     await page.screenshot({ path: `${file}.png`, fullPage: true });
@@ -52,13 +52,13 @@ for (const [name, { print, ...options }] of Object.entries(VIEWS)) {
 }
 await browser.close();
 if (problems.length) {
-  console.error(`${report} does not look as it should:\n${problems.map((p) => `  ${p}`).join("\n")}`);
+  console.error(`${report} fails its checks:\n${problems.map((p) => `  ${p}`).join("\n")}`);
   process.exit(1);
 }
-console.log(`${report}: ${Object.keys(VIEWS).join("; ")}: nothing fetched, missing, sticking out or hard to read`);
+console.log(`${report}: ${Object.keys(VIEWS).join("; ")}: nothing fetched, missing, overflowing or hard to read`);
 
-/** Runs in the page; gives what is wrong with it. */
-function look({ FIGURES, TABLES, TEXT_CONTRAST, LINE_CONTRAST, dark, print }) {
+/** Runs in the page; returns its problems. */
+function inspect({ FIGURES, TABLES, TEXT_CONTRAST, LINE_CONTRAST, dark, print }) {
   const problems = [];
   const box = (element) => element.getBoundingClientRect();
   const wide = document.documentElement.clientWidth;
@@ -67,10 +67,10 @@ function look({ FIGURES, TABLES, TEXT_CONTRAST, LINE_CONTRAST, dark, print }) {
     const out = [...document.querySelectorAll("body *")].filter((e) => box(e).right > wide + 1 && !e.closest(".scroll"));
     problems.push(`it is ${document.documentElement.scrollWidth} pixels wide on ${wide}: ${out.slice(0, 3).map((e) => e.outerHTML.slice(0, 80)).join(" | ")}`);
   }
-  // The answers are what most come for: on a desk they are seen whole.
+  // The answers are the most important table: on a wide screen they fit.
   const answers = document.querySelector(".scroll:has(#answers)");
   if (wide > 1200 && answers && answers.scrollWidth > answers.clientWidth) problems.push(`the answers are ${answers.scrollWidth} pixels wide on ${answers.clientWidth}`);
-  // On paper nobody scrolls.
+  // Paper does not scroll.
   if (print) {
     for (const table of document.querySelectorAll("table")) {
       if (box(table).right > wide + 1) problems.push(`the table ${table.id} is ${Math.round(box(table).right - wide)} pixels wider than the paper`);
@@ -89,7 +89,7 @@ function look({ FIGURES, TABLES, TEXT_CONTRAST, LINE_CONTRAST, dark, print }) {
     if (!table || box(table).height < 40 || table.tBodies[0].rows.length === 0) problems.push(`the table ${id} is missing`);
   }
   const ids = [...document.querySelectorAll("[id]")].map((e) => e.id);
-  ids.filter((id, i) => ids.indexOf(id) !== i).forEach((id) => problems.push(`two elements are called ${id}`));
+  ids.filter((id, i) => ids.indexOf(id) !== i).forEach((id) => problems.push(`two elements have the id ${id}`));
   for (const image of document.images) {
     if (!image.complete || image.naturalWidth === 0) problems.push(`an image is broken: ${image.alt}`);
   }
@@ -99,15 +99,15 @@ function look({ FIGURES, TABLES, TEXT_CONTRAST, LINE_CONTRAST, dark, print }) {
     const frame = box(chart);
     texts.forEach((text, i) => {
       const a = box(text);
-      if (a.left < frame.left - 1 || a.right > frame.right + 1 || a.top < frame.top - 1 || a.bottom > frame.bottom + 1) problems.push(`“${text.textContent.trim()}” sticks out of “${label}”`);
+      if (a.left < frame.left - 1 || a.right > frame.right + 1 || a.top < frame.top - 1 || a.bottom > frame.bottom + 1) problems.push(`“${text.textContent.trim()}” overflows “${label}”`);
       for (const other of texts.slice(i + 1)) {
         const b = box(other);
-        if (a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom) problems.push(`“${text.textContent.trim()}” lies on “${other.textContent.trim()}” in “${label}”`);
+        if (a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom) problems.push(`“${text.textContent.trim()}” overlaps “${other.textContent.trim()}” in “${label}”`);
       }
     });
   }
 
-  // Contrast after WCAG: relative luminances of what is drawn and of the nearest painted background.
+  // Contrast as in WCAG: relative luminances of the drawn colour and of the nearest painted background.
   const rgba = (text) => {
     const [r, g, b, a = 1] = text.match(/[\d.]+/g).map(Number);
     return [r, g, b, a];
@@ -129,16 +129,16 @@ function look({ FIGURES, TABLES, TEXT_CONTRAST, LINE_CONTRAST, dark, print }) {
   };
   if (dark !== luminance(behind(document.body)) < 0.2) problems.push(`its background is ${behind(document.body)}`);
   const faint = new Map();
-  const judge = (what, colour, element, least) => {
+  const checkContrast = (what, colour, element, least) => {
     const found = contrast(colour, element);
     if (found < least) faint.set(what, `${what} (${colour}) has a contrast of ${found.toFixed(2)}, and needs ${least}`);
   };
   for (const element of document.querySelectorAll("body *")) {
     const own = [...element.childNodes].some((n) => n.nodeType === Node.TEXT_NODE && n.textContent.trim());
-    if (own && !element.closest("svg")) judge(`text of ${element.tagName}.${element.className}`, getComputedStyle(element).color, element, TEXT_CONTRAST);
+    if (own && !element.closest("svg")) checkContrast(`text of ${element.tagName}.${element.className}`, getComputedStyle(element).color, element, TEXT_CONTRAST);
   }
-  for (const text of document.querySelectorAll(".chart text")) judge(`text in a chart, “${text.textContent.trim()}”`, getComputedStyle(text).fill, text, TEXT_CONTRAST);
-  for (const line of document.querySelectorAll(".chart polyline[stroke-width='2']")) judge(`a line of ${line.closest("svg").getAttribute("aria-label")}`, getComputedStyle(line).stroke, line, LINE_CONTRAST);
+  for (const text of document.querySelectorAll(".chart text")) checkContrast(`text in a chart, “${text.textContent.trim()}”`, getComputedStyle(text).fill, text, TEXT_CONTRAST);
+  for (const line of document.querySelectorAll(".chart polyline[stroke-width='2']")) checkContrast(`a line of ${line.closest("svg").getAttribute("aria-label")}`, getComputedStyle(line).stroke, line, LINE_CONTRAST);
   problems.push(...faint.values());
   return problems;
 }
