@@ -1,34 +1,51 @@
-"""The same networks as a PyTorch user would write them, filled with the weights of one of our checkpoints.
+"""Our networks as a PyTorch user would write them, of a preset or with the weights of one of our checkpoints.
 
-`check` holds them against the logits that our trainer kept in the checkpoint's probe: a race against another network would
-prove nothing.
+`Checkpoint.check` compares their logits with those in the checkpoint's probe, our trainer's: a comparison of the speed of different
+networks would mean nothing.
 """
 
-import json
-import struct
+import sys
+import tomllib
 from pathlib import Path
 
+import safetensors.torch
 import torch
 from torch import nn
 
-# As our presets: Keras' epsilon, and its momentum 0.99 in torch's sense.
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.append(str(ROOT / "scripts" / "shared"))
+from checkpoint import PROBE, WEIGHTS, locate, record  # noqa: E402
+
+# As in our presets: Keras' epsilon, and its momentum 0.99 as torch counts it.
 NORM = {"eps": 1e-3, "momentum": 0.01}
-# Of the largest logit: sums of some hundred products in another order, on the CPU in f32.
+# Relative to the largest logit: sums of some hundred products in another order, on the CPU in f32.
 TOLERANCE = 1e-4
+
+
+def preset(name, head):
+    """The description of a preset with `head` (dense or lstm), as our trainer writes it into `run.json`."""
+    described = tomllib.loads((ROOT / "models" / "presets" / f"{name}.toml").read_text())
+    described["head"]["kind"] = head
+    described.setdefault("hop", described["segment"])
+    for block in described["blocks"]:
+        kernel, stride = block.setdefault("kernel", 3), block.setdefault("stride", 1)
+        block.setdefault("padding", (kernel - 1) // 2 if stride == 1 else 0)
+        block.setdefault("pool", 1)
+    return described
 
 
 class Network(nn.Module):
     """Waveforms [batch, segments, samples] to logits [batch, segments, classes].
 
-    `flat` is the obvious way: every segment a row of Conv1d. Else segments lie on the height axis of Conv2d, as in ours.
+    `flat` is the obvious layout: every segment is a row of Conv1d. Else segments lie on the height axis of Conv2d, as in our trainer.
     """
 
-    def __init__(self, network, classes, flat):
+    def __init__(self, description, classes, flat):
         super().__init__()
         self.flat = flat
-        self.lstm = network["head"]["kind"] == "lstm"
+        self.lstm = description["head"]["kind"] == "lstm"
         layers, channels = [], 1
-        for block in network["blocks"]:
+        for block in description["blocks"]:
             kernel, stride, padding, pool = (block[key] for key in ("kernel", "stride", "padding", "pool"))
             if flat:
                 conv = nn.Conv1d(channels, block["filters"], kernel, stride, padding, bias=False)
@@ -39,7 +56,7 @@ class Network(nn.Module):
             layers.append(nn.Sequential(conv, norm, nn.ReLU(inplace=True), pooling if pool > 1 else nn.Identity()))
             channels = block["filters"]
         self.blocks = nn.Sequential(*layers)
-        units = network["head"]["units"]
+        units = description["head"]["units"]
         if self.lstm:
             self.head = nn.LSTM(channels, units, batch_first=True)
         else:
@@ -47,7 +64,8 @@ class Network(nn.Module):
             self.norm = nn.BatchNorm1d(units, **NORM)
         self.output = nn.Linear(units, classes)
 
-    def forward(self, segments):
+    def embedding(self, segments):
+        """[batch, segments, units]."""
         batch, count, samples = segments.shape
         if self.flat:
             features = self.blocks(segments.reshape(batch * count, 1, samples)).flatten(1)
@@ -57,21 +75,25 @@ class Network(nn.Module):
             features = self.blocks(x).permute(0, 2, 3, 1).reshape(batch * count, -1)
         if self.lstm:
             hidden, _ = self.head(features.view(batch, count, -1))
-        else:
-            hidden = torch.tanh(self.norm(self.head(features))).view(batch, count, -1)
-        return self.output(hidden)
+            return hidden
+        return torch.tanh(self.norm(self.head(features))).view(batch, count, -1)
 
-    def take(self, weights):
-        """Our tensors by our names; nothing may be left over."""
+    def forward(self, segments):
+        return self.output(self.embedding(segments))
+
+    def load(self, weights):
+        """Takes the tensors of a checkpoint; all of them must be used."""
         rest = dict(weights)
         with torch.no_grad():
-            for ours, target in self._names():
-                target.copy_(rest.pop(ours).reshape(target.shape))
+            for name, tensor in self.tensors():
+                tensor.copy_(rest.pop(name).reshape(tensor.shape))
         if rest:
-            raise ValueError(f"not taken: {sorted(rest)}")
+            raise ValueError(f"not used: {sorted(rest)}")
         return self
 
-    def _names(self):
+    def tensors(self):
+        """Weights and running statistics with their names in our checkpoints."""
+
         def norm(prefix, layer):
             for name in ("weight", "bias", "running_mean", "running_var"):
                 yield f"{prefix}.norm.{name}", getattr(layer, name)
@@ -90,23 +112,22 @@ class Network(nn.Module):
 
 
 class Checkpoint:
-    """What our trainer saved."""
+    """A checkpoint of our trainer."""
 
     def __init__(self, folder):
-        folder = Path(folder)
-        record = json.loads((folder / "run.json").read_text())
-        self.description, self.classes = record["network"], record["classes"]
-        self.weights = safetensors(folder / "weights.safetensors")
-        self.probe = safetensors(folder / "probe.safetensors")
+        saved = record(folder)
+        self.description, self.classes = saved["network"], saved["classes"]
+        self.weights = safetensors.torch.load_file(locate(folder) / WEIGHTS)
+        self.probe = safetensors.torch.load_file(locate(folder) / PROBE)
 
     def network(self, flat):
-        return Network(self.description, len(self.classes), flat).take(self.weights)
+        return Network(self.description, len(self.classes), flat).load(self.weights)
 
     def segments(self, waveforms):
         return waveforms.unfold(1, self.description["segment"], self.description["hop"])
 
     def check(self):
-        """Parameters, and how far both layouts are from our trainer's logits on the probe; an error where too far."""
+        """Number of parameters, and the distance of both layouts from our trainer's logits on the probe; an error where it is too large."""
         found = {}
         wanted = self.probe["logits"]
         for flat in (True, False):
@@ -118,27 +139,12 @@ class Checkpoint:
         found["largest_logit"] = wanted.abs().max().item()
         found["tolerance"] = TOLERANCE * found["largest_logit"]
         if not max(found["flat"], found["channels-last"]) <= found["tolerance"]:
-            raise ValueError(f"the peer's logits are not ours: {found}")
+            raise ValueError(f"the peer's logits differ from ours: {found}")
         return found
 
 
-def safetensors(path):
-    """https://huggingface.co/docs/safetensors: the length of a JSON header, the header, the tensors."""
-    content = bytearray(Path(path).read_bytes())
-    (length,) = struct.unpack_from("<Q", content)
-    header = json.loads(content[8 : 8 + length])
-    header.pop("__metadata__", None)
-    tensors = {}
-    for name, entry in header.items():
-        if entry["dtype"] != "F32":
-            raise ValueError(f"{path}: {name} is {entry['dtype']}")
-        begin, end = (8 + length + offset for offset in entry["data_offsets"])
-        tensors[name] = torch.frombuffer(content, dtype=torch.float32, offset=begin, count=(end - begin) // 4).reshape(entry["shape"])
-    return tensors
-
-
 def settings(device):
-    """What decides arithmetic and speed beside the code."""
+    """Versions and switches on which arithmetic and speed depend."""
     return {
         "torch": torch.__version__,
         "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
