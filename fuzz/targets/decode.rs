@@ -1,4 +1,4 @@
-//! Any bytes, heard to the end: an error or samples within bounds.
+//! Decodes any bytes to the end: an error, or samples within bounds.
 #![no_main]
 
 use std::io::Cursor;
@@ -14,8 +14,8 @@ fuzz_target!(init: leitmotif_fuzz::own_panics_only(&["symphonia", "ropus"]), |by
     let Ok(mut reader) = AudioReader::from_reader(stream, name, SampleRate::NETWORK) else { return };
     let mut block = Vec::new();
     while reader.read(&mut block).is_ok_and(|read| read > 0) {
-        assert!(block.iter().all(|sample| sample.abs() <= 1e7), "a sample that is no sound");
+        assert!(block.iter().all(|sample| sample.abs() <= 1e7), "a sample out of bounds");
         block.clear();
     }
-    assert_eq!(reader.read(&mut block).ok().unwrap_or(0), 0, "the end is for good");
+    assert_eq!(reader.read(&mut block).ok().unwrap_or(0), 0, "samples after the end");
 });
