@@ -388,6 +388,7 @@ mod tests {
         for (name, table) in &tables {
             let homes = DOCUMENTS.iter().filter(|(_, blocks)| blocks.contains(name)).count();
             assert_eq!(homes, 1, "{name}");
+            let table = table.replace('\n', " ");
             assert!(table.contains(" cores of ") && table.contains(", commit "), "{name}");
         }
         let blocks: usize = DOCUMENTS.iter().map(|(_, blocks)| blocks.len()).sum();

@@ -3,7 +3,12 @@
 import random
 import shutil
 import subprocess
+import sys
 import wave
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parent.parent / "shared"))
+from checkpoint import BEST, is_checkpoint  # noqa: E402
 
 FORMS = [("portable", "fp32"), ("portable", "fp16"), ("portable", "int8"), ("cpu", "fp32"), ("cpu", "fp16"), ("cpu", "int8")]
 GRAPHS = {"dense": ("clip", "segment"), "lstm": ("sequence", "step")}
@@ -12,9 +17,9 @@ GRAPHS = {"dense": ("clip", "segment"), "lstm": ("sequence", "step")}
 def compiled(root, export, work):
     """Which networks, and [(target, precision, graph, path)]."""
     trained = root / "demo"
-    have = (trained / "game-music" / "dataset.toml").exists() and all((trained / head / "best" / "run.json").exists() for head in GRAPHS)
+    have = (trained / "game-music" / "dataset.toml").exists() and all(is_checkpoint(trained / head / BEST) for head in GRAPHS)
     if have:
-        checkpoints, music, extra = {head: trained / head / "best" for head in GRAPHS}, trained / "game-music", []
+        checkpoints, music, extra = {head: trained / head / BEST for head in GRAPHS}, trained / "game-music", []
     else:
         checkpoints = {head: root / "export" / "tests" / "data" / f"tiny-{head}" for head in GRAPHS}
         # Random weights have no accuracy to lose, and noise calibrates them as well as music.
