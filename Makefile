@@ -1,4 +1,4 @@
-# Every target that a person types; `make` alone lists them. The work is in scripts/.
+# Every target for people; `make` alone lists them. The work is in scripts/. Times are of two CPU cores and a fast network.
 .DEFAULT_GOAL := help
 .PHONY: help demo test check-all bench bench-peers gpu-bundle setup peers doctor clean
 # MUSIC=FOLDER: the demo uses your own tagged music.
@@ -7,37 +7,37 @@ export MUSIC
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
 
-demo: setup ## music in, two trained networks, .onnx files, and who plays (MUSIC=FOLDER for your own)
+demo: setup ## real music, two trained networks, .onnx files, artists identified (MUSIC=FOLDER for your own): 12 min, 4 once set up
 	cargo build --release --bins -p leitmotif-train -p leitmotif-export -p leitmotif --features leitmotif/cli
 	scripts/demo
 
-test: ## set-up, then every core check: format, lints, tests, documentation, licences
+test: ## set-up and every core check: format, lints, tests, documentation, licences: 16 to 20 min, 5 once built
 	scripts/setup test
 	scripts/test
 
-check-all: test ## also what is slow: every script of scripts/check-all.d
+check-all: test ## also every slow check of scripts/check-all.d: 55 min once set up
 	scripts/check-all
 
-bench: ## our own speed and the machine's limits; writes benches/results and README's table
+bench: ## our speed and the machine's limits, into benches/results and benches/README.md: 10 to 15 min
 	scripts/setup bench
 	since=$$(date +%s) && cargo bench -p leitmotif-benches --bench '*' && cargo run --release -p leitmotif-benches --bin table -- --since $$since
 
-bench-peers: ## our speed as ratios to ffmpeg, Python and PyTorch, alternating; writes benches/results and README's tables
+bench-peers: ## our speed to ffmpeg's, Python's and PyTorch's, into benches/results and the documents: 15 min after `make peers`
 	scripts/setup peers
 	cargo build --release -p leitmotif-benches -p leitmotif-train
 	benches/peers/run
 
-gpu-bundle: setup ## everything that measuring on a GPU box needs, in one folder of at most 40 MiB (target/gpu-bundle)
+gpu-bundle: setup ## what measuring on a GPU box needs, at most 40 MiB (target/gpu-bundle), after `make demo`: 1 min
 	scripts/gpu-bundle
 
-setup: ## fetch libtorch and ONNX Runtime into .deps (pinned, hashes checked); a second run does nothing
+setup: ## fetch libtorch and ONNX Runtime into .deps (1.3 GB, pinned, hashes checked): 1 min, once
 	scripts/setup
 
-peers: ## fetch what Python comparison scripts import (about 5 GB) into .deps
+peers: ## fetch the packages of the Python comparison scripts into .deps (5 GB): 2 min, once
 	scripts/setup peers
 
-doctor: ## name what this machine lacks, and the Debian package that brings it
+doctor: ## name what this machine lacks, with its Debian package: a second
 	@scripts/doctor
 
-clean: ## remove what was built; .deps, the downloads, stays
+clean: ## remove target; .deps, the downloads, stays: a second
 	cargo clean

@@ -1,6 +1,6 @@
-# What the set-up needs of the machine; sourced by `setup` and `doctor`.
+# What the set-up needs of the machine; sourced by `setup`, `doctor` and others.
 #
-# One row per need: name | Debian package that brings it (or how to get it) | for what. A need is met where its function
+# One row per need: name | Debian package (or how to get it) | for what. A need is met where its function
 # `has_NAME` succeeds; those of `required` stop the set-up, those of `optional` only some targets.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -16,11 +16,11 @@ pip | python3-pip | pip, to fetch wheels
 disk | - | 8 GB of free space in the checkout
 "
 optional="
-ffmpeg | ffmpeg | what the ears are compared with (make test)
-node | nodejs | Node 20 or later, for what is looked at in a browser (make check-all)
-npm | npm | fetching that browser (make check-all)
-aptget | apt | fetching the demo's music (make demo without MUSIC)
-dpkgdeb | dpkg | unpacking the demo's music (make demo without MUSIC)
+ffmpeg | ffmpeg | the decoder that ours is compared with (make test)
+node | nodejs | Node 20 or later, for the checks in a browser (make check-all)
+npm | npm | to fetch that browser (make check-all)
+aptget | apt | to fetch the demo's music (make demo without MUSIC)
+dpkgdeb | dpkg | to unpack the demo's music (make demo without MUSIC)
 "
 
 have() { command -v "$1" >/dev/null 2>&1; }
@@ -38,7 +38,7 @@ has_ffmpeg() { have ffmpeg; }
 has_aptget() { have apt-get; }
 has_dpkgdeb() { have dpkg-deb; }
 has_driver() { have nvidia-smi || [ -e /dev/nvidia0 ] || ldconfig -p 2>/dev/null | grep -q 'libcuda\.so\.1'; }
-# What lies in .deps and target already needs no room again.
+# Once .deps is filled no more space is needed.
 has_disk() {
     [ -e "$deps/site-packages/.installed" ] || [ "$(df -Pk "$root" | awk 'NR == 2 { print int($4 / 1048576) }')" -ge 8 ]
 }
@@ -52,7 +52,7 @@ lacking() {
     done <<<"$1"
 }
 
-# The Debian packages of such rows: one word in the second column; anything longer is an explanation for people.
+# The Debian packages of such rows: second columns of one word; a longer one is an explanation.
 packages_of() { awk -F'|' '{ gsub(/^ +| +$/, "", $2); if ($2 ~ /^[a-z0-9.+-]+$/ && $2 != "-") print $2 }' <<<"$1"; }
 
-say_lacking() { awk -F'|' '{ gsub(/^ +| +$/, "", $2); sub(/^ +/, "", $3); printf "  %-46s %s\n", $3, ($2 == "-" ? "" : "brought by: " $2) }' <<<"$1"; }
+print_lacking() { awk -F'|' '{ gsub(/^ +| +$/, "", $2); sub(/^ +/, "", $3); printf "  %-46s %s\n", $3, ($2 == "-" ? "" : "package: " $2) }' <<<"$1"; }

@@ -1,4 +1,4 @@
-//! What can this machine do at most? Arithmetic, memory, and ffmpeg's decoders, beside which the other benches' figures stand.
+//! What can this machine do at most? Arithmetic, memory and ffmpeg's decoders: what the other benches' figures are compared with.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -30,7 +30,7 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// libtorch's product of matrices, the fastest at hand.
+/// libtorch's product of matrices.
 fn product(group: &mut BenchmarkGroup<'_, WallTime>, threads: usize) -> anyhow::Result<()> {
     let case = cases::product(threads);
     tch::set_num_threads(i32::try_from(threads)?);
@@ -72,8 +72,9 @@ fn ffmpeg(group: &mut BenchmarkGroup<'_, WallTime>, file: &Path) -> anyhow::Resu
         ffmpeg.args(["-nostdin", "-loglevel", "quiet", "-threads", "1", "-i"]).arg(file);
         ffmpeg.args(["-ac", "1", "-ar", "16000", "-f", "f32le", "-"]).stdout(Stdio::null()).status()
     };
-    let done =
-        whole().context("ffmpeg is measured beside our ears; `make doctor` says how to get it")?;
+    let done = whole().context(
+        "ffmpeg's decoders are a limit to compare with; `make doctor` says how to get it",
+    )?;
     ensure!(done.success(), "{}: ffmpeg failed ({done})", file.display());
     group.throughput(Throughput::Elements(music::SECONDS as u64));
     group.bench_function(&case.name, |bencher| bencher.iter(whole));

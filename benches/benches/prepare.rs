@@ -28,7 +28,7 @@ fn main() -> anyhow::Result<()> {
             prepare(&plan, out.path(), &mut |progress| clips = progress.clips, &|| false)?;
             Ok((out, clips))
         };
-        // In the loop an error would only look fast.
+        // Inside the timed loop an error would only look fast.
         let (_, clips) = whole(tempfile::tempdir_in(home)?)?;
         ensure!(clips == music::LIBRARY_CLIPS, "{clips} clips instead of {}", music::LIBRARY_CLIPS);
         group.throughput(Throughput::Elements(clips as u64));

@@ -17,7 +17,7 @@ fn main() -> anyhow::Result<()> {
     let files = music::make(&folder.join("music"))?;
     let song = files.iter().find(|file| file.ends_with("flac.flac")).context("no song")?;
     let (mut song, _) = read_all(song, SampleRate::NETWORK)?;
-    // What ffmpeg plays over and over ends some samples early.
+    // The file that ffmpeg loops ends some samples early.
     song.resize(music::SECONDS * 16_000, 0.0);
     let mut group = criterion.benchmark_group("serve");
     group.sample_size(10).sampling_mode(SamplingMode::Flat);

@@ -1,15 +1,15 @@
 //! How long does one training step take? Every preset with both heads, two clips, on 2 CPU threads.
 
-#[path = "../src/learner.rs"]
-mod learner;
+#[path = "../src/trainer.rs"]
+mod trainer;
 
 use std::time::Duration;
 
 use criterion::{Criterion, SamplingMode, Throughput};
-use learner::Learner;
 use leitmotif_benches::cases::{self, HEADS, STEP_THREADS, TRAINED};
 use leitmotif_benches::unless_failed;
 use leitmotif_models::Network;
+use trainer::Trainer;
 
 fn main() -> anyhow::Result<()> {
     let mut criterion = Criterion::default().configure_from_args();
@@ -21,11 +21,11 @@ fn main() -> anyhow::Result<()> {
         for head in HEADS {
             let network = Network::preset(preset)?.with_head(head);
             let case = cases::step(&network);
-            let mut learner = Learner::new(&network)?;
+            let mut trainer = Trainer::new(&network)?;
             group.throughput(Throughput::Elements(case.music_seconds.unwrap_or(0.0) as u64));
             let mut done = Ok(());
             group.bench_function(&case.name, |bencher| {
-                bencher.iter(|| unless_failed(&mut done, || learner.step()))
+                bencher.iter(|| unless_failed(&mut done, || trainer.step()))
             });
             done?;
         }

@@ -1,6 +1,6 @@
 """Recognises a file of samples with Python's onnxruntime, as README shows, and prints the seconds: answer.py MODEL SAMPLES --threads N.
 
-The median of some passes after one that warms up; opening the model does not count.
+The median over some passes, after one warm-up pass; opening the model does not count.
 """
 
 import argparse
@@ -12,7 +12,7 @@ try:
     import numpy
     import onnxruntime
 except ImportError as error:
-    raise SystemExit(f"{error}: `make peers` brings it")
+    raise SystemExit(f"{error}: `make peers` installs it")
 
 arguments = argparse.ArgumentParser()
 arguments.add_argument("model")
@@ -29,7 +29,7 @@ samples = numpy.fromfile(given.samples, "<f4")
 
 
 def answer():
-    """A `clip` graph takes all at once; of a `sequence`, windows are averaged, the last one from half full on."""
+    """A `clip` graph takes everything at once; a `sequence` graph's windows are averaged, the last one if it is at least half full."""
     if card["graph"] == "clip":
         return session.run(["probabilities"], {"waveform": samples[None]})[0]
     segment, hop, window = card["segment_samples"], card["hop_samples"], card["window_segments"]

@@ -1,4 +1,4 @@
-"""Answers with the network of one of our checkpoints in PyTorch and prints, as JSON, how fast: host to host, as ours.
+"""Runs the network of one of our checkpoints in PyTorch and prints its speed as JSON; host to host, as our program measures.
 
 gpu_serve.py CHECKPOINT [--device cuda] [--batches 1,8,64] [--modes fp32,tf32,bf16]
 """
@@ -10,20 +10,20 @@ BEGAN = time.perf_counter()
 import argparse  # noqa: E402
 import json  # noqa: E402
 
-import gpu_network  # noqa: E402
+import network  # noqa: E402
 import torch  # noqa: E402
 
 
 def answerer(checkpoint, device, mode):
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = mode == "tf32"
-    network = checkpoint.network(flat=False).eval().to(device, memory_format=torch.channels_last)
+    model = checkpoint.network(flat=False).eval().to(device, memory_format=torch.channels_last)
 
     def answer(waveforms):
         with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=mode == "bf16"):
-            logits = network(checkpoint.segments(waveforms.to(device)).contiguous())
+            logits = model(checkpoint.segments(waveforms.to(device)).contiguous())
             probabilities = logits.float().softmax(-1)
-            # A dense head's clip is the mean of its segments; an LSTM's last word counts.
-            return (probabilities[:, -1] if network.lstm else probabilities.mean(1)).cpu()
+            # A dense head averages over the segments; an LSTM answers at the last one.
+            return (probabilities[:, -1] if model.lstm else probabilities.mean(1)).cpu()
 
     return answer
 
@@ -47,11 +47,11 @@ def main():
     parser.add_argument("--modes", default="fp32,tf32,bf16")
     parser.add_argument("--seconds", type=float, default=1.0)
     arguments = parser.parse_args()
-    checkpoint = gpu_network.Checkpoint(arguments.checkpoint)
-    network = checkpoint.description
-    samples = (network["window"] - 1) * network["hop"] + network["segment"]
+    checkpoint = network.Checkpoint(arguments.checkpoint)
+    description = checkpoint.description
+    samples = (description["window"] - 1) * description["hop"] + description["segment"]
     generator = torch.Generator().manual_seed(1)
-    found = {"unit": "clip", "settings": gpu_network.settings(arguments.device), "modes": {}}
+    found = {"unit": "clip", "settings": network.settings(arguments.device), "modes": {}}
     for mode in arguments.modes.split(","):
         answer = answerer(checkpoint, arguments.device, mode)
         answer(torch.zeros(1, samples))
@@ -64,7 +64,7 @@ def main():
             except torch.OutOfMemoryError as error:
                 found["modes"][mode].append({"batch": batch, "error": str(error)[:300]})
                 break
-        # All that is known, after each: whoever cuts this off has that.
+        # Everything so far, after each mode: what is printed counts when time cuts this off.
         print(json.dumps(found), flush=True)
 
 

@@ -1,4 +1,4 @@
-"""Trains the network of one of our checkpoints in PyTorch and prints, as JSON, how fast: fed from our data set, and without.
+"""Trains the network of one of our checkpoints in PyTorch and prints its speed as JSON: fed from our data set, and with one batch.
 
 gpu_train.py CHECKPOINT DATASET --split NAME [--device cuda] [--modes eager,channels-last,benchmark,bf16,compile]
 """
@@ -11,7 +11,7 @@ import threading
 import time
 from pathlib import Path
 
-import gpu_network
+import network
 import numpy
 import torch
 from torch.nn import functional
@@ -37,8 +37,8 @@ class Feed:
         self.shards = [numpy.memmap(shard, dtype="<i2", mode="r") for shard in shards]
         self.checkpoint, self.batch, self.device = checkpoint, batch, device
         self.class_of = {name: number for number, name in enumerate(checkpoint.classes)}
-        network = checkpoint.description
-        self.samples = (network["window"] - 1) * network["hop"] + network["segment"]
+        description = checkpoint.description
+        self.samples = (description["window"] - 1) * description["hop"] + description["segment"]
         self.ready = queue.Queue(2)
         self.ended = threading.Event()
         threading.Thread(target=self._read, daemon=True).start()
@@ -82,24 +82,24 @@ def measure(checkpoint, make_feed, device, seconds, flat, bf16=False, compiled=F
     if device == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
-    network = checkpoint.network(flat).train().to(device)
+    model = checkpoint.network(flat).train().to(device)
     if not flat:
-        network = network.to(memory_format=torch.channels_last)
-    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, eps=1e-7, fused=device == "cuda")
-    lstm = network.lstm
-    forward = torch.compile(network) if compiled else network
+        model = model.to(memory_format=torch.channels_last)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, eps=1e-7, fused=device == "cuda")
+    lstm = model.lstm
+    forward = torch.compile(model) if compiled else model
 
     def step(segments, targets):
         with torch.autocast(device, torch.bfloat16, enabled=bf16):
             logits = forward(segments)
-        # Of a dense head every segment is an example; of an LSTM the last one answers.
+        # Every segment is an example of a dense head; an LSTM answers at the last one.
         logits = logits[:, -1:] if lstm else logits
         targets = targets[:, None].expand(-1, logits.shape[1])
         loss = functional.cross_entropy(logits.flatten(0, 1).float(), targets.flatten())
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
-        # Our trainer looks at every loss too.
+        # Our trainer reads every loss, too.
         return loss.item()
 
     feed = make_feed()
@@ -110,17 +110,17 @@ def measure(checkpoint, make_feed, device, seconds, flat, bf16=False, compiled=F
         found = {"first_step_seconds": time.perf_counter() - began}
         for _ in range(2):
             losses.append(step(*feed.next()))
-        found["fed_steps_per_second"] = rate(lambda: losses.append(step(*feed.next())), device, seconds)
+        found["fed_steps_per_second"] = steps_per_second(lambda: losses.append(step(*feed.next())), device, seconds)
     finally:
         feed.end()
-    found["resident_steps_per_second"] = rate(lambda: losses.append(step(*batch)), device, seconds)
+    found["resident_steps_per_second"] = steps_per_second(lambda: losses.append(step(*batch)), device, seconds)
     found["fed_clips_per_second"] = found["fed_steps_per_second"] * len(batch[0])
     found["first_loss"], found["last_loss"], found["steps"] = losses[0], losses[-1], len(losses)
     found["peak_memory_mib"] = torch.cuda.max_memory_allocated() / 2**20 if device == "cuda" else None
     return found
 
 
-def rate(step, device, seconds, least=3):
+def steps_per_second(step, device, seconds, least=3):
     began, steps = time.perf_counter(), 0
     while steps < least or time.perf_counter() - began < seconds:
         step()
@@ -140,8 +140,8 @@ def main():
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--seconds", type=float, default=3.0)
     arguments = parser.parse_args()
-    checkpoint = gpu_network.Checkpoint(arguments.checkpoint)
-    found = {"settings": gpu_network.settings(arguments.device), "check": checkpoint.check(), "modes": {}}
+    checkpoint = network.Checkpoint(arguments.checkpoint)
+    found = {"settings": network.settings(arguments.device), "check": checkpoint.check(), "modes": {}}
 
     def make_feed():
         return Feed(arguments.dataset, arguments.split, checkpoint, arguments.batch, arguments.device)
@@ -150,10 +150,10 @@ def main():
         began = time.perf_counter()
         try:
             found["modes"][mode] = measure(checkpoint, make_feed, arguments.device, arguments.seconds, **MODES[mode])
-        except Exception as error:  # One mode that cannot run here must not hide the others.
+        except Exception as error:  # A mode that cannot run here must not hide the others.
             found["modes"][mode] = {"error": f"{type(error).__name__}: {str(error)[-2000:]}"}
         found["modes"][mode]["seconds"] = time.perf_counter() - began
-        # All that is known, after each: whoever cuts this off has that.
+        # Everything so far, after each mode: what is printed counts when time cuts this off.
         print(json.dumps(found), flush=True)
 
 

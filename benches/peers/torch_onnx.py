@@ -1,77 +1,69 @@
-"""Compares what leitmotif-export compiles with what PyTorch's own exporter writes of the same weights, in one ONNX Runtime.
+"""Compares the files of leitmotif-export with those of PyTorch's own exporter, of the same weights in one ONNX Runtime.
 
     PYTHONPATH=.deps/site-packages:.deps/peers python3 benches/peers/torch_onnx.py target/release/leitmotif-export [RESULTS.jsonl [HEAD]]
 
-A seeded model 1 (models/presets/model1.toml, both heads) with random batch-norm statistics is built in PyTorch, exported with
-torch.onnx (dynamo), quantised with onnxruntime's own Python quantizer, saved as a checkpoint and compiled by us: the dense head
-a segment a row, the LSTM a window of seven segments a row, judged by what it says of the last. The files then run in turns in the same onnxruntime with the same threads: in every round each of them once, in an order that changes. Ratios
-are medians over the rounds of (theirs / ours); above 1 we are faster. Both kinds of seconds are told: of the clock, which
-other programs on the machine disturb, and of the processor, which they disturb less (spinning is off for that).
-Sizes, and nodes after ONNX Runtime's optimiser, are told too. Everything is written to a temporary folder.
+A seeded model 1 (both heads) with random batch-norm statistics is built in PyTorch, exported with torch.onnx (dynamo), quantised with
+onnxruntime's own Python quantizer, saved as a checkpoint and compiled by us: the dense head one segment a row, the LSTM a window of seven
+segments a row, compared at the last one. The files then run alternately in the same onnxruntime with the same threads, each once a round,
+in an order that changes. Ratios are medians over the rounds of theirs / ours; above 1 we are faster. They are given for seconds of the
+clock, which other programs on the machine disturb, and of the processor, which they disturb less (spinning is off for that). Sizes, and
+nodes after ONNX Runtime's optimiser, are given too. Everything is written to a temporary folder.
 """
 
 import json
 import os
 import resource
 import statistics
-import struct
 import subprocess
 import sys
 import tempfile
 import time
-import tomllib
 import wave
 
 import numpy as np
 import onnx
 import onnxruntime as ort
+import safetensors.torch
 import torch
+from network import Network, preset
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
-ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
-SEED, EPSILON, ROUNDS = 6, 1e-3, 9
-PRESET = tomllib.load(open(os.path.join(ROOT, "models/presets/model1.toml"), "rb"))
-SEGMENT, CLASSES, UNITS, WINDOW = PRESET["segment"], PRESET["classes"], PRESET["head"]["units"], PRESET["window"]
+# `network` has made the shared modules importable.
+from checkpoint import PROBE, RECORD, WEIGHTS  # isort: skip
+from golden import golden_input  # isort: skip
+
+SEED, ROUNDS = 6, 9
+PRESET = preset("model1", "dense")
+SEGMENT, CLASSES, WINDOW = PRESET["segment"], PRESET["classes"], PRESET["window"]
 HEADS = ("dense", "lstm")
 
 
-class SampleCnn(torch.nn.Module):
+class Exported(torch.nn.Module):
     """`[rows, SEGMENT]`, or with an LSTM `[rows, WINDOW · SEGMENT]`, to probabilities, logits and embedding of every segment."""
 
     def __init__(self, head):
         super().__init__()
-        self.head = head
-        blocks, channels = [], 1
-        for block in PRESET["blocks"]:
-            stride, filters = block.get("stride", 1), block["filters"]
-            padding = 1 if stride == 1 else 0
-            layers = [torch.nn.Conv1d(channels, filters, 3, stride, padding, bias=False), torch.nn.BatchNorm1d(filters, EPSILON), torch.nn.ReLU()]
-            layers += [torch.nn.MaxPool1d(block["pool"])] if block.get("pool", 1) > 1 else []
-            blocks.append(torch.nn.Sequential(*layers))
-            channels = filters
-        self.blocks = torch.nn.Sequential(*blocks)
-        if head == "dense":
-            self.dense, self.norm = torch.nn.Linear(channels, UNITS, bias=False), torch.nn.BatchNorm1d(UNITS, EPSILON)
-        else:
-            self.lstm = torch.nn.LSTM(channels, UNITS, batch_first=True)
-        self.output = torch.nn.Linear(UNITS, CLASSES)
+        self.description = preset("model1", head)
+        self.network = Network(self.description, CLASSES, flat=True)
 
     def forward(self, waveform):
-        features = self.blocks(waveform.reshape(-1, 1, SEGMENT)).squeeze(2)
-        if self.head == "dense":
-            embedding = torch.tanh(self.norm(self.dense(features)))
+        # Not the network's own `forward`: its reshapes for batches of clips would stay in the graph.
+        network = self.network
+        features = network.blocks(waveform.reshape(-1, 1, SEGMENT)).squeeze(2)
+        if network.lstm:
+            embedding, _ = network.head(features.reshape(-1, WINDOW, features.shape[-1]))
         else:
-            embedding, _ = self.lstm(features.reshape(-1, WINDOW, features.shape[-1]))
-        logits = self.output(embedding)
+            embedding = torch.tanh(network.norm(network.head(features)))
+        logits = network.output(embedding)
         return torch.softmax(logits, -1), logits, embedding
 
     def row(self):
-        return SEGMENT if self.head == "dense" else WINDOW * SEGMENT
+        return WINDOW * SEGMENT if self.network.lstm else SEGMENT
 
 
 def seeded(head):
     torch.manual_seed(SEED)
-    model = SampleCnn(head).eval()
+    model = Exported(head).eval()
     with torch.no_grad():
         for module in model.modules():
             if isinstance(module, torch.nn.BatchNorm1d):
@@ -80,61 +72,31 @@ def seeded(head):
     return model
 
 
-def golden(samples, seed=1):
-    state, values = seed, np.empty(samples, np.float32)
-    for i in range(samples):
-        state = (1664525 * state + 1013904223) % 2**32
-        values[i] = 0.1 * (state - 2**32 if state >= 2**31 else state) / 2**31
-    return values
-
-
 def noise(samples, seed):
-    """Pink, as music is nearly: the loud feature maps that calibration looks for are there."""
+    """Pink noise: its spectrum is like that of music, so that calibration meets loud feature maps."""
     spectrum = np.fft.rfft(np.random.default_rng(seed).standard_normal(samples))
     pink = np.fft.irfft(spectrum / np.sqrt(np.arange(1, len(spectrum) + 1)), samples)
     return (0.3 * pink / np.abs(pink).max()).astype(np.float32)
 
 
-def save_safetensors(path, tensors):
-    header, offset = {}, 0
-    for name, tensor in tensors.items():
-        header[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [offset, offset + tensor.nbytes]}
-        offset += tensor.nbytes
-    text = json.dumps(header).encode()
-    with open(path, "wb") as file:
-        file.write(struct.pack("<Q", len(text)) + text + b"".join(np.ascontiguousarray(t, "<f4").tobytes() for t in tensors.values()))
-
-
 def save_checkpoint(model, folder):
     """As leitmotif-train would have saved it."""
     os.makedirs(folder)
-    state = {name: tensor.numpy() for name, tensor in model.state_dict().items() if "num_batches" not in name}
-    names = {"output.weight": "output.weight", "output.bias": "output.bias"}
-    if model.head == "dense":
-        names["dense.weight"] = "dense.weight"
-    else:
-        names |= {f"lstm.{part}_l0": f"lstm.{part}" for part in ["weight_ih", "weight_hh", "bias_ih", "bias_hh"]}
-    norms = [("norm", "dense.norm")] if model.head == "dense" else []
-    for i in range(len(PRESET["blocks"])):
-        names[f"blocks.{i}.0.weight"] = f"block{i + 1}.conv.weight"
-    for norm, ours in [(f"blocks.{i}.1", f"block{i + 1}.norm") for i in range(len(PRESET["blocks"]))] + norms:
-        names |= {f"{norm}.{part}": f"{ours}.{part}" for part in ["weight", "bias", "running_mean", "running_var"]}
-    save_safetensors(f"{folder}/weights.safetensors", {ours: state[theirs] for theirs, ours in names.items()})
-    waveform = golden(WINDOW * SEGMENT)
+    safetensors.torch.save_file({name: tensor.detach().contiguous() for name, tensor in model.network.tensors()}, f"{folder}/{WEIGHTS}")
+    waveform = torch.from_numpy(golden_input(1, WINDOW * SEGMENT))
     with torch.no_grad():
-        _, logits, embedding = model(torch.from_numpy(waveform.reshape(-1, model.row())))
-    of_segments = {"logits": logits.numpy().reshape(1, WINDOW, -1), "embedding": embedding.numpy().reshape(1, WINDOW, -1)}
-    save_safetensors(f"{folder}/probe.safetensors", {"waveform": waveform[None], **of_segments})
-    block = lambda b: {"filters": b["filters"], "kernel": 3, "stride": b.get("stride", 1), "padding": 1 if b.get("stride", 1) == 1 else 0, "pool": b.get("pool", 1)}
-    network = {key: PRESET[key] for key in ["name", "description", "segment", "window"]}
-    network |= {"head": {"kind": model.head, "units": UNITS}, "hop": SEGMENT, "blocks": [block(b) for b in PRESET["blocks"]]}
+        _, logits, embedding = model(waveform.reshape(-1, model.row()))
+    probe = {"waveform": waveform[None], "logits": logits.reshape(1, WINDOW, -1), "embedding": embedding.reshape(1, WINDOW, -1)}
+    safetensors.torch.save_file(probe, f"{folder}/{PROBE}")
     record = {
-        "version": 1, "network": network, "classes": [f"Artist {i}" for i in range(CLASSES)], "epoch": 0, "step": 0, "seed": SEED,
+        "version": 1, "network": {key: value for key, value in model.description.items() if key != "classes"},
+        "classes": [f"Artist {i}" for i in range(CLASSES)], "epoch": 0, "step": 0, "seed": SEED,
         "dataset": {"name": "none", "licence": "", "notes": "seeded random weights", "clips": 0, "songs": 0},
         "split": {"protocol": "song", "seed": 1, "test_share": 0.0, "validation_share": 0.0},
         "golden": {"seed": 1, "samples": WINDOW * SEGMENT}, "tools": {"torch": torch.__version__}, "config": {},
-    }
-    json.dump(record, open(f"{folder}/run.json", "w"))
+    }  # fmt: skip
+    with open(f"{folder}/{RECORD}", "w") as file:
+        json.dump(record, file)
 
 
 def save_music(folder, files):
@@ -174,7 +136,7 @@ def compare(files, head, segments, threads):
     for name, (path, row, output) in files.items():
         opened = session(path, threads)
         feed = {"waveform": samples.reshape(-1, row)}
-        # torch.onnx's LSTM says something of every segment, and ours is asked for the last alone.
+        # torch.onnx's LSTM answers at every segment; of ours only the last answer is computed.
         runs[name] = lambda opened=opened, output=output, feed=feed: opened.run([output], feed)[0]
     last = (lambda answer: answer.reshape(segments // WINDOW, -1, CLASSES)[:, -1]) if head == "lstm" else (lambda answer: answer.reshape(segments, CLASSES))
     answers = {name: last(run()) for name, run in runs.items()}
@@ -230,7 +192,7 @@ def measure(exporter, head, folder):
         nodes = len(onnx.load(f"{folder}/optimised.onnx").graph.node)
         yield {"head": head, "file": name, "bytes": os.path.getsize(path), "nodes": len(onnx.load(path).graph.node), "nodes_after_optimiser": nodes}
     for segments, threads in [(7, 2), (1, 1), (32, 2)] if head == "dense" else [(WINDOW, 1), (WINDOW, 2), (4 * WINDOW, 2)]:
-        # A recording for `clip`, a segment for `segment`, windows side by side for `sequence`.
+        # A recording for `clip`, a segment for `segment`, a batch of windows for `sequence`.
         graph, row, output = ("sequence", WINDOW * SEGMENT, "probabilities")
         if head == "dense":
             graph, row, output = ("clip", segments * SEGMENT, "segment_probabilities") if segments > 1 else ("segment", SEGMENT, "probabilities")

@@ -1,6 +1,6 @@
-//! Every case of the criterion benches: where its result lies, and how much work it is.
+//! Every case of the criterion benches: its name and how much work it is.
 //!
-//! The benches time them by these names, and `table` looks them up again.
+//! The benches time the cases under these names, and `table` looks their results up.
 
 use leitmotif_models::{GraphKind, HeadKind, Network, NetworkError};
 use serde::{Deserialize, Serialize};
@@ -18,33 +18,33 @@ pub const COMPILED: [(&str, HeadKind); 3] =
 pub const TRAINED: [&str; 6] = ["model1", "model2", "model3", "model4", "demo", "example"];
 /// Both heads.
 pub const HEADS: [HeadKind; 2] = [HeadKind::Dense, HeadKind::Lstm];
-/// Clips in a batch that is learnt from, each with all the segments of the network's window.
+/// Clips in a training batch, each with all the segments of the network's window.
 pub const BATCH: usize = 2;
 /// Threads of one training step.
 pub const STEP_THREADS: usize = 2;
-/// Rates that are resampled to 16 kHz, in Hz.
+/// Sample rates that are resampled to 16 kHz, in Hz.
 pub const RATES: [u32; 4] = [44_100, 48_000, 22_050, 96_000];
-/// Rows and columns of the square matrices whose product is the limit.
+/// Rows and columns of the square matrices whose product is the arithmetic limit.
 pub const PRODUCT: u64 = 2048;
-/// Values of each of a triad's three arrays: far more than a cache holds.
+/// Values in each of the triad's three arrays: far more than a cache holds.
 pub const TRIAD: usize = 1 << 25;
 
-/// One thing that is timed.
+/// One timed operation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Case {
-    /// The bench's question: criterion's group.
+    /// The bench: criterion's group.
     pub group: String,
-    /// Unique in the group, and a file's name.
+    /// Unique in the group, and part of a path.
     pub name: String,
     /// CPU threads that it may use.
     pub threads: usize,
-    /// Seconds of music that go through.
+    /// Seconds of music processed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub music_seconds: Option<f64>,
     /// Multiply-adds of convolutions and matrix products.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub multiply_adds: Option<u64>,
-    /// Bytes that are read from memory or written to it, at least.
+    /// Least number of bytes read from or written to memory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
 }
@@ -56,12 +56,12 @@ impl Case {
     }
 }
 
-/// How much is recognised at once.
+/// How much music is recognised at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Length {
-    /// What the convolutions see.
+    /// Input of the convolutions.
     Segment,
-    /// What the data set labels.
+    /// Unit that a data set labels.
     Clip,
     /// Three minutes.
     Song,
@@ -90,9 +90,9 @@ impl Length {
     }
 }
 
-/// Hears three minutes of the file `name` of [`music`].
-pub fn ears(name: &str) -> Case {
-    Case { music_seconds: Some(music::SECONDS as f64), ..Case::new("ears", name.to_owned(), 1) }
+/// Decodes three minutes of the file `name` of [`music`].
+pub fn decode(name: &str) -> Case {
+    Case { music_seconds: Some(music::SECONDS as f64), ..Case::new("decode", name.to_owned(), 1) }
 }
 
 /// Resamples three minutes from `rate` to 16 kHz.
@@ -125,7 +125,7 @@ pub fn compile(network: &Network) -> Case {
 pub fn step(network: &Network) -> Case {
     let costs = network.costs(fresh::classes(network));
     let first = costs.layers.first().map_or(0, |layer| layer.multiply_adds);
-    // Forward, the weights' gradients, and the inputs' gradients, which the first layer's input has not.
+    // Forward pass, gradients of the weights and gradients of the inputs; the first layer's input needs no gradient.
     let of_segment = 3 * costs.multiply_adds() - first;
     let name = format!("{}-{}", network.name, network.head.kind);
     Case {
@@ -141,19 +141,19 @@ pub fn prepare(threads: usize) -> Case {
     Case { music_seconds: Some(seconds), ..Case::new("prepare", threads.to_string(), threads) }
 }
 
-/// The largest product: libtorch's, of two square matrices.
+/// The arithmetic limit: libtorch's product of two square matrices.
 pub fn product(threads: usize) -> Case {
     let case = Case::new("limits", format!("product-{threads}"), threads);
     Case { multiply_adds: Some(PRODUCT.pow(3)), ..case }
 }
 
-/// Memory: `a = b + s * c` over large arrays.
+/// The memory limit: `a = b + s * c` over large arrays.
 pub fn triad(threads: usize) -> Case {
     let case = Case::new("limits", format!("triad-{threads}"), threads);
     Case { bytes: Some(3 * 4 * TRIAD as u64), ..case }
 }
 
-/// What [`ears`] does, by ffmpeg on one thread.
+/// What [`decode`] does, by ffmpeg on one thread.
 pub fn ffmpeg(name: &str) -> Case {
     let case = Case::new("limits", format!("ffmpeg-{name}"), 1);
     Case { music_seconds: Some(music::SECONDS as f64), ..case }
@@ -163,13 +163,13 @@ pub fn ffmpeg(name: &str) -> Case {
 ///
 /// # Errors
 ///
-/// A preset that is none.
+/// A preset that does not exist.
 pub fn all() -> Result<Vec<Case>, NetworkError> {
     let mut cases = Vec::new();
     cases.extend(THREADS.map(product));
     cases.extend(THREADS.map(triad));
     cases.extend(music::names().map(ffmpeg));
-    cases.extend(music::names().map(ears));
+    cases.extend(music::names().map(decode));
     cases.extend(RATES.map(resample));
     let served = Network::preset(SERVED)?;
     for kind in HEADS.into_iter().flat_map(GraphKind::of_head) {
@@ -196,11 +196,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cases_have_names_of_their_own_that_criterion_keeps() {
+    fn names_are_unique_and_kept_by_criterion() {
         let cases = all().unwrap();
         let names: BTreeSet<_> = cases.iter().map(|case| (&case.group, &case.name)).collect();
         assert_eq!(names.len(), cases.len());
-        // Criterion cuts longer ones and replaces other signs.
+        // Criterion truncates longer names and replaces other characters.
         let plain = |c: char| c.is_ascii_alphanumeric() || "-.".contains(c);
         assert!(names.iter().all(|(_, name)| name.len() < 64 && name.chars().all(plain)));
     }

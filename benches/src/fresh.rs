@@ -1,6 +1,6 @@
-//! A network that has learnt nothing: noise for weights, which cost as much to run as learnt ones.
+//! Untrained networks: noise for weights, which costs as much to run as trained weights.
 //!
-//! Made without libtorch, so that what times ONNX Runtime does not load it.
+//! Made without libtorch, so that programs that time ONNX Runtime do not load it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,28 +10,29 @@ use anyhow::Context;
 use leitmotif_export::{Checkpoint, compile};
 use leitmotif_models::{
     DatasetNote, GoldenInput, GraphKind, Init, Network, Param, RUN_VERSION, RunRecord, SplitNote,
+    checkpoint,
 };
 use safetensors::Dtype;
 use safetensors::tensor::{TensorView, serialize_to_file};
 
-/// Artists of a network whose description names no number of them: as many as the demo has.
+/// Artists of a network whose description gives no number: as many as in the demo.
 const CLASSES: usize = 9;
 
-/// Artists of the networks here.
+/// Number of artists of a network made here.
 pub fn classes(network: &Network) -> usize {
     network.classes.unwrap_or(CLASSES)
 }
 
-/// Noise f32 in [-0.1, 0.1] that follows from a number.
+/// Noise in [-0.1, 0.1], determined by the seed.
 pub fn noise(seed: u32, samples: usize) -> Vec<f32> {
     GoldenInput { seed, samples }.samples()
 }
 
-/// Writes a checkpoint of `network` into `folder`, replacing what is there. Its probe holds zeros for answers: nobody asks.
+/// Writes a checkpoint of `network` into `folder`, replacing what is there. The probe's outputs are zeros: nothing compares with them.
 ///
 /// # Errors
 ///
-/// What cannot be written.
+/// A file that cannot be written.
 pub fn checkpoint(folder: &Path, network: &Network) -> anyhow::Result<()> {
     fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     let (classes, samples) = (classes(network), network.clip_samples());
@@ -61,14 +62,14 @@ pub fn checkpoint(folder: &Path, network: &Network) -> anyhow::Result<()> {
         tools: BTreeMap::new(),
         config: serde_json::Value::Null,
     };
-    let path = folder.join("run.json");
+    let path = folder.join(checkpoint::RECORD);
     fs::write(&path, record.to_json()?).with_context(|| path.display().to_string())?;
     let params = network.params(classes);
     let weights = params
         .iter()
         .zip(1..)
         .map(|(param, seed)| (param.name.clone(), param.shape.clone(), values(param, seed)));
-    write(&folder.join("weights.safetensors"), weights)?;
+    write(&folder.join(checkpoint::WEIGHTS), weights)?;
     let zeros = |name: &str, width: usize| {
         (name.to_owned(), vec![1, network.window, width], vec![0.0; network.window * width])
     };
@@ -77,14 +78,14 @@ pub fn checkpoint(folder: &Path, network: &Network) -> anyhow::Result<()> {
         zeros("logits", classes),
         zeros("embedding", network.head.units),
     ];
-    write(&folder.join("probe.safetensors"), probe.into_iter())
+    write(&folder.join(checkpoint::PROBE), probe.into_iter())
 }
 
-/// Compiles every graph of `network` from a fresh checkpoint to `folder/NAME-HEAD.GRAPH.onnx`, replacing what is there.
+/// Compiles every graph of `network` from an untrained checkpoint to `folder/NAME-HEAD.GRAPH.onnx`, replacing what is there.
 ///
 /// # Errors
 ///
-/// What cannot be written or compiled.
+/// A file that cannot be written, a graph that cannot be compiled.
 pub fn graphs(folder: &Path, network: &Network) -> anyhow::Result<Vec<(GraphKind, PathBuf)>> {
     let name = format!("{}-{}", network.name, network.head.kind);
     let home = folder.join(&name);
@@ -100,7 +101,7 @@ pub fn graphs(folder: &Path, network: &Network) -> anyhow::Result<Vec<(GraphKind
     Ok(made)
 }
 
-/// First values of a tensor, nearly as its [`Init`] says: the sizes are right, and no orthogonal matrix is computed.
+/// Initial values of a tensor, nearly as its [`Init`] says: the magnitudes are right, but no orthogonal matrix is computed.
 fn values(param: &Param, seed: u32) -> Vec<f32> {
     let count = param.values();
     let uniform = |limit: f64| -> Vec<f32> {
@@ -142,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fresh_network_answers_with_sense() {
+    fn an_untrained_network_gives_probabilities() {
         for head in [HeadKind::Dense, HeadKind::Lstm] {
             let folder = tempfile::tempdir().unwrap();
             let network = Network::preset("example").unwrap().with_head(head);

@@ -1,4 +1,4 @@
-//! Real music to measure with, made by ffmpeg from the minute that the ears are tested with.
+//! Real music to measure with, made by ffmpeg from the minute that the decoders are tested with.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -13,9 +13,9 @@ pub const SECONDS: usize = 180;
 const SONGS: usize = 8;
 /// Seconds of one of them: two clips and a little.
 const SONG_SECONDS: usize = 60;
-/// Seconds of music that [`library`] makes.
+/// Seconds of music in the library that [`library`] makes.
 pub const LIBRARY_SECONDS: usize = SONGS * SONG_SECONDS;
-/// Clips that its songs become.
+/// Clips in that library.
 pub const LIBRARY_CLIPS: usize = 2 * SONGS;
 /// The format of its files.
 pub const LIBRARY_FORMAT: &str = "cbr.mp3";
@@ -24,7 +24,7 @@ pub const LIBRARY_FORMAT: &str = "cbr.mp3";
 const FORMATS: [(&str, &str, &[&str]); 8] = [
     ("cbr.mp3", "MP3, 192 kbit/s", &["-codec:a", "libmp3lame", "-b:a", "192k"]),
     ("vbr.mp3", "MP3, VBR", &["-codec:a", "libmp3lame", "-q:a", "2"]),
-    // Nothing to resample.
+    // At 16 kHz already: nothing to resample.
     (
         "mtat.mp3",
         "MP3, 16 kHz mono 32 kbit/s (MagnaTagATune)",
@@ -37,17 +37,17 @@ const FORMATS: [(&str, &str, &[&str]); 8] = [
     ("wav.wav", "WAV", &["-codec:a", "pcm_s16le"]),
 ];
 
-/// The names of the files that [`make`] makes.
+/// Names of the files that [`make`] makes.
 pub fn names() -> impl Iterator<Item = &'static str> {
     formats().map(|(name, _)| name)
 }
 
-/// The same names, each with what the file is.
+/// The same names, each with a description.
 pub fn formats() -> impl Iterator<Item = (&'static str, &'static str)> {
     FORMATS.iter().map(|(name, what, _)| (*name, *what))
 }
 
-/// Makes what is missing of the files in `folder`, [`SECONDS`] in each format, and returns their paths.
+/// Makes the missing files of `folder`, [`SECONDS`] in each format, and returns the paths of all.
 ///
 /// # Errors
 ///
@@ -62,7 +62,7 @@ pub fn make(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Makes what is missing of a music library in `folder`: `ARTIST/ALBUM/TITLE.mp3`, no two songs of the same sound.
+/// Makes the missing files of a music library in `folder`: `ARTIST/ALBUM/TITLE.mp3`, no two songs alike.
 ///
 /// # Errors
 ///
@@ -76,7 +76,7 @@ pub fn library(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Makes `path` where it is missing: `seconds` of the minute played over and over, from its second `start` on.
+/// Makes `path` where it is missing: `seconds` of the looped minute, from second `start` on.
 fn encode(start: usize, seconds: usize, how: &[&str], path: &Path) -> anyhow::Result<()> {
     if path.is_file() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Two commands timed in turns: the lines of a `.jsonl` file of results.
+//! Two commands timed alternately: the lines of a `.jsonl` file of results.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::machine::Machine;
 
-/// Two commands and what they took.
+/// Two commands and their times.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Pairs {
     /// What is compared.
@@ -17,21 +17,21 @@ pub struct Pairs {
     pub ours: String,
     /// The command that it is compared with.
     pub theirs: String,
-    /// Seconds of each run that counts, in their order.
+    /// Seconds of each of our runs, in order, without warm-up.
     pub our_seconds: Vec<f64>,
-    /// The same of the other command.
+    /// The same for the other command.
     pub their_seconds: Vec<f64>,
-    /// Median of ours.
+    /// Median of `our_seconds`.
     pub our_median: f64,
-    /// Median of theirs.
+    /// Median of `their_seconds`.
     pub their_median: f64,
-    /// Median of the ratios pair by pair: above 1 we are faster.
+    /// Median over the pairs of theirs / ours: above 1 we are faster.
     pub ratio: f64,
-    /// The lowest of them.
+    /// Lowest ratio of a pair.
     pub least_ratio: f64,
-    /// The highest of them.
+    /// Highest ratio of a pair.
     pub largest_ratio: f64,
-    /// The most memory that our command held, in bytes, where that was measured.
+    /// Peak memory of our command in bytes, where it was measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub our_peak_bytes: Option<u64>,
     /// What it was measured on.
@@ -43,7 +43,7 @@ impl Pairs {
     ///
     /// # Errors
     ///
-    /// What cannot be read, with its line.
+    /// A file or line that cannot be read.
     pub fn read(path: &Path) -> anyhow::Result<Vec<Self>> {
         let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
         let lines = text.lines().zip(1..);
@@ -54,7 +54,7 @@ impl Pairs {
     }
 }
 
-/// The middle one, or the mean of the two in the middle.
+/// The middle value, or the mean of the two in the middle; NaN of nothing.
 pub fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);

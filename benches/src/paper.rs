@@ -1,4 +1,4 @@
-//! README's table of the paper's claims: what a report of `leitmotif-train experiment` answered, from its CSV tables.
+//! The table of the paper's claims, from the CSV tables of a report of `leitmotif-train experiment`.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -8,8 +8,15 @@ use anyhow::Context;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-/// The folder of a report's tables among the results, with the answers in it.
+use crate::machine::Machine;
+use crate::results::read_json;
+use crate::table::wrap;
+
+/// The answers among the results, in the folder of a report's tables.
 pub const ANSWERS: &str = "paper-small/answers.csv";
+
+/// File beside the answers: what the runs were measured on.
+pub const MACHINE: &str = "machine.json";
 
 /// One question of the report; the fields are columns of `answers.csv`.
 #[derive(Debug, Clone, Deserialize)]
@@ -32,7 +39,6 @@ struct Answer {
 #[derive(Debug, Clone, Deserialize)]
 struct Run {
     epochs: u32,
-    machine: String,
 }
 
 /// One row of `dataset.csv`.
@@ -42,7 +48,7 @@ struct Count {
     here: u64,
 }
 
-/// The answers with what they are of; `path` is that of [`ANSWERS`].
+/// The answers as a table, with the data set and the runs they come from; `path` is that of [`ANSWERS`].
 ///
 /// # Errors
 ///
@@ -71,17 +77,16 @@ pub fn table(path: &Path) -> anyhow::Result<String> {
         };
         writeln!(text, "| {question} | {paper} | {here} | {scores} | {ahead} |")?;
     }
-    let machines: BTreeSet<&str> = runs.iter().map(|run| run.machine.as_str()).collect();
-    writeln!(
-        text,
-        "\n`--scale small` on the demo's music: {} clips of {} songs by {} artists, {} runs of {} epochs. {}.",
+    let machine: Machine = read_json(&path.with_file_name(MACHINE))?;
+    text.push('\n');
+    text += &wrap(&format!(
+        "`--scale small` on the demo's music: {} clips of {} songs by {} artists, {} runs of {} epochs. {machine}.",
         count("clips")?,
         count("songs")?,
         count("artists")?,
         runs.len(),
-        epochs.join(" or "),
-        machines.into_iter().collect::<Vec<_>>().join("; ")
-    )?;
+        epochs.join(" or ")
+    ));
     Ok(text)
 }
 

@@ -15,7 +15,7 @@ pub fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("results")
 }
 
-/// The newest result file of this name, by the date that its folder begins with; `None` where nobody has measured yet.
+/// The newest result file of this name, by the date in its folder's name; `None` where there is none yet.
 ///
 /// # Errors
 ///
@@ -26,10 +26,10 @@ pub fn newest(folder: &Path, name: &str) -> anyhow::Result<Option<PathBuf>> {
     Ok(files.filter(|file| file.is_file()).max())
 }
 
-/// Name of the file with our own speed.
+/// Name of the file with the criterion results.
 pub const OWN: &str = "own.json";
 
-/// Our own speed: every case of the criterion benches.
+/// Results of every case of the criterion benches.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Own {
     /// What it was measured on.
@@ -38,10 +38,10 @@ pub struct Own {
     pub timed: Vec<Timed>,
 }
 
-/// How long one pass of a case takes.
+/// The time of one pass of a case.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Timed {
-    /// What was timed.
+    /// The timed case.
     #[serde(flatten)]
     pub case: Case,
     /// Seconds: the median of all samples.
@@ -55,7 +55,7 @@ pub struct Timed {
 }
 
 impl Own {
-    /// What `cargo bench` left in criterion's folder, measured after `since`.
+    /// Collects what `cargo bench` wrote to criterion's folder after `since`.
     ///
     /// # Errors
     ///
@@ -70,7 +70,7 @@ impl Own {
     ///
     /// # Errors
     ///
-    /// What cannot be read.
+    /// A file that cannot be read.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         read_json(path)
     }
@@ -79,7 +79,7 @@ impl Own {
     ///
     /// # Errors
     ///
-    /// What cannot be written.
+    /// A file that cannot be written.
     pub fn write(&self, path: &Path) -> anyhow::Result<()> {
         let text = serde_json::to_string_pretty(self)? + "\n";
         fs::write(path, text).with_context(|| path.display().to_string())
@@ -89,15 +89,15 @@ impl Own {
     ///
     /// # Errors
     ///
-    /// Where it is not there.
+    /// Where it is missing.
     pub fn of(&self, case: &Case) -> anyhow::Result<&Timed> {
         let found =
             self.timed.iter().find(|t| (&t.case.group, &t.case.name) == (&case.group, &case.name));
         found.with_context(|| missing(case))
     }
 
-    /// What share of the machine's limit a case's fastest pass used, between 0 and (but for chance) 1: of libtorch's product of
-    /// matrices by its multiply-adds, else of a triad by its bytes.
+    /// The share of the machine's limit that a case's fastest pass reached, between 0 and (but for chance) 1: by multiply-adds
+    /// of libtorch's product of matrices, else by bytes of the triad.
     ///
     /// # Errors
     ///
@@ -154,7 +154,7 @@ impl Timed {
 }
 
 fn missing(case: &Case) -> String {
-    format!("no result of {}/{}: `make bench` brings it", case.group, case.name)
+    format!("no result of {}/{}: `make bench` measures it", case.group, case.name)
 }
 
 pub(crate) fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
@@ -192,7 +192,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_criterion_wrote_becomes_seconds() {
+    fn results_of_criterion_are_read_in_seconds() {
         let folder = tempfile::tempdir().unwrap();
         let case = cases::product(1);
         let began = SystemTime::UNIX_EPOCH;

@@ -1,18 +1,28 @@
-//! README's tables, written from the newest results: nobody types a figure.
+//! The tables of measurements in the documents, written from the newest results: nobody types a figure.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
-use anyhow::Context;
-use leitmotif_models::{GraphKind, HeadKind, Network, SampleRate};
+use anyhow::{Context, ensure};
+use leitmotif_models::{GraphKind, Network, SampleRate};
 
 use crate::cases::{self, COMPILED, HEADS, Length, SERVED, THREADS, TRAINED};
+use crate::compatibility::{COMPATIBILITY, Compatibility};
+use crate::fresh;
+use crate::music;
 use crate::pairs::Pairs;
 use crate::paper::{self, ANSWERS};
-use crate::reach::{REACH, Reach};
 use crate::results::{OWN, Own, newest};
-use crate::{fresh, music};
+
+/// The documents with tables, by their path in the repository, and the names of their blocks. A block stands between
+/// `<!-- bench:NAME -->` and `<!-- /bench -->`.
+pub const DOCUMENTS: [(&str, &[&str]); 3] = [
+    ("benches/README.md", &["own", "peers", "compatibility"]),
+    ("runtime/README.md", &["decode"]),
+    ("train/README.md", &["prepare", "large", "paper"]),
+];
 
 /// Clips that `benches/peers/run` prepares.
 const MINIATURE_CLIPS: f64 = 300.0;
@@ -20,156 +30,161 @@ const MINIATURE_CLIPS: f64 = 300.0;
 /// Samples of a clip of MagnaTagATune.
 const CLIP_SAMPLES: u64 = 465_984;
 
-/// The paper's network.
-const PAPERS: &str = "model1";
-
 /// Data sets that are too large to be measured, and their clips.
 const LARGE: [(&str, f64); 2] = [("MagnaTagATune", 24_847.0), ("a million clips", 1e6)];
 
-/// Files of `pairs` with other programs' recognising and training.
-const PEERS: [&str; 2] = ["serve.jsonl", "step.jsonl"];
+/// Results of `benches/peers/run`: decoding, preparing, serving, training.
+const DECODE: &str = "decode.jsonl";
+const PREPARE: &str = "prepare.jsonl";
+const SERVE: &str = "serve.jsonl";
+const STEP: &str = "step.jsonl";
 
-/// `readme` with every table as the newest files below `results` give it.
+/// The text of every document below `root`, with its tables from the newest files below `results`.
 ///
 /// # Errors
 ///
-/// A result that is missing or unreadable, and a table's place that is not marked.
-pub fn readme(readme: &str, results: &Path) -> anyhow::Result<String> {
-    let measured = newest(results, OWN)?.map(|path| Own::read(&path)).transpose()?;
-    let own = match &measured {
-        Some(measured) => own(measured)?,
-        None => unmeasured("make bench"),
-    };
-    let pairs = |names: &[&str]| -> anyhow::Result<Vec<Pairs>> {
-        let files =
-            names.iter().map(|name| newest(results, name)).collect::<anyhow::Result<Vec<_>>>()?;
-        let pairs = files
-            .iter()
-            .flatten()
-            .map(|path| Pairs::read(path))
-            .collect::<anyhow::Result<Vec<_>>>()?;
-        Ok(pairs.concat())
-    };
-    let (heard, prepared) = (pairs(&["ears.jsonl"])?, pairs(&["prepare.jsonl"])?);
-    let reach = match newest(results, REACH)? {
-        Some(path) => Reach::read(&path)?.table(),
-        None => unmeasured("make check-all"),
-    };
-    let answers = match newest(results, ANSWERS)? {
-        Some(path) => paper::table(&path)?,
-        None => unmeasured("leitmotif-train experiment all --scale small"),
-    };
-    let tables = [
-        ("own", own),
-        ("ears", ears(&heard)?),
-        ("peers", peers(&pairs(&PEERS)?)?),
-        ("prepare", prepare(&prepared)?),
-        ("large", large(&heard, &prepared, measured.as_ref())?),
-        ("reach", reach),
-        ("paper", answers),
-    ];
-    tables.iter().try_fold(readme.to_owned(), |text, (name, table)| placed(&text, name, table))
+/// A document or result that is missing or unreadable, and a block that is not in its document, or not once.
+pub fn documents(root: &Path, results: &Path) -> anyhow::Result<Vec<(PathBuf, String)>> {
+    let tables = tables(results)?;
+    let updated = DOCUMENTS.iter().map(|(document, blocks)| {
+        let path = root.join(document);
+        let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        let of_document = tables.iter().filter(|(name, _)| blocks.contains(name));
+        let text = of_document.into_iter().try_fold(text, |text, (name, table)| {
+            replace_block(&text, name, table).with_context(|| path.display().to_string())
+        })?;
+        Ok((path, text))
+    });
+    updated.collect()
 }
 
-/// What stands in the place of a table before anyone has measured.
+/// Every table, by the name of its block.
+fn tables(results: &Path) -> anyhow::Result<Vec<(&'static str, String)>> {
+    let own = newest(results, OWN)?.map(|path| Own::read(&path)).transpose()?;
+    let pairs = |name| -> anyhow::Result<Vec<Pairs>> {
+        newest(results, name)?.map_or(Ok(Vec::new()), |path| Pairs::read(&path))
+    };
+    let (prepared, steps) = (pairs(PREPARE)?, pairs(STEP)?);
+    let compatibility = newest(results, COMPATIBILITY)?;
+    let answers = newest(results, ANSWERS)?;
+    Ok(vec![
+        ("own", own.map_or_else(|| Ok(unmeasured("make bench")), |own| own_table(&own))?),
+        ("decode", decode_table(&pairs(DECODE)?)?),
+        ("peers", peers_table(&[pairs(SERVE)?, steps.clone()].concat())?),
+        ("prepare", prepare_table(&prepared)?),
+        ("large", large_table(&prepared, &steps)?),
+        (
+            "compatibility",
+            match compatibility {
+                Some(path) => Compatibility::read(&path)?.table(),
+                None => unmeasured("make check-all"),
+            },
+        ),
+        (
+            "paper",
+            match answers {
+                Some(path) => paper::table(&path)?,
+                None => unmeasured("leitmotif-train experiment all --scale small"),
+            },
+        ),
+    ])
+}
+
+/// Stands in the place of a table that has no results yet.
 fn unmeasured(target: &str) -> String {
     format!("Not measured yet: `{target}`.\n")
 }
 
 /// `text` with `table` between `<!-- bench:NAME -->` and `<!-- /bench -->`.
-fn placed(text: &str, name: &str, table: &str) -> anyhow::Result<String> {
-    let mark = format!("<!-- bench:{name} -->\n");
-    let unmarked = || format!("README.md has no {mark}with <!-- /bench --> after it");
-    let (before, rest) = text.split_once(&mark).with_context(unmarked)?;
-    let (_, after) = rest.split_once("<!-- /bench -->").with_context(unmarked)?;
-    Ok(format!("{before}{mark}{table}<!-- /bench -->{after}"))
+fn replace_block(text: &str, name: &str, table: &str) -> anyhow::Result<String> {
+    let (begin, end) = (format!("<!-- bench:{name} -->\n"), "<!-- /bench -->");
+    let count = text.matches(&begin).count();
+    ensure!(count == 1, "`<!-- bench:{name} -->` must stand in it once, and does {count} times");
+    let (before, rest) = text.split_once(&begin).unwrap_or_default();
+    let (_, after) =
+        rest.split_once(end).with_context(|| format!("no `{end}` after bench:{name}"))?;
+    Ok(format!("{before}{begin}{table}{end}{after}"))
 }
 
-/// Serving, training, compiling and preparing beside the machine's limits.
-fn own(own: &Own) -> anyhow::Result<String> {
+/// Serving, training and compiling compared with the machine's limits. What `peers` answers (a song, a step of the served network)
+/// and what `prepare` answers is not here again.
+fn own_table(own: &Own) -> anyhow::Result<String> {
     let mut text = String::new();
     let served = Network::preset(SERVED)?;
     writeln!(
         text,
-        "| `{SERVED}`: music heard, times as fast as it plays | segment | clip | song | a song's GFLOP/s | of the limit |\n|---|---|---|---|---|---|"
+        "| `{SERVED}`: seconds of music recognised a second | a segment at a time | a clip at a time | of the limit |\n|---|---|---|---|"
     )?;
     for kind in HEADS.into_iter().flat_map(GraphKind::of_head) {
         for threads in THREADS {
-            write!(text, "| `{}`, {}", kind.name(), said(threads))?;
-            for length in Length::ALL {
+            write!(text, "| `{}`, {}", kind.name(), format_threads(threads))?;
+            for length in [Length::Segment, Length::Clip] {
                 let timed = own.of(&cases::serve(&served, kind, length, threads))?;
-                write!(text, " | {:.0}×", timed.speed())?;
+                write!(text, " | {:.0}", timed.speed())?;
             }
-            let song = own.of(&cases::serve(&served, kind, Length::Song, threads))?;
-            writeln!(text, " | {:.0} | {} |", song.gflops(), percent(own.share(song)?))?;
+            let clip = own.of(&cases::serve(&served, kind, Length::Clip, threads))?;
+            writeln!(text, " | {} |", format_percent(own.share(clip)?))?;
         }
     }
     writeln!(
         text,
-        "\n| one training step of {} clips, {} | dense: s | GFLOP/s | of the limit | LSTM: s | GFLOP/s | of the limit |\n|---|---|---|---|---|---|---|",
+        "\n| training steps of {} clips, {}: GFLOP/s | dense | of the limit | LSTM | of the limit |\n|---|---|---|---|---|",
         cases::BATCH,
-        said(cases::STEP_THREADS)
+        format_threads(cases::STEP_THREADS)
     )?;
-    for preset in TRAINED {
+    for preset in TRAINED.into_iter().filter(|preset| *preset != SERVED) {
         write!(text, "| `{preset}`")?;
         for head in HEADS {
             let timed = own.of(&cases::step(&Network::preset(preset)?.with_head(head)))?;
-            let share = percent(own.share(timed)?);
-            write!(text, " | {} | {:.0} | {share}", seconds(timed.median), timed.gflops())?;
+            let share = format_percent(own.share(timed)?);
+            write!(text, " | {:.0} | {share}", timed.gflops())?;
         }
         writeln!(text, " |")?;
     }
-    text += "\nCompiling a checkpoint for files takes ";
+    text.push('\n');
+    let mut compiling = "Compiling a checkpoint for files takes ".to_owned();
     let compiled = COMPILED.iter().map(|(preset, head)| {
         let network = Network::preset(preset)?.with_head(*head);
         let timed = own.of(&cases::compile(&network))?;
         let megabytes = 4e-6 * network.costs(fresh::classes(&network)).trainable() as f64;
-        let (took, share) = (seconds(timed.median), percent(own.share(timed)?));
+        let (took, share) = (format_seconds(timed.median), format_percent(own.share(timed)?));
         Ok(format!("{took} s (`{preset}`, {head}: {megabytes:.0} MB at {share} of memory's speed)"))
     });
-    text += &listed(compiled.collect::<anyhow::Result<_>>()?);
-    text += ". `prepare` makes ";
-    let prepared = THREADS.into_iter().map(|threads| {
-        let timed = own.of(&cases::prepare(threads))?;
-        let rate = music::LIBRARY_CLIPS as f64 / timed.median / threads as f64;
-        let ffmpeg = own.of(&cases::ffmpeg(music::LIBRARY_FORMAT))?;
-        let ratio = timed.speed() / ffmpeg.speed() / threads as f64;
-        let threads = said(threads);
-        Ok(format!(
-            "{rate:.0} clips a second and core on {threads}, {ratio:.2}× what ffmpeg decodes on one"
-        ))
-    });
-    text += &listed(prepared.collect::<anyhow::Result<_>>()?);
-    text += ".\n\nThe limits: libtorch's product of large matrices ";
+    compiling += &format_list(compiled.collect::<anyhow::Result<_>>()?);
+    text += &wrap(&format!("{compiling}."));
+    text.push('\n');
+    let mut limits = "The limits: libtorch's product of large matrices ".to_owned();
     let product = |threads| {
         Ok(format!(
             "{:.0} GFLOP/s on {}",
             own.of(&cases::product(threads))?.gflops(),
-            said(threads)
+            format_threads(threads)
         ))
     };
-    text += &listed(THREADS.into_iter().map(product).collect::<anyhow::Result<_>>()?);
-    text += "; memory, by a triad, ";
+    limits += &format_list(THREADS.into_iter().map(product).collect::<anyhow::Result<_>>()?);
+    limits += "; memory, by a triad, ";
     let triad = |threads| {
-        Ok(format!("{:.0} GB/s on {}", own.of(&cases::triad(threads))?.gigabytes(), said(threads)))
+        let speed = own.of(&cases::triad(threads))?.gigabytes();
+        Ok(format!("{speed:.0} GB/s on {}", format_threads(threads)))
     };
-    text += &listed(THREADS.into_iter().map(triad).collect::<anyhow::Result<_>>()?);
-    writeln!(text, ".\nMedians; shares are of the fastest passes. {}.", own.machine)?;
+    limits += &format_list(THREADS.into_iter().map(triad).collect::<anyhow::Result<_>>()?);
+    text += &wrap(&format!("{limits}."));
+    text.push('\n');
+    text += &wrap(&format!("Medians; shares are of the fastest passes. {}.", own.machine));
     Ok(text)
 }
 
-/// Decoding beside ffmpeg and Python.
-fn ears(pairs: &[Pairs]) -> anyhow::Result<String> {
+/// Decoding compared with ffmpeg and Python.
+fn decode_table(pairs: &[Pairs]) -> anyhow::Result<String> {
     if pairs.is_empty() {
         return Ok(unmeasured("make bench-peers"));
     }
     let mut text = "| decode, mix, resample three minutes | ours, one core | to ffmpeg | to Python (soundfile, soxr) |\n|---|---|---|---|\n".to_owned();
     for (name, what) in music::formats() {
-        let of = |peer: &str| pairs.iter().find(|pair| pair.name == format!("{name}, {peer}"));
-        let ffmpeg = of("ffmpeg")
-            .with_context(|| format!("no result of {name}: `make bench-peers` brings it"))?;
-        // soundfile's libsndfile knows no AAC.
-        let python = of("Python")
+        let ffmpeg = find(pairs, &format!("{name}, ffmpeg"))
+            .with_context(|| format!("no result of {name}: `make bench-peers` measures it"))?;
+        // soundfile's libsndfile has no AAC decoder.
+        let python = find(pairs, &format!("{name}, Python"))
             .map_or("libsndfile has none".to_owned(), |pair| format!("{:.2}×", pair.ratio));
         writeln!(
             text,
@@ -177,12 +192,12 @@ fn ears(pairs: &[Pairs]) -> anyhow::Result<String> {
             ffmpeg.our_median, ffmpeg.ratio
         )?;
     }
-    text += &caption(pairs);
+    text += &format_caption(pairs);
     Ok(text)
 }
 
-/// Recognising and training beside Python.
-fn peers(pairs: &[Pairs]) -> anyhow::Result<String> {
+/// Recognising and training compared with Python.
+fn peers_table(pairs: &[Pairs]) -> anyhow::Result<String> {
     if pairs.is_empty() {
         return Ok(unmeasured("make bench-peers"));
     }
@@ -191,107 +206,133 @@ fn peers(pairs: &[Pairs]) -> anyhow::Result<String> {
         writeln!(
             text,
             "| {name} | {} s | {} s | {ratio:.2}× |",
-            seconds(*our_median),
-            seconds(*their_median)
+            format_seconds(*our_median),
+            format_seconds(*their_median)
         )?;
     }
-    text += &caption(pairs);
+    text += &format_caption(pairs);
     Ok(text)
 }
 
-/// Preparing MagnaTagATune beside ffmpeg.
-fn prepare(pairs: &[Pairs]) -> anyhow::Result<String> {
-    let (Some(first), Some(one)) = (of(pairs, EACH), of(pairs, ONE)) else {
+/// Preparing MagnaTagATune compared with ffmpeg.
+fn prepare_table(pairs: &[Pairs]) -> anyhow::Result<String> {
+    let (Some(first), Some(one)) = (find(pairs, PREPARE_EACH), find(pairs, PREPARE_ONE)) else {
         return Ok(unmeasured("make bench-peers"));
     };
-    let peak = first.our_peak_bytes.context("prepare.jsonl tells no peak of memory")?;
-    let mut text = format!(
-        "`prepare mtat` decodes and stores {:.0} clips a second on one core: {:.2}× as fast as one ffmpeg process a file decodes them, {:.2}× as fast as\n\
-         one ffmpeg process for all of them, in {:.0} MB of memory at the most ({MINIATURE_CLIPS} clips).\n",
+    let peak = first.our_peak_bytes.context("prepare.jsonl has no peak of memory")?;
+    let mut text = wrap(&format!(
+        "`prepare mtat` decodes and stores {:.0} clips a second on one core: {:.2}× as fast as one ffmpeg process a file decodes them, \
+         {:.2}× as fast as one ffmpeg process for all of them, in {:.0} MB of memory at the most ({MINIATURE_CLIPS} clips).",
         MINIATURE_CLIPS / first.our_median,
         first.ratio,
         one.ratio,
         peak as f64 / 1e6
-    );
-    text += &caption(pairs);
+    ));
+    text += &format_caption(pairs);
     Ok(text)
 }
 
-/// What preparing is compared with, by name.
-const EACH: &str = "prepare, an ffmpeg process a file";
-const ONE: &str = "prepare, one ffmpeg process";
+/// Names of the comparisons of `prepare` and of training steps.
+const PREPARE_EACH: &str = "prepare, an ffmpeg process a file";
+const PREPARE_ONE: &str = "prepare, one ffmpeg process";
+const STEP_DENSE: &str = "a training step, dense, 2 threads; PyTorch, Conv1d";
+const STEP_LSTM: &str = "a training step, lstm, 2 threads; PyTorch, Conv1d";
 
-fn of<'a>(pairs: &'a [Pairs], name: &str) -> Option<&'a Pairs> {
+fn find<'a>(pairs: &'a [Pairs], name: &str) -> Option<&'a Pairs> {
     pairs.iter().find(|pair| pair.name == name)
 }
 
-/// What large data sets take, by the rates that were measured.
-fn large(heard: &[Pairs], prepared: &[Pairs], own: Option<&Own>) -> anyhow::Result<String> {
-    const DECODED: &str = "mtat.mp3, ffmpeg";
-    let seconds = SampleRate::NETWORK.seconds(CLIP_SAMPLES);
-    // Preparing by itself, once it is measured, and decoding alone before that.
-    let (clip, rate) = match (of(prepared, EACH), of(heard, DECODED)) {
-        (Some(pairs), _) => (pairs.our_median / MINIATURE_CLIPS, "prepare.jsonl"),
-        (_, Some(pairs)) => (pairs.our_median * seconds / music::SECONDS as f64, "ears.jsonl"),
-        _ => return Ok(unmeasured("make bench-peers")),
+/// How long large data sets take, computed from the measured speed.
+fn large_table(prepared: &[Pairs], steps: &[Pairs]) -> anyhow::Result<String> {
+    let (Some(prepare), Some(dense), Some(lstm)) =
+        (find(prepared, PREPARE_EACH), find(steps, STEP_DENSE), find(steps, STEP_LSTM))
+    else {
+        return Ok(unmeasured("make bench-peers"));
     };
-    let Some(own) = own else { return Ok(unmeasured("make bench")) };
-    let step = |head| -> anyhow::Result<f64> {
-        let network = Network::preset(PAPERS)?.with_head(head);
-        Ok(own.of(&cases::step(&network))?.median)
-    };
-    let [dense, lstm] = [step(HeadKind::Dense)?, step(HeadKind::Lstm)?];
+    let clip_seconds = SampleRate::NETWORK.seconds(CLIP_SAMPLES);
     let mut text = "| | clips | music | store, 16 bits | preparing, one core | an epoch of model 1, 2 cores: dense | LSTM |\n|---|---|---|---|---|---|---|\n".to_owned();
     for (name, clips) in LARGE {
-        let hours = |seconds: f64| match seconds / 3600.0 {
-            hours if hours < 48.0 => format!("{hours:.1} h"),
-            hours => format!("{:.0} days", hours / 24.0),
-        };
-        let epoch = |step: f64| hours(0.8 * clips / cases::BATCH as f64 * step);
+        let epoch =
+            |step: &Pairs| format_duration(0.8 * clips / cases::BATCH as f64 * step.our_median);
         writeln!(
             text,
             "| {name} | {clips} | {:.0} h | {:.0} GB | {} | {} | {} |",
-            clips * seconds / 3600.0,
+            clips * clip_seconds / 3600.0,
             clips * 2.0 * CLIP_SAMPLES as f64 / 1e9,
-            hours(clips * clip),
+            format_duration(clips * prepare.our_median / MINIATURE_CLIPS),
             epoch(dense),
             epoch(lstm)
         )?;
     }
-    writeln!(
-        text,
-        "\nComputed, not measured: by the seconds a clip of `{rate}` and a step of `{OWN}` (batches of {}, {}) in `benches/results`; an epoch hears four fifths of the clips.",
+    text.push('\n');
+    text += &wrap(&format!(
+        "Computed, not measured: from the seconds a clip in `{PREPARE}` and a step in `{STEP}` (batches of {}, {}); \
+         an epoch has four fifths of the clips. {}.",
         cases::BATCH,
-        said(cases::STEP_THREADS)
-    )?;
+        format_threads(cases::STEP_THREADS),
+        format_machines(&[prepare, dense, lstm])
+    ));
     Ok(text)
 }
 
 /// How and where pairs were measured.
-fn caption(pairs: &[Pairs]) -> String {
-    let machines: BTreeSet<String> = pairs.iter().map(|pair| pair.machine.to_string()).collect();
+fn format_caption(pairs: &[Pairs]) -> String {
     let fewest = pairs.iter().map(|pair| pair.our_seconds.len()).min().unwrap_or(0);
-    let machines = machines.into_iter().collect::<Vec<_>>().join("; ");
-    format!(
-        "\nRatios above 1: we are faster. Medians of at least {fewest} alternating pairs. {machines}.\n"
-    )
+    let machines = format_machines(&pairs.iter().collect::<Vec<_>>());
+    let caption = format!(
+        "Ratios above 1: we are faster. Medians of at least {fewest} alternating pairs. {machines}."
+    );
+    format!("\n{}", wrap(&caption))
 }
 
-fn said(threads: usize) -> String {
+fn format_machines(pairs: &[&Pairs]) -> String {
+    let machines: BTreeSet<String> = pairs.iter().map(|pair| pair.machine.to_string()).collect();
+    machines.into_iter().collect::<Vec<_>>().join("; ")
+}
+
+fn format_threads(threads: usize) -> String {
     format!("{threads} thread{}", if threads == 1 { "" } else { "s" })
 }
 
-fn percent(share: f64) -> String {
+fn format_percent(share: f64) -> String {
     format!("{:.0} %", 100.0 * share)
 }
 
-/// Three digits at most.
-fn seconds(seconds: f64) -> String {
+/// At most three significant digits.
+fn format_seconds(seconds: f64) -> String {
     let digits = if seconds < 0.1 { 3 } else { 2 };
     format!("{seconds:.digits$}")
 }
 
-fn listed(parts: Vec<String>) -> String {
+/// In hours, or days from two days on.
+fn format_duration(seconds: f64) -> String {
+    match seconds / 3600.0 {
+        hours if hours < 48.0 => format!("{hours:.1} h"),
+        hours => format!("{:.0} days", hours / 24.0),
+    }
+}
+
+/// The words of `text` in lines of at most 118 characters.
+pub(crate) fn wrap(text: &str) -> String {
+    const COLUMNS: usize = 118;
+    let (mut lines, mut column) = (String::new(), 0);
+    for word in text.split(' ') {
+        let width = word.chars().count();
+        if column > 0 && column + 1 + width > COLUMNS {
+            lines.push('\n');
+            column = 0;
+        } else if column > 0 {
+            lines.push(' ');
+            column += 1;
+        }
+        lines += word;
+        column += width;
+    }
+    lines + "\n"
+}
+
+/// `a, b and c`.
+fn format_list(parts: Vec<String>) -> String {
     match parts.split_last() {
         Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
         _ => parts.concat(),
@@ -303,29 +344,80 @@ mod tests {
     use super::*;
     use crate::results;
 
-    #[test]
-    fn every_figure_of_the_readme_comes_from_the_committed_results() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
-        let text = std::fs::read_to_string(path).unwrap();
-        let made = readme(&text, &results::folder()).unwrap();
-        assert!(
-            made == text,
-            "README's tables are not those of benches/results: `cargo run -p leitmotif-benches --bin table` writes them"
-        );
+    fn root() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
     }
 
     #[test]
-    fn a_table_replaces_what_stands_in_its_place() {
+    fn every_figure_of_the_documents_comes_from_the_committed_results() {
+        for (path, made) in documents(&root(), &results::folder()).unwrap() {
+            assert!(
+                made == fs::read_to_string(&path).unwrap(),
+                "the tables of {} are not those of benches/results: `cargo run -p leitmotif-benches --bin table` writes them",
+                path.display()
+            );
+        }
+    }
+
+    #[test]
+    fn a_block_is_in_its_document_and_in_no_other() {
+        for folder in ["", "benches", "export", "models", "runtime", "train"] {
+            for entry in fs::read_dir(root().join(folder)).unwrap() {
+                let path = entry.unwrap().path();
+                if path.extension().is_none_or(|ending| ending != "md") {
+                    continue;
+                }
+                let name = Path::new(folder).join(path.file_name().unwrap());
+                let blocks = DOCUMENTS.iter().find(|(document, _)| Path::new(document) == name);
+                let blocks = blocks.map_or(&[][..], |(_, blocks)| blocks);
+                let text = fs::read_to_string(&path).unwrap();
+                let marks = text.lines().filter_map(|line| line.strip_prefix("<!-- bench:"));
+                let mut found: Vec<&str> =
+                    marks.filter_map(|mark| mark.strip_suffix(" -->")).collect();
+                let mut expected = blocks.to_vec();
+                found.sort_unstable();
+                expected.sort_unstable();
+                assert_eq!(found, expected, "the blocks of {}", name.display());
+            }
+        }
+    }
+
+    #[test]
+    fn every_table_has_one_document_and_names_processor_and_commit() {
+        let tables = tables(&results::folder()).unwrap();
+        for (name, table) in &tables {
+            let homes = DOCUMENTS.iter().filter(|(_, blocks)| blocks.contains(name)).count();
+            assert_eq!(homes, 1, "{name}");
+            let table = table.replace('\n', " ");
+            assert!(table.contains(" cores of ") && table.contains(", commit "), "{name}");
+        }
+        let blocks: usize = DOCUMENTS.iter().map(|(_, blocks)| blocks.len()).sum();
+        assert_eq!(blocks, tables.len());
+    }
+
+    #[test]
+    fn a_table_replaces_the_text_of_its_block() {
         let text =
             "a\n<!-- bench:x -->\nold\n<!-- /bench -->\nb\n<!-- bench:y -->\n<!-- /bench -->\n";
-        let made = placed(text, "x", "new\n").unwrap();
+        let made = replace_block(text, "x", "new\n").unwrap();
         assert_eq!(made, text.replace("old", "new"));
-        assert!(placed(text, "z", "new\n").is_err());
+        assert!(replace_block(text, "z", "new\n").is_err());
+        assert!(replace_block(&text.repeat(2), "x", "new\n").is_err());
+        assert!(replace_block("<!-- bench:x -->\nno end", "x", "new\n").is_err());
     }
 
     #[test]
-    fn lists_are_read_aloud() {
-        let of = |parts: &[&str]| listed(parts.iter().map(|part| (*part).to_owned()).collect());
+    fn text_is_wrapped_between_words() {
+        let text = "word ".repeat(40) + "end";
+        let wrapped = wrap(&text);
+        assert!(wrapped.lines().all(|line| line.len() <= 118) && wrapped.lines().count() == 2);
+        assert_eq!(wrapped.replace('\n', " ").trim_end(), text);
+    }
+
+    #[test]
+    fn lists_have_commas_and_a_last_and() {
+        let of =
+            |parts: &[&str]| format_list(parts.iter().map(|part| (*part).to_owned()).collect());
         assert_eq!([of(&[]), of(&["a"]), of(&["a", "b", "c"])], ["", "a", "a, b and c"]);
     }
 }

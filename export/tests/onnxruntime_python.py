@@ -9,19 +9,14 @@ values. Fails where the golden answer is missed by more than the card's toleranc
 
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
 
-
-def golden_input(recipe):
-    state, samples = recipe["seed"], np.empty(recipe["samples"], np.float32)
-    for i in range(len(samples)):
-        state = (1664525 * state + 1013904223) % 2**32
-        signed = state - 2**32 if state >= 2**31 else state
-        samples[i] = 0.1 * signed / 2**31
-    return samples[None]
+sys.path.append(str(Path(__file__).resolve().parents[2] / "scripts" / "shared"))
+from golden import golden_input  # noqa: E402
 
 
 def shapes(values):
@@ -43,7 +38,7 @@ def main(path):
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     metadata = session.get_modelmeta().custom_metadata_map
     card = json.loads(metadata["leitmotif"])
-    feeds = {"waveform": golden_input(card["golden"]["input"])}
+    feeds = {"waveform": golden_input(**card["golden"]["input"])[None]}
     for state in session.get_inputs()[1:]:
         feeds[state.name] = np.zeros((1, card["embedding_units"]), np.float32)
     names = [output.name for output in session.get_outputs()]

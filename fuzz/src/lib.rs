@@ -1,8 +1,8 @@
-//! What the targets share.
+//! Shared by the targets.
 
-/// Ends the process at panics of our own code, and lets those inside of `crates` pass, which our code promises to catch.
+/// Aborts at panics of our own code. Panics inside of `crates` may pass: our code must catch them.
 ///
-/// libFuzzer's own hook would end it at every panic.
+/// libFuzzer's own hook would abort at every panic.
 pub fn own_panics_only(crates: &'static [&'static str]) {
     let default = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {

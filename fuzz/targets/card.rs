@@ -1,4 +1,4 @@
-//! A card that is accepted survives being written and read.
+//! An accepted card is the same after writing and reading.
 #![no_main]
 
 use leitmotif_models::Card;

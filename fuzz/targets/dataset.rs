@@ -1,4 +1,4 @@
-//! A data set folder of which one file is anything: the first byte says which.
+//! A data set folder with any bytes in one of its files: the first byte says which.
 #![no_main]
 
 use std::fs;

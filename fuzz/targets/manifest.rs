@@ -1,4 +1,4 @@
-//! Any bytes, read as a list of music.
+//! Reads any bytes as a manifest.
 #![no_main]
 
 use std::fs;

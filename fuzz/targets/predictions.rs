@@ -1,4 +1,4 @@
-//! Predictions that are accepted can be scored, written and read.
+//! Accepted predictions can be scored, written and read.
 #![no_main]
 
 use leitmotif_models::{Predictions, Scores};

@@ -1,4 +1,4 @@
-//! A network that is accepted can be asked everything.
+//! Every property of an accepted network can be computed.
 #![no_main]
 
 use leitmotif_models::Network;

@@ -1,4 +1,4 @@
-//! A run's record that is accepted survives being written and read.
+//! An accepted run record is the same after writing and reading.
 #![no_main]
 
 use leitmotif_models::RunRecord;

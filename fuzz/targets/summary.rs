@@ -1,4 +1,4 @@
-//! Any bytes, looked at as an `.onnx` file.
+//! Summarises any bytes as an `.onnx` file.
 #![no_main]
 
 use std::path::Path;

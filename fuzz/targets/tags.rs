@@ -1,4 +1,4 @@
-//! Any bytes, asked for their tags.
+//! Reads the tags of any bytes.
 #![no_main]
 
 use std::io::Write;

@@ -1,4 +1,4 @@
-// The browser that scripts/browser/run fetched.
+// Starts the browser that scripts/browser/run fetched.
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
 
@@ -13,7 +13,7 @@ export async function launch(...switches) {
   const { chromium: playwright } = (await load("playwright-core")).default;
   return playwright.launch({
     executablePath: await chromium.executablePath(),
-    // Not the package's own switches: they are for servers that run one page in one process, which ends with it.
+    // Not the package's own switches, which are for servers that run one page in one process.
     args: switches,
   });
 }

@@ -30,19 +30,19 @@ const address = pathToFileURL(resolve(report)).href;
 const problems = [];
 const browser = await launch();
 for (const [name, { print, ...options }] of Object.entries(VIEWS)) {
-  const complain = (what) => problems.push(`${name}: ${what}`);
+  const addProblem = (what) => problems.push(`${name}: ${what}`);
   const context = await browser.newContext({ ...options, offline: true });
   const page = await context.newPage();
-  page.on("console", (message) => ["error", "warning"].includes(message.type()) && complain(`the console reports: ${message.text()}`));
-  page.on("pageerror", (error) => complain(`a script fails: ${error}`));
+  page.on("console", (message) => ["error", "warning"].includes(message.type()) && addProblem(`the console reports: ${message.text()}`));
+  page.on("pageerror", (error) => addProblem(`a script fails: ${error}`));
   page.on("request", (request) => {
     const url = request.url();
-    if (url !== address && !url.startsWith("data:")) complain(`it requests ${url}`);
+    if (url !== address && !url.startsWith("data:")) addProblem(`it requests ${url}`);
   });
   if (print) await page.emulateMedia({ media: "print" });
   await page.goto(address);
   const dark = options.colorScheme === "dark" && !print;
-  (await page.evaluate(check, { FIGURES, TABLES, TEXT_CONTRAST, LINE_CONTRAST, dark, print: Boolean(print) })).forEach(complain);
+  (await page.evaluate(check, { FIGURES, TABLES, TEXT_CONTRAST, LINE_CONTRAST, dark, print: Boolean(print) })).forEach(addProblem);
   if (shots) {
     const file = `${shots}/${name.replace(", ", "-")}`;
     await page.screenshot({ path: `${file}.png`, fullPage: true });

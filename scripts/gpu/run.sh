@@ -7,12 +7,12 @@
 #   ./run.sh --minutes 9         in less; what does not fit is left out by name
 #   ./run.sh --cpu-small         the rehearsal: all steps on the CPU, small
 #
-# Results: results/STEP.json, each there as soon as something of it is known, results/log.txt, results/run.json last. A part that
-# fails says {"error": …} and the others go on; the exit code is 1 then. `--out` and `--work` choose other folders: the latter
-# holds up to 24 GB of made-up clips.
+# Results: results/STEP.json, updated after every part, results/log.txt, results/run.json last. A part that fails is recorded as
+# {"error": …}, the others go on, and the exit code is 1. `--out` and `--work` choose other folders: the latter holds up to 24 GB of
+# synthetic clips.
 #
-# ONNX Runtime with CUDA: unpack onnxruntime-gpu beside this file as onnxruntime-gpu/ (see split-wheel; `./split-wheel join PIECES
-# onnxruntime-gpu`), or have the wheel in that Python, or set ORT_DYLIB_PATH. PYTHON names another Python than python3.
+# ONNX Runtime with CUDA is not in the bundle: have the wheel onnxruntime-gpu in that Python, or unpacked beside this file in
+# onnxruntime-gpu/, or set ORT_DYLIB_PATH to its libonnxruntime.so. PYTHON names another Python than python3.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 python=${PYTHON:-python3}
@@ -22,8 +22,8 @@ torch=$(folder_of torch)
 [ -n "$torch" ] || { echo "$python has no torch: set PYTHON to one that has torch 2.11.0" >&2; exit 2; }
 export TORCH_LIB=$torch/lib
 
-# ONNX Runtime's CUDA provider finds CUDA and cuDNN by the system loader alone; libtorch's own folder wins over the run path of
-# the machine that built our programs.
+# ONNX Runtime's CUDA provider finds CUDA and cuDNN only through the system loader; libtorch's own folder must come before the run
+# path of the machine that built our programs.
 export LD_LIBRARY_PATH=$TORCH_LIB:${torch%/*}/nvidia/cu13/lib:${torch%/*}/nvidia/cudnn/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 
 if [ -z "${ORT_DYLIB_PATH:-}" ]; then
@@ -36,8 +36,10 @@ if [ -z "${ORT_DYLIB_PATH:-}" ]; then
 fi
 [ -n "${ORT_DYLIB_PATH:-}" ] || echo "no ONNX Runtime found: steps export and serve will fail" >&2
 
-# Whatever carried the folder may have lost what may be run.
+# File modes may have been lost on the way here.
 chmod +x "$here"/bin/* 2>/dev/null || true
-# libtorch's threads otherwise spin while they wait.
+# Modules that are shared with other scripts, and the package safetensors.
+export PYTHONPATH=$here/shared${PYTHONPATH:+:$PYTHONPATH}
+# libtorch's threads would spin while they wait.
 export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive} PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 exec "$python" "$here/measure" "$@"

@@ -1,7 +1,7 @@
 //! Recognises a file of samples and prints the seconds it takes: `answer MODEL SAMPLES --threads N`.
 //!
-//! The median of some passes after one that warms up; opening the model does not count. `answer --make FOLDER` makes models with
-//! noise for weights, and a song, `song.f32`.
+//! The median over some passes, after one warm-up pass; opening the model does not count. `answer --make FOLDER` makes models
+//! with noise for weights, and a song, `song.f32`.
 
 use std::fs;
 use std::io::{self, Write};

@@ -1,7 +1,7 @@
 //! Times two commands alternately and prints how many times faster the first is, pair by pair.
 //!
-//! A shared machine swings threefold within minutes: only what ran in turns can be compared. Each pair runs both,
-//! in an order that changes from pair to pair.
+//! The speed of a shared machine changes threefold within minutes, so only alternating runs can be compared. Each pair runs
+//! both commands, in an order that changes from pair to pair.
 
 use std::fs;
 use std::path::PathBuf;
@@ -24,7 +24,7 @@ struct Arguments {
     /// The command to compare with
     #[arg(long)]
     theirs: String,
-    /// Pairs; the first one warms up and does not count
+    /// Pairs that count, after one for warm-up
     #[arg(long, default_value_t = 7)]
     pairs: usize,
     /// The commands print the seconds that count, on their last line
@@ -37,7 +37,7 @@ struct Arguments {
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    ensure!(arguments.pairs >= 5, "--pairs: at least 5, or a median says nothing");
+    ensure!(arguments.pairs >= 5, "--pairs: at least 5, or the median means little");
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for pair in 0..=arguments.pairs {
         let one = |command: &str, seconds: &mut Vec<f64>| -> anyhow::Result<()> {
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_command_is_timed_by_the_clock_or_by_what_it_prints() {
+    fn a_command_is_timed_by_the_clock_or_by_its_output() {
         assert!(time("sleep 0.05", false).unwrap() >= 0.05);
         assert_eq!(time("echo words; echo 2.5", true).unwrap(), 2.5);
         assert!(time("echo words", true).unwrap_err().to_string().contains("line of seconds"));

@@ -1,6 +1,7 @@
-//! How fast a model answers in ONNX Runtime, where each of its nodes runs, and how far a device is from the CPU.
+//! How fast a model runs in ONNX Runtime, on which provider each of its nodes runs, and how far a device's outputs are from
+//! the CPU's.
 //!
-//! Through the session that `leitmotif` itself runs, with answers copied back to the host. Prints one JSON object.
+//! Uses `leitmotif`'s own session; outputs are copied back to the host. Prints one JSON object.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -28,13 +29,13 @@ struct Arguments {
     /// Clips (or segments, of a graph that takes one at a time) in a call
     #[arg(long, value_delimiter = ',', default_value = "1,8,64")]
     batches: Vec<usize>,
-    /// Seconds to measure each for; at least three calls
+    /// Seconds to measure each batch size for; at least three calls
     #[arg(long, default_value_t = 1.0)]
     seconds: f64,
-    /// Also tell where every node ran
+    /// Also report the provider of every node
     #[arg(long)]
     placement: bool,
-    /// Also compare with the CPU's answers to the same input
+    /// Also compare with the CPU's outputs for the same input
     #[arg(long)]
     against_cpu: bool,
 }
@@ -66,7 +67,7 @@ fn main() -> Result<()> {
         match speed(&mut session, &Input::new(&card, *batch), arguments.seconds) {
             Ok(speed) => speeds.push(json!(speed)),
             Err(error) => {
-                // What does not fit will not fit in larger calls either.
+                // A batch that does not fit in memory: larger ones will not either.
                 speeds.push(json!({ "batch": batch, "error": format!("{error:#}") }));
                 break;
             }
@@ -96,12 +97,12 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Noise in the shape that a graph takes.
+/// Noise in the shape of a graph's inputs.
 struct Input {
     batch: usize,
     samples: usize,
     waveform: Vec<f32>,
-    /// Units of an LSTM's state, where the graph takes it.
+    /// Units and values of an LSTM's state, where the graph takes it.
     state: Option<(usize, Vec<f32>)>,
 }
 
@@ -137,7 +138,7 @@ impl Input {
 
 fn speed(session: &mut Session, input: &Input, seconds: f64) -> Result<Speed> {
     const LEAST_CALLS: usize = 3;
-    // The first call of a shape chooses algorithms and takes memory.
+    // The first call of a shape chooses algorithms and allocates memory.
     input.run(session)?;
     let mut calls = Vec::new();
     let began = Instant::now();
@@ -153,7 +154,7 @@ fn speed(session: &mut Session, input: &Input, seconds: f64) -> Result<Speed> {
     Ok(Speed { batch, calls: calls.len(), seconds, slowest, per_second: batch as f64 / seconds })
 }
 
-/// How many nodes of each operator ran on each provider, in one call of a session that keeps a profile.
+/// How many nodes of each operator ran on each provider, from the profile of one call.
 fn placement(
     model: &Path,
     card: &Card,
@@ -164,13 +165,13 @@ fn placement(
     Input::new(card, 1).run(&mut session)?;
     let file = session.end_profile()?;
     let text = fs::read_to_string(&file).with_context(|| file.display().to_string());
-    // Read or not, it is not to stay.
+    // Removed even where it could not be read.
     let _ = fs::remove_file(&file);
-    placed(&serde_json::from_str(&text?)?)
+    count_nodes(&serde_json::from_str(&text?)?)
 }
 
-/// The nodes of a profile by provider and operator.
-fn placed(profile: &Value) -> Result<BTreeMap<String, BTreeMap<String, usize>>> {
+/// Counts the nodes of a profile by provider and operator.
+fn count_nodes(profile: &Value) -> Result<BTreeMap<String, BTreeMap<String, usize>>> {
     let mut found: BTreeMap<String, BTreeMap<String, usize>> = BTreeMap::new();
     for event in profile.as_array().into_iter().flatten() {
         let is_kernel = event["name"].as_str().is_some_and(|name| name.ends_with("_kernel_time"));
@@ -195,7 +196,7 @@ fn difference(model: &Path, card: &Card, session: &mut Session) -> Result<BTreeM
     let theirs = input.run(&mut Session::open(model, &SessionOptions::on(Device::Cpu))?)?;
     let largest = |a: &NamedTensor, b: &NamedTensor| {
         let differences = a.data.iter().zip(&b.data).map(|(a, b)| (a - b).abs());
-        // A NaN must stay: `max` would drop it.
+        // Keep a NaN: `max` would drop it.
         differences.fold(0.0, |most: f32, d| if d.is_nan() || d > most { d } else { most })
     };
     Ok(ours.iter().zip(&theirs).map(|(a, b)| (a.name.clone(), largest(a, b))).collect())
@@ -217,9 +218,9 @@ mod tests {
             kernel("b", "Conv", "CUDAExecutionProvider"),
             kernel("c", "Range", "CPUExecutionProvider"),
         ]);
-        let found = placed(&profile).unwrap();
+        let found = count_nodes(&profile).unwrap();
         assert_eq!(found["CUDAExecutionProvider"]["Conv"], 2);
         assert_eq!(found["CPUExecutionProvider"]["Range"], 1);
-        assert!(placed(&json!([])).is_err());
+        assert!(count_nodes(&json!([])).is_err());
     }
 }

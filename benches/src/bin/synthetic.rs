@@ -1,7 +1,7 @@
-//! Writes a data set of made-up clips, as large as the real one is: for measuring how fast training goes, disk included.
+//! Writes a data set of synthetic clips as large as the real one, to measure the speed of training with the disk included.
 //!
-//! Each artist has a tone of its own in noise, so that a network has something to learn; how fast it learns is not the
-//! same as of music. With `--within` the writing ends early, and what is there by then is the data set.
+//! Each artist has its own tone in noise, so that the loss can fall; how fast it falls says nothing about music. With
+//! `--within` writing ends early, and the data set is what has been written by then.
 
 use std::f64::consts::TAU;
 use std::path::PathBuf;
@@ -20,22 +20,22 @@ struct Arguments {
     /// Clips to write; 24,847 as the paper
     #[arg(long, default_value_t = 24_847)]
     clips: usize,
-    /// Artists who take turns; 222 as the paper
+    /// Artists, in turn; 222 as the paper
     #[arg(long, default_value_t = 222)]
     artists: usize,
     /// Samples of a clip; 465,984 as MagnaTagATune's
     #[arg(long, default_value_t = 465_984)]
     samples: usize,
-    /// Stop writing after so many seconds, once every artist has a song to learn from
+    /// Stop writing after so many seconds, once every artist has a song in the training part
     #[arg(long)]
     within: Option<f64>,
 }
 
-/// Clips of a song: the store makes sure of every song on disk, and one for each clip would take longer than the clips.
+/// Clips of a song: the store syncs to disk after every song, and a song for each clip would take longer than the clips.
 const CLIPS_PER_SONG: usize = 8;
-/// Songs to test on.
+/// Songs of the test part.
 const TEST_SONGS: usize = 2;
-/// The split that is written.
+/// Name of the split.
 const SPLIT: &str = "song-seed1";
 
 fn main() -> anyhow::Result<()> {
@@ -45,13 +45,13 @@ fn main() -> anyhow::Result<()> {
     ensure!(clips >= least * CLIPS_PER_SONG, "--clips: at least {}", least * CLIPS_PER_SONG);
     let began = Instant::now();
     let info = DatasetInfo {
-        name: "made-up clips".to_owned(),
+        name: "synthetic clips".to_owned(),
         licence: "CC0-1.0".to_owned(),
         clip_samples: samples,
         ..DatasetInfo::default()
     };
     let mut writer = DatasetWriter::create_or_resume(&folder, info)?;
-    // Every clip is another stretch of this noise: making as many samples anew would take longer than writing them.
+    // Every clip is another stretch of this noise: generating new samples would take longer than writing them.
     let noise = GoldenInput { seed: 1, samples: 2 * samples }.samples();
     let tones: Vec<Vec<f32>> = (0..artists).map(|artist| tone(artist, artists, samples)).collect();
     let is_late = || within.is_some_and(|most| began.elapsed().as_secs_f64() > most);
@@ -73,7 +73,7 @@ fn main() -> anyhow::Result<()> {
     }
     writer.finish()?;
     let dataset = Dataset::open(&folder)?;
-    // The first songs: their artists come again, so everyone is learnt from.
+    // The first songs: their artists have later songs too, so the training part has every artist.
     let part = |clip| if clip < TEST_SONGS * CLIPS_PER_SONG { Part::Test } else { Part::Train };
     let parts: Vec<_> = (0..dataset.clips().len()).map(|clip| Some(part(clip))).collect();
     write_split(&folder, SPLIT, dataset.clips(), &parts)?;
@@ -97,7 +97,7 @@ fn row(clip: usize, song: usize, artist: usize, samples: usize) -> ClipRow {
     }
 }
 
-/// A quiet sine, the artists' evenly spread over four octaves from 110 Hz.
+/// A quiet sine; the artists' frequencies spread evenly over four octaves from 110 Hz.
 fn tone(artist: usize, artists: usize, samples: usize) -> Vec<f32> {
     let hertz = 110.0 * (4.0 * artist as f64 / artists as f64).exp2();
     let step = TAU * hertz / f64::from(SampleRate::NETWORK.0);
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tone_has_as_many_periods_as_its_artist_says() {
+    fn a_tone_has_the_frequency_of_its_artist() {
         let rises = |tone: &[f32]| tone.windows(2).filter(|w| w[0] < 0.0 && w[1] >= 0.0).count();
         // A second of 110 Hz, and of 440 Hz, two octaves above.
         assert_eq!(rises(&tone(0, 4, 16_000)) + 1, 110);

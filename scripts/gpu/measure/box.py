@@ -1,4 +1,4 @@
-"""Step 1: what the box is, and whether our programs find what they need on it."""
+"""Step 1: the box's hardware and software, and whether our programs find what they need."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ from pathlib import Path
 from runner import NO_GPU, Failed
 
 QUERY = "name,driver_version,memory.total,memory.used,compute_cap,clocks.sm,clocks.max.sm,power.limit"
-LOOK = """
+TORCH_INFO = """
 import json, time
 began = time.perf_counter()
 import torch
@@ -29,7 +29,7 @@ def measure(run):
     run.part("machine", 10, lambda: machine(run))
     run.part("bundle", 10, lambda: bundle(run))
     run.part("gpu", 10, lambda: gpu(run))
-    run.part("torch", 60, lambda: json.loads(run.command(run.python, "-c", LOOK)))
+    run.part("torch", 60, lambda: json.loads(run.command(run.python, "-c", TORCH_INFO)))
     run.part("libtorch", 40, lambda: libtorch(run))
     run.part("onnxruntime", 20, lambda: onnxruntime(run))
 
@@ -44,7 +44,7 @@ def machine(run):
 
 
 def bundle(run):
-    """Whether everything arrived as it was packed."""
+    """Whether all files arrived unchanged."""
     packed = json.loads((run.bundle / "bundle.json").read_text())
     for name, digest in packed["sha256"].items():
         file = run.bundle / name
@@ -57,7 +57,7 @@ def gpu(run):
     if not run.on_gpu:
         raise NO_GPU
     if not shutil.which("nvidia-smi"):
-        raise Failed("there is no nvidia-smi: share of busy time and peak memory cannot be told")
+        raise Failed("there is no nvidia-smi: busy share and peak memory cannot be measured")
     line = run.command("nvidia-smi", f"--query-gpu={QUERY}", "--format=csv,noheader").splitlines()[0]
     return dict(zip(QUERY.split(","), line.split(", ")))
 
@@ -68,7 +68,7 @@ def libtorch(run):
     lines = [line.split() for line in linked.splitlines() if "libtorch_cpu.so" in line]
     found["libtorch_cpu"] = lines[0][2] if lines and len(lines[0]) > 2 else None
     if found["libtorch_cpu"] != f"{os.environ['TORCH_LIB']}/libtorch_cpu.so":
-        raise Failed(f"libtorch was looked for in {os.environ['TORCH_LIB']}, but is taken from {found['libtorch_cpu']}")
+        raise Failed(f"libtorch was expected in {os.environ['TORCH_LIB']}, but is loaded from {found['libtorch_cpu']}")
     if run.on_gpu and found["obstacle"]:
         raise Failed(found["obstacle"])
     return found
@@ -79,9 +79,9 @@ def onnxruntime(run):
     found = dict(line.split(maxsplit=1) for line in lines)
     provider = Path(found["library"]).parent / "libonnxruntime_providers_cuda.so"
     if provider.exists():
-        # What the system's loader would not find, told before the provider says less of it.
+        # Libraries that the system's loader does not find: the provider's own message names fewer.
         linked = run.command("ldd", provider)
         found["provider_lacks"] = [line.split()[0] for line in linked.splitlines() if "not found" in line]
     if run.on_gpu and not found["cuda"].startswith("yes"):
-        raise Failed(f"cuda: {found['cuda']}; bring onnxruntime-gpu as run.sh says")
+        raise Failed(f"cuda: {found['cuda']}; provide onnxruntime-gpu as run.sh says")
     return found

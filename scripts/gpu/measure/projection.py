@@ -1,4 +1,4 @@
-"""Step 6: how long the paper's training would take at the rate of step 2."""
+"""Step 6: how long the paper's training would take at the speed of step 2."""
 
 import json
 import math
@@ -6,8 +6,8 @@ import math
 from runner import Failed
 
 EPOCHS, CLIPS, BATCH = 50, 24_847, 16
-# Clips that the paper trained on, where a fifth is kept for testing.
-LEARNT = round(0.8 * CLIPS)
+# Clips of the training part, where a fifth is kept for testing.
+TRAINING = round(0.8 * CLIPS)
 PAPERS_HOURS = "12 to 24 on a GTX 1080 Ti"
 
 
@@ -20,8 +20,8 @@ def project(run):
 def hours(file, name):
     part = json.loads(file.read_text())["parts"].get(name, {}) if file.exists() else {}
     if "steps_per_second" not in part:
-        raise Failed("its rate was not measured: the step `train` does it")
-    rate = part["steps_per_second"]
-    of = {clips: EPOCHS * math.ceil(clips / BATCH) / rate / 3600 for clips in (CLIPS, LEARNT)}
-    found = {"epochs": EPOCHS, "batch": BATCH, "steps_per_second": rate, f"hours_for_{CLIPS}_clips": of[CLIPS], f"hours_for_{LEARNT}_clips": of[LEARNT]}
+        raise Failed("its speed was not measured: the step `train` does it")
+    speed = part["steps_per_second"]
+    of = {clips: EPOCHS * math.ceil(clips / BATCH) / speed / 3600 for clips in (CLIPS, TRAINING)}
+    found = {"epochs": EPOCHS, "batch": BATCH, "steps_per_second": speed, f"hours_for_{CLIPS}_clips": of[CLIPS], f"hours_for_{TRAINING}_clips": of[TRAINING]}
     return {**found, "without": "validation and checkpoints", "papers_hours": PAPERS_HOURS, "papers_size": part["batch"] == BATCH}

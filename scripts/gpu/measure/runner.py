@@ -1,4 +1,4 @@
-"""Runs steps and their parts within their time, and has every result on disk as soon as it is known."""
+"""Runs steps and their parts within their time limits, and writes every result to disk as soon as it is known."""
 
 import json
 import os
@@ -6,7 +6,7 @@ import signal
 import subprocess
 import time
 
-# Less than this is not worth beginning a part with.
+# A part is not started with less time than this.
 LEAST_SECONDS = 5
 
 
@@ -15,7 +15,7 @@ class Skipped(Exception):
 
 
 class Failed(Exception):
-    """A part that went wrong, with the reason."""
+    """A part that failed, with the reason."""
 
 
 NO_GPU = Skipped("no GPU")
@@ -28,7 +28,7 @@ class Run:
         self.began = self.now()
         self.ends = self.began
         self.allowed = 0.0
-        self.log = open(out / "log.txt", "a", encoding="utf-8")
+        self.log_file = open(out / "log.txt", "a", encoding="utf-8")
 
     @property
     def on_gpu(self):
@@ -39,7 +39,7 @@ class Run:
         return time.monotonic()
 
     def step(self, name, function):
-        """Runs one step; gives whether all went well."""
+        """Runs one step; returns whether all of its parts succeeded."""
         self.allowed += self.sizes.shares[name] * self.scale
         self.step_ends = self.began + self.allowed
         began = self.now()
@@ -47,7 +47,7 @@ class Run:
         self.write()
         try:
             function(self)
-        except Exception as error:  # Between parts, where nothing should go wrong: the other steps go on.
+        except Exception as error:  # Between the parts, which catch their own: the other steps go on.
             self.record["parts"]["between parts"] = {"error": f"{type(error).__name__}: {error}"}
         self.record["seconds"] = round(self.now() - began, 2)
         failed = [part for part, result in self.record["parts"].items() if has_error(result)]
@@ -56,7 +56,7 @@ class Run:
         return not failed
 
     def part(self, name, limit, function):
-        """Runs one part and records its result, or why there is none; gives the result, else None."""
+        """Runs one part and records its result, or why there is none; returns the result, else None."""
         began = self.now()
         limit = min(limit * max(self.scale, 0.5), self.step_ends - began)
         result, outcome = None, "done"
@@ -68,21 +68,21 @@ class Run:
             recorded = dict(result)
         except Skipped as reason:
             recorded, outcome = {"skipped": str(reason)}, f"skipped: {reason}"
-        except Exception as error:  # Whatever it is, the next part may tell something.
+        except Exception as error:  # Whatever it is, the next part may succeed.
             text = str(error) if isinstance(error, Failed) else f"{type(error).__name__}: {error}"
             recorded, outcome = {"error": text}, f"FAILED: {text[:300]}"
         recorded["seconds"], recorded["limit_seconds"] = round(self.now() - began, 2), round(limit, 1)
         self.record["parts"][name] = recorded
         self.write()
-        self.say(f"{self.record['step']}: {name} ... {outcome} ({recorded['seconds']:.1f} s)")
+        self.log(f"{self.record['step']}: {name} ... {outcome} ({recorded['seconds']:.1f} s)")
         return result
 
     def command(self, *arguments, env=None, limit=float("inf"), partial=False):
-        """Standard output of a command; with `partial` also of one that time cuts off."""
+        """Standard output of a command; with `partial` also of one that is stopped at its time limit."""
         name, arguments = str(arguments[0]).rsplit("/", 1)[-1], [str(argument) for argument in arguments]
-        self.log.write(f"$ {' '.join(arguments)}\n")
+        self.log_file.write(f"$ {' '.join(arguments)}\n")
         environment = {**os.environ, **(env or {})}
-        # A session of its own: what it started ends with it.
+        # A session of its own, so that its children are killed with it.
         child = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace", env=environment, start_new_session=True)
         cut_off = False
         try:
@@ -91,10 +91,10 @@ class Run:
             cut_off = True
             os.killpg(child.pid, signal.SIGKILL)
             out, err = child.communicate()
-        self.log.write(f"{err}\n")
-        self.log.flush()
+        self.log_file.write(f"{err}\n")
+        self.log_file.flush()
         if cut_off and not (partial and out):
-            raise Failed(f"{name} did not end in time; it had said: {tail(err or out)}")
+            raise Failed(f"{name} did not end in time; its output: {tail(err or out)}")
         if child.returncode != 0 and not cut_off:
             raise Failed(f"{name} ended with {child.returncode}: {tail(err or out)}")
         return out
@@ -104,7 +104,7 @@ class Run:
         return self.command(self.bundle / "bin" / name, *arguments, **how)
 
     def peer(self, name, *arguments, limit=float("inf")):
-        """What a PyTorch script has printed: a line with all it knows after each of its modes."""
+        """The result of a PyTorch script, which prints a line with everything so far after each of its modes."""
         out = self.command(self.python, self.bundle / "peers" / name, *arguments, limit=limit, partial=True)
         whole = out[: out.rfind("\n") + 1].splitlines()
         if not whole:
@@ -114,14 +114,14 @@ class Run:
     def write(self):
         write_json(self.out / f"{self.record['step']}.json", self.record)
 
-    def say(self, text):
+    def log(self, text):
         print(f"[{self.now() - self.began:6.1f} s] {text}", flush=True)
-        self.log.write(text + "\n")
-        self.log.flush()
+        self.log_file.write(text + "\n")
+        self.log_file.flush()
 
 
 def write_json(path, value):
-    """Whole or not at all."""
+    """Completely or not at all."""
     temporary = path.with_suffix(".new")
     temporary.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
     temporary.replace(path)

@@ -1,4 +1,4 @@
-"""What the driver says of the GPU while something runs: through NVML, the library behind nvidia-smi."""
+"""Samples use, memory, power and clock of the GPU while something runs, through NVML, the library behind nvidia-smi."""
 
 import ctypes
 import threading
@@ -22,25 +22,25 @@ class Gpu:
 
     def __init__(self):
         self.library = ctypes.CDLL(LIBRARY)
-        self._ask("nvmlInit_v2")
+        self._call("nvmlInit_v2")
         self.handle = ctypes.c_void_p()
-        self._ask("nvmlDeviceGetHandleByIndex_v2", ctypes.c_uint(0), ctypes.byref(self.handle))
+        self._call("nvmlDeviceGetHandleByIndex_v2", ctypes.c_uint(0), ctypes.byref(self.handle))
 
-    def _ask(self, name, *arguments):
+    def _call(self, name, *arguments):
         if code := getattr(self.library, name)(*arguments):
             raise OSError(f"{name} gives {code}")
 
-    def look(self):
-        """Busy per cent, memory in MiB, power in W and clock in MHz; the last two are None where this GPU does not tell."""
+    def sample(self):
+        """Busy per cent, memory in MiB, power in W and clock in MHz; the last two are None where this GPU does not report them."""
         busy, memory = Utilization(), Memory()
-        self._ask("nvmlDeviceGetUtilizationRates", self.handle, ctypes.byref(busy))
-        self._ask("nvmlDeviceGetMemoryInfo", self.handle, ctypes.byref(memory))
+        self._call("nvmlDeviceGetUtilizationRates", self.handle, ctypes.byref(busy))
+        self._call("nvmlDeviceGetMemoryInfo", self.handle, ctypes.byref(memory))
         return busy.gpu, memory.used / 2**20, self._number(1000, "nvmlDeviceGetPowerUsage"), self._number(1, "nvmlDeviceGetClockInfo", ctypes.c_int(SM_CLOCK))
 
     def _number(self, unit, name, *which):
         value = ctypes.c_uint()
         try:
-            self._ask(name, self.handle, *which, ctypes.byref(value))
+            self._call(name, self.handle, *which, ctypes.byref(value))
         except OSError:
             return None
         return value.value / unit
@@ -63,8 +63,8 @@ class Sampler:
         try:
             gpu = Gpu()
             while not self.ended.wait(EVERY_SECONDS):
-                self.rows.append((time.monotonic(), *gpu.look()))
-        except OSError as error:  # Training goes on without.
+                self.rows.append((time.monotonic(), *gpu.sample()))
+        except OSError as error:  # Training goes on without samples.
             self.fault = f"NVML: {error}"
 
     def __exit__(self, *_):
@@ -72,8 +72,8 @@ class Sampler:
             self.ended.set()
             self.reader.join()
 
-    def told(self, seconds):
-        """Busy share over the busiest stretch as long as what was timed, which was one such; peaks over everything."""
+    def summary(self, seconds):
+        """Busy share over the busiest stretch as long as the timed one; peaks over all samples."""
         if not self.rows:
             return {"skipped": self.fault}
         busiest = busiest_mean([(row[0], row[1]) for row in self.rows], seconds)
@@ -86,14 +86,14 @@ class Sampler:
 
 
 def busiest_mean(samples, seconds):
-    """The highest mean over samples (time, value) of any stretch of so many seconds; of all where they are fewer."""
+    """The highest mean over samples (time, value) of any stretch of so many seconds; of all samples where they cover less."""
     best, begin, total = 0.0, 0, 0.0
     for end, (moment, value) in enumerate(samples):
         total += value
         while moment - samples[begin][0] > seconds:
             total -= samples[begin][1]
             begin += 1
-        # A stretch that has only begun says little.
+        # Only complete stretches count.
         if moment - samples[0][0] >= seconds or end == len(samples) - 1:
             best = max(best, total / (end - begin + 1))
     return best

@@ -1,13 +1,14 @@
-"""Steps 4 and 5: what was trained, compiled, held against the trainer on every provider, and served."""
+"""Steps 4 and 5: compiles the trained networks, compares every graph with the trainer on every provider, and measures serving."""
 
 import json
 from statistics import median
 
+from checkpoint import LAST, is_checkpoint
 from runner import NO_GPU, Failed
 from training import HEADS, name_of
 
 GRAPHS = {"dense": ("clip", "segment"), "lstm": ("sequence", "step")}
-# What the compiler makes for CUDA beside the plain form, of the network that is served.
+# Forms for CUDA besides the portable one, of the network that is served.
 FORMS = {"cuda": ("--target", "cuda"), "cuda-fp16": ("--target", "cuda", "--precision", "fp16")}
 
 
@@ -28,7 +29,7 @@ def export(run):
 
 
 def self_test(run, name):
-    """The model that the bundle carries, on the answer that it carries."""
+    """A model of the bundle, on the golden answer of its card."""
     model = run.bundle / "models" / f"{name}.onnx"
     return json.loads(run.program("leitmotif", "check", model, "--device", run.sizes.device, "--json"))
 
@@ -39,8 +40,7 @@ def song(run):
 
     def answer(device):
         out = run.program("leitmotif", "recognize", "--model", model, "--json", "--top", 9, "--device", device, run.bundle / "data" / "song.ogg")
-        told = json.loads(out)
-        return {score["artist"]: score["probability"] for score in told["artists"]}
+        return {score["artist"]: score["probability"] for score in json.loads(out)["artists"]}
 
     cpu = answer("cpu")
     found = {"cpu": cpu}
@@ -54,24 +54,24 @@ def song(run):
 
 
 def compiled(run, name, form=None, *options):
-    """Compiles a checkpoint; the compiler itself compares with libtorch on the CPU's provider."""
-    checkpoint = run.work / name / "last"
-    if not checkpoint.exists():
+    """Compiles a checkpoint; the compiler compares with libtorch on the CPU provider."""
+    checkpoint = run.work / name / LAST
+    if not is_checkpoint(checkpoint):
         raise Failed("there is no checkpoint: the step `train` makes it")
     called = f"{name}-{form}" if form else name
     return json.loads(run.program("leitmotif-export", "compile", checkpoint, *options, "--out", run.work / "models", "--name", called, "--force", "--json"))
 
 
 def parity(run, name, file, on_cpu):
-    """One graph against libtorch's answers, provider by provider, and where its nodes ran; the compiler ran the CPU's."""
-    model, checkpoint = run.work / "models" / f"{file}.onnx", run.work / name / "last"
+    """Compares one graph with libtorch's answers on each provider, and lists where its nodes ran; the compiler did the CPU."""
+    model, checkpoint = run.work / "models" / f"{file}.onnx", run.work / name / LAST
 
     def on_cuda(*how):
         if not run.on_gpu:
             return {"skipped": str(NO_GPU)}
         try:
             return json.loads(run.program("leitmotif-export", "verify", model, checkpoint, "--device", "cuda", *how, "--json"))["graphs"][0]
-        except Failed as error:  # With TF32 it may do better, or the other way round.
+        except Failed as error:  # With TF32 it may pass, or only without.
             return {"error": str(error)}
 
     served = json.loads(run.program("serve", model, "--device", run.sizes.device, "--batches", 1, "--seconds", 0, "--placement", "--against-cpu"))
@@ -90,7 +90,7 @@ def serve(run):
 
 
 def against_pytorch(run, network, head):
-    """Clips in a second, ours and PyTorch's in turns, from the host's memory and back to it."""
+    """Clips a second, ours and PyTorch's alternately, from the host's memory and back to it."""
     name = name_of(network, head)
     model = run.work / "models" / f"{name}.{GRAPHS[head][0]}.onnx"
     if not model.exists():
@@ -100,7 +100,7 @@ def against_pytorch(run, network, head):
     ours, theirs = [], []
     for _ in range(run.sizes.rounds):
         ours.append(json.loads(run.program("serve", model, *common)))
-        theirs.append(run.peer("gpu_serve.py", run.work / name / "last", *common, "--modes", ",".join(run.sizes.precisions)))
+        theirs.append(run.peer("gpu_serve.py", run.work / name / LAST, *common, "--modes", ",".join(run.sizes.precisions)))
     tf32 = json.loads(run.program("serve", model, *common, "--tf32")) if run.on_gpu else {"skipped": str(NO_GPU)}
     ratios = {}
     for mode in run.sizes.precisions:
@@ -116,7 +116,7 @@ def against_pytorch(run, network, head):
 
 
 def forms(run, network, head):
-    """What compiling for CUDA, and halving the numbers, is worth: clips in a second of each form to those of the plain one, in turns."""
+    """The gain from compiling for CUDA, and from fp16: clips a second of each form relative to the portable one, alternately."""
     name, graph = name_of(network, head), GRAPHS[head][0]
     files = {form: run.work / "models" / f"{name}-{form}.{graph}.onnx" for form in FORMS}
     files = {"portable": run.work / "models" / f"{name}.{graph}.onnx", **files}
@@ -129,8 +129,8 @@ def forms(run, network, head):
             served[form].append(json.loads(run.program("serve", file, *common)))
     ratios = {form: {} for form in FORMS}
     for form in FORMS:
-        for ours, plain in zip(served[form], served["portable"]):
-            for a, b in zip(ours["batches"], plain["batches"]):
+        for ours, portable in zip(served[form], served["portable"]):
+            for a, b in zip(ours["batches"], portable["batches"]):
                 if "error" not in a and "error" not in b:
                     ratios[form].setdefault(str(a["batch"]), []).append(a["per_second"] / b["per_second"])
     medians = {form: {batch: median(values) for batch, values in of_form.items()} for form, of_form in ratios.items()}
@@ -138,7 +138,7 @@ def forms(run, network, head):
 
 
 def without_memory_errors(value):
-    """A batch that memory does not hold is a finding, not a failure: `error` becomes `too_large`."""
+    """A batch that does not fit in memory is a finding, not a failure: `error` becomes `too_large`."""
     if isinstance(value, dict):
         return {"too_large" if key == "error" and "batch" in value else key: without_memory_errors(inner) for key, inner in value.items()}
     return [without_memory_errors(inner) for inner in value] if isinstance(value, list) else value

@@ -1,23 +1,24 @@
-"""Steps 2 and 3: training on our own and in the box's PyTorch."""
+"""Steps 2 and 3: training with our trainer, and compared with the box's PyTorch."""
 
 import csv
 import json
 import shutil
 from statistics import median
 
+from checkpoint import LAST, is_checkpoint
 from runner import NO_GPU, Failed
 from sampler import Sampler
 
 HEADS = ("dense", "lstm")
 SPLIT = "song-seed1"
-# No products in TF32, in cuBLAS and cuDNN alike, whatever a program asks them for.
+# No TF32 in cuBLAS and cuDNN, whatever a program requests.
 NO_TF32 = {"NVIDIA_TF32_OVERRIDE": "0"}
-# Relative differences of the loss. Of the first step: two orders of summing in f32, carried through eleven normalised
-# layers. Of later ones: Adam's first steps are the rate against each gradient's sign, and near nought rounding decides it.
+# Relative differences of the loss. At the first step: two orders of summation in f32, through eleven normalised layers. At later steps:
+# Adam's first steps have the size of the learning rate and each gradient's sign, which near zero depends on rounding.
 SAME_FIRST, SAME_LATER = 1e-4, 2e-2
 # TF32 keeps ten bits of mantissa.
 SAME_FIRST_TF32 = 1e-2
-# The loss on real music must fall to this share.
+# The loss on real music must fall to this share of the first epoch's.
 FALLEN = 0.9
 
 
@@ -32,7 +33,7 @@ def name_of(network, head):
 def train(run):
     run.part("synthetic data", 90, lambda: make_data(run))
     for head in HEADS:
-        run.part(f"learns music, {head}", 60, lambda: learns(run, head))
+        run.part(f"trains on music, {head}", 60, lambda: trains_on_music(run, head))
     for head in HEADS:
         run.part(f"same loss, {head}", 60, lambda: same_loss(run, head))
     for network, head in run.sizes.networks:
@@ -55,7 +56,7 @@ def fresh(folder):
 
 
 def fit(run, dataset, out, network, head, *settings, device=None, env=None):
-    """Trains in a fresh folder; gives the history's epochs and what the GPU did."""
+    """Trains in a fresh folder; returns the epochs of the history and the samples of the GPU."""
     device = device or run.sizes.device
     with Sampler(device == "cuda") as sampler:
         run.program("leitmotif-train", "fit", dataset, "--split", SPLIT, "--out", fresh(out), "--network", network, "--head", head, "--device", device, *settings, env=env)
@@ -65,35 +66,35 @@ def fit(run, dataset, out, network, head, *settings, device=None, env=None):
 
 
 def full_speed(run, network, head, epochs=3, folder=None):
-    """Steps in a second at the paper's size, disk and all; the first epoch warms up."""
+    """Steps a second at the paper's size, disk included; the first epoch is for warm-up."""
     steps = run.sizes.steps[network]
     out = folder or run.work / name_of(network, head)
     rows, sampler = fit(run, data(run), out, network, head, "--batch", run.sizes.batch, "--epochs", epochs, "--steps", steps)
-    rates = [steps / row["seconds"] for row in rows[1:]]
-    parameters = json.loads(run.program("leitmotif-train", "inspect", out / "last", "--json"))
+    speeds = [steps / row["seconds"] for row in rows[1:]]
+    parameters = json.loads(run.program("leitmotif-train", "inspect", out / LAST, "--json"))
     return {
         "parameters": sum(row["parameters"] for row in parameters),
         "batch": run.sizes.batch, "steps": steps, "first_epoch_seconds": rows[0]["seconds"],
-        "steps_per_second": median(rates), "every_steps_per_second": rates,
-        "clips_per_second": median(rates) * run.sizes.batch, "losses": [row["loss"] for row in rows],
+        "steps_per_second": median(speeds), "every_steps_per_second": speeds,
+        "clips_per_second": median(speeds) * run.sizes.batch, "losses": [row["loss"] for row in rows],
         "tf32": "convolutions and LSTM, not other products: libtorch's defaults, which tch cannot change",
-        "gpu": sampler.told(sum(row["seconds"] for row in rows[-1:])),
+        "gpu": sampler.summary(sum(row["seconds"] for row in rows[-1:])),
     }  # fmt: skip
 
 
-def learner(run):
-    """The description of the network that learns music: clips as short as the bundle's."""
-    lines = (run.bundle / "presets" / f"{run.sizes.learner}.toml").read_text().splitlines()
+def music_network(run):
+    """The description of the network that is trained on music: clips as short as the bundle's."""
+    lines = (run.bundle / "presets" / f"{run.sizes.music_network}.toml").read_text().splitlines()
     lines = [f"window = {run.sizes.window}" if line.startswith("window") else line for line in lines]
-    file = run.work / "learner.toml"
+    file = run.work / "music-network.toml"
     file.write_text("\n".join(lines) + "\n")
     return file
 
 
-def learns(run, head):
+def trains_on_music(run, head):
     sizes = run.sizes
-    settings = ("--batch", sizes.learner_batch, "--balance", "artists", "--epochs", sizes.learner_epochs, "--steps", sizes.learner_steps)
-    rows, _ = fit(run, run.bundle / "data" / "music", run.work / f"music-{head}", learner(run), head, *settings)
+    settings = ("--batch", sizes.music_batch, "--balance", "artists", "--epochs", sizes.music_epochs, "--steps", sizes.music_steps)
+    rows, _ = fit(run, run.bundle / "data" / "music", run.work / f"music-{head}", music_network(run), head, *settings)
     losses = [row["loss"] for row in rows]
     if not losses[-1] <= FALLEN * losses[0]:
         raise Failed(f"the loss did not fall to {FALLEN} of the first epoch's: {losses}")
@@ -105,7 +106,7 @@ def same_loss(run, head):
     def losses(name, device, *settings, env=None):
         out = run.work / f"same-{head}-{name}"
         settings = ("--batch", run.sizes.same_batch, "--epochs", 5, "--steps", 1, *settings)
-        rows, _ = fit(run, run.bundle / "data" / "music", out, learner(run), head, *settings, device=device, env=env)
+        rows, _ = fit(run, run.bundle / "data" / "music", out, music_network(run), head, *settings, device=device, env=env)
         return [row["loss"] for row in rows]
 
     cpu = losses("cpu", "cpu")
@@ -118,7 +119,7 @@ def same_loss(run, head):
     for name, (theirs, first) in others.items():
         differences = [abs(a - b) / abs(a) for a, b in zip(cpu, theirs)]
         found["losses"][name], found["relative_differences"][name] = theirs, differences
-        # Later steps are judged in one arithmetic only.
+        # Later steps are compared in the same arithmetic only.
         later = SAME_LATER if first == SAME_FIRST else float("inf")
         if not (differences[0] <= first and max(differences[1:]) <= later):
             found["error"] = f"{name} is too far from the CPU"
@@ -129,15 +130,15 @@ def peer(run):
     for number, (network, head) in enumerate(run.sizes.networks):
         rounds = run.sizes.rounds if number == 0 else 1
         run.part(name_of(network, head), 100, lambda: against_pytorch(run, network, head, run.sizes.modes, rounds))
-        # Compiling takes as long as everything else, so it has its own time to lose.
+        # Compiling takes as long as everything else, so it has its own time limit.
         if run.sizes.compiled and number == 0:
             run.part(f"{name_of(network, head)}, compiled", 80, lambda: against_pytorch(run, network, head, run.sizes.compiled, 1))
 
 
 def against_pytorch(run, network, head, modes, rounds):
-    """Our trainer and PyTorch in turns, both fed from the same data set."""
-    checkpoint = run.work / name_of(network, head) / "last"
-    if not checkpoint.exists():
+    """Our trainer and PyTorch alternately, both fed from the same data set."""
+    checkpoint = run.work / name_of(network, head) / LAST
+    if not is_checkpoint(checkpoint):
         raise Failed("there is no checkpoint: the step `train` makes it")
     ours, theirs = [], []
     for left in range(rounds, 0, -1):
@@ -151,7 +152,7 @@ def against_pytorch(run, network, head, modes, rounds):
     for mode in modes:
         pairs = [(a["steps_per_second"], b["modes"].get(mode, {})) for a, b in zip(ours, theirs)]
         for fed in ("fed_steps_per_second", "resident_steps_per_second"):
-            if rates := [our / their[fed] for our, their in pairs if fed in their]:
-                ratios.setdefault(mode, {})[fed.removesuffix("_steps_per_second")] = median(rates)
+            if values := [our / their[fed] for our, their in pairs if fed in their]:
+                ratios.setdefault(mode, {})[fed.removesuffix("_steps_per_second")] = median(values)
     found = {"parameters": parameters, "ours_to_theirs": ratios, "ours": ours, "theirs": theirs}
     return found if len(ratios) == len(modes) else {**found, "cut_off": [mode for mode in modes if mode not in ratios]}

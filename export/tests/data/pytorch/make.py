@@ -1,20 +1,22 @@
-"""Makes the PyTorch fixtures beside it: a sample-level CNN as PyTorch's users write them, seeded, with random batch-norm statistics.
+"""Makes the PyTorch fixtures beside it: a sample-level CNN as a PyTorch user writes it, seeded, with random batch-norm statistics.
 
     PYTHONPATH=.deps/site-packages:.deps/peers python3 export/tests/data/pytorch/make.py
 
 torch 2.11.0, seed 6. Unlike ours, convolutions and the dense layer have biases, ε is PyTorch's 1e-5, the first convolution is
 padded, and the last block's kernel is 1. Each head gives HEAD.safetensors (names as PyTorch chose them) and HEAD.probe.safetensors:
-waveforms, the first of them the golden input, and the network's outputs for them. HEAD.toml, written by hand, maps the names.
+waveforms, the first of them the golden input, and the network's outputs. HEAD.toml, written by hand, maps the names.
 """
 
-import json
-import os
-import struct
+import sys
+from pathlib import Path
 
-import numpy as np
+import safetensors.torch
 import torch
 
-HERE = os.path.dirname(os.path.abspath(__file__))
+HERE = Path(__file__).resolve().parent
+sys.path.append(str(HERE.parents[3] / "scripts" / "shared"))
+from golden import golden_input  # noqa: E402
+
 SEED, SEGMENT, WINDOW, CLASSES, UNITS = 6, 243, 3, 4, 5
 
 
@@ -41,25 +43,6 @@ class SampleCnn(torch.nn.Module):
         return self.classifier(embedding), embedding
 
 
-def golden(seed, samples):
-    state, values = seed, np.empty(samples, np.float32)
-    for i in range(samples):
-        state = (1664525 * state + 1013904223) % 2**32
-        values[i] = 0.1 * (state - 2**32 if state >= 2**31 else state) / 2**31
-    return values
-
-
-def save(path, tensors):
-    kinds = {np.dtype("float32"): "F32", np.dtype("int64"): "I64"}
-    header, offset = {}, 0
-    for name, tensor in tensors.items():
-        header[name] = {"dtype": kinds[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [offset, offset + tensor.nbytes]}
-        offset += tensor.nbytes
-    text = json.dumps(header).encode()
-    with open(path, "wb") as file:
-        file.write(struct.pack("<Q", len(text)) + text + b"".join(np.ascontiguousarray(t).tobytes() for t in tensors.values()))
-
-
 for head in ["dense", "lstm"]:
     torch.manual_seed(SEED)
     model = SampleCnn(head).eval()
@@ -70,7 +53,7 @@ for head in ["dense", "lstm"]:
                 module.running_mean.uniform_(-0.3, 0.3), module.running_var.uniform_(0.05, 0.5)
         model.classifier.weight.mul_(6)  # The classes lie apart, so that a wrong weight shows.
         waveform = torch.rand(2, WINDOW * SEGMENT) * 2 - 1
-        waveform[0] = torch.from_numpy(golden(1, WINDOW * SEGMENT))
+        waveform[0] = torch.from_numpy(golden_input(1, WINDOW * SEGMENT))
         logits, embedding = model(waveform.reshape(2, WINDOW, SEGMENT))
-    save(f"{HERE}/{head}.safetensors", {name: tensor.numpy() for name, tensor in model.state_dict().items()})
-    save(f"{HERE}/{head}.probe.safetensors", {"waveform": waveform.numpy(), "logits": logits.numpy(), "embedding": embedding.numpy()})
+    safetensors.torch.save_file(model.state_dict(), HERE / f"{head}.safetensors")
+    safetensors.torch.save_file({"waveform": waveform, "logits": logits, "embedding": embedding.contiguous()}, HERE / f"{head}.probe.safetensors")
