@@ -1,11 +1,15 @@
 # Every target for people; `make` alone lists them. The work is in scripts/. Times are of two CPU cores and a fast network.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check-all bench bench-peers gpu-bundle setup peers doctor clean
+.PHONY: help cli demo test check-all zoo bench bench-peers gpu-bundle setup peers doctor clean
 # MUSIC=FOLDER: the demo uses your own tagged music.
 export MUSIC
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
+
+cli: ## the command `leitmotif` alone, in target/release, without libtorch: 2 min
+	scripts/setup runtime
+	cargo build --release -p leitmotif --features cli
 
 demo: setup ## real music, two trained networks, .onnx files, artists identified (MUSIC=FOLDER for your own): 12 min, 4 once set up
 	cargo build --release --bins -p leitmotif-train -p leitmotif-export -p leitmotif --features leitmotif/cli
@@ -17,6 +21,9 @@ test: ## set-up and every core check: format, lints, tests, documentation, licen
 
 check-all: test ## also every slow check of scripts/check-all.d: 55 min once set up
 	scripts/check-all
+
+zoo: demo ## train the committed model of models/zoo anew: as `make demo`
+	scripts/zoo
 
 bench: ## our speed and the machine's limits, into benches/results and benches/README.md: 10 to 15 min
 	scripts/setup bench
