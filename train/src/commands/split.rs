@@ -47,7 +47,9 @@ pub fn run(args: SplitArgs) -> anyhow::Result<()> {
     let split = split(clips, &request)?;
     let leaks = LeakReport::new(clips, &split.parts);
     match dataset.read_split(&name) {
-        Ok(parts) if parts == split.parts => log!("the split {name} exists already, unchanged"),
+        Ok(parts) if parts == split.parts => {
+            log!("the split {name} exists already and stays as it is")
+        }
         Ok(_) if !args.force => bail!(
             "{} already has a different split {name} (made with other shares or from other music); \
              choose another --seed, or replace it with --force",

@@ -34,7 +34,7 @@ pub(super) fn read_clips(path: &Path, info: &DatasetInfo) -> Result<Clips, Store
     let file = fs::File::open(path).map_err(|source| files::unreadable(path, source))?;
     let mut reader = csv::Reader::from_reader(file);
     let mut clips = Clips::default();
-    // Names of clips and songs met so far, by their text ids.
+    // Names of clips and songs seen so far, by their text ids.
     let (mut names, mut songs) = (IdSet::default(), IdSet::default());
     let mut song = None;
     let header = reader.headers().map_err(|error| files::malformed(path, error))?.clone();

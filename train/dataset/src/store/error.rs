@@ -7,7 +7,7 @@ use std::{io, path::PathBuf};
 #[non_exhaustive]
 pub enum StoreError {
     /// The folder has no `dataset.toml`.
-    #[error("{} is no data set: it has no dataset.toml; prepare one there", path.display())]
+    #[error("{} is not a data set: it has no dataset.toml; prepare one there", path.display())]
     NotADataset {
         /// The folder.
         path: PathBuf,

@@ -77,7 +77,7 @@ fn invalid_files_are_refused_with_the_reason() {
         (open_corrupted(&|folder| fs::remove_file(files::shard(folder, 1)).unwrap()), "00001.pcm"),
         (
             open_corrupted(&|folder| fs::remove_file(folder.join(files::INFO)).unwrap()),
-            "no data set",
+            "not a data set",
         ),
     ];
     for (error, expected) in cases {
