@@ -1,4 +1,5 @@
-//! A million clips of 50,000 artists without audio: the memory that listing, preparing, splitting and sampling them takes.
+//! A million clips of 50,000 artists without audio: the memory that listing, preparing, splitting and sampling them
+//! takes.
 //!
 //! The shards are sparse files; everything except decoding runs normally, in separate processes.
 //! `scripts/check-all.d/32-million-clips` runs the ignored test.

@@ -182,8 +182,13 @@ fn a_file_that_changed_in_the_cache_is_fetched_again() {
 fn an_interrupted_download_leaves_nothing_incomplete_and_can_be_resumed() {
     let fixture = Fixture::new();
     let whole = fs::read_to_string(fixture.path("apt-get")).unwrap();
-    fixture.program("apt-get", &format!("{ARGUMENTS}\n[ $package = beta ] && \
-             {{ echo half > beta_1_all.deb; echo 'E: Connection failed' >&2; exit 100; }}\ncp \"{}/$package\"_1_all.deb .", fixture.path("mirror").display()));
+    let script = format!(
+        "{ARGUMENTS}\n[ $package = beta ] && \
+         {{ echo half > beta_1_all.deb; echo 'E: Connection failed' >&2; exit 100; }}\n\
+         cp \"{}/$package\"_1_all.deb .",
+        fixture.path("mirror").display()
+    );
+    fixture.program("apt-get", &script);
     let error = fixture.find().unwrap_err().to_string();
     assert!(
         error.starts_with("1 of 2 packages could not be fetched (beta: E: Connection failed)"),

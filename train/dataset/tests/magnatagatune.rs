@@ -240,8 +240,8 @@ fn clip_files_are_prepared_and_unusable_ones_are_listed() {
     assert_eq!(fs::read(made.path("again/clips.csv")).unwrap(), rows);
 }
 
-/// As with a drive that was disconnected or an incompletely unpacked archive: the track is stored without the clip until
-/// the clip is readable.
+/// As with a drive that was disconnected or an incompletely unpacked archive: the track is stored without the clip
+/// until the clip is readable.
 #[test]
 fn an_unreadable_clip_is_added_by_a_later_run() {
     let made = Miniature::new();

@@ -26,7 +26,7 @@ pub struct SplitArgs {
     /// Share of the remaining clips in the validation part; 0 for none
     #[arg(long, default_value_t = 0.1)]
     validation: f64,
-    /// Replace a different split of the same name; runs trained on that one can then no longer be resumed or evaluated
+    /// Replace a different split of the same name; runs that were trained on the old one then match no split
     #[arg(long)]
     force: bool,
     /// Print the counts and the leak report as JSON

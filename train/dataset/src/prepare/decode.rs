@@ -29,8 +29,8 @@ pub(super) struct Song {
     pub(super) unusable_files: Vec<LeftOut>,
 }
 
-/// Identifies a song's audio: half of the BLAKE3 of its samples, which takes a tenth of the time of SHA-256 on processors
-/// without instructions for it. Serialised as hexadecimal digits.
+/// Identifies a song's audio: half of the BLAKE3 of its samples, which takes a tenth of the time of SHA-256 on
+/// processors without instructions for it. Serialised as hexadecimal digits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct AudioDigest(pub(super) [u8; 16]);
 

@@ -34,8 +34,8 @@ pub(super) fn write(folder: &Path, left_out: &[LeftOut]) -> Result<(), PrepareEr
         .map_err(|source| StoreError::Unwritable { path, source }.into())
 }
 
-/// Returns [`PrepareError::TooFewArtists`], after writing the list that it refers to if `write_list` is set and any file
-/// is left out. Fails where the list cannot be written.
+/// Returns [`PrepareError::TooFewArtists`], after writing the list that it refers to if `write_list` is set and any
+/// file is left out. Fails where the list cannot be written.
 pub(super) fn too_few_artists(
     artists: Vec<String>,
     out: &Path,

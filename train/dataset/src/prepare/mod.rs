@@ -1,11 +1,11 @@
 //! Turns music into a data set: decodes each song, cuts it into clips, and records why files are left out.
 //!
 //! Songs are decoded by several threads and stored in the order of artist and name, so the same music gives the same
-//! bytes. A song becomes consecutive clips from its start; the rest after the last whole clip is dropped. The rules that
-//! need the audio apply in this order: unreadable, samples that are not finite, too long, shorter than one clip,
+//! bytes. A song becomes consecutive clips from its start; the rest after the last whole clip is dropped. The rules
+//! that need the audio apply in this order: unreadable, samples that are not finite, too long, shorter than one clip,
 //! silence, duplicate audio, maximum per artist, too few songs of an artist. Where each clip is a file of its own
-//! (MagnaTagATune), files are cut or padded to one length; unreadable ones and those shorter than nine tenths of it are
-//! left out.
+//! (MagnaTagATune), files are cut or padded to one length; unreadable ones and those shorter than nine tenths of it
+//! are left out.
 
 mod decode;
 mod error;
@@ -44,7 +44,8 @@ pub struct Progress {
     pub seconds: f64,
 }
 
-/// Decodes, cuts and stores the planned songs in the folder `out`; resumes where an earlier run of the same plan stopped.
+/// Decodes, cuts and stores the planned songs in the folder `out`; resumes where an earlier run of the same plan
+/// stopped.
 ///
 /// `progress` is called after each song. Once `stopped` returns true, finished songs are kept and the report is not
 /// `finished`.

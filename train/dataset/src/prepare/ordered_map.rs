@@ -39,9 +39,9 @@ impl<R> Drop for Close<'_, R> {
     }
 }
 
-/// Runs `work` over `items` on `threads` threads and passes the results to `take` in the order of the items, so that the
-/// data set does not depend on the number of threads. At most `threads + 2` results are computed or waiting at a time,
-/// since each is a whole song. Returns early, without error, once `stopped` returns true.
+/// Runs `work` over `items` on `threads` threads and passes the results to `take` in the order of the items, so that
+/// the data set does not depend on the number of threads. At most `threads + 2` results are computed or waiting at a
+/// time, since each is a whole song. Returns early, without error, once `stopped` returns true.
 pub(super) fn ordered_map<T: Sync, R: Send, E>(
     items: &[T],
     threads: usize,

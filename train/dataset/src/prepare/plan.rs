@@ -108,7 +108,8 @@ pub fn check_room(plan: &Plan, out: &Path) -> Result<(), PrepareError> {
 ///
 /// # Errors
 ///
-/// [`PrepareError::BadOption`]; [`PrepareError::TooFewArtists`] for fewer than two, after writing `left-out.csv` to `out`.
+/// [`PrepareError::BadOption`]; [`PrepareError::TooFewArtists`] for fewer than two, after writing `left-out.csv` to
+/// `out`.
 pub fn plan(mut found: Found, out: &Path, options: &Options) -> Result<Plan, PrepareError> {
     let bad = |option, must: &str| Err(PrepareError::BadOption { option, must: must.to_owned() });
     if options.clip_samples == 0 {

@@ -109,8 +109,8 @@ impl<'a> Selector<'a> {
         }
     }
 
-    /// Decides about the next track, by its audio or by the reason why it cannot be decoded; `None` repeats the decision
-    /// of an earlier run.
+    /// Decides about the next track, by its audio or by the reason why it cannot be decoded; `None` repeats the
+    /// decision of an earlier run.
     pub(super) fn select(
         &mut self,
         track: &'a Track,

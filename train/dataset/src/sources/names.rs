@@ -60,8 +60,8 @@ pub fn is_pseudo_artist(artist: &str) -> bool {
     PSEUDO_ARTISTS.contains(&normalised(artist))
 }
 
-/// Reduces a name to its letters, combining marks and digits, in lower case and Unicode form NFKC, for comparison. A name
-/// without any of these ("!!!") is only trimmed and put into NFKC.
+/// Reduces a name to its letters, combining marks and digits, in lower case and Unicode form NFKC, for comparison. A
+/// name without any of these ("!!!") is only trimmed and put into NFKC.
 pub fn normalised(name: &str) -> String {
     // Combining marks that NFKC does not compose, as Thai tones, distinguish words.
     let letters: String =

@@ -8,8 +8,8 @@ use lofty::file::{AudioFile, TaggedFileExt};
 use lofty::probe::Probe;
 use lofty::tag::{ItemKey, Tag};
 
-/// The tags of one file, trimmed; missing and blank tags are `None`. Of several values (repeated `ARTIST` fields, values
-/// separated by NUL) the first is used; "A feat. B" is one value.
+/// The tags of one file, trimmed; missing and blank tags are `None`. Of several values (repeated `ARTIST` fields,
+/// values separated by NUL) the first is used; "A feat. B" is one value.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tags {
     /// Artist of the track.

@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
-    /// A clip: clips of one song are in several parts, as in the paper's first split.
+    /// A clip: clips of one song are in several parts, as in Nibbeling's first split.
     Clip,
-    /// A recording: its clips stay together; another recording of the song may be in another part, as in the paper's
+    /// A recording: its clips stay together; another recording of the song may be in another part, as in Nibbeling's
     /// second split.
     Recording,
     /// A song with all its variants.

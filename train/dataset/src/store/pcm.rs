@@ -1,7 +1,7 @@
 //! Samples as the shards store them: 16-bit little-endian PCM.
 
-/// The nearest 16-bit sample to `sample`, whose full scale 1 is 32,768. Halves round away from zero, values out of range
-/// are clamped, NaN becomes 0.
+/// The nearest 16-bit sample to `sample`, whose full scale 1 is 32,768. Halves round away from zero, values out of
+/// range are clamped, NaN becomes 0.
 pub fn quantize(sample: f32) -> i16 {
     // The same as `round`, without its library call, which took a ninth of the time of `prepare`. The constant is just
     // below a half, because adding a half would round 0.49999997 up. `as` truncates towards zero and clamps.

@@ -164,8 +164,8 @@ impl DatasetWriter {
     ///
     /// # Errors
     ///
-    /// [`StoreError::BadSong`] where rows and samples are inconsistent or a name is taken; [`StoreError::Unwritable`] for
-    /// I/O errors: the song is then not stored and may be appended again.
+    /// [`StoreError::BadSong`] where rows and samples are inconsistent or a name is taken; [`StoreError::Unwritable`]
+    /// for I/O errors: the song is then not stored and may be appended again.
     pub fn append_song(&mut self, rows: &[ClipRow], audio: &[f32]) -> Result<(), StoreError> {
         self.put_song(&[], rows, audio)
     }

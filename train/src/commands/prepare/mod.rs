@@ -46,13 +46,14 @@ enum Source {
         #[command(flatten)]
         mtat: mtat::MtatArgs,
     },
-    /// Real recordings under free licences from Debian packages (fetched by apt-get, not installed, without root rights)
+    /// Real recordings under free licences from Debian packages (fetched by apt-get, not installed, without root
+    /// rights)
     GameMusic {
         /// `small`: 9 artists, 4.3 hours, 267 MB; `full`: 15 artists, 9.7 hours, 678 MB
         #[arg(long, value_enum, default_value = "small")]
         set: MusicSet,
-        /// Folder for the music [default: leitmotif/open-game-music in your cache folder]; packages in its folder `debs`
-        /// are not downloaded
+        /// Folder for the music [default: leitmotif/open-game-music in your cache folder]; packages in its folder
+        /// `debs` are not downloaded
         #[arg(long)]
         cache: Option<PathBuf>,
         #[command(flatten)]

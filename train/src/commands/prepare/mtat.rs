@@ -39,8 +39,8 @@ pub(super) struct MtatArgs {
     /// Leave out clips whose files are missing, instead of failing; a later run adds those that exist then
     #[arg(long)]
     allow_missing: bool,
-    /// Samples of a clip at 16 kHz; longer files are cut, shorter ones padded with silence, those below nine tenths left
-    /// out
+    /// Samples of a clip at 16 kHz; longer files are cut, shorter ones padded with silence, those below nine tenths
+    /// left out
     #[arg(long, default_value_t = CLIP_SAMPLES)]
     clip_samples: usize,
     /// Number of decoding threads [default: one per core]

@@ -44,7 +44,8 @@ pub enum DownloadError {
 const UNKNOWN_MESSAGES: [&str; 2] = ["Unable to locate package", "has no installation candidate"];
 
 impl Debian {
-    /// Checks that the programs run. Private package lists are kept in `cache`, which must exist, until this is dropped.
+    /// Checks that the programs run. Private package lists are kept in `cache`, which must exist, until this is
+    /// dropped.
     ///
     /// # Errors
     ///

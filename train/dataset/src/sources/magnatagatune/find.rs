@@ -37,8 +37,8 @@ pub struct Request {
 ///
 /// # Errors
 ///
-/// [`SourceError::Unreadable`]; [`SourceError::Manifest`] with all invalid lines of a list; [`SourceError::NotAFolder`],
-/// [`SourceError::StillPacked`] or [`SourceError::NoClips`] for the folder of the audio.
+/// [`SourceError::Unreadable`]; [`SourceError::Manifest`] with all invalid lines of a list;
+/// [`SourceError::NotAFolder`], [`SourceError::StillPacked`] or [`SourceError::NoClips`] for the folder of the audio.
 pub fn find(request: &Request) -> Result<(Found, Summary), SourceError> {
     let rules = Rules::built_in()?;
     let aliases = request.aliases.read(&rules)?;

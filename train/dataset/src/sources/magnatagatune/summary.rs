@@ -98,11 +98,13 @@ impl fmt::Display for Summary {
         let ArtistCounts { by_name, with_likely_aliases, used } = self.artists;
         writeln!(
             f,
-            "{used} artists; {by_name} without aliases, {with_likely_aliases} with the likely aliases (Nibbeling 2018: 222)"
+            "{used} artists; {by_name} without aliases, {with_likely_aliases} with the likely aliases \
+             (Nibbeling 2018: 222)"
         )?;
         writeln!(
             f,
-            "{} titles occur in several tracks of their artist; {:.1} % of the clips adjoin another clip of their track",
+            "{} titles occur in several tracks of their artist; {:.1} % of the clips adjoin another clip \
+             of their track",
             self.recurring_titles,
             100.0 * self.neighbours
         )?;
