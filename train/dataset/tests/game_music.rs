@@ -226,11 +226,11 @@ fn a_package_is_not_unknown_where_the_lists_could_not_be_fetched() {
     // count as unknown either.
     fs::remove_file(fixture.path("mirror/beta_1_all.deb")).unwrap();
     let script = fs::read_to_string(fixture.path("apt-get")).unwrap();
-    let ours = "[ \"$package\" = update ] && exit 0";
+    let online = "[ \"$package\" = update ] && exit 0";
     let offline =
         "[ \"$package\" = update ] && { echo 'E: Could not resolve host' >&2; exit 100; }";
-    assert!(script.contains(ours));
-    fs::write(fixture.path("apt-get"), script.replace(ours, offline)).unwrap();
+    assert!(script.contains(online));
+    fs::write(fixture.path("apt-get"), script.replace(online, offline)).unwrap();
     let error = fixture.find().unwrap_err().to_string();
     assert!(error.contains("(beta: E: Could not resolve host)"), "{error}");
 }
