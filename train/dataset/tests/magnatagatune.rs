@@ -1,5 +1,10 @@
 //! MagnaTagATune: its real list without the audio, and a small version of it with real paths and synthetic audio.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops at the first surprise"
+)]
 
 mod miniature;
 mod music;
