@@ -1,4 +1,4 @@
-//! A disk that fills up while `prepare` writes, at every place that it writes to.
+//! A disk that becomes full while `prepare` writes, for each file that it writes.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
@@ -15,14 +15,14 @@ use leitmotif_dataset::sources::tagged;
 use leitmotif_dataset::store::Dataset;
 use music::{Wave, bytes, wave, write_wave};
 
-/// What a data set consists of, and what tells what is not in it.
-const MADE: [&str; 4] = ["clips.csv", "dataset.toml", "left-out.csv", "shards/00000.pcm"];
-/// What is written song by song, and so may stop anywhere.
+/// The files of a finished data set.
+const FINISHED: [&str; 4] = ["clips.csv", "dataset.toml", "left-out.csv", "shards/00000.pcm"];
+/// Files that are written song by song and can be incomplete.
 const GROWING: [&str; 3] = ["journal.csv", "prepare.journal", "shards/00000.pcm"];
 
 type Files = BTreeMap<String, Vec<u8>>;
 
-/// Two artists whose clips, rows and decisions take a few pages each, and songs that are left out.
+/// Two artists whose clips, rows and decisions take a few memory pages each, and songs that are left out.
 fn songs(clip: usize) -> tempfile::TempDir {
     let music = tempfile::tempdir().unwrap();
     for (number, artist) in ["Ann", "Bob"].into_iter().enumerate() {
@@ -44,14 +44,15 @@ fn run(music: &Path, out: &Path, clip: usize) -> Result<Report, PrepareError> {
     prepare(&plan(found, out, &options)?, out, &mut |_| {}, &|| false)
 }
 
-/// What an undisturbed run makes.
-fn undisturbed(music: &Path, clip: usize) -> Files {
+/// The files that an uninterrupted run makes.
+fn uninterrupted(music: &Path, clip: usize) -> Files {
     let out = tempfile::tempdir().unwrap();
     run(music, out.path(), clip).unwrap();
     bytes(out.path())
 }
 
-/// Nothing half-written lies under any name, and nobody takes what lies there for a data set. Gives the decisions that are noted.
+/// Checks that no other file is incomplete and that the folder does not open as a data set. Returns the number of
+/// recorded decisions.
 fn check_unfinished(out: &Path, expected: &Files, what: &str) -> usize {
     let files = bytes(out);
     for (name, content) in &files {
@@ -59,67 +60,67 @@ fn check_unfinished(out: &Path, expected: &Files, what: &str) -> usize {
         assert!(whole || GROWING.contains(&name.as_str()), "{what}: {name} is left behind");
     }
     assert!(Dataset::open(out).is_err(), "{what}");
-    // The first line names the settings.
+    // The first line holds the settings.
     let lines = files.get("prepare.journal").map_or(0, |text| text.split(|c| *c == b'\n').count());
     lines.saturating_sub(2)
 }
 
 fn check_finished(out: &Path, expected: &Files, what: &str) {
     let files = bytes(out);
-    for name in MADE {
+    for name in FINISHED {
         assert!(files[name] == expected[name], "{what}: {name} differs");
     }
     assert!(Dataset::open(out).is_ok(), "{what}");
 }
 
-/// The file of the data set in `out` that an error names, which also says what to do.
-fn struck(error: &str, out: &Path) -> String {
+/// The file of the data set in `out` that an error names, after checking its advice.
+fn failed_file(error: &str, out: &Path) -> String {
     let file = error.strip_prefix(out.to_str().unwrap()).and_then(|rest| rest.strip_prefix('/'));
     let (file, advice) =
-        file.unwrap_or_default().split_once(" cannot be written (").unwrap_or_default();
-    assert!(advice.contains("make room") && advice.contains("run the same again"), "{error}");
+        file.unwrap_or_default().split_once(" cannot be written; ").unwrap_or_default();
+    assert!(advice.contains("make room") && advice.contains("run the same command"), "{error}");
     file.to_owned()
 }
 
-/// Set where this test already runs as a user of its own, who may mount what only this process sees.
+/// Set where this test runs in a user namespace of its own, in which it may mount file systems.
 const MAY_MOUNT: &str = "LEITMOTIF_TEST_MAY_MOUNT";
 
 #[test]
-fn a_disk_that_fills_up_anywhere_costs_nothing_that_is_done() {
+fn a_full_disk_loses_no_finished_song() {
     if std::env::var_os(MAY_MOUNT).is_some() {
         return fill_a_small_disk();
     }
     let disk = tempfile::tempdir().unwrap();
-    let alone = || {
+    let unshare = || {
         let mut command = Command::new("unshare");
         command.arg("-Urm");
         command
     };
-    if !alone()
+    if !unshare()
         .args(["mount", "-t", "tmpfs", "none"])
         .arg(disk.path())
         .status()
         .is_ok_and(|s| s.success())
     {
         println!(
-            "skipped: a_disk_that_fills_up_anywhere: `unshare -Urm` may not mount a file system here"
+            "skipped: a_full_disk_loses_no_finished_song: `unshare -Urm` may not mount a file system here"
         );
         return;
     }
-    let mut again = alone();
-    again.arg(std::env::current_exe().unwrap()).args(["--exact", "--nocapture"]);
-    again.arg("a_disk_that_fills_up_anywhere_costs_nothing_that_is_done").env(MAY_MOUNT, "yes");
-    assert!(again.status().unwrap().success());
+    let mut inner = unshare();
+    inner.arg(std::env::current_exe().unwrap()).args(["--exact", "--nocapture"]);
+    inner.arg("a_full_disk_loses_no_finished_song").env(MAY_MOUNT, "yes");
+    assert!(inner.status().unwrap().success());
 }
 
 fn fill_a_small_disk() {
     const CLIP: usize = 150;
     let music = songs(CLIP);
-    let expected = undisturbed(music.path(), CLIP);
+    let expected = uninterrupted(music.path(), CLIP);
     let page = Command::new("getconf").arg("PAGESIZE").output().unwrap().stdout;
     let page: usize = String::from_utf8(page).unwrap().trim().parse().unwrap();
     let (mut all, mut most) = (BTreeSet::new(), 0);
-    // Each page more lets the next write that needs one fail, so that in the end every write has failed once.
+    // With each additional page a later write fails, so that in the end each write has failed once.
     for pages in 0.. {
         let disk = tempfile::tempdir().unwrap();
         let mount = |options: String| {
@@ -128,16 +129,17 @@ fn fill_a_small_disk() {
             assert!(command.status().unwrap().success(), "{options}");
         };
         mount(format!("size={}", (pages + 1) * page));
-        // A file system of no pages would be one without limit.
+        // A size of 0 means no limit, so one page is filled.
         fs::write(disk.path().join("filler"), vec![1; page]).unwrap();
         let out = disk.path().join("out");
         let failed = match run(music.path(), &out, CLIP) {
             Ok(_) => break,
-            Err(error) => error.to_string(),
+            Err(error) => error,
         };
         let what = format!("room of {pages} pages: {failed}");
-        assert!(failed.contains("No space left on device"), "{what}");
-        all.insert(struck(&failed, &out));
+        let cause = std::error::Error::source(&failed).unwrap().to_string();
+        assert!(cause.contains("No space left on device"), "{what}: {cause}");
+        all.insert(failed_file(&failed.to_string(), &out));
         let decided = check_unfinished(&out, &expected, &what);
         assert!(decided >= most, "{what}: more room, less done");
         most = decided;
@@ -146,13 +148,13 @@ fn fill_a_small_disk() {
         assert_eq!(run(music.path(), &out, CLIP).unwrap().resumed, decided, "{what}");
         check_finished(&out, &expected, &what);
     }
-    let names: BTreeSet<String> = MADE.into_iter().chain(GROWING).map(str::to_owned).collect();
+    let names: BTreeSet<String> = FINISHED.into_iter().chain(GROWING).map(str::to_owned).collect();
     assert_eq!(all, names);
 }
 
-/// Runs the program where no file may be longer than so many blocks; gives its exit code and what it complains of.
+/// Runs the command with a limit on the size of files, in blocks; returns its exit code and error messages.
 fn limited(blocks: &str, music: &Path, out: &Path, clip: usize) -> (Option<i32>, String) {
-    // The program hears of it by an error, as of a full disk, and not by a signal.
+    // With SIGXFSZ ignored, exceeding the limit is a write error, as on a full disk.
     let script = r#"trap "" XFSZ; ulimit -f "$0"; exec "$@""#;
     let mut command = Command::new("sh");
     command.args([
@@ -165,20 +167,22 @@ fn limited(blocks: &str, music: &Path, out: &Path, clip: usize) -> (Option<i32>,
     ]);
     command.arg(music).arg("--out").arg(out).args(["--min-songs=2", "--clip-samples"]);
     let output = command.arg(clip.to_string()).output().unwrap();
-    let told = String::from_utf8(output.stderr).unwrap();
-    let errors: Vec<&str> = told.lines().filter_map(|line| line.strip_prefix("error: ")).collect();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let errors: Vec<&str> =
+        stderr.lines().filter_map(|line| line.strip_prefix("error: ")).collect();
     (output.status.code(), errors.join("\n"))
 }
 
 #[test]
-fn a_file_that_may_not_grow_costs_nothing_that_is_done() {
-    // Where clips are long, their samples fill the room; where they are short, what is written about them.
+fn a_limit_on_file_size_loses_no_finished_song() {
+    // With long clips the shard reaches the limit first, with short clips the journal.
     for (clip, name) in [(300, "shards/00000.pcm"), (20, "prepare.journal")] {
         let music = songs(clip);
-        let expected = undisturbed(music.path(), clip);
+        let expected = uninterrupted(music.path(), clip);
         let out = tempfile::tempdir().unwrap();
         let (code, error) = limited("4", music.path(), out.path(), clip);
-        assert_eq!((code, struck(&error, out.path()).as_str()), (Some(1), name), "{error}");
+        assert_eq!((code, failed_file(&error, out.path()).as_str()), (Some(1), name), "{error}");
+        assert!(error.contains("File too large"), "{error}");
         assert!(check_unfinished(out.path(), &expected, name) > 0);
         let (code, error) = limited("unlimited", music.path(), out.path(), clip);
         assert_eq!((code, error.as_str()), (Some(0), ""));

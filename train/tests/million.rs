@@ -1,6 +1,8 @@
-//! A million clips of 50,000 artists, without their sound: what listing, preparing, splitting and sampling them holds in memory.
+//! A million clips of 50,000 artists without audio: the memory that listing, preparing, splitting and sampling them
+//! takes.
 //!
-//! The shards are sparse files: everything but decoding runs as it would, in processes of their own. `scripts/check-all.d/32-million-clips` runs the ignored test.
+//! The shards are sparse files; everything except decoding runs normally, in separate processes.
+//! `scripts/check-all.d/32-million-clips` runs the ignored test.
 
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
@@ -22,17 +24,17 @@ use leitmotif_train::learn::augment::Augmentation;
 use leitmotif_train::learn::batches::{Balance, BatchConfig, Batches, Crop};
 use leitmotif_train::learn::task::Task;
 
-const CLIPS_OF_A_SONG: usize = 4;
-const SONGS_OF_AN_ARTIST: usize = 5;
+const CLIPS_PER_SONG: usize = 4;
+const SONGS_PER_ARTIST: usize = 5;
 
 /// Clips in a shard of 512 MiB.
-const CLIPS_OF_A_SHARD: usize = (256 << 20) / CLIP_SAMPLES;
+const CLIPS_PER_SHARD: usize = (256 << 20) / CLIP_SAMPLES;
 
-/// The folder of a data set that another process made: then its epochs are walked, and a small one's otherwise.
+/// Environment variable with the folder of a data set of another process, whose epochs are then checked.
 const FOLDER: &str = "LEITMOTIF_MILLION";
 
-/// Bytes of each step, libtorch's own 115 MB included.
-const MOST: u64 = 500_000_000;
+/// Maximum memory of each process, including 115 MB of libtorch.
+const MAX_BYTES: u64 = 500_000_000;
 
 #[test]
 #[ignore = "minutes, and 600 MB of lists on disk; scripts/check-all.d/32-million-clips"]
@@ -40,43 +42,43 @@ fn a_million_clips_take_less_than_500_megabytes() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let data = folder.join("data");
-    let _plan = begin(folder, 1_000_000);
+    let _plan = prepare_unfinished(folder, 1_000_000);
     let data = data.to_str().unwrap();
     let list = folder.join("paths.tsv");
     let prepare = ["prepare", "mtat", "--audio", data, "--out", data, "--paths"];
     let prepare = prepare.into_iter().chain([list.to_str().unwrap(), "--allow-missing"]);
     let program = env!("CARGO_BIN_EXE_leitmotif-train");
-    let said = watched("prepare, all decoded", Command::new(program).args(prepare));
-    assert!(said.contains("1000000 clips of 29.1 s from 250000 songs"), "{said}");
+    let output = run_measured("prepare, all decoded", Command::new(program).args(prepare));
+    assert!(output.contains("1000000 clips of 29.1 s from 250000 songs"), "{output}");
     for by in ["song", "recording", "clip", "album"] {
-        let said = watched(
+        let output = run_measured(
             &format!("split --by {by}, with its leak report"),
             Command::new(program).args(["split", data, "--by", by]),
         );
-        assert!(said.contains("test shares with training: "), "{said}");
+        assert!(output.contains("test shares with training: "), "{output}");
     }
-    let me = std::env::current_exe().unwrap();
-    let said = watched(
+    let this_program = std::env::current_exe().unwrap();
+    let output = run_measured(
         "the order of two epochs",
-        Command::new(me)
-            .args(["--exact", "every_clip_comes_once_an_epoch_in_another_order", "--nocapture"])
+        Command::new(this_program)
+            .args(["--exact", "each_epoch_has_every_clip_once_in_another_order", "--nocapture"])
             .env(FOLDER, data),
     );
-    assert!(said.contains("1 passed") && said.contains("steps an epoch"), "{said}");
+    assert!(output.contains("1 passed") && output.contains("steps per epoch"), "{output}");
 }
 
-/// Runs a command and says its time and the most memory that it held.
-fn watched(what: &str, command: &mut Command) -> String {
-    let began = Instant::now();
+/// Runs a command, prints its time and peak memory, and returns its standard output.
+fn run_measured(what: &str, command: &mut Command) -> String {
+    let started = Instant::now();
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let status = format!("/proc/{}/status", child.id());
     let mut out = child.stdout.take().unwrap();
     let read = std::thread::spawn(move || {
-        let mut said = String::new();
-        out.read_to_string(&mut said).unwrap();
-        said
+        let mut text = String::new();
+        out.read_to_string(&mut text).unwrap();
+        text
     });
-    // The highest so far, until there is no process left to ask.
+    // Polled until the process has ended.
     let mut peak = 0;
     let ended = loop {
         if let Ok(text) = fs::read_to_string(&status) {
@@ -89,22 +91,22 @@ fn watched(what: &str, command: &mut Command) -> String {
         }
         std::thread::sleep(Duration::from_millis(5));
     };
-    let said = read.join().unwrap();
-    println!("{:>6.1} s {:>5} MB  {what}", began.elapsed().as_secs_f64(), peak / 1_000_000);
-    assert!(ended.success(), "{what}: {said}");
-    assert!(peak > 0, "{what} ended before anyone looked");
-    assert!(peak < MOST, "{what} took {peak} bytes");
-    said
+    let text = read.join().unwrap();
+    println!("{:>6.1} s {:>5} MB  {what}", started.elapsed().as_secs_f64(), peak / 1_000_000);
+    assert!(ended.success(), "{what}: {text}");
+    assert!(peak > 0, "{what} ended before its memory was read");
+    assert!(peak < MAX_BYTES, "{what} took {peak} bytes");
+    text
 }
 
 #[test]
-fn every_clip_comes_once_an_epoch_in_another_order() {
+fn each_epoch_has_every_clip_once_in_another_order() {
     let made = tempfile::tempdir().unwrap();
     let data = match std::env::var_os(FOLDER) {
         Some(data) => PathBuf::from(data),
         None => {
             let data = made.path().join("data");
-            let plan = begin(made.path(), 2_000);
+            let plan = prepare_unfinished(made.path(), 2_000);
             let report = prepare(&plan, &data, &mut |_| {}, &|| false).unwrap();
             assert!(report.finished && report.clips == 2_000 && report.left_out.is_empty());
             let dataset = Dataset::open(&data).unwrap();
@@ -115,11 +117,11 @@ fn every_clip_comes_once_an_epoch_in_another_order() {
             data
         }
     };
-    walk(&Task::open(&data, "song-seed1").unwrap());
+    check_epochs(&Task::open(&data, "song-seed1").unwrap());
 }
 
-/// Brings the preparation of so many clips to where everything is stored and a kill keeps it from finishing.
-fn begin(folder: &Path, clips: usize) -> Plan {
+/// Makes a data set that is complete but not finished, as if `prepare` had been killed at the end.
+fn prepare_unfinished(folder: &Path, clips: usize) -> Plan {
     let list = folder.join("paths.tsv");
     write_paths(&list, clips);
     let request = Request {
@@ -129,16 +131,16 @@ fn begin(folder: &Path, clips: usize) -> Plan {
         genres: None,
     };
     let (found, summary) = find(&request).unwrap();
-    assert_eq!((summary.kept.clips, summary.kept.tracks), (clips, clips / CLIPS_OF_A_SONG));
+    assert_eq!((summary.kept.clips, summary.kept.tracks), (clips, clips / CLIPS_PER_SONG));
     let data = folder.join("data");
     let plan = plan(found, &data, &Options { min_songs: 1, ..Options::default() }).unwrap();
-    // Stopped before its first song, it has begun both journals.
+    // Stopped before its first song, it has created both journals.
     assert!(!prepare(&plan, &data, &mut |_| {}, &|| true).unwrap().finished);
     store_all(&plan, &data);
     plan
 }
 
-fn walk(task: &Task) {
+fn check_epochs(task: &Task) {
     let network = Network::preset("example").unwrap();
     let config = BatchConfig {
         batch: 16,
@@ -154,35 +156,37 @@ fn walk(task: &Task) {
     let batches =
         Batches::new(task.dataset.clone(), task.train.clone(), classes, &network, config).unwrap();
     let mut firsts = Vec::new();
-    println!("{} steps an epoch", batches.steps_per_epoch());
+    println!("{} steps per epoch", batches.steps_per_epoch());
     for epoch in 0..2 {
-        let mut met = vec![0u8; task.dataset.clips().len()];
+        let mut counts = vec![0u8; task.dataset.clips().len()];
         for step in 0..batches.steps_per_epoch() {
             let examples = batches.examples(epoch, step);
             if step == 0 {
                 firsts.push(examples.clone());
             }
-            examples.iter().for_each(|example| met[example.clip] += 1);
+            examples.iter().for_each(|example| counts[example.clip] += 1);
         }
-        // The last batch is filled up.
-        assert!(task.train.iter().all(|example| (1..=2).contains(&met[example.clip])));
+        // The last batch is filled up with clips of the same epoch.
+        assert!(task.train.iter().all(|example| (1..=2).contains(&counts[example.clip])));
         let surplus = batches.steps_per_epoch() * 16 - task.train.len();
-        assert_eq!(met.iter().filter(|times| **times == 2).count(), surplus);
-        assert_eq!(met.iter().filter(|times| **times > 0).count(), task.train.len());
+        assert_eq!(counts.iter().filter(|count| **count == 2).count(), surplus);
+        assert_eq!(counts.iter().filter(|count| **count > 0).count(), task.train.len());
     }
     assert_ne!(firsts[0], firsts[1]);
 }
 
-/// Paths as MagnaTagATune spells them, each about 85 letters long; the first two songs of an artist, of one album, have one title.
+/// Writes paths as in MagnaTagATune, each about 85 characters long; the first two songs of an artist share album and
+/// title.
 fn write_paths(list: &Path, clips: usize) {
     let mut out = BufWriter::new(File::create(list).unwrap());
     for clip in 0..clips {
-        let (song, part) = (clip / CLIPS_OF_A_SONG, clip % CLIPS_OF_A_SONG);
-        let (artist, number) = (song / SONGS_OF_AN_ARTIST, song % SONGS_OF_AN_ARTIST);
+        let (song, part) = (clip / CLIPS_PER_SONG, clip % CLIPS_PER_SONG);
+        let (artist, number) = (song / SONGS_PER_ARTIST, song % SONGS_PER_ARTIST);
         let (start, title) = (29 * part, number.max(1));
         writeln!(
             out,
-            "{clip}\t{:x}/the_quartet_of_{artist}-live_at_the_hall_volume_{}-{:02}-song_without_words_{artist}_{title}-{start}-{}.mp3",
+            "{clip}\t{:x}/the_quartet_of_{artist}-live_at_the_hall_volume_{}-{:02}\
+             -song_without_words_{artist}_{title}-{start}-{}.mp3",
             artist % 16,
             number / 2,
             number + 1,
@@ -193,7 +197,7 @@ fn write_paths(list: &Path, clips: usize) {
     out.flush().unwrap();
 }
 
-/// Notes every clip of a plan as stored, in shards that are sparse.
+/// Records each clip of a plan as stored, in sparse shards.
 fn store_all(plan: &Plan, data: &Path) {
     let append =
         |name: &str| BufWriter::new(OpenOptions::new().append(true).open(data.join(name)).unwrap());
@@ -212,8 +216,8 @@ fn store_all(plan: &Plan, data: &Path) {
                 track.title,
                 track.song_group,
                 16_000 * file.start_seconds as u64,
-                clips / CLIPS_OF_A_SHARD,
-                clips % CLIPS_OF_A_SHARD * CLIP_SAMPLES,
+                clips / CLIPS_PER_SHARD,
+                clips % CLIPS_PER_SHARD * CLIP_SAMPLES,
                 file.id
             )
             .unwrap();
@@ -231,8 +235,8 @@ fn store_all(plan: &Plan, data: &Path) {
     }
     store.flush().unwrap();
     decisions.flush().unwrap();
-    for (shard, first) in (0..clips).step_by(CLIPS_OF_A_SHARD).enumerate() {
-        let samples = (clips - first).min(CLIPS_OF_A_SHARD) * CLIP_SAMPLES;
+    for (shard, first) in (0..clips).step_by(CLIPS_PER_SHARD).enumerate() {
+        let samples = (clips - first).min(CLIPS_PER_SHARD) * CLIP_SAMPLES;
         let file = File::create(data.join("shards").join(format!("{shard:05}.pcm"))).unwrap();
         file.set_len(2 * samples as u64).unwrap();
     }

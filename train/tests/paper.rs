@@ -7,6 +7,7 @@
     reason = "a test stops at the first surprise"
 )]
 
+#[path = "../dataset/tests/miniature/mod.rs"]
 mod miniature;
 mod tiny;
 

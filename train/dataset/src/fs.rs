@@ -1,28 +1,28 @@
-//! Files that are whole or not there, and the lock that keeps a second process out.
+//! Atomic writes, and locks between processes.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-/// Writes a whole file under a temporary name and renames it: readers see the old file or the new one, never half of one.
+/// Writes a file atomically, by a temporary file and a rename: readers see the old content or the new one.
 /// Once this returns, the file survives a power cut.
 ///
 /// # Errors
-/// What the system refuses. The temporary file is then removed.
+/// I/O errors. The temporary file is then removed.
 pub fn replace(path: &Path, contents: &[u8]) -> io::Result<()> {
     replace_with(path, |out| out.write_all(contents), |error| error)
 }
 
-/// [`replace`] for a file too long to be held in memory: `write` writes it piece by piece.
+/// [`replace`] for content that is too long for memory: `write` writes it piece by piece.
 ///
 /// # Errors
-/// Those of `write`, and what the system refuses, as `failed` makes it an error. The temporary file is then removed.
+/// Those of `write`, and I/O errors converted by `failed`. The temporary file is then removed.
 pub fn replace_with<E>(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> Result<(), E>,
     failed: impl Fn(io::Error) -> E,
 ) -> Result<(), E> {
-    // The name is this process's own: two processes that write one file each write all of it, and the later one counts.
+    // The process id keeps two processes that write the same file from mixing their content; the later rename wins.
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{}.part", std::process::id()));
     let part = PathBuf::from(name);
@@ -34,31 +34,31 @@ pub fn replace_with<E>(
         fs::rename(&part, path).map_err(&failed)
     };
     written().inspect_err(|_| {
-        // On a full disk even half a file is in the way.
+        // Frees the space on a full disk.
         let _ = fs::remove_file(&part);
     })?;
     sync_folder(path.parent().unwrap_or(Path::new("")));
     Ok(())
 }
 
-/// Makes new names in a folder survive a power cut, where the system can.
+/// Makes new file names in a folder survive a power cut, where the system supports it.
 pub fn sync_folder(folder: &Path) {
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    // Not every system lets a folder be opened; the names then settle in their own time.
+    // Windows cannot open a folder as a file; the file system writes its names on its own.
     if let Ok(folder) = File::open(folder) {
         let _ = folder.sync_all();
     }
 }
 
-/// A lock on a file, held until it is dropped. It ends with its process, however that ends.
+/// An exclusive lock on a file, held until it is dropped or the process ends.
 #[derive(Debug)]
 pub struct Lock(File);
 
 impl Lock {
-    /// Locks the file at `path`, creating it where it is missing; `None` where another holder has it.
+    /// Locks the file at `path`, which is created if missing; `None` while another process or handle holds the lock.
     ///
     /// # Errors
-    /// The file cannot be opened or the file system has no locks.
+    /// The file cannot be opened, or the file system has no locks.
     pub fn take(path: &Path) -> io::Result<Option<Lock>> {
         let file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
         match file.try_lock() {
@@ -71,7 +71,7 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Closing alone is not enough: a child that another thread has just forked may still hold the file.
+        // Closing is not enough: a child process that another thread has just forked may share the handle.
         let _ = self.0.unlock();
     }
 }
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failed_write_leaves_the_old_file_and_no_other() {
+    fn a_failed_write_keeps_the_old_file_and_leaves_no_other() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("list.csv");
         replace(&path, b"old").unwrap();

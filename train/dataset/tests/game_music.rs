@@ -1,4 +1,4 @@
-//! Fetching open game music, with shell scripts in the place of `apt-get` and `dpkg-deb` ("packages" are tar files).
+//! Fetching open game music, with shell scripts instead of `apt-get` and `dpkg-deb`; the packages are tar files.
 
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
@@ -8,34 +8,43 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use leitmotif_dataset::sources::debian::Debian;
-use leitmotif_dataset::sources::game_music::{self, Set};
+use leitmotif_dataset::sources::game_music::{self, Debian, MusicSet};
 use leitmotif_dataset::sources::{Found, SourceError};
 use sha2::{Digest, Sha256};
 
 /// A mirror with two packages, programs that read it, a list of their files, and a cache.
-struct World {
+struct Fixture {
     folder: tempfile::TempDir,
     list: String,
 }
 
-impl World {
-    fn new() -> World {
-        let world = World { folder: tempfile::tempdir().unwrap(), list: String::new() };
-        fs::create_dir_all(world.path("mirror")).unwrap();
-        world
+impl Fixture {
+    fn new() -> Fixture {
+        let fixture = Fixture { folder: tempfile::tempdir().unwrap(), list: String::new() };
+        fs::create_dir_all(fixture.path("mirror")).unwrap();
+        fixture
             .program("dpkg-deb", "[ \"$1\" = --version ] && exit 0\nexec tar -xf \"$2\" -C \"$3\"");
-        world.program("apt-get", &format!("{ARGUMENTS}\ncp \"{}/$package\"_1_all.deb . 2>/dev/null || {{ echo \"E: Unable to locate package $package\" >&2; exit 100; }}", world.path("mirror").display()));
+        fixture.program(
+            "apt-get",
+            &format!(
+                "{ARGUMENTS}\ncp \"{}/$package\"_1_all.deb . 2>/dev/null || \
+                 {{ echo \"E: Unable to locate package $package\" >&2; exit 100; }}",
+                fixture.path("mirror").display()
+            ),
+        );
         let mut zipped = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
         zipped.start_file("music/in.ogg", zip::write::SimpleFileOptions::default()).unwrap();
         zipped.write_all(b"inner").unwrap();
         let archive = zipped.finish().unwrap().into_inner();
-        world.package("alpha", &[("usr/one.ogg", b"one"), ("usr/two.ogg", b"two")]);
-        world.package(
+        fixture.package("alpha", &[("usr/one.ogg", b"one"), ("usr/two.ogg", b"two")]);
+        fixture.package(
             "beta",
             &[("usr/pak0.pk3", &archive), ("usr/other.ogg", b"of another version")],
         );
-        let mut list = "set,package,version,path_in_package,artist,album,title,song_group,duration_s,codec,sample_rate,channels,license,how_artist_known,sha256,note\n".to_owned();
+        let mut list =
+            "set,package,version,path_in_package,artist,album,title,song_group,duration_s,codec,\
+                        sample_rate,channels,license,how_artist_known,sha256,note\n"
+                .to_owned();
         for (package, path, content) in [
             ("alpha", "usr/one.ogg", "one"),
             ("alpha", "usr/two.ogg", "two"),
@@ -49,7 +58,7 @@ impl World {
                 "small,{package},1,{path},Artist of {package},Album,{path},{path},1.0,vorbis,16000,1,CC0,tag,{hash},\n"
             );
         }
-        World { list, ..world }
+        Fixture { list, ..fixture }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -94,7 +103,7 @@ impl World {
             (self.path("apt-get").into_os_string(), self.path("dpkg-deb").into_os_string());
         game_music::find(
             &self.list,
-            Set::Small,
+            MusicSet::Small,
             &cache,
             &mut || Debian::with_programs(&cache, apt_get.clone(), dpkg_deb.clone()),
             &mut |_| {},
@@ -102,7 +111,7 @@ impl World {
         )
     }
 
-    /// Packages asked of `apt-get` since the last call.
+    /// Packages requested from `apt-get` since the last call.
     fn downloads(&self) -> Vec<String> {
         let calls = fs::read_to_string(self.path("calls")).unwrap_or_default();
         let _ = fs::remove_file(self.path("calls"));
@@ -115,8 +124,10 @@ impl World {
     }
 }
 
-/// Finds the package among the options; `--version` and `update` succeed.
-const ARGUMENTS: &str = "[ \"$1\" = --version ] && exit 0\nfor package in \"$@\"; do :; done\n[ \"$package\" = update ] && exit 0";
+/// Sets `$package` to the last argument; `--version` and `update` succeed.
+const ARGUMENTS: &str = "[ \"$1\" = --version ] && exit 0\n\
+                         for package in \"$@\"; do :; done\n\
+                         [ \"$package\" = update ] && exit 0";
 
 fn songs(found: &Found) -> Vec<&str> {
     found.tracks.iter().map(|track| track.id.as_str()).collect()
@@ -126,8 +137,8 @@ fn left_out(found: &Found) -> Vec<(&str, &str)> {
     found.left_out.iter().map(|file| (file.path.as_str(), file.reason.rule())).collect()
 }
 
-/// Temporary folders of fetching in a cache.
-fn half_made(cache: &Path) -> usize {
+/// The number of temporary folders in a cache.
+fn temporary_folders(cache: &Path) -> usize {
     fs::read_dir(cache)
         .unwrap()
         .filter(|entry| {
@@ -140,61 +151,67 @@ const GOOD: [&str; 3] =
     ["alpha/usr/one.ogg", "alpha/usr/two.ogg", "beta/usr/pak0.pk3!music/in.ogg"];
 
 #[test]
-fn listed_files_are_kept_once_verified_and_others_are_named() {
-    let world = World::new();
-    let found = world.find().unwrap();
+fn verified_files_are_kept_and_others_are_reported() {
+    let fixture = Fixture::new();
+    let found = fixture.find().unwrap();
     assert_eq!(songs(&found), GOOD);
     assert_eq!(
         left_out(&found),
         [("beta/usr/other.ogg", "hash-differs"), ("beta/usr/gone.ogg", "not-in-package")]
     );
     assert_eq!(fs::read(&found.tracks[2].path).unwrap(), b"inner");
-    assert_eq!(world.downloads(), ["alpha", "beta"]);
-    assert!(!world.path("cache/beta/usr/pak0.pk3").exists(), "only listed files are kept");
-    // Again: nothing is fetched, and the answer is the same.
-    let again = world.find().unwrap();
+    assert_eq!(fixture.downloads(), ["alpha", "beta"]);
+    assert!(!fixture.path("cache/beta/usr/pak0.pk3").exists(), "only listed files are kept");
+    // Again: nothing is fetched, with the same result.
+    let again = fixture.find().unwrap();
     assert_eq!((songs(&again), left_out(&again)), (songs(&found), left_out(&found)));
-    assert_eq!(world.downloads(), [""; 0]);
+    assert_eq!(fixture.downloads(), [""; 0]);
 }
 
 #[test]
 fn a_file_that_changed_in_the_cache_is_fetched_again() {
-    let world = World::new();
-    world.find().unwrap();
-    world.downloads();
-    fs::write(world.path("cache/alpha/usr/two.ogg"), b"tw0").unwrap();
-    assert_eq!(songs(&world.find().unwrap()), GOOD);
-    assert_eq!(world.downloads(), ["alpha"]);
+    let fixture = Fixture::new();
+    fixture.find().unwrap();
+    fixture.downloads();
+    fs::write(fixture.path("cache/alpha/usr/two.ogg"), b"tw0").unwrap();
+    assert_eq!(songs(&fixture.find().unwrap()), GOOD);
+    assert_eq!(fixture.downloads(), ["alpha"]);
 }
 
 #[test]
-fn an_interrupted_download_leaves_nothing_half_made_and_the_rest_goes_on_later() {
-    let world = World::new();
-    let whole = fs::read_to_string(world.path("apt-get")).unwrap();
-    world.program("apt-get", &format!("{ARGUMENTS}\n[ $package = beta ] && {{ echo half > beta_1_all.deb; echo 'E: Connection failed' >&2; exit 100; }}\ncp \"{}/$package\"_1_all.deb .", world.path("mirror").display()));
-    let error = world.find().unwrap_err().to_string();
+fn an_interrupted_download_leaves_nothing_incomplete_and_can_be_resumed() {
+    let fixture = Fixture::new();
+    let whole = fs::read_to_string(fixture.path("apt-get")).unwrap();
+    let script = format!(
+        "{ARGUMENTS}\n[ $package = beta ] && \
+         {{ echo half > beta_1_all.deb; echo 'E: Connection failed' >&2; exit 100; }}\n\
+         cp \"{}/$package\"_1_all.deb .",
+        fixture.path("mirror").display()
+    );
+    fixture.program("apt-get", &script);
+    let error = fixture.find().unwrap_err().to_string();
     assert!(
         error.starts_with("1 of 2 packages could not be fetched (beta: E: Connection failed)"),
         "{error}"
     );
-    assert!(world.path("cache/alpha").exists(), "what is fetched is kept");
-    assert!(!world.path("cache/beta").exists());
-    assert_eq!(half_made(&world.path("cache")), 0);
-    // A killed run leaves its temporary folder; the next one clears it.
-    fs::create_dir_all(world.path("cache/.fetching-beta/kept/usr")).unwrap();
-    fs::write(world.path("cache/.fetching-beta/beta_0_all.deb"), b"half").unwrap();
-    fs::write(world.path("apt-get"), whole).unwrap();
-    world.downloads();
-    assert_eq!(songs(&world.find().unwrap()), GOOD);
-    assert_eq!(world.downloads(), ["beta"]);
-    assert_eq!(half_made(&world.path("cache")), 0);
+    assert!(fixture.path("cache/alpha").exists(), "what is fetched is kept");
+    assert!(!fixture.path("cache/beta").exists());
+    assert_eq!(temporary_folders(&fixture.path("cache")), 0);
+    // A killed run leaves its temporary folder; the next one deletes it.
+    fs::create_dir_all(fixture.path("cache/.fetching-beta/kept/usr")).unwrap();
+    fs::write(fixture.path("cache/.fetching-beta/beta_0_all.deb"), b"half").unwrap();
+    fs::write(fixture.path("apt-get"), whole).unwrap();
+    fixture.downloads();
+    assert_eq!(songs(&fixture.find().unwrap()), GOOD);
+    assert_eq!(fixture.downloads(), ["beta"]);
+    assert_eq!(temporary_folders(&fixture.path("cache")), 0);
 }
 
 #[test]
-fn a_package_that_no_archive_holds_is_left_out_and_the_others_serve() {
-    let world = World::new();
-    fs::remove_file(world.path("mirror/beta_1_all.deb")).unwrap();
-    let found = world.find().unwrap();
+fn a_package_that_is_in_no_archive_is_left_out_and_the_others_are_used() {
+    let fixture = Fixture::new();
+    fs::remove_file(fixture.path("mirror/beta_1_all.deb")).unwrap();
+    let found = fixture.find().unwrap();
     assert_eq!(songs(&found), GOOD[..2]);
     assert_eq!(found.left_out.len(), 3);
     assert!(left_out(&found).iter().all(|(_, rule)| *rule == "not-fetched"));
@@ -204,56 +221,62 @@ fn a_package_that_no_archive_holds_is_left_out_and_the_others_serve() {
 
 #[test]
 fn a_package_is_not_unknown_where_the_lists_could_not_be_fetched() {
-    let world = World::new();
-    // Without lists apt knows no package, and without a network it gets no lists: the second package must not count as unknown either.
-    fs::remove_file(world.path("mirror/beta_1_all.deb")).unwrap();
-    let script = fs::read_to_string(world.path("apt-get")).unwrap();
-    let ours = "[ \"$package\" = update ] && exit 0";
+    let fixture = Fixture::new();
+    // apt without lists knows no package, and without a network it cannot fetch lists. The second package must not
+    // count as unknown either.
+    fs::remove_file(fixture.path("mirror/beta_1_all.deb")).unwrap();
+    let script = fs::read_to_string(fixture.path("apt-get")).unwrap();
+    let online = "[ \"$package\" = update ] && exit 0";
     let offline =
         "[ \"$package\" = update ] && { echo 'E: Could not resolve host' >&2; exit 100; }";
-    assert!(script.contains(ours));
-    fs::write(world.path("apt-get"), script.replace(ours, offline)).unwrap();
-    let error = world.find().unwrap_err().to_string();
+    assert!(script.contains(online));
+    fs::write(fixture.path("apt-get"), script.replace(online, offline)).unwrap();
+    let error = fixture.find().unwrap_err().to_string();
     assert!(error.contains("(beta: E: Could not resolve host)"), "{error}");
 }
 
 #[test]
-fn package_lists_of_our_own_are_fetched_where_the_system_has_none() {
-    let world = World::new();
-    let mirror = world.path("mirror");
-    world.program(
+fn private_package_lists_are_fetched_where_the_system_has_none() {
+    let fixture = Fixture::new();
+    let mirror = fixture.path("mirror");
+    fixture.program(
         "apt-get",
-        &format!("{ARGUMENTS}\ncase \"$*\" in *Dir::State::Lists=/*/cache/apt/lists*) cp \"{}/$package\"_1_all.deb . ;; *) echo 'E: No packages found' >&2; exit 100 ;; esac", mirror.display()),
+        &format!(
+            "{ARGUMENTS}\ncase \"$*\" in \
+             *Dir::State::Lists=/*/cache/apt/lists*) cp \"{}/$package\"_1_all.deb . ;; \
+             *) echo 'E: No packages found' >&2; exit 100 ;; esac",
+            mirror.display()
+        ),
     );
-    assert_eq!(songs(&world.find().unwrap()), GOOD);
-    let calls = fs::read_to_string(world.path("calls")).unwrap();
+    assert_eq!(songs(&fixture.find().unwrap()), GOOD);
+    let calls = fs::read_to_string(fixture.path("calls")).unwrap();
     assert_eq!(calls.lines().filter(|call| call.ends_with(" update")).count(), 1, "{calls}");
 }
 
 #[test]
-fn packages_given_as_files_are_not_downloaded() {
-    let world = World::new();
-    fs::create_dir_all(world.path("cache/debs")).unwrap();
+fn local_packages_are_not_downloaded() {
+    let fixture = Fixture::new();
+    fs::create_dir_all(fixture.path("cache/debs")).unwrap();
     for name in ["alpha_1_all.deb", "beta_1_all.deb"] {
-        fs::copy(world.path("mirror").join(name), world.path("cache/debs").join(name)).unwrap();
+        fs::copy(fixture.path("mirror").join(name), fixture.path("cache/debs").join(name)).unwrap();
     }
-    assert_eq!(songs(&world.find().unwrap()), GOOD);
-    assert_eq!(world.downloads(), [""; 0]);
-    assert!(world.path("cache/debs/alpha_1_all.deb").exists(), "what the user put there stays");
+    assert_eq!(songs(&fixture.find().unwrap()), GOOD);
+    assert_eq!(fixture.downloads(), [""; 0]);
+    assert!(fixture.path("cache/debs/alpha_1_all.deb").exists(), "the user's file is kept");
 }
 
 #[test]
-fn machines_without_the_tools_or_the_network_are_told_what_to_do() {
-    let world = World::new();
-    fs::remove_file(world.path("dpkg-deb")).unwrap();
-    let error = world.find().unwrap_err();
+fn missing_tools_and_networks_are_errors_with_advice() {
+    let fixture = Fixture::new();
+    fs::remove_file(fixture.path("dpkg-deb")).unwrap();
+    let error = fixture.find().unwrap_err();
     assert!(
         matches!(&error, SourceError::NoDebianTools { program, .. } if program.ends_with("dpkg-deb"))
     );
     assert!(error.to_string().contains("make demo MUSIC=~/Music"), "{error}");
-    let world = World::new();
-    fs::remove_dir_all(world.path("mirror")).unwrap();
-    let error = world.find().unwrap_err().to_string();
+    let fixture = Fixture::new();
+    fs::remove_dir_all(fixture.path("mirror")).unwrap();
+    let error = fixture.find().unwrap_err().to_string();
     assert!(
         error.starts_with(
             "none of the 2 packages could be fetched (E: Unable to locate package alpha)"
@@ -265,11 +288,11 @@ fn machines_without_the_tools_or_the_network_are_told_what_to_do() {
 
 #[test]
 fn two_processes_do_not_share_a_cache() {
-    let world = World::new();
-    fs::create_dir_all(world.path("cache")).unwrap();
-    let lock = fs::File::create(world.path("cache/lock")).unwrap();
+    let fixture = Fixture::new();
+    fs::create_dir_all(fixture.path("cache")).unwrap();
+    let lock = fs::File::create(fixture.path("cache/lock")).unwrap();
     lock.lock().unwrap();
-    assert!(matches!(world.find(), Err(SourceError::CacheInUse { .. })));
+    assert!(matches!(fixture.find(), Err(SourceError::CacheInUse { .. })));
     lock.unlock().unwrap();
-    assert!(world.find().is_ok());
+    assert!(fixture.find().is_ok());
 }

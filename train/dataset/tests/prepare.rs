@@ -1,4 +1,4 @@
-//! From music to a data set folder, with the music that people really have.
+//! From music to a data set folder, including damaged and unusual files.
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
@@ -31,7 +31,7 @@ fn rules(report: &Report) -> BTreeMap<&str, &str> {
 }
 
 #[test]
-fn songs_become_back_to_back_clips_of_their_own_sound() {
+fn songs_become_consecutive_clips_of_their_samples() {
     let music = four_songs();
     let out = tempfile::tempdir().unwrap();
     let report = run(folder(music.path()), out.path(), &options()).unwrap();
@@ -58,12 +58,11 @@ fn songs_become_back_to_back_clips_of_their_own_sound() {
 }
 
 #[test]
-fn files_that_cannot_be_used_are_listed_with_their_rule_and_the_others_go_on() {
+fn unusable_files_are_listed_with_their_rule_and_the_others_are_prepared() {
     let music = four_songs();
     let at = |name: &str| music.path().join("Ann/Album").join(name);
     fs::write(at("empty.mp3"), b"").unwrap();
-    fs::write(at("renamed.mp3"), "this is a text and no music, however it is called\n".repeat(50))
-        .unwrap();
+    fs::write(at("renamed.mp3"), "a text file with the extension of music\n".repeat(50)).unwrap();
     write_wave(&at("short.wav"), &Wave(7).samples(3999));
     write_wave(&at("silent.wav"), &[0; 10_000]);
     let whole = fs::read(at("01 - One.wav")).unwrap();
@@ -108,7 +107,7 @@ fn files_that_cannot_be_used_are_listed_with_their_rule_and_the_others_go_on() {
 }
 
 #[test]
-fn a_file_that_a_manifest_names_and_that_is_missing_is_left_out() {
+fn a_missing_file_of_a_manifest_is_left_out() {
     let music = four_songs();
     let text = "path,artist,album,title,song_group,genre\n\
                 Ann/Album/01 - One.wav,Ann,Album,One,g1,Rock;Pop\n\
@@ -141,7 +140,7 @@ fn a_file_that_a_manifest_names_and_that_is_missing_is_left_out() {
 }
 
 #[test]
-fn a_manifest_may_name_a_stretch_of_a_file() {
+fn a_manifest_can_use_excerpts_of_a_file() {
     let music = four_songs();
     let text = "path,artist,title,start_seconds,end_seconds\n\
                 Ann/Album/01 - One.wav,Ann,One,0.05,0.3125\n\
@@ -178,7 +177,7 @@ fn a_manifest_may_name_a_stretch_of_a_file() {
 }
 
 #[test]
-fn fewer_than_two_artists_is_an_error_that_points_to_the_list() {
+fn fewer_than_two_artists_are_an_error_that_points_to_the_list() {
     let music = four_songs();
     fs::remove_file(music.path().join("Ann/Album/02 - Two.wav")).unwrap();
     let out = tempfile::tempdir().unwrap();
@@ -192,7 +191,7 @@ fn fewer_than_two_artists_is_an_error_that_points_to_the_list() {
             .unwrap()
             .contains("Ann/Album/01 - One.wav,few-songs")
     );
-    // The same, found only by decoding: the songs are there and one of them is damaged.
+    // The same, known only after decoding: the songs exist and one of them is damaged.
     fs::write(music.path().join("Ann/Album/02 - Two.wav"), b"RIFF").unwrap();
     let out = tempfile::tempdir().unwrap();
     let error = run(folder(music.path()), out.path(), &options()).unwrap_err();
@@ -228,15 +227,17 @@ fn an_output_folder_that_cannot_be_written_is_one_clear_error() {
     let music = four_songs();
     let file = music.path().join("a file");
     fs::write(&file, b"x").unwrap();
-    let error = run(folder(music.path()), &file.join("out"), &options()).unwrap_err().to_string();
+    let error = run(folder(music.path()), &file.join("out"), &options()).unwrap_err();
+    let text = error.to_string();
     assert!(
-        error.starts_with("cannot write ") && error.contains("a file") && error.ends_with("--out"),
-        "{error}"
+        text.starts_with("cannot write ") && text.contains("a file") && text.ends_with("--out"),
+        "{text}"
     );
+    assert!(std::error::Error::source(&error).is_some());
 }
 
 #[test]
-fn options_without_sense_are_refused() {
+fn options_out_of_range_are_refused() {
     let music = four_songs();
     let out = tempfile::tempdir().unwrap();
     let none = Options { clip_samples: 0, ..options() };
@@ -253,7 +254,7 @@ fn options_without_sense_are_refused() {
 }
 
 #[test]
-fn a_full_artist_takes_no_more_songs() {
+fn an_artist_with_the_maximum_of_minutes_gets_no_more_songs() {
     let music = four_songs();
     for song in 0..8 {
         write_wave(
@@ -274,7 +275,7 @@ fn a_full_artist_takes_no_more_songs() {
 }
 
 #[test]
-fn the_bytes_do_not_depend_on_the_threads() {
+fn the_bytes_do_not_depend_on_the_number_of_threads() {
     let music = many_songs();
     let made: Vec<_> = [1, 2, 7]
         .map(|threads| {
@@ -288,7 +289,7 @@ fn the_bytes_do_not_depend_on_the_threads() {
 }
 
 #[test]
-fn an_interrupted_preparation_goes_on_to_the_same_bytes() {
+fn an_interrupted_preparation_resumes_to_the_same_bytes() {
     let music = many_songs();
     let whole = tempfile::tempdir().unwrap();
     let report = run(folder(music.path()), whole.path(), &options()).unwrap();
@@ -306,7 +307,7 @@ fn an_interrupted_preparation_goes_on_to_the_same_bytes() {
         assert!(!first.finished);
         assert!(Dataset::open(out.path()).is_err(), "an unfinished data set must not open");
         if stop_after % 2 == 1 {
-            // As if killed between storing a song and noting it, in the middle of the line.
+            // As if killed between storing a song and recording it, in the middle of the line.
             let journal = out.path().join("prepare.journal");
             let text = fs::read(&journal).unwrap();
             fs::write(&journal, &text[..text.len() - 9]).unwrap();
@@ -341,7 +342,7 @@ fn a_second_run_decodes_nothing_again() {
 }
 
 #[test]
-fn a_file_that_could_not_be_read_is_looked_at_again_by_the_next_run() {
+fn an_unreadable_file_is_tried_again_by_the_next_run() {
     let music = four_songs();
     let song = music.path().join("Ann/Album/03 - Three.wav");
     write_wave(&song, &Wave(70).samples(10_000));
@@ -350,7 +351,7 @@ fn a_file_that_could_not_be_read_is_looked_at_again_by_the_next_run() {
     let out = tempfile::tempdir().unwrap();
     let report = run(folder(music.path()), out.path(), &options()).unwrap();
     assert_eq!(rules(&report), BTreeMap::from([("Ann/Album/03 - Three.wav", "unreadable")]));
-    // As when a network share is back.
+    // As if a network share were connected again.
     fs::write(&song, &whole).unwrap();
     let report = run(folder(music.path()), out.path(), &options()).unwrap();
     assert!(report.left_out.is_empty());
@@ -360,7 +361,7 @@ fn a_file_that_could_not_be_read_is_looked_at_again_by_the_next_run() {
 
 #[cfg(unix)]
 #[test]
-fn a_data_set_goes_on_however_the_path_of_its_music_is_typed() {
+fn a_data_set_resumes_from_another_path_to_the_same_music() {
     let music = four_songs();
     fs::write(
         music.path().join("songs.csv"),
@@ -388,27 +389,27 @@ fn a_data_set_goes_on_however_the_path_of_its_music_is_typed() {
 }
 
 #[test]
-fn reading_the_files_of_a_manifest_tells_how_far_it_is_and_can_be_stopped() {
+fn reading_a_manifest_reports_progress_and_can_be_stopped() {
     let music = four_songs();
     let file = music.path().join("songs.csv");
     fs::write(&file, "path,artist\nAnn/Album/01 - One.wav,Ann\nAnn/Album/02 - Two.wav,Ann\n")
         .unwrap();
-    let told = std::cell::Cell::new(0);
-    let stopped = manifest::find(&file, &mut |files| told.set(files), &|| told.get() >= 1);
+    let done = std::cell::Cell::new(0);
+    let stopped = manifest::find(&file, &mut |files| done.set(files), &|| done.get() >= 1);
     assert!(matches!(stopped, Err(leitmotif_dataset::sources::SourceError::Stopped)));
-    assert_eq!(told.get(), 1);
+    assert_eq!(done.get(), 1);
 }
 
 #[test]
 #[cfg(unix)]
-fn a_file_that_was_unreadable_is_no_second_song_of_what_was_kept_meanwhile() {
+fn a_repaired_duplicate_does_not_replace_the_kept_song() {
     let music = four_songs();
     let (first, twin) = (
         music.path().join("Ann/Album/00 - Zero.wav"),
         music.path().join("Ann/Album/99 - Twin.wav"),
     );
     write_wave(&twin, &Wave(90).samples(10_000));
-    fs::write(&first, "no music yet").unwrap();
+    fs::write(&first, "not music yet").unwrap();
     let out = tempfile::tempdir().unwrap();
     let before = run(folder(music.path()), out.path(), &options()).unwrap();
     fs::copy(&twin, &first).unwrap();
@@ -420,12 +421,12 @@ fn a_file_that_was_unreadable_is_no_second_song_of_what_was_kept_meanwhile() {
     assert!(!songs.iter().any(|song| song.ends_with("Zero.wav")), "{songs:?}");
 }
 
-/// Its artist's other songs are decided, so none of them is there to say that the artist has enough.
+/// The other songs of the artist are decided already and must count towards the minimum of songs.
 #[test]
-fn the_first_song_of_an_artist_is_taken_in_once_it_can_be_read() {
+fn the_first_song_of_an_artist_is_added_once_it_is_readable() {
     let music = four_songs();
     let first = music.path().join("Ann/Album/00 - Zero.wav");
-    fs::write(&first, "no music yet").unwrap();
+    fs::write(&first, "not music yet").unwrap();
     let out = tempfile::tempdir().unwrap();
     let before = run(folder(music.path()), out.path(), &options()).unwrap();
     assert_eq!(rules(&before), BTreeMap::from([("Ann/Album/00 - Zero.wav", "unreadable")]));
@@ -436,19 +437,19 @@ fn the_first_song_of_an_artist_is_taken_in_once_it_can_be_read() {
 }
 
 #[test]
-fn spellings_of_one_artist_are_one_artist() {
+fn spellings_of_one_artist_are_merged() {
     let music = four_songs();
     fs::create_dir_all(music.path().join("ANN/Album")).unwrap();
     write_wave(&music.path().join("ANN/Album/c.wav"), &Wave(71).samples(10_000));
     let found = folder(music.path());
-    assert_eq!(found.united, ["`ANN` is taken for `Ann`: only the spelling differs"]);
+    assert_eq!(found.merged_artists, ["`ANN` is replaced by `Ann`: only the spelling differs"]);
     let out = tempfile::tempdir().unwrap();
     run(found, out.path(), &options()).unwrap();
     assert_eq!(Dataset::open(out.path()).unwrap().artists(), ["Ann", "Bob, the \"Ünïted\" 🎸"]);
 }
 
 #[test]
-fn other_music_or_settings_do_not_mix_into_a_data_set() {
+fn other_music_or_settings_are_not_mixed_into_a_data_set() {
     let music = four_songs();
     let out = tempfile::tempdir().unwrap();
     run(folder(music.path()), out.path(), &options()).unwrap();
@@ -466,7 +467,7 @@ fn other_music_or_settings_do_not_mix_into_a_data_set() {
 
 #[cfg(unix)]
 #[test]
-fn links_in_circles_and_names_that_are_no_text_do_no_harm() {
+fn cyclic_links_and_names_of_invalid_utf8_are_handled() {
     use std::os::unix::ffi::OsStrExt;
     let music = four_songs();
     std::os::unix::fs::symlink(music.path(), music.path().join("Ann/circle")).unwrap();
@@ -493,7 +494,7 @@ fn links_in_circles_and_names_that_are_no_text_do_no_harm() {
     assert!(dataset.clips().iter().any(|clip| clip.song == "Ann/Album/\u{fffd}\u{fffd}.wav~2"));
 }
 
-/// Three artists with songs that stay and songs that go.
+/// Several artists, with songs that are kept and songs that are left out.
 fn many_songs() -> tempfile::TempDir {
     let music = four_songs();
     let at = |name: &str| music.path().join(name);

@@ -1,4 +1,4 @@
-//! Properties of splits, on data sets of many shapes.
+//! Properties of splits, on randomly generated data sets.
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
@@ -42,14 +42,15 @@ fn song(artist: &str, album: &str, title: &str, group: &str, clips: u64) -> Vec<
     (0..clips).map(row).collect()
 }
 
-/// A library of several artists with albums and songs of many lengths, some of them variants of one another.
+/// A random data set of several artists with albums and songs of different lengths, some of them variants.
 fn library(seed: u64) -> Vec<ClipRow> {
     let mut random = Random::derive(seed, "library", &[]);
     let mut clips = Vec::new();
     for artist in 0..2 + random.below(5) {
         let artist = format!("artist {artist}");
         for title in 0..6 + random.below(20) {
-            // The first songs differ, so that every artist has three groups and three albums; a song's variants lie on one album.
+            // The first three songs differ, so each artist has three groups and three albums; variants of a song are on
+            // one album.
             let group = if title < 3 { title } else { random.below(title) };
             let album = if group < 3 { group } else { 3 + group % 4 };
             clips.extend(song(
@@ -74,19 +75,19 @@ fn key(clip: &ClipRow, protocol: Protocol) -> String {
 }
 
 #[test]
-fn no_group_lies_on_two_sides_and_every_artist_on_all() {
+fn no_group_is_in_two_parts_and_every_artist_is_in_all() {
     for seed in 0..60 {
         let clips = library(seed);
         for protocol in ALL {
             let split = split(&clips, &request(protocol, seed)).unwrap();
-            let mut sides: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+            let mut groups: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
             let mut artists: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
             for (clip, part) in clips.iter().zip(&split.parts) {
-                let part = format!("{:?}", part.expect("every clip takes part"));
-                sides.entry(key(clip, protocol)).or_default().insert(part.clone());
+                let part = format!("{:?}", part.expect("no artist is excluded"));
+                groups.entry(key(clip, protocol)).or_default().insert(part.clone());
                 artists.entry(&clip.artist).or_default().insert(part);
             }
-            assert!(sides.values().all(|sides| sides.len() == 1), "{protocol} {seed}");
+            assert!(groups.values().all(|parts| parts.len() == 1), "{protocol} {seed}");
             assert!(artists.values().all(|parts| parts.len() == 3), "{protocol} {seed}");
         }
     }
@@ -99,21 +100,23 @@ fn every_artists_share_is_as_near_as_its_groups_allow() {
         for protocol in ALL {
             let split = split(&clips, &request(protocol, seed)).unwrap();
             for artist in clips.iter().map(|clip| &clip.artist).collect::<BTreeSet<_>>() {
-                let mine: Vec<_> = clips
+                let of_artist: Vec<_> = clips
                     .iter()
                     .zip(&split.parts)
                     .filter(|(clip, _)| clip.artist == *artist)
                     .collect();
                 let mut sizes: BTreeMap<String, usize> = BTreeMap::new();
-                mine.iter()
+                of_artist
+                    .iter()
                     .for_each(|(clip, _)| *sizes.entry(key(clip, protocol)).or_default() += 1);
-                let tested = mine.iter().filter(|(_, part)| **part == Some(Part::Test)).count();
-                let miss = |clips: usize| (clips as f64 - 0.2 * mine.len() as f64).abs();
-                // No single group could be added or left to come nearer, as long as others remain.
+                let tested =
+                    of_artist.iter().filter(|(_, part)| **part == Some(Part::Test)).count();
+                let miss = |clips: usize| (clips as f64 - 0.2 * of_artist.len() as f64).abs();
+                // No single group alone would be nearer to the share.
                 assert!(
                     sizes.values().all(|size| miss(tested) <= miss(*size) + 1e-9),
                     "{protocol} {seed} {artist}: {tested} of {}",
-                    mine.len()
+                    of_artist.len()
                 );
                 assert!(
                     protocol != Protocol::Clip || miss(tested) <= 0.5 + 1e-9,
@@ -136,7 +139,7 @@ fn the_same_seed_gives_the_same_split_and_another_seed_another() {
 }
 
 #[test]
-fn the_order_of_the_clips_and_other_artists_change_nothing() {
+fn a_split_does_not_depend_on_the_order_of_clips_or_on_other_artists() {
     let clips = library(4);
     for protocol in ALL {
         let parts = |clips: &[ClipRow]| -> BTreeMap<String, Option<Part>> {
@@ -161,7 +164,7 @@ fn the_order_of_the_clips_and_other_artists_change_nothing() {
 }
 
 #[test]
-fn a_split_is_the_same_on_every_machine_and_in_every_version() {
+fn a_split_is_the_same_on_every_machine_and_version() {
     let mut clips = Vec::new();
     for artist in ["a", "b"] {
         for (title, length) in
@@ -179,12 +182,12 @@ fn a_split_is_the_same_on_every_machine_and_in_every_version() {
             .map(|(clip, part)| format!("{:?} {}", part.unwrap(), clip.song))
             .collect()
     };
-    // Written down from the first run: a change here changes everyone's splits.
+    // Recorded once: where this changes, the splits of all users change.
     assert_eq!(tested(1), ["Validation a/three", "Test a/six", "Validation b/one", "Test b/two"]);
 }
 
 #[test]
-fn songs_that_artists_share_stay_on_one_side() {
+fn songs_that_artists_share_stay_in_one_part() {
     for seed in 0..40 {
         let mut clips = Vec::new();
         for artist in ["a", "b"] {
@@ -200,7 +203,7 @@ fn songs_that_artists_share_stay_on_one_side() {
 }
 
 #[test]
-fn artists_that_cannot_be_on_both_sides_are_named() {
+fn artists_with_one_song_are_named_in_the_error() {
     let mut clips = library(1);
     clips.extend(song("lonely", "x", "one", "lonely/1", 9));
     let error = split(&clips, &request(Protocol::Song, 1)).unwrap_err();
@@ -216,12 +219,12 @@ fn artists_that_cannot_be_on_both_sides_are_named() {
 }
 
 #[test]
-fn artists_of_two_songs_teach_and_judge_and_guide_nothing() {
+fn artists_with_two_songs_have_training_and_test_clips_but_no_validation_clips() {
     let mut clips = library(1);
     clips.extend(song("lonely", "x", "one", "lonely/1", 9));
     clips.extend(song("lonely", "x", "two", "lonely/2", 9));
     let split = split(&clips, &request(Protocol::Song, 1)).unwrap();
-    assert_eq!(split.without_validation, ["lonely"]);
+    assert_eq!(split.artists_without_validation, ["lonely"]);
     let parts: BTreeSet<String> = clips
         .iter()
         .zip(&split.parts)
@@ -232,7 +235,7 @@ fn artists_of_two_songs_teach_and_judge_and_guide_nothing() {
 }
 
 #[test]
-fn by_album_artists_with_one_album_take_no_part() {
+fn by_album_artists_with_one_album_are_excluded() {
     let mut clips = library(2);
     clips.extend(song("one album", "x", "t1", "o/1", 9));
     clips.extend(song("one album", "x", "t2", "o/2", 9));
@@ -241,7 +244,7 @@ fn by_album_artists_with_one_album_take_no_part() {
     clips.extend(song("two albums", "", "t3", "w/3", 9));
     let split = split(&clips, &request(Protocol::Album, 1)).unwrap();
     assert_eq!(
-        (split.without.as_slice(), split.without_validation.as_slice()),
+        (split.excluded_artists.as_slice(), split.artists_without_validation.as_slice()),
         (
             ["`one album` has one album, or several that share songs".to_owned()].as_slice(),
             ["two albums".to_owned()].as_slice()
@@ -271,10 +274,10 @@ fn by_album_artists_with_one_album_take_no_part() {
 }
 
 #[test]
-fn albums_that_share_a_song_are_one() {
+fn albums_that_share_a_song_are_one_group() {
     let mut clips = Vec::new();
-    // Three islands: a single that is on an album whose other songs are on a best-of; two spellings of one name; and one
-    // alone. A song of another artist ties nothing.
+    // Three groups: a single whose song is on an album whose other song is on a best-of; two spellings of one name; one
+    // other album. Another artist with the same titles connects nothing.
     for (album, title, group) in [
         ("Single", "One", "a/one"),
         ("Album", "One (album version)", "a/one"),
@@ -298,17 +301,17 @@ fn albums_that_share_a_song_are_one() {
     }
     for seed in 0..20 {
         let parts = split(&clips, &request(Protocol::Album, seed)).unwrap().parts;
-        let mut of_island: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+        let mut of_group: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
         for (clip, part) in clips.iter().zip(&parts).filter(|(clip, _)| clip.artist == "a") {
-            let island = match clip.album.as_str() {
+            let group = match clip.album.as_str() {
                 "Single" | "Album" | "Best of" => "one",
                 "Alone" => "three",
                 _ => "two",
             };
-            of_island.entry(island).or_default().insert(format!("{:?}", part.unwrap()));
+            of_group.entry(group).or_default().insert(format!("{:?}", part.unwrap()));
         }
-        assert!(of_island.values().all(|parts| parts.len() == 1), "{seed}: {of_island:?}");
-        let all: BTreeSet<&String> = of_island.values().flatten().collect();
+        assert!(of_group.values().all(|parts| parts.len() == 1), "{seed}: {of_group:?}");
+        let all: BTreeSet<&String> = of_group.values().flatten().collect();
         assert_eq!(all.len(), 3, "{seed}");
         let leaks = crate::leaks(&clips, &parts);
         assert_eq!((leaks.test.song_groups.1, leaks.test.albums.1), (0, 0));
@@ -316,7 +319,7 @@ fn albums_that_share_a_song_are_one() {
 }
 
 #[test]
-fn shares_that_make_no_split_are_refused() {
+fn shares_out_of_range_are_refused() {
     let clips = library(1);
     for (test, validation) in [
         (0.0, 0.1),
@@ -336,7 +339,7 @@ fn shares_that_make_no_split_are_refused() {
 }
 
 #[test]
-fn the_leak_report_counts_what_lies_on_both_sides() {
+fn the_leak_report_counts_what_parts_share() {
     let mut clips = song("a", "first", "Tune", "g1", 4);
     clips.extend(song("a", "first", "Tune (live)", "g2", 2));
     clips.extend(song("b", "first", "Tune", "g3", 2));
@@ -346,7 +349,7 @@ fn the_leak_report_counts_what_lies_on_both_sides() {
     assert_eq!((report.test.clips, report.validation.clips), (3, 1));
     assert_eq!((report.test.song_groups, report.validation.song_groups), ((1, 1), (1, 1)));
     assert_eq!((report.test.titles, report.test.albums), ((1, 1), (1, 1)));
-    // Of clips 1, 2 and 3 only clip 1 touches clip 0 of training.
+    // Of the test clips 1, 2 and 3 only clip 1 adjoins a training clip, clip 0.
     assert!(
         (report.test.neighbours - 1.0 / 3.0).abs() < 1e-9
             && (report.validation.neighbours - 1.0).abs() < 1e-9
@@ -361,7 +364,7 @@ fn the_leak_report_counts_what_lies_on_both_sides() {
 }
 
 #[test]
-fn by_clip_leaks_and_by_song_does_not() {
+fn splits_by_clip_leak_and_splits_by_song_do_not() {
     let clips = library(5);
     let leaks = |protocol| crate::leaks(&clips, &parts(&clips, protocol));
     assert!(

@@ -1,4 +1,4 @@
-//! Tags as programs of thirty years have written them: each kind of tag, each encoding, several artists in one.
+//! Tags in every format and encoding, with missing and multiple values.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use std::path::Path;
@@ -69,14 +69,14 @@ fn id3v1(title: &str, artist: &str, album: &str, track: u8, genre: u8) -> Vec<u8
     .concat()
 }
 
-/// Ten frames of MPEG-1 layer 3 at 128 kbit/s that hold nothing.
+/// Ten empty frames of MPEG-1 layer 3 at 128 kbit/s.
 fn mp3() -> Vec<u8> {
     let mut frame = vec![0xff, 0xfb, 0x90, 0x64];
     frame.resize(417, 0);
     frame.repeat(10)
 }
 
-/// A FLAC file without sound, with Vorbis comments.
+/// A FLAC file without audio frames, with Vorbis comments.
 fn flac(comments: &[&str]) -> Vec<u8> {
     let mut info = vec![0x10, 0, 0x10, 0, 0, 0, 0, 0, 0, 0];
     // 16 kHz, one channel, 16 bits, 16,000 samples.
@@ -91,7 +91,7 @@ fn flac(comments: &[&str]) -> Vec<u8> {
         .concat()
 }
 
-/// A WAV of a second's silence with a list of RIFF INFO.
+/// A WAV of one second of silence with a RIFF INFO list.
 fn wav(items: &[(&str, &[u8])]) -> Vec<u8> {
     let chunk = |id: &str, body: &[u8]| {
         let mut bytes = [id.as_bytes(), &(body.len() as u32).to_le_bytes(), body].concat();
@@ -117,7 +117,7 @@ fn read_bytes(name: &str, bytes: &[u8]) -> Tags {
     read(&path)
 }
 
-/// A copy of one of the runtime's test files, with tags that `write` gives it.
+/// Reads the tags of a copy of one of the runtime's test files, to which `write` adds tags.
 fn read_copy(name: &str, write: impl Fn(&Path)) -> Tags {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
@@ -128,7 +128,7 @@ fn read_copy(name: &str, write: impl Fn(&Path)) -> Tags {
     read(&path)
 }
 
-/// What every kind of tag below says, as far as it can.
+/// The tags that each format below has, as far as it supports them.
 fn full() -> Tags {
     Tags {
         artist: Some("Sigur Rós".into()),
@@ -179,7 +179,7 @@ fn id3v2_is_read_in_both_versions_and_every_encoding() {
 }
 
 #[test]
-fn id3v1_says_what_it_can_and_fills_what_id3v2_leaves_open() {
+fn id3v1_is_read_and_fills_in_what_id3v2_lacks() {
     let v1 = id3v1("Svefn-g-englar", "Sigur Rós", "Ágætis byrjun", 2, 17);
     let expected =
         Tags { album_artist: None, compilation: false, genres: vec!["Rock".into()], ..full() };
@@ -251,7 +251,7 @@ fn mp4_and_riff_info_are_read() {
 }
 
 #[test]
-fn of_several_artists_in_one_tag_the_first_counts() {
+fn the_first_of_several_artists_is_used() {
     let artist = |tags: Tags| tags.artist.unwrap();
     let mp3_of = |version, encoding, text| {
         artist(read_bytes("a.mp3", &[id3v2(version, encoding, &[("TPE1", text)]), mp3()].concat()))
@@ -260,7 +260,7 @@ fn of_several_artists_in_one_tag_the_first_counts() {
     assert_eq!(mp3_of(4, Encoding::Utf16BigEndian, "Queen\0David Bowie"), "Queen");
     assert_eq!(mp3_of(4, Encoding::Utf8, "\0Queen\0"), "Queen");
     assert_eq!(mp3_of(4, Encoding::Utf8, "Queen feat. David Bowie"), "Queen feat. David Bowie");
-    // ID3v2.3 means several by a slash, but not only: this band is one.
+    // A slash separates values in ID3v2.3, but it is also part of names.
     assert_eq!(mp3_of(3, Encoding::Latin1, "AC/DC"), "AC/DC");
     let repeated = flac(&["ARTIST=Queen", "ARTIST=David Bowie"]);
     assert_eq!(artist(read_bytes("a.flac", &repeated)), "Queen");
@@ -271,7 +271,7 @@ fn of_several_artists_in_one_tag_the_first_counts() {
 }
 
 #[test]
-fn a_compilation_is_one_by_its_flag_alone() {
+fn the_compilation_flag_is_read() {
     for (flag, is_one) in [("1", true), ("0", false), ("", false), ("true", true)] {
         let file = flac(&["ARTIST=A", &format!("COMPILATION={flag}")]);
         assert_eq!(read_bytes("a.flac", &file).compilation, is_one, "{flag}");

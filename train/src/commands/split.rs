@@ -1,32 +1,32 @@
-//! `leitmotif-train split`: which clips of a data set teach, which guide, which judge.
+//! `leitmotif-train split`: divides a data set into training, validation and test parts.
 
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::Args;
+use leitmotif_dataset::split::{LeakReport, Protocol, SplitRequest, split};
 use leitmotif_dataset::store::{self, Dataset, Part, StoreError};
 
 use crate::console::log;
-use leitmotif_dataset::split::{LeakReport, Protocol, SplitRequest, split};
 
 /// Arguments of `split`.
 #[derive(Debug, Args)]
 pub struct SplitArgs {
     /// Folder of the data set
     dataset: PathBuf,
-    /// What must not lie on two sides
+    /// Unit that stays in one part
     #[arg(long, value_enum, default_value = "song")]
     by: Protocol,
-    /// Seed of the choice
+    /// Seed of the shuffle
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Share of each artist's clips to test on
+    /// Share of each artist's clips in the test part
     #[arg(long, default_value_t = 0.2)]
     test: f64,
-    /// Share to validate on of the clips that testing leaves
+    /// Share of the remaining clips in the validation part; 0 for none
     #[arg(long, default_value_t = 0.1)]
     validation: f64,
-    /// Replace a split of the same name that divides the clips otherwise; what was trained on that one then fits no split
+    /// Replace a different split of the same name; runs that were trained on the old one then match no split
     #[arg(long)]
     force: bool,
     /// Print the counts and the leak report as JSON
@@ -47,15 +47,17 @@ pub fn run(args: SplitArgs) -> anyhow::Result<()> {
     let split = split(clips, &request)?;
     let leaks = LeakReport::new(clips, &split.parts);
     match dataset.read_split(&name) {
-        Ok(there) if there == split.parts => log!("{name} is there already and stays as it is"),
+        Ok(parts) if parts == split.parts => {
+            log!("the split {name} exists already and stays as it is")
+        }
         Ok(_) if !args.force => bail!(
-            "{} already has a split {name} that divides the clips otherwise (other shares, or other music then); \
+            "{} already has a different split {name} (made with other shares or from other music); \
              choose another --seed, or replace it with --force",
             args.dataset.display()
         ),
         Err(error) if !args.force && !matches!(error, StoreError::NoSplit { .. }) => {
             return Err(error)
-                .context("the split that is there cannot be read; replace it with --force");
+                .context("the existing split cannot be read; replace it with --force");
         }
         _ => store::write_split(&args.dataset, &name, clips, &split.parts)?,
     }
@@ -64,18 +66,22 @@ pub fn run(args: SplitArgs) -> anyhow::Result<()> {
     super::print(|out| {
         if args.json {
             let json = serde_json::json!({
-                "name": name, "request": request, "clips": { "train": train, "validation": validation, "test": test },
-                "without": split.without, "without_validation": split.without_validation, "leaks": leaks,
+                "name": name,
+                "request": request,
+                "clips": { "train": train, "validation": validation, "test": test },
+                "without": split.excluded_artists,
+                "without_validation": split.artists_without_validation,
+                "leaks": leaks,
             });
             return writeln!(out, "{json:#}");
         }
-        for artist in &split.without {
-            writeln!(out, "takes no part: {artist}")?;
+        for artist in &split.excluded_artists {
+            writeln!(out, "excluded: {artist}")?;
         }
-        for artist in &split.without_validation {
-            writeln!(out, "no validation clips (two {}s only): `{artist}`", args.by)?;
+        for artist in &split.artists_without_validation {
+            writeln!(out, "no validation clips (only two {}s): `{artist}`", args.by)?;
         }
-        writeln!(out, "{name}: {train} clips to train, {validation} to validate, {test} to test")?;
+        writeln!(out, "{name}: {train} training, {validation} validation and {test} test clips")?;
         write!(out, "{leaks}")
     })
 }

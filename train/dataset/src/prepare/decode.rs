@@ -1,4 +1,4 @@
-//! One file to the whole clips of one song.
+//! Decodes the files of a song and cuts them into clips.
 
 use std::path::Path;
 
@@ -10,26 +10,27 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::sources::{LeftOut, Reason, Track};
 use crate::store::quantize;
 
-/// Three-hour mixes are music still; what is longer is an audiobook or a whole day of radio, and would fill the memory (0.5 GB a file).
+/// Longer files are probably audiobooks or radio, while mixes of three hours are common. Limits memory: a file of this
+/// length takes 0.5 GB.
 const MAX_HOURS: f64 = 4.0;
 
 /// A decoded song.
 #[derive(Default)]
 pub(super) struct Song {
-    /// Its whole clips, end to end: mono, 16 kHz, as they will be stored; many songs wait in memory at a time.
+    /// Its whole clips, concatenated: mono, 16 kHz, 16 bits, because many songs wait in memory at a time.
     pub(super) clips: Vec<i16>,
-    /// Samples decoded, those after the last whole clip among them.
+    /// Decoded samples, including those after the last whole clip.
     pub(super) samples: usize,
-    /// Digest of all samples as 16-bit numbers.
+    /// Digest of all 16-bit samples.
     pub(super) digest: AudioDigest,
-    /// Whether packets were damaged or the file ends early; what could be decoded is here.
+    /// Whether packets were damaged or the file ends early.
     pub(super) damaged: bool,
-    /// Of a song whose clips are files, those that could not be used.
-    pub(super) without: Vec<LeftOut>,
+    /// Where each clip is a file of its own: those that cannot be used.
+    pub(super) unusable_files: Vec<LeftOut>,
 }
 
-/// Identifies a song's audio: half of the BLAKE3 of its samples, which takes a tenth of the time of a SHA-256 where the
-/// processor has no instructions for that. In the journal hexadecimal digits.
+/// Identifies a song's audio: half of the BLAKE3 of its samples, which takes a tenth of the time of SHA-256 on
+/// processors without instructions for it. Serialised as hexadecimal digits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct AudioDigest(pub(super) [u8; 16]);
 
@@ -53,11 +54,12 @@ impl<'de> Deserialize<'de> for AudioDigest {
     }
 }
 
-/// Shorter clip files than this share of a clip are left out, longer ones padded. A clip of MagnaTagATune that lacks so little still fills
-/// the seven segments of the paper's models 1 and 2; in models 3 and 4 at most 2.7 s of silence are part of it.
-const LEAST: f64 = 0.9;
+/// Clip files shorter than this share of a clip are left out; others are padded with silence. Nine tenths of a clip of
+/// MagnaTagATune still fill the seven segments of Nibbeling's models 1 and 2; models 3 and 4 see at most 2.7 s of
+/// silence.
+const MIN_SHARE: f64 = 0.9;
 
-/// Decodes `track`; `Ok(None)` when `stopped` says so.
+/// Decodes `track`; `Ok(None)` once `stopped` returns true.
 pub(super) fn song(
     track: &Track,
     clip_samples: usize,
@@ -74,9 +76,9 @@ pub(super) fn song(
             return Ok(None);
         }
         match clip(&track.path.join(&file.id), clip_samples) {
-            Err(reason) => song.without.push(LeftOut { path: file.id.clone(), reason }),
+            Err(reason) => song.unusable_files.push(LeftOut { path: file.id.clone(), reason }),
             Ok(Clip { samples, decoded, damaged }) => {
-                // A hash of two bytes at a time would take longer than decoding.
+                // Hashing sample by sample would take longer than decoding.
                 bytes.clear();
                 bytes.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
                 hasher.update(&bytes);
@@ -90,9 +92,9 @@ pub(super) fn song(
     Ok(Some(song))
 }
 
-/// Whether one of these clip files of `track`, which could not be used, now can.
+/// Whether at least one of these clip files of `track`, which were unusable before, can be decoded.
 pub(super) fn can_decode_one_of(
-    lacking: &[String],
+    files: &[String],
     track: &Track,
     clip_samples: usize,
     stopped: &dyn Fn() -> bool,
@@ -100,15 +102,15 @@ pub(super) fn can_decode_one_of(
     track
         .clips
         .iter()
-        .filter(|file| lacking.contains(&file.id))
+        .filter(|file| files.contains(&file.id))
         .any(|file| !stopped() && clip(&track.path.join(&file.id), clip_samples).is_ok())
 }
 
-/// A file that is one clip.
+/// The decoded audio of a clip file.
 struct Clip {
-    /// Cut or padded with silence at its end.
+    /// Cut or padded with silence to the length of a clip.
     samples: Vec<i16>,
-    /// Samples before that, those beyond a clip left aside.
+    /// Samples without the padding.
     decoded: usize,
     damaged: bool,
 }
@@ -121,9 +123,10 @@ fn clip(path: &Path, clip_samples: usize) -> Result<Clip, Reason> {
         samples.extend(block.iter().map(|sample| quantize(*sample)));
         block.clear();
     }
-    let least = (LEAST * clip_samples as f64).ceil() as usize;
-    if samples.len() < least {
-        let (seconds, needed) = (rate.seconds(samples.len() as u64), rate.seconds(least as u64));
+    let min_samples = (MIN_SHARE * clip_samples as f64).ceil() as usize;
+    if samples.len() < min_samples {
+        let seconds = rate.seconds(samples.len() as u64);
+        let needed = rate.seconds(min_samples as u64);
         return Err(Reason::TooShort { seconds, needed });
     }
     let decoded = samples.len().min(clip_samples);
@@ -142,7 +145,7 @@ fn whole_song(
     let limit = (MAX_HOURS * 3600.0 * f64::from(rate.0)) as usize;
     let (mut samples, mut block): (Vec<i16>, Vec<f32>) = Default::default();
     let mut hasher = blake3::Hasher::new();
-    let mut loud = false;
+    let mut is_silent = true;
     let mut bytes = Vec::new();
     let wanted = track.excerpt.samples(rate);
     let mut position = 0;
@@ -155,7 +158,7 @@ fn whole_song(
         if read == 0 {
             break;
         }
-        // Of this block only what lies in the excerpt stays.
+        // Only the samples within the excerpt are used.
         let late = (position + read as u64).saturating_sub(wanted.end) as usize;
         let early = wanted.start.saturating_sub(position).min((read - late) as u64) as usize;
         position += read as u64;
@@ -163,7 +166,7 @@ fn whole_song(
             block.iter().take(read - late).skip(early).map(|sample| quantize(*sample));
         bytes.clear();
         for sample in wanted_samples {
-            loud |= sample != 0;
+            is_silent &= sample == 0;
             bytes.extend(sample.to_le_bytes());
             samples.push(sample);
         }
@@ -176,19 +179,30 @@ fn whole_song(
         let needed = rate.seconds(clip_samples as u64);
         return Err(Reason::TooShort { seconds: rate.seconds(samples.len() as u64), needed });
     }
-    if !loud {
+    if is_silent {
         return Err(Reason::Silent);
     }
     let decoded = samples.len();
     samples.truncate(decoded / clip_samples * clip_samples);
     let damaged = reader.info().truncated || reader.info().skipped_packets > 0;
     let digest = AudioDigest::of(&hasher);
-    Ok(Some(Song { clips: samples, samples: decoded, digest, damaged, without: Vec::new() }))
+    let unusable_files = Vec::new();
+    Ok(Some(Song { clips: samples, samples: decoded, digest, damaged, unusable_files }))
 }
 
 fn reason(error: AudioError) -> Reason {
     match error {
         AudioError::NotFinite { seconds, .. } => Reason::NotNumbers { seconds },
-        error => Reason::Unreadable { why: error.to_string() },
+        error => Reason::Unreadable { why: with_causes(&error) },
     }
+}
+
+/// The error and its causes in one line, without causes that the text already contains.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    std::iter::successors(error.source(), |cause| cause.source()).map(ToString::to_string).fold(
+        error.to_string(),
+        |text, cause| {
+            if text.contains(&cause) { text } else { format!("{text}: {cause}") }
+        },
+    )
 }

@@ -1,46 +1,53 @@
-//! What can stop a preparation as a whole.
+//! Errors that stop a preparation as a whole.
 
 use std::path::PathBuf;
 
 use crate::store::StoreError;
 
-/// What stops a preparation as a whole.
+/// Why a preparation stops. Single files that cannot be used are no error: see [`LeftOut`](crate::sources::LeftOut).
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum PrepareError {
     /// The output folder cannot be written.
-    #[error("cannot write {}: {source}; choose another folder with --out", path.display())]
+    #[error("cannot write {}; choose another folder with --out", path.display())]
     Unwritable {
         /// File or folder.
         path: PathBuf,
-        /// What the system says.
+        /// The cause.
         source: std::io::Error,
     },
     /// The folder holds a data set made from other music or with other settings.
-    #[error("{} holds a data set of other music or other settings; choose another folder with --out, or delete this one", path.display())]
+    #[error(
+        "{} holds a data set of other music or other settings; choose another folder with --out, or delete this one",
+        path.display()
+    )]
     OtherSettings {
         /// The output folder.
         path: PathBuf,
     },
-    /// The folder was prepared by an earlier version of this program, whose decisions this one cannot take over.
-    #[error("{} was prepared by an earlier version: train on it as it is, or delete the folder and prepare it anew", path.display())]
+    /// An earlier version of this program prepared the folder, and this one cannot resume it.
+    #[error(
+        "{} was prepared by an earlier version: train on it as it is, or delete the folder and prepare it again",
+        path.display()
+    )]
     EarlierVersion {
         /// The output folder.
         path: PathBuf,
     },
-    /// Recognising needs at least two artists.
+    /// Classification needs at least two artists.
     #[error(
-        "fewer than two artists with {min_songs} songs or more{}: nothing can be told apart{}",
+        "fewer than two artists with {min_songs} songs or more{}: at least two are needed{}",
         format_artists(artists),
         format_reasons(unreadable, left_out)
     )]
     TooFewArtists {
-        /// Those there are.
+        /// The artists with enough songs.
         artists: Vec<String>,
-        /// Songs an artist needs.
+        /// Minimum of songs per artist.
         min_songs: usize,
-        /// Why the first of the files that cannot be read cannot, and how many they are.
+        /// Why the first unreadable file cannot be read, and the number of unreadable files.
         unreadable: Option<(String, usize)>,
-        /// The list of what was left out, where anything was.
+        /// The list of files left out, where it was written.
         left_out: Option<PathBuf>,
     },
     /// An option that makes no sense.
@@ -53,18 +60,19 @@ pub enum PrepareError {
     },
     /// The data set would not fit.
     #[error(
-        "the data set takes {:.1} GB more and the disk of {} has {:.1} GB left; make room, or choose another disk with --out",
+        "the data set needs {:.1} GB more, and the disk of {} has {:.1} GB left; make room, or choose another disk \
+         with --out",
         *needed as f64 / 1e9, path.display(), *left as f64 / 1e9
     )]
     DiskTooSmall {
         /// The output folder.
         path: PathBuf,
-        /// Bytes still to be written, at least.
+        /// Bytes to write, at least.
         needed: u64,
-        /// Bytes left.
+        /// Free bytes.
         left: u64,
     },
-    /// The store failed.
+    /// An error of the store.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -79,8 +87,8 @@ fn format_reasons(unreadable: &Option<(String, usize)>, left_out: &Option<PathBu
         Some((why, files)) => format!("; {files} files cannot be read, the first: {why}"),
         None => String::new(),
     };
-    let list = left_out
-        .as_ref()
-        .map(|list| format!("; the files left out and why are listed in {}", list.display()));
+    let list = left_out.as_ref().map(|list| {
+        format!("; the files left out, with reasons, are listed in {}", list.display())
+    });
     unreadable + &list.unwrap_or_default()
 }

@@ -1,7 +1,7 @@
-//! What was decided about each song, so that an interrupted preparation goes on where it stopped.
+//! `prepare.journal`: the decision about each song, so that an interrupted preparation can resume.
 //!
-//! One JSON object a line in `prepare.journal`; the first names the settings. A line that was cut off by a crash is dropped, and its song decided
-//! again. The store has a journal of its own, and it alone says what audio is there.
+//! One JSON object per line; the first holds the settings. A line that a crash has truncated is dropped, and its song
+//! decided again. Which audio is stored is recorded by the journal of the store, not here.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -15,7 +15,7 @@ use crate::digest::NameDigest;
 use crate::sources::Reason;
 use crate::store::StoreError;
 
-/// What became of a song.
+/// The decision about a song.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Decision {
@@ -25,24 +25,24 @@ pub(super) enum Decision {
     LeftOut(Box<Reason>),
 }
 
-/// Facts about a song in the store.
+/// A song in the store.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Kept {
     /// Digest of the whole decoded song.
     #[serde(rename = "hash")]
     pub(super) digest: AudioDigest,
-    /// Clips.
+    /// Number of clips.
     pub(super) clips: usize,
-    /// Samples after the last whole clip.
+    /// Samples dropped after the last whole clip.
     pub(super) dropped: usize,
     /// Whether packets were damaged or the file ends early.
     pub(super) damaged: bool,
-    /// Of a song whose clips are files, those that could not be used, and why.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) without: Vec<(String, Reason)>,
+    /// Where each clip is a file of its own: those that cannot be used, and why.
+    #[serde(rename = "without", default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) unusable_files: Vec<(String, Reason)>,
 }
 
-/// Version 1 identified audio by another hash.
+/// Version 1 used another hash of the audio.
 const VERSION: u32 = 2;
 
 #[derive(Serialize, Deserialize)]
@@ -52,20 +52,20 @@ struct Header {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Entry {
+struct JournalEntry {
     song: String,
     decision: Decision,
 }
 
-/// Whose a journal is.
+/// How an existing journal compares with the current settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Origin {
-    /// Begun with the same settings, or not there yet.
-    Ours,
-    /// Of other settings, or of another program.
-    Other,
-    /// Of a version of this program that noted other things.
-    Earlier,
+pub(super) enum JournalMatch {
+    /// It has the same settings, or does not exist yet.
+    Same,
+    /// It has other settings, or is not a journal of this program.
+    OtherSettings,
+    /// It has an earlier version of the format.
+    EarlierVersion,
 }
 
 /// The journal of one data set folder.
@@ -73,87 +73,91 @@ pub(super) enum Origin {
 pub(super) struct Journal {
     path: PathBuf,
     file: File,
-    /// What earlier runs decided, by the digests of the songs' names: there may be hundreds of thousands.
+    /// The decisions of earlier runs, by the digests of the songs' names, since there may be a million.
     decided: HashMap<NameDigest, Decision>,
 }
 
 impl Journal {
-    /// Whose the journal at `path` is, for these settings. Changes nothing.
-    pub(super) fn origin(path: &Path, settings: &str) -> io::Result<Origin> {
+    /// Compares the journal at `path` with `settings`, without changing it.
+    pub(super) fn compare(path: &Path, settings: &str) -> io::Result<JournalMatch> {
         let file = match File::open(path) {
             Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Origin::Ours),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(JournalMatch::Same);
+            }
             Err(error) => return Err(error),
         };
-        let Some(header) = Lines::of(file).next()? else { return Ok(Origin::Ours) };
+        let Some(header) = CompleteLines::of(file).next()? else { return Ok(JournalMatch::Same) };
         Ok(match serde_json::from_str::<Header>(&header) {
-            Ok(header) if header.version < VERSION => Origin::Earlier,
-            Ok(header) if header.version == VERSION && header.settings == settings => Origin::Ours,
-            _ => Origin::Other,
+            Ok(header) if header.version < VERSION => JournalMatch::EarlierVersion,
+            Ok(header) if header.version == VERSION && header.settings == settings => {
+                JournalMatch::Same
+            }
+            _ => JournalMatch::OtherSettings,
         })
     }
 
-    /// Opens or begins the journal at `path`, which is [ours](Origin::Ours) for these settings.
+    /// Opens or creates the journal at `path`, which must be the [same](JournalMatch::Same) for these settings.
     pub(super) fn open(path: &Path, settings: &str) -> Result<Journal, StoreError> {
-        Self::begin(path, settings)
+        Self::read_or_create(path, settings)
             .map_err(|source| StoreError::Unwritable { path: path.to_owned(), source })
     }
 
-    fn begin(path: &Path, settings: &str) -> io::Result<Journal> {
+    fn read_or_create(path: &Path, settings: &str) -> io::Result<Journal> {
         let mut file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-        let mut lines = Lines::of(File::open(path)?);
+        let mut lines = CompleteLines::of(File::open(path)?);
         let mut decided = HashMap::new();
-        let mut good = lines.next()?.map_or(0, |header| header.len() + 1);
-        while good > 0
+        let mut valid_bytes = lines.next()?.map_or(0, |header| header.len() + 1);
+        while valid_bytes > 0
             && let Some(line) = lines.next()?
         {
-            let Ok(Entry { song, decision }) = serde_json::from_str(&line) else { break };
+            let Ok(JournalEntry { song, decision }) = serde_json::from_str(&line) else { break };
             decided.insert(NameDigest::of(&song), decision);
-            good += line.len() + 1;
+            valid_bytes += line.len() + 1;
         }
-        file.set_len(good as u64)?;
+        file.set_len(valid_bytes as u64)?;
         file.seek(SeekFrom::End(0))?;
         let mut journal = Journal { path: path.to_owned(), file, decided };
-        if good == 0 {
-            journal.line(&Header { version: VERSION, settings: settings.to_owned() })?;
+        if valid_bytes == 0 {
+            journal.append_line(&Header { version: VERSION, settings: settings.to_owned() })?;
         }
         Ok(journal)
     }
 
-    /// What earlier runs decided about `song`, if that was not [taken](Self::take).
+    /// The decision of an earlier run about `song`, unless it was [taken](Self::take).
     pub(super) fn decided(&self, song: &str) -> Option<&Decision> {
         self.decided.get(&NameDigest::of(song))
     }
 
-    /// The same, taken out.
+    /// Removes and returns the decision of an earlier run about `song`.
     pub(super) fn take(&mut self, song: &str) -> Option<Decision> {
         self.decided.remove(&NameDigest::of(song))
     }
 
-    /// Notes a decision, which counts from the next run on.
-    pub(super) fn note(&mut self, song: &str, decision: Decision) -> Result<(), StoreError> {
-        let line = Entry { song: song.to_owned(), decision };
-        self.line(&line)
+    /// Writes a decision to the file, for the next run.
+    pub(super) fn append(&mut self, song: &str, decision: Decision) -> Result<(), StoreError> {
+        let line = JournalEntry { song: song.to_owned(), decision };
+        self.append_line(&line)
             .map_err(|source| StoreError::Unwritable { path: self.path.clone(), source })
     }
 
-    fn line(&mut self, line: &impl Serialize) -> io::Result<()> {
+    fn append_line(&mut self, line: &impl Serialize) -> io::Result<()> {
         let mut text = serde_json::to_string(line)?;
         text.push('\n');
         self.file.write_all(text.as_bytes())
     }
 }
 
-/// The lines of a file that were written to their ends.
-struct Lines(BufReader<File>);
+/// The lines of a file that end with a line break.
+struct CompleteLines(BufReader<File>);
 
-impl Lines {
+impl CompleteLines {
     fn of(file: File) -> Self {
-        Lines(BufReader::new(file))
+        CompleteLines(BufReader::new(file))
     }
 
-    /// The next line without its end; nothing after the last whole line of text.
+    /// The next line without its line break; `None` after the last complete line of valid UTF-8.
     fn next(&mut self) -> io::Result<Option<String>> {
         let mut bytes = Vec::new();
         self.0.read_until(b'\n', &mut bytes)?;
@@ -166,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_cut_off_by_a_crash_is_dropped_and_the_rest_kept() {
+    fn a_line_truncated_by_a_crash_is_dropped_and_the_rest_kept() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("prepare.journal");
         let kept = Decision::Kept(Box::new(Kept {
@@ -174,26 +178,26 @@ mod tests {
             clips: 3,
             dropped: 7,
             damaged: false,
-            without: Vec::new(),
+            unusable_files: Vec::new(),
         }));
         let mut journal = Journal::open(&path, "s").unwrap();
-        journal.note("a \"quoted\", 🎸\n.ogg", kept.clone()).unwrap();
-        journal.note("b.ogg", Decision::LeftOut(Box::new(Reason::Silent))).unwrap();
+        journal.append("a \"quoted\", 🎸\n.ogg", kept.clone()).unwrap();
+        journal.append("b.ogg", Decision::LeftOut(Box::new(Reason::Silent))).unwrap();
         let whole = std::fs::read(&path).unwrap();
         for cut in 0..whole.len() {
             std::fs::write(&path, &whole[..cut]).unwrap();
             let mut journal = Journal::open(&path, "s").unwrap();
             assert!(journal.decided("b.ogg").is_none(), "cut at {cut}");
             if journal.decided("a \"quoted\", 🎸\n.ogg").is_none() {
-                journal.note("a \"quoted\", 🎸\n.ogg", kept.clone()).unwrap();
+                journal.append("a \"quoted\", 🎸\n.ogg", kept.clone()).unwrap();
             }
-            journal.note("b.ogg", Decision::LeftOut(Box::new(Reason::Silent))).unwrap();
+            journal.append("b.ogg", Decision::LeftOut(Box::new(Reason::Silent))).unwrap();
             assert_eq!(std::fs::read(&path).unwrap(), whole, "cut at {cut}");
         }
-        assert_eq!(Journal::origin(&path, "s").unwrap(), Origin::Ours);
-        assert_eq!(Journal::origin(&path, "other settings").unwrap(), Origin::Other);
+        assert_eq!(Journal::compare(&path, "s").unwrap(), JournalMatch::Same);
+        assert_eq!(Journal::compare(&path, "other").unwrap(), JournalMatch::OtherSettings);
         let whole = std::fs::read_to_string(&path).unwrap();
         std::fs::write(&path, whole.replacen("\"version\":2", "\"version\":1", 1)).unwrap();
-        assert_eq!(Journal::origin(&path, "s").unwrap(), Origin::Earlier);
+        assert_eq!(Journal::compare(&path, "s").unwrap(), JournalMatch::EarlierVersion);
     }
 }

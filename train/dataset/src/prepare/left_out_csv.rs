@@ -1,26 +1,25 @@
-//! `left-out.csv`: every file that is not in the data set, and why.
+//! `left-out.csv`: each file that is left out, with the rule and the reason.
 
 use std::path::{Path, PathBuf};
 
 use super::error::PrepareError;
 use crate::fs::replace;
 use crate::sources::{LeftOut, Reason};
+use crate::store::StoreError;
 
-/// The list's path in a data set's folder.
+/// The path of the list in a data set's folder.
 fn path_in(folder: &Path) -> PathBuf {
     folder.join("left-out.csv")
 }
 
-/// Writes the list (path, rule, reason) into `folder`, which is created where it is missing; whole or not at all.
+/// Atomically writes the list (path, rule, reason) into `folder`, which is created if missing.
 ///
 /// # Errors
-/// [`PrepareError::Unwritable`] or the store's, with the file.
+///
+/// [`PrepareError::Unwritable`] for the folder; [`StoreError::Unwritable`] for the file, which advises to make room.
 pub(super) fn write(folder: &Path, left_out: &[LeftOut]) -> Result<(), PrepareError> {
-    let unwritable = |path: &Path| {
-        let path = path.to_owned();
-        move |source| PrepareError::Unwritable { path, source }
-    };
-    std::fs::create_dir_all(folder).map_err(unwritable(folder))?;
+    std::fs::create_dir_all(folder)
+        .map_err(|source| PrepareError::Unwritable { path: folder.to_owned(), source })?;
     let path = path_in(folder);
     let render = || -> std::io::Result<Vec<u8>> {
         let mut writer = csv::Writer::from_writer(Vec::new());
@@ -30,18 +29,21 @@ pub(super) fn write(folder: &Path, left_out: &[LeftOut]) -> Result<(), PrepareEr
         }
         writer.into_inner().map_err(csv::IntoInnerError::into_error)
     };
-    render().and_then(|text| replace(&path, &text)).map_err(unwritable(&path))
+    render()
+        .and_then(|text| replace(&path, &text))
+        .map_err(|source| StoreError::Unwritable { path, source }.into())
 }
 
-/// The error, once the list it points to is written, where there is one to write and anything to list.
+/// Returns [`PrepareError::TooFewArtists`], after writing the list that it refers to if `write_list` is set and any
+/// file is left out. Fails where the list cannot be written.
 pub(super) fn too_few_artists(
     artists: Vec<String>,
     out: &Path,
-    list: bool,
+    write_list: bool,
     min_songs: usize,
     left_out: &[LeftOut],
 ) -> Result<PrepareError, PrepareError> {
-    let list = (list && !left_out.is_empty()).then(|| path_in(out));
+    let list = (write_list && !left_out.is_empty()).then(|| path_in(out));
     if list.is_some() {
         write(out, left_out)?;
     }

@@ -1,10 +1,11 @@
-//! Music to data set: decode every song once, cut it into clips, leave out what would mislead training, and say why.
+//! Turns music into a data set: decodes each song, cuts it into clips, and records why files are left out.
 //!
-//! Songs are decoded on many threads and stored in the order of artist and name, so the same music makes the same bytes. A song becomes
-//! back-to-back clips from its start; what remains after the last whole clip is dropped. Rules that need the sound are applied here, in this
-//! order: unreadable, too long, samples that are not numbers, shorter than one clip, silence, duplicate audio, artist is full, artist with
-//! too few songs. Where the clips of a song are files of their own (MagnaTagATune), each is cut or padded to one length, and left out only if
-//! it is unreadable or lacks more than a tenth.
+//! Songs are decoded by several threads and stored in the order of artist and name, so the same music gives the same
+//! bytes. A song becomes consecutive clips from its start; the rest after the last whole clip is dropped. The rules
+//! that need the audio apply in this order: unreadable, samples that are not finite, too long, shorter than one clip,
+//! silence, duplicate audio, maximum per artist, too few songs of an artist. Where each clip is a file of its own
+//! (MagnaTagATune), files are cut or padded to one length; unreadable ones and those shorter than nine tenths of it
+//! are left out.
 
 mod decode;
 mod error;
@@ -25,17 +26,17 @@ pub use report::{ArtistCount, Report};
 
 use crate::sources::Track;
 use crate::store::DatasetWriter;
-use journal::{Journal, Origin};
+use journal::{Journal, JournalMatch};
 use left_out_csv::too_few_artists;
 use plan::JOURNAL;
 use select::{ResumeState, Selection, Selector};
 
-/// The state of a preparation after a song.
+/// Progress after a song.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Progress {
-    /// Songs looked at.
+    /// Songs processed.
     pub done: usize,
-    /// Songs in all.
+    /// Songs in total.
     pub songs: usize,
     /// Clips in the data set so far.
     pub clips: usize,
@@ -43,12 +44,15 @@ pub struct Progress {
     pub seconds: f64,
 }
 
-/// Decodes, cuts and stores the planned songs in the folder `out`; goes on where an earlier run of the same plan stopped.
+/// Decodes, cuts and stores the planned songs in the folder `out`; resumes where an earlier run of the same plan
+/// stopped.
 ///
-/// `progress` is called after every song. When `stopped` turns true, what is done is kept and the report is not `finished`.
+/// `progress` is called after each song. Once `stopped` returns true, finished songs are kept and the report is not
+/// `finished`.
 ///
 /// # Errors
-/// [`PrepareError`]: what stops the preparation as a whole. A file that cannot be decoded is left out, with its reason.
+///
+/// [`PrepareError`]. A file that cannot be decoded is no error: it is left out, with its reason.
 pub fn prepare(
     plan: &Plan,
     out: &Path,
@@ -63,31 +67,34 @@ pub fn prepare(
     std::fs::create_dir_all(out).map_err(unwritable(out))?;
     let journal_path = out.join(JOURNAL);
     let settings = plan.fingerprint();
-    let origin = Journal::origin(&journal_path, &settings).map_err(unwritable(&journal_path))?;
-    // A data set without our journal was made by other means, and what it holds is not known.
-    let is_strange = !journal_path.exists() && out.join("dataset.toml").exists();
-    match origin {
-        Origin::Ours if !is_strange => {}
-        Origin::Ours | Origin::Other => {
+    let journal_match =
+        Journal::compare(&journal_path, &settings).map_err(unwritable(&journal_path))?;
+    // A data set without this journal was not made by `prepare`, so its settings are unknown.
+    let is_foreign = !journal_path.exists() && out.join("dataset.toml").exists();
+    match journal_match {
+        JournalMatch::Same if !is_foreign => {}
+        JournalMatch::Same | JournalMatch::OtherSettings => {
             return Err(PrepareError::OtherSettings { path: out.to_owned() });
         }
-        Origin::Earlier => return Err(PrepareError::EarlierVersion { path: out.to_owned() }),
+        JournalMatch::EarlierVersion => {
+            return Err(PrepareError::EarlierVersion { path: out.to_owned() });
+        }
     }
     let writer = DatasetWriter::create_or_resume(out, plan.info())?;
     let journal = Journal::open(&journal_path, &settings)?;
     let mut selector = Selector::new(options, writer, journal, &plan.tracks);
     let mut decided = 0;
     let mut seconds = 0.0;
-    // What is decided is not decoded again, but takes its turn, because later decisions depend on it.
+    // Songs that an earlier run decided are not decoded, but still selected, because later decisions depend on them.
     let items: Vec<(&Track, ResumeState)> =
         plan.tracks.iter().map(|track| (track, selector.resume_state(track))).collect();
     let resumed = items.iter().filter(|item| !matches!(item.1, ResumeState::Undecided)).count();
-    let begun = std::time::Instant::now();
+    let started = std::time::Instant::now();
     let clip_samples = options.clip_samples;
     let work = |(track, state): &(&Track, ResumeState)| {
         let is_decided = match state {
             ResumeState::Undecided => false,
-            ResumeState::Lacking(files) => {
+            ResumeState::Incomplete(files) => {
                 !decode::can_decode_one_of(files, track, clip_samples, stopped)
             }
             ResumeState::Decided => true,
@@ -119,7 +126,7 @@ pub fn prepare(
     let mut report = Report::new(plan, kept, left_out, finished);
     report.resumed = resumed;
     report.decoded_seconds = seconds;
-    report.wall_seconds = begun.elapsed().as_secs_f64();
+    report.wall_seconds = started.elapsed().as_secs_f64();
     left_out_csv::write(out, &report.left_out)?;
     if finished {
         if report.artists.len() < 2 {

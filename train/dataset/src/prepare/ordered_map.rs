@@ -1,4 +1,4 @@
-//! Work on many threads, results in order, memory bounded.
+//! A parallel map that yields results in order, with bounded memory.
 
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -8,11 +8,11 @@ use std::time::Duration;
 const STOP_CHECK: Duration = Duration::from_millis(100);
 
 struct Queue<R> {
-    /// The next item to work on.
+    /// Index of the next item to process.
     next: usize,
-    /// Items handed to the consumer so far.
+    /// Number of results that the consumer has taken.
     taken: usize,
-    /// Results whose turn has not come.
+    /// Results that wait for earlier ones.
     done: BTreeMap<usize, R>,
     closed: bool,
 }
@@ -39,8 +39,9 @@ impl<R> Drop for Close<'_, R> {
     }
 }
 
-/// Runs `work` over `items` on `threads` threads and hands the results to `take` in the order of the items, so that what is written does not
-/// depend on the number of threads. At most a result a thread and two more are begun and wait at a time: each is a whole song. Ends early, without error, when `stopped` says so.
+/// Runs `work` over `items` on `threads` threads and passes the results to `take` in the order of the items, so that
+/// the data set does not depend on the number of threads. At most `threads + 2` results are computed or waiting at a
+/// time, since each is a whole song. Returns early, without error, once `stopped` returns true.
 pub(super) fn ordered_map<T: Sync, R: Send, E>(
     items: &[T],
     threads: usize,
@@ -59,7 +60,7 @@ pub(super) fn ordered_map<T: Sync, R: Send, E>(
         for _ in 0..threads.min(items.len()) {
             scope.spawn(|| worker(items, window, &work, &shared));
         }
-        // Also where `take` panics: the scope waits for the workers, so they must not wait for room.
+        // Also if `take` panics: the scope joins the workers, which must not wait for room in the queue.
         let _close = Close(&shared);
         consume(items, &stopped, &shared, &mut take)
     })
@@ -116,11 +117,11 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     #[test]
-    fn results_come_in_order_and_few_wait() {
+    fn results_are_in_order_and_few_wait() {
         let items: Vec<usize> = (0..200).collect();
-        let (begun, mut seen) = (AtomicUsize::new(0), Vec::new());
+        let (started, mut seen) = (AtomicUsize::new(0), Vec::new());
         let slow_when_even = |item: &usize| {
-            begun.fetch_add(1, Ordering::SeqCst);
+            started.fetch_add(1, Ordering::SeqCst);
             std::thread::sleep(Duration::from_micros(if item.is_multiple_of(2) {
                 300
             } else {
@@ -131,8 +132,8 @@ mod tests {
         let take = |item: &usize, square: usize| {
             assert_eq!(square, item * item);
             assert!(
-                begun.load(Ordering::SeqCst) <= item + 1 + 4 + 2,
-                "more than a result a thread and two were begun"
+                started.load(Ordering::SeqCst) <= item + 1 + 4 + 2,
+                "more than threads + 2 results were started"
             );
             seen.push(*item);
             Ok::<(), ()>(())

@@ -1,4 +1,4 @@
-//! What is to be decoded: the songs of a source after the rules that need no audio.
+//! Plans which songs to decode: those of a source, after the rules that need no audio.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -12,8 +12,7 @@ use super::left_out_csv::too_few_artists;
 use crate::sources::{Found, LeftOut, Reason, Track};
 use crate::store::DatasetInfo;
 
-/// Fewest songs of an artist where the user does not say otherwise: a split by song needs one for each of three parts,
-/// and one to spare.
+/// Default minimum of songs per artist: one for each of the three parts of a split by song, and one more.
 pub const MIN_SONGS: usize = 4;
 
 /// The journal of decisions in a data set's folder.
@@ -22,13 +21,13 @@ pub(super) const JOURNAL: &str = "prepare.journal";
 /// How to prepare.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
-    /// Samples of a clip at 16 kHz.
+    /// Length of a clip, in samples at 16 kHz.
     pub clip_samples: usize,
     /// Artists with fewer songs are left out; variants of one song count once.
     pub min_songs: usize,
-    /// At most so many minutes of clips of each artist. Songs are then taken in an order that mixes the albums.
+    /// Maximum minutes of clips per artist. Where set, songs are chosen in a pseudo-random order that mixes albums.
     pub max_minutes_per_artist: Option<f64>,
-    /// Threads that decode.
+    /// Number of decoding threads.
     pub threads: usize,
 }
 
@@ -44,7 +43,7 @@ impl Default for Options {
     }
 }
 
-/// Music that is ready to be decoded: what [`plan`] leaves of what a source found.
+/// The songs to decode, from [`plan`].
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub(super) tracks: Vec<Track>,
@@ -59,23 +58,23 @@ impl Plan {
         &self.tracks
     }
 
-    /// Songs to decode.
+    /// The number of songs to decode.
     pub fn songs(&self) -> usize {
         self.tracks.len()
     }
 
-    /// Artists of those songs.
+    /// The number of their artists.
     pub fn artists(&self) -> usize {
         self.tracks.iter().map(|track| &track.artist).collect::<BTreeSet<_>>().len()
     }
 
-    /// Hours of music, and the number of songs whose length nothing tells.
+    /// Hours of music, and the number of songs of unknown length, which are not included.
     pub fn hours(&self) -> (f64, usize) {
         let known: f64 = self.tracks.iter().filter_map(|track| track.seconds).sum();
         (known / 3600.0, self.tracks.iter().filter(|track| track.seconds.is_none()).count())
     }
 
-    /// About how many bytes the data set will take, songs of unknown length left aside.
+    /// Estimated bytes of the data set, without songs of unknown length.
     pub fn bytes(&self) -> u64 {
         let samples = |track: &Track| match track.clips.len() {
             0 => (track.seconds.unwrap_or(0.0) * f64::from(SampleRate::NETWORK.0)) as u64,
@@ -85,17 +84,19 @@ impl Plan {
     }
 }
 
-/// Refuses a disk that the plan does not fit on, as far as the lengths of its songs are known; what an earlier run wrote is there already.
+/// Checks that the data set fits on the disk, as far as the lengths of its songs are known and counting what an earlier
+/// run has written. Passes where the system does not report its free space.
 ///
 /// # Errors
-/// [`PrepareError::DiskTooSmall`]. A system that tells nothing of its disk is believed to have room.
+///
+/// [`PrepareError::DiskTooSmall`].
 pub fn check_room(plan: &Plan, out: &Path) -> Result<(), PrepareError> {
     let shards = std::fs::read_dir(out.join("shards")).into_iter().flatten().flatten();
     let written: u64 = shards.filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum();
     let needed = plan.bytes().saturating_sub(written);
-    let is_there =
+    let existing =
         out.ancestors().find(|folder| folder.exists()).filter(|folder| *folder != Path::new(""));
-    match fs4::available_space(is_there.unwrap_or(Path::new("."))) {
+    match fs4::available_space(existing.unwrap_or(Path::new("."))) {
         Ok(left) if left < needed => {
             Err(PrepareError::DiskTooSmall { path: out.to_owned(), needed, left })
         }
@@ -103,10 +104,12 @@ pub fn check_room(plan: &Plan, out: &Path) -> Result<(), PrepareError> {
     }
 }
 
-/// Applies the rules that need no sound: artists with too few songs go, and two artists must remain.
+/// Applies the rules that need no audio: leaves out artists with too few songs, and sorts the songs by artist and name.
 ///
 /// # Errors
-/// Options without sense; fewer than two artists, after `left-out.csv` is written to `out`.
+///
+/// [`PrepareError::BadOption`]; [`PrepareError::TooFewArtists`] for fewer than two, after writing `left-out.csv` to
+/// `out`.
 pub fn plan(mut found: Found, out: &Path, options: &Options) -> Result<Plan, PrepareError> {
     let bad = |option, must: &str| Err(PrepareError::BadOption { option, must: must.to_owned() });
     if options.clip_samples == 0 {
@@ -137,14 +140,14 @@ pub fn plan(mut found: Found, out: &Path, options: &Options) -> Result<Plan, Pre
         let mixed = |track: &Track| Sha256::digest(&track.id).to_vec();
         tracks.sort_by_cached_key(|track| (track.artist.clone(), mixed(track), track.id.clone()));
     } else {
-        // In place and without copies of the names: there may be hundreds of thousands.
+        // In place and without copying names, since there may be a million.
         tracks.sort_unstable_by(|a, b| (&a.artist, &a.id).cmp(&(&b.artist, &b.id)));
     }
     let plan = Plan { tracks, left_out, found, options: options.clone() };
     if plan.artists() < 2 {
         let artists: BTreeSet<&String> = plan.tracks.iter().map(|track| &track.artist).collect();
         let artists = artists.into_iter().cloned().collect();
-        // Beside a data set lies its own list, and another process may be at work there.
+        // The list of an existing data set is kept; another process may be writing it.
         let list = !out.join(JOURNAL).exists();
         return Err(too_few_artists(artists, out, list, options.min_songs, &plan.left_out)?);
     }
@@ -152,7 +155,7 @@ pub fn plan(mut found: Found, out: &Path, options: &Options) -> Result<Plan, Pre
 }
 
 impl Options {
-    /// Most clips of an artist.
+    /// Maximum number of clips per artist.
     pub(super) fn cap(&self) -> Option<usize> {
         let clip_seconds = SampleRate::NETWORK.seconds(self.clip_samples as u64);
         self.max_minutes_per_artist.map(|minutes| (minutes * 60.0 / clip_seconds) as usize)
@@ -171,7 +174,7 @@ impl Plan {
         }
     }
 
-    /// Everything that decides what the data set will hold: a run with another fingerprint is another data set.
+    /// A SHA-256 of everything that determines the content of the data set: only runs with the same one can resume.
     pub(super) fn fingerprint(&self) -> String {
         let mut hasher = Sha256::new();
         let mut add = |text: &str| {
@@ -181,7 +184,7 @@ impl Plan {
         let Options { clip_samples, min_songs, max_minutes_per_artist, threads: _ } = &self.options;
         add(&format!("{clip_samples} {min_songs} {max_minutes_per_artist:?}"));
         for track in &self.tracks {
-            // A track's id tells the file and the excerpt.
+            // The id of a track includes its file and excerpt.
             let Track { id, artist, album, title, song_group, genres, clips, .. } = track;
             [id, artist, album, title, song_group]
                 .into_iter()

@@ -1,4 +1,4 @@
-//! What a preparation made, counted.
+//! The summary of a preparation.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -10,48 +10,48 @@ use super::journal::Kept;
 use super::plan::Plan;
 use crate::sources::{LeftOut, Track};
 
-/// What a preparation made and left out.
+/// What a data set contains, and what was left out.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// Whether every song was looked at; false after an interruption.
+    /// Whether every song was processed; false after an interruption.
     pub finished: bool,
     /// Songs in the data set.
     pub songs: usize,
-    /// Groups of variants among them.
+    /// Songs where variants count once.
     pub song_groups: usize,
     /// Clips.
     pub clips: usize,
-    /// Samples of a clip.
+    /// Length of a clip, in samples.
     pub clip_samples: usize,
-    /// Seconds of clips.
+    /// Seconds of all clips.
     pub seconds: f64,
-    /// Seconds after the songs' last whole clips, dropped.
+    /// Seconds dropped after the last whole clips of songs.
     pub dropped_seconds: f64,
-    /// Per artist, in order of their names.
+    /// Counts per artist, sorted by name.
     pub artists: Vec<ArtistCount>,
-    /// Songs with damaged packets or a cut-off end; they are kept as far as they can be decoded.
+    /// Songs with damaged packets or a truncated end; they are kept as far as they can be decoded.
     pub damaged: Vec<String>,
     /// Files left out.
     #[serde(skip)]
     pub left_out: Vec<LeftOut>,
-    /// How many files each rule leaves out.
+    /// The number of files that each rule leaves out.
     pub left_out_by_rule: BTreeMap<&'static str, usize>,
-    /// Files that do not look like music.
+    /// Files that are not music.
     pub other_files: usize,
-    /// Songs that an earlier run had decided about.
+    /// Songs that an earlier run had decided.
     pub resumed: usize,
     /// Seconds of music decoded in this run.
     pub decoded_seconds: f64,
-    /// Seconds this run took.
+    /// Wall-clock seconds of this run.
     pub wall_seconds: f64,
 }
 
-/// One artist's share.
+/// The counts of one artist.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ArtistCount {
     /// The artist.
     pub artist: String,
-    /// Albums with a name.
+    /// Named albums.
     pub albums: usize,
     /// Songs; variants count once.
     pub song_groups: usize,
@@ -149,13 +149,13 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "{:.1} minutes after the songs' last whole clips are dropped",
+            "{:.1} minutes after the last whole clips of songs are dropped",
             self.dropped_seconds / 60.0
         )?;
         if !self.damaged.is_empty() {
             writeln!(
                 f,
-                "{} songs are damaged or cut off, and kept as far as they can be decoded",
+                "{} songs are damaged or truncated, and kept as far as they can be decoded",
                 self.damaged.len()
             )?;
         }
@@ -165,10 +165,10 @@ impl fmt::Display for Report {
         }
         writeln!(f, "{} files left out", self.left_out.len())?;
         for (heading, (files, first)) in headings {
-            writeln!(f, "{files:>6}  {heading}, as {first}")?;
+            writeln!(f, "{files:>6}  {heading}, for example {first}")?;
         }
         if self.other_files > 0 {
-            writeln!(f, "{} files that are no music were passed over", self.other_files)?;
+            writeln!(f, "{} files that are not music were ignored", self.other_files)?;
         }
         Ok(())
     }

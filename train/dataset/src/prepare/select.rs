@@ -1,7 +1,7 @@
-//! The rules that need what came before: duplicates, full artists, artists with too few songs.
+//! The rules that depend on earlier songs: duplicates, the maximum per artist, and the minimum of songs per artist.
 //!
-//! Songs arrive artist by artist. The first songs of an artist are held back until there are enough of them, so that the store never holds an
-//! artist that must leave it again.
+//! Songs are selected artist by artist. The first songs of an artist are held back until there are enough, so that the
+//! store never contains an artist that must be removed.
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,45 +14,46 @@ use super::plan::Options;
 use crate::sources::{ClipFile, LeftOut, Reason, Track};
 use crate::store::{ClipRow, DatasetWriter};
 
-/// Decides about songs and stores those that stay.
+/// Decides which songs are kept, and stores them.
 pub(super) struct Selector<'a> {
     options: &'a Options,
     writer: DatasetWriter,
     journal: Journal,
-    /// Songs that stay, by the digest of their audio: those of earlier runs from the start on, whatever is decoded before their turn.
+    /// The kept songs by the digest of their audio; includes those of earlier runs from the start, so that a song which
+    /// is readable again does not replace its kept duplicate.
     by_digest: HashMap<AudioDigest, &'a str>,
-    /// Clips of each artist that earlier runs kept.
+    /// The number of clips of each artist that earlier runs kept.
     kept_before: HashMap<&'a str, usize>,
-    artist: Artist<'a>,
+    artist: CurrentArtist<'a>,
     kept: Vec<(&'a Track, Box<Kept>)>,
     left_out: Vec<LeftOut>,
     clips: usize,
 }
 
-/// The artist whose songs arrive.
+/// The artist whose songs are being selected.
 #[derive(Default)]
-struct Artist<'a> {
+struct CurrentArtist<'a> {
     name: &'a str,
     groups: HashSet<&'a str>,
     clips: usize,
     held_back: Vec<(&'a Track, Song)>,
 }
 
-/// What is left to do about a track when a preparation is resumed.
+/// What earlier runs have decided about a track.
 pub(super) enum ResumeState {
-    /// Everything.
+    /// Nothing: it must be decoded.
     Undecided,
-    /// To try whether these of its clip files can be decoded now: a drive may be back, an archive unpacked.
-    Lacking(Vec<String>),
-    /// Nothing.
+    /// It was kept without these clip files, which may be readable now: a drive reconnected, an archive unpacked.
+    Incomplete(Vec<String>),
+    /// Everything: it need not be decoded.
     Decided,
 }
 
-/// The outcome of the rules.
+/// The result of selecting all songs.
 pub(super) struct Selection<'a> {
-    /// Songs in the store, with their facts.
+    /// Songs in the store.
     pub(super) kept: Vec<(&'a Track, Box<Kept>)>,
-    /// Songs that are not.
+    /// Songs and clip files that are left out.
     pub(super) left_out: Vec<LeftOut>,
     /// The store, not yet finished.
     pub(super) writer: DatasetWriter,
@@ -83,51 +84,53 @@ impl<'a> Selector<'a> {
             journal,
             by_digest,
             kept_before,
-            artist: Artist::default(),
+            artist: CurrentArtist::default(),
             kept: Vec::with_capacity(tracks.len()),
             left_out: Vec::new(),
             clips: 0,
         }
     }
 
-    /// Clips that stay so far.
+    /// The number of clips kept so far.
     pub(super) fn clips(&self) -> usize {
         self.clips
     }
 
-    /// What an earlier run left to do about `track`: what it kept must lie in the store too.
+    /// What earlier runs have decided about `track`. A kept track counts as undecided if the store lacks it.
     pub(super) fn resume_state(&self, track: &Track) -> ResumeState {
         match self.journal.decided(&track.id) {
             Some(Decision::Kept(_)) if !self.writer.has(&track.id) => ResumeState::Undecided,
-            Some(Decision::Kept(kept)) if !kept.without.is_empty() => {
-                ResumeState::Lacking(kept.without.iter().map(|(file, _)| file.clone()).collect())
+            Some(Decision::Kept(kept)) if !kept.unusable_files.is_empty() => {
+                let files = kept.unusable_files.iter().map(|(file, _)| file.clone());
+                ResumeState::Incomplete(files.collect())
             }
             None => ResumeState::Undecided,
             Some(_) => ResumeState::Decided,
         }
     }
 
-    /// Decides about the next track: by its audio, by the reason why it cannot be decoded, or (`None`) as an earlier run did.
+    /// Decides about the next track, by its audio or by the reason why it cannot be decoded; `None` repeats the
+    /// decision of an earlier run.
     pub(super) fn select(
         &mut self,
         track: &'a Track,
         decoded: Option<Result<Song, Reason>>,
     ) -> Result<(), PrepareError> {
         match decoded {
-            None => self.recall(track),
-            Some(Ok(song)) => self.song(track, song),
+            None => self.repeat_decision(track),
+            Some(Ok(song)) => self.select_song(track, song),
             Some(Err(reason)) => self.leave_out(track, reason),
         }
     }
 
-    /// Takes over what an earlier run decided about `track`.
-    fn recall(&mut self, track: &'a Track) -> Result<(), PrepareError> {
-        self.turn_to(track);
+    /// Repeats the decision of an earlier run about `track`.
+    fn repeat_decision(&mut self, track: &'a Track) -> Result<(), PrepareError> {
+        self.set_artist(track);
         match self.journal.take(&track.id) {
             Some(Decision::Kept(kept)) => {
                 self.artist.groups.insert(&track.song_group);
                 self.clips += kept.clips;
-                self.left_out.extend(without(&kept));
+                self.left_out.extend(unusable_files(&kept));
                 self.kept.push((track, kept));
                 self.store_if_enough()
             }
@@ -139,37 +142,39 @@ impl<'a> Selector<'a> {
         }
     }
 
-    /// Leaves `track` out. What could not be read is not noted: a drive may be back, a file mended by the next run.
+    /// Leaves `track` out. Unreadable files are not recorded, so that the next run tries them again: a drive may be
+    /// reconnected, a file repaired.
     fn leave_out(&mut self, track: &'a Track, reason: Reason) -> Result<(), PrepareError> {
-        self.turn_to(track);
+        self.set_artist(track);
         if !matches!(reason, Reason::Unreadable { .. }) {
-            self.note(track, Decision::LeftOut(Box::new(reason.clone())))?;
+            self.record(track, Decision::LeftOut(Box::new(reason.clone())))?;
         }
         self.left_out.push(LeftOut { path: track.id.clone(), reason });
         Ok(())
     }
 
     /// Decides about a decoded song.
-    fn song(&mut self, track: &'a Track, song: Song) -> Result<(), PrepareError> {
-        self.turn_to(track);
+    fn select_song(&mut self, track: &'a Track, song: Song) -> Result<(), PrepareError> {
+        self.set_artist(track);
         let clips = song.clips.len() / self.options.clip_samples;
         if let Some(Decision::Kept(kept)) = self.journal.decided(&track.id)
             && self.writer.has(&track.id)
         {
-            // Decoded once more for clip files that it lacked. Others may be gone meanwhile, and only the store has them.
-            let found = rows(track, clips, self.options.clip_samples, &song.without);
+            // Decoded again for clip files that were unusable. If other files are missing now, their clips exist in the
+            // store only, and the stored song is kept.
+            let found = rows(track, clips, self.options.clip_samples, &song.unusable_files);
             let is_found = |clip: &String| found.iter().any(|row| row.clip == *clip);
-            if clips <= kept.clips || !self.stored(track).iter().all(is_found) {
-                return self.recall(track);
+            if clips <= kept.clips || !self.stored_clips(track).iter().all(is_found) {
+                return self.repeat_decision(track);
             }
             self.artist.clips -= kept.clips;
         }
         if song.clips.is_empty() {
-            // Every one of its clip files. As what cannot be read, this is not noted.
-            self.left_out.extend(song.without);
+            // No clip file is usable. Not recorded, as for unreadable files.
+            self.left_out.extend(song.unusable_files);
             return Ok(());
         }
-        // Clip files were chosen by who published them: all of them count, as they did for others.
+        // Published sets of clip files are kept complete, with duplicates, so that results stay comparable.
         if track.clips.is_empty()
             && let Some(of) = self.by_digest.get(&song.digest)
         {
@@ -188,7 +193,7 @@ impl<'a> Selector<'a> {
         self.store_if_enough()
     }
 
-    /// Stores what is held back, once the artist has songs enough.
+    /// Stores the songs held back, once the artist has enough.
     fn store_if_enough(&mut self) -> Result<(), PrepareError> {
         if self.artist.groups.len() >= self.options.min_songs {
             for (track, song) in std::mem::take(&mut self.artist.held_back) {
@@ -198,7 +203,7 @@ impl<'a> Selector<'a> {
         Ok(())
     }
 
-    /// Ends the last artist if all songs were seen, and gives back what stays.
+    /// Returns the result; `finished` if all songs were selected.
     pub(super) fn end(mut self, finished: bool) -> Selection<'a> {
         if finished {
             self.end_artist();
@@ -207,15 +212,16 @@ impl<'a> Selector<'a> {
     }
 
     /// Makes `track`'s artist the current one.
-    fn turn_to(&mut self, track: &'a Track) {
+    fn set_artist(&mut self, track: &'a Track) {
         if self.artist.name != track.artist {
             self.end_artist();
             let clips = self.kept_before.get(track.artist.as_str()).copied().unwrap_or(0);
-            self.artist = Artist { name: &track.artist, clips, ..Artist::default() };
+            self.artist = CurrentArtist { name: &track.artist, clips, ..CurrentArtist::default() };
         }
     }
 
-    /// Songs still held back belong to an artist with too few. This is not noted in the journal: it follows from the other decisions.
+    /// Leaves out the songs that are still held back: their artist has too few. Not recorded in the journal, since it
+    /// follows from the other decisions.
     fn end_artist(&mut self) {
         let songs = self.artist.groups.len();
         for (track, song) in std::mem::take(&mut self.artist.held_back) {
@@ -242,11 +248,11 @@ impl<'a> Selector<'a> {
     fn store(&mut self, track: &'a Track, song: Song) -> Result<(), PrepareError> {
         let length = self.options.clip_samples;
         let clips = song.clips.len() / length;
-        let rows = rows(track, clips, length, &song.without);
-        // A run that was killed between storing and noting has stored it already; one that lacked some of its clips, without them.
-        let stored = self.stored(track);
+        let rows = rows(track, clips, length, &song.unusable_files);
+        // An earlier run may have stored it, completely (and was killed before recording it) or without some clips.
+        let stored = self.stored_clips(track);
         if !stored.iter().eq(rows.iter().map(|row| &row.clip)) {
-            // The store quantises again, to the same numbers.
+            // The store quantises again, to the same values.
             let audio: Vec<f32> = song.clips.iter().map(|x| f32::from(*x) / 32_768.0).collect();
             if stored.is_empty() {
                 self.writer.append_song(&rows, &audio)?;
@@ -260,16 +266,20 @@ impl<'a> Selector<'a> {
             clips,
             dropped: song.samples.saturating_sub(song.clips.len()),
             damaged: song.damaged,
-            without: song.without.into_iter().map(|file| (file.path, file.reason)).collect(),
+            unusable_files: song
+                .unusable_files
+                .into_iter()
+                .map(|file| (file.path, file.reason))
+                .collect(),
         });
-        self.left_out.extend(without(&kept));
-        self.note(track, Decision::Kept(kept.clone()))?;
+        self.left_out.extend(unusable_files(&kept));
+        self.record(track, Decision::Kept(kept.clone()))?;
         self.kept.push((track, kept));
         Ok(())
     }
 
-    /// The clips of `track` that the store has.
-    fn stored(&self, track: &Track) -> Vec<String> {
+    /// The clips of `track` in the store.
+    fn stored_clips(&self, track: &Track) -> Vec<String> {
         let is_stored = |clip: &String| self.writer.has_clip(clip);
         if !self.writer.has(&track.id) {
             Vec::new()
@@ -280,25 +290,25 @@ impl<'a> Selector<'a> {
         }
     }
 
-    fn note(&mut self, track: &Track, decision: Decision) -> Result<(), PrepareError> {
-        Ok(self.journal.note(&track.id, decision)?)
+    fn record(&mut self, track: &Track, decision: Decision) -> Result<(), PrepareError> {
+        Ok(self.journal.append(&track.id, decision)?)
     }
 }
 
-/// The clip files that a song is kept without.
-fn without(kept: &Kept) -> impl Iterator<Item = LeftOut> {
+/// The unusable clip files of a kept song.
+fn unusable_files(kept: &Kept) -> impl Iterator<Item = LeftOut> {
     let left_out =
         |(path, reason): &(String, Reason)| LeftOut { path: path.clone(), reason: reason.clone() };
-    kept.without.iter().map(left_out)
+    kept.unusable_files.iter().map(left_out)
 }
 
-/// What the clips of a song are called that lies in one file.
+/// The name of a clip of a song that is one file.
 fn clip_name(track: &Track, clip: usize) -> String {
     format!("{}#{clip}", track.id)
 }
 
-/// The rows of a song's clips; where they lie in the store is the store's to say.
-fn rows(track: &Track, clips: usize, length: usize, without: &[LeftOut]) -> Vec<ClipRow> {
+/// The rows of a song's clips; the store sets their positions.
+fn rows(track: &Track, clips: usize, length: usize, unusable_files: &[LeftOut]) -> Vec<ClipRow> {
     let row = |clip: String, source: &str, start: u64| ClipRow {
         clip,
         song: track.id.clone(),
@@ -318,7 +328,7 @@ fn rows(track: &Track, clips: usize, length: usize, without: &[LeftOut]) -> Vec<
             .map(|clip| row(clip_name(track, clip), &track.id, (clip * length) as u64))
             .collect();
     }
-    let is_kept = |file: &&ClipFile| !without.iter().any(|other| other.path == file.id);
+    let is_kept = |file: &&ClipFile| !unusable_files.iter().any(|other| other.path == file.id);
     let start =
         |file: &ClipFile| (file.start_seconds * f64::from(SampleRate::NETWORK.0)).round() as u64;
     track

@@ -7,93 +7,93 @@ use serde::{Deserialize, Serialize};
 /// A file that is left out, and why.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LeftOut {
-    /// The song's name: its path below the source's root.
+    /// The file's path below the source's root.
     pub path: String,
-    /// The rule that leaves it out.
+    /// The rule that applies to it.
     pub reason: Reason,
 }
 
-/// The rules; each file that is left out falls under one.
+/// The rules for leaving out a file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "rule", rename_all = "kebab-case")]
 pub enum Reason {
     /// Neither tags nor folders name an artist.
     NoArtist,
-    /// The artist stands for many or for none.
+    /// The name stands for several artists or none ("Various Artists", "Unknown").
     PseudoArtist {
-        /// The name found.
+        /// The name.
         artist: String,
     },
-    /// The file has no bytes in any copy of its data set.
+    /// The file is empty in every copy of MagnaTagATune.
     KnownEmpty,
     /// The album is a compilation of several artists.
     Compilation {
         /// The album.
         album: String,
     },
-    /// The artist has fewer songs than a split needs.
+    /// The artist has fewer songs than `--min-songs`.
     FewSongs {
         /// The artist.
         artist: String,
-        /// Songs (groups of variants count once) that could be used.
+        /// Usable songs; variants of a song count once.
         songs: usize,
         /// Songs needed.
         needed: usize,
     },
-    /// The artist has as much music as is asked for.
+    /// The artist already has `--max-minutes-per-artist` of music.
     ArtistIsFull {
         /// The artist.
         artist: String,
         /// The limit, in minutes.
         minutes: f64,
     },
-    /// Missing, damaged or of a kind that cannot be decoded.
+    /// Missing, damaged or in an unsupported format.
     Unreadable {
-        /// What the decoder or the system says.
+        /// The error with its causes.
         why: String,
     },
-    /// Not one whole clip long.
+    /// Shorter than one clip.
     TooShort {
-        /// Seconds decoded.
+        /// Decoded seconds.
         seconds: f64,
         /// Seconds of a clip.
         needed: f64,
     },
-    /// Longer than any song.
+    /// Too long for a song.
     TooLong {
         /// The limit, in hours.
         hours: f64,
     },
-    /// Samples that are not finite numbers.
+    /// Contains samples that are NaN, infinite or out of range.
     NotNumbers {
-        /// Where the first one lies.
+        /// Position of the first one, in seconds.
         seconds: f64,
     },
-    /// Nothing but silence.
+    /// All samples are zero.
     Silent,
-    /// The same sound, sample by sample, as another song.
+    /// The same samples as another song.
     Duplicate {
         /// The song that is kept.
         of: String,
     },
-    /// A link to a file that is taken under another name.
+    /// A link to a file that is already included.
     SameFile {
         /// That file.
         of: String,
     },
-    /// The package that holds it could not be fetched.
+    /// The Debian package of the file could not be fetched.
     NotFetched {
         /// The package.
         package: String,
-        /// What went wrong.
+        /// Why not.
         why: String,
     },
-    /// This version of the package does not hold it.
+    /// This version of the package does not contain the file.
     NotInPackage {
         /// The package.
         package: String,
     },
-    /// This version of the package holds another file under its name.
+    /// This version of the package contains a different file of this name.
     HashDiffers {
         /// The package.
         package: String,
@@ -101,7 +101,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// The rule's name, as `left-out.csv` has it.
+    /// The rule's name in `left-out.csv` and in JSON.
     pub fn rule(&self) -> &'static str {
         match self {
             Reason::NoArtist => "no-artist",
@@ -123,7 +123,7 @@ impl Reason {
         }
     }
 
-    /// What the rule says, for a summary of many files.
+    /// The rule's heading in the summary.
     pub fn heading(&self) -> &'static str {
         match self {
             Reason::NoArtist => "no artist in tags or folders",
@@ -131,17 +131,17 @@ impl Reason {
             Reason::KnownEmpty => "empty in every copy of the data set",
             Reason::Compilation { .. } => "compilations of several artists",
             Reason::FewSongs { .. } => "artist with too few songs",
-            Reason::ArtistIsFull { .. } => "beyond the minutes asked for per artist",
+            Reason::ArtistIsFull { .. } => "more than the maximum minutes per artist",
             Reason::Unreadable { .. } => "unreadable or damaged",
             Reason::TooShort { .. } => "shorter than one clip",
-            Reason::TooLong { .. } => "longer than a song",
-            Reason::NotNumbers { .. } => "samples that are not numbers",
+            Reason::TooLong { .. } => "too long for a song",
+            Reason::NotNumbers { .. } => "samples that are not finite",
             Reason::Silent => "silence",
             Reason::Duplicate { .. } => "duplicate audio",
             Reason::SameFile { .. } => "the same file twice",
             Reason::NotFetched { .. } => "package not fetched",
             Reason::NotInPackage { .. } => "not in this version of the package",
-            Reason::HashDiffers { .. } => "another file in this version of the package",
+            Reason::HashDiffers { .. } => "different in this version of the package",
         }
     }
 }
@@ -150,10 +150,10 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Reason::NoArtist => {
-                write!(f, "no artist in its tags, and it lies in no ARTIST/ALBUM/TITLE folders")
+                write!(f, "no artist in its tags, and its path is not ARTIST/ALBUM/TITLE")
             }
-            Reason::PseudoArtist { artist } => write!(f, "`{artist}` is no artist"),
-            Reason::KnownEmpty => write!(f, "the file has no bytes in any copy of the data set"),
+            Reason::PseudoArtist { artist } => write!(f, "`{artist}` is not one artist"),
+            Reason::KnownEmpty => write!(f, "the file is empty in every copy of MagnaTagATune"),
             Reason::Compilation { album } => write!(f, "`{album}` is a compilation"),
             Reason::FewSongs { artist, songs, needed } => {
                 write!(f, "`{artist}` has {songs} usable songs, {needed} are needed (--min-songs)")
@@ -163,25 +163,25 @@ impl fmt::Display for Reason {
             }
             Reason::Unreadable { why } => f.write_str(why),
             Reason::TooShort { seconds, needed } => {
-                write!(f, "{seconds:.1} s are shorter than one clip of {needed:.1} s")
+                write!(f, "{seconds:.1} s is shorter than one clip of {needed:.1} s")
             }
             Reason::TooLong { hours } => {
-                write!(f, "longer than {hours} hours: an audiobook or radio, not a song")
+                write!(f, "longer than {hours} hours: probably an audiobook or radio")
             }
             Reason::NotNumbers { seconds } => {
-                write!(f, "holds a sample that is no number, {seconds:.3} s from its start")
+                write!(f, "has a sample that is not finite, {seconds:.3} s from its start")
             }
-            Reason::Silent => write!(f, "holds nothing but silence"),
+            Reason::Silent => write!(f, "contains only silence"),
             Reason::Duplicate { of } => write!(f, "the same audio as {of}"),
-            Reason::SameFile { of } => write!(f, "a link to {of}, which is taken already"),
+            Reason::SameFile { of } => write!(f, "a link to {of}, which is already included"),
             Reason::NotFetched { package, why } => {
                 write!(f, "package {package} could not be fetched: {why}")
             }
             Reason::NotInPackage { package } => {
-                write!(f, "this version of {package} does not hold it")
+                write!(f, "this version of {package} does not contain it")
             }
             Reason::HashDiffers { package } => {
-                write!(f, "this version of {package} holds another file here")
+                write!(f, "this version of {package} contains a different file")
             }
         }
     }

@@ -1,9 +1,8 @@
-//! Where music comes from: a tagged folder, a manifest, MagnaTagATune, or open game music.
+//! Sources of music: a tagged folder, a manifest, MagnaTagATune, or open game music.
 //!
-//! Each source lists [`Track`]s and what it leaves out; decoding, and the rules that need the audio, belong to
-//! [`prepare`](crate::prepare).
+//! Each source returns its [`Track`]s and the files that it leaves out ([`Found`]). It does not decode:
+//! [`prepare`](crate::prepare) does, and applies the rules that need the audio.
 
-pub mod debian;
 mod error;
 pub mod game_music;
 mod left_out;

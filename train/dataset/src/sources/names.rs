@@ -1,4 +1,4 @@
-//! Names of artists and songs: which artists are none, and which titles are one song.
+//! Compares names of artists and songs: pseudo-artists, spellings, and variants of a song.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::LazyLock;
@@ -8,7 +8,7 @@ use unicode_normalization::char::is_combining_mark;
 
 use super::track::Track;
 
-/// Names that stand for many artists or none, normalised; the readable list is `train/dataset/data/pseudo-artists.txt`.
+/// The names in `train/dataset/data/pseudo-artists.txt`, normalised.
 static PSEUDO_ARTISTS: LazyLock<HashSet<String>> = LazyLock::new(|| {
     include_str!("../../data/pseudo-artists.txt")
         .lines()
@@ -18,7 +18,7 @@ static PSEUDO_ARTISTS: LazyLock<HashSet<String>> = LazyLock::new(|| {
         .collect()
 });
 
-/// Words that mark a recording as a variant of a song when they stand in brackets or after a dash at a title's end.
+/// Words that mark a variant of a song if they are in brackets or after a dash at the end of a title.
 const VARIANT_WORDS: &[&str] = &[
     "acoustic",
     "alternate",
@@ -55,36 +55,36 @@ const VARIANT_WORDS: &[&str] = &[
     "version",
 ];
 
-/// Whether `artist` stands for many artists or for none ("Various Artists", "Unknown").
+/// Whether `artist` stands for several artists or none ("Various Artists", "Unknown").
 pub fn is_pseudo_artist(artist: &str) -> bool {
     PSEUDO_ARTISTS.contains(&normalised(artist))
 }
 
-/// Letters, their marks and digits alone, in one case and one way of writing them (NFKC): "Jóga" with a combining accent is
-/// "jóga". A name without any ("!!!") stays as it is.
+/// Reduces a name to its letters, combining marks and digits, in lower case and Unicode form NFKC, for comparison. A
+/// name without any of these ("!!!") is only trimmed and put into NFKC.
 pub fn normalised(name: &str) -> String {
-    // Marks that NFKC leaves by themselves (Thai tones) tell words apart.
+    // Combining marks that NFKC does not compose, as Thai tones, distinguish words.
     let letters: String =
         one_case(name).chars().filter(|c| c.is_alphanumeric() || is_combining_mark(*c)).collect();
     if letters.is_empty() { name.trim().nfkc().collect() } else { letters }
 }
 
 fn one_case(name: &str) -> String {
-    // To upper case first: some letters ("ς", "ß") have several small forms but one capital.
+    // Upper case first: some letters, as "ς" and "ß", have several lower-case forms but one upper-case form.
     name.nfkc().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
 }
 
-/// The group of a song that no column names: artist and title, without spelling and without what marks variants,
-/// so that a live recording, a remaster and a duplicate of one song stay on one side of a split.
+/// The song group of a title: normalised artist and title without variant marks, `artist/title`. A live recording, a
+/// remaster and a duplicate of one song are thus kept in one part of a split.
 pub fn song_group(artist: &str, title: &str) -> String {
-    // First, so that full-width brackets are brackets.
+    // First, because NFKC turns full-width brackets into brackets.
     let title: String = title.nfkc().collect();
     format!("{}/{}", normalised(artist), normalised(without_variant(&title)))
 }
 
-/// Gives artists whose names differ in case, spaces or Unicode form alone the commonest of the spellings, of equally common ones the first by its
-/// letters. Says for each other spelling what it became.
-pub(super) fn unite_spellings(tracks: &mut [Track]) -> Vec<String> {
+/// Replaces names of artists that differ only in case, spaces or Unicode form by the most frequent of them (of equally
+/// frequent ones, the first in byte order). Returns one message for each replaced spelling.
+pub(super) fn merge_spellings(tracks: &mut [Track]) -> Vec<String> {
     let mut spellings: BTreeMap<String, BTreeMap<&str, usize>> = BTreeMap::new();
     for track in tracks.iter() {
         *spellings
@@ -93,24 +93,24 @@ pub(super) fn unite_spellings(tracks: &mut [Track]) -> Vec<String> {
             .entry(&track.artist)
             .or_default() += 1;
     }
-    let mut becomes: BTreeMap<String, String> = BTreeMap::new();
+    let mut replacements: BTreeMap<String, String> = BTreeMap::new();
     for spellings in spellings.values() {
         let commonest = spellings.iter().min_by_key(|(name, songs)| (usize::MAX - **songs, **name));
         let Some((commonest, _)) = commonest else { continue };
         let others = spellings.keys().filter(|name| *name != commonest);
-        becomes.extend(others.map(|name| ((*name).to_owned(), (*commonest).to_owned())));
+        replacements.extend(others.map(|name| ((*name).to_owned(), (*commonest).to_owned())));
     }
     for track in tracks {
-        if let Some(name) = becomes.get(&track.artist) {
+        if let Some(name) = replacements.get(&track.artist) {
             track.artist.clone_from(name);
         }
     }
-    let say =
-        |(name, becomes)| format!("`{name}` is taken for `{becomes}`: only the spelling differs");
-    becomes.iter().map(say).collect()
+    let format_replacement =
+        |(name, by)| format!("`{name}` is replaced by `{by}`: only the spelling differs");
+    replacements.iter().map(format_replacement).collect()
 }
 
-/// `title` without brackets or dash suffixes at its end that hold a variant word: "Song (Live 2003) - Remastered" is "Song".
+/// Removes brackets and dash suffixes with a variant word from the end: "Song (Live 2003) - Remastered" becomes "Song".
 fn without_variant(title: &str) -> &str {
     let mut title = title.trim();
     while let Some(shorter) = cut_variant(title) {
@@ -135,16 +135,16 @@ fn cut_variant(title: &str) -> Option<&str> {
     (is_variant && !rest.is_empty()).then_some(rest)
 }
 
-/// Where the bracket that closes at the end of `title` opens, and what it holds, brackets within it included.
+/// The position and content of the bracket that closes at the end of `title`; the content may contain brackets.
 fn bracket(title: &str, open: char, close: char) -> Option<(usize, &str)> {
     let mut depth = 0usize;
-    for (place, c) in title.char_indices().rev() {
+    for (start, c) in title.char_indices().rev() {
         if c == close {
             depth += 1;
         } else if c == open {
             depth = depth.checked_sub(1)?;
             if depth == 0 {
-                return Some((place, title.get(place + open.len_utf8()..)?));
+                return Some((start, title.get(start + open.len_utf8()..)?));
             }
         }
     }
@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn compilations_are_no_artists_however_they_are_spelled() {
+    fn pseudo_artists_are_recognised_in_any_spelling() {
         for name in [
             "Various Artists",
             "VARIOUS  ARTISTS",
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn one_name_is_one_name_however_its_letters_are_written() {
+    fn unicode_form_and_case_do_not_distinguish_names() {
         let group = song_group("Bj\u{f6}rk", "J\u{f3}ga");
         for (artist, title) in [
             ("Bjo\u{308}rk", "Jo\u{301}ga"),
@@ -209,26 +209,26 @@ mod tests {
     }
 
     #[test]
-    fn spellings_of_one_artist_become_the_commonest() {
+    fn spellings_of_one_artist_become_the_most_frequent_one() {
         let mut tracks: Vec<Track> = ["ABBA", "Bjo\u{308}rk", "Abba", "Bj\u{f6}rk", "Abba", "Cher"]
             .map(|artist| Track { artist: artist.to_owned(), ..Track::default() })
             .into();
-        let said = unite_spellings(&mut tracks);
+        let messages = merge_spellings(&mut tracks);
         let artists: Vec<&str> = tracks.iter().map(|track| track.artist.as_str()).collect();
-        // Of two equally common spellings the first by its letters: the combining one.
+        // Of two equally frequent spellings the first in byte order: the combining one.
         let bjork = "Bjo\u{308}rk";
         assert_eq!(artists, ["Abba", bjork, "Abba", bjork, "Abba", "Cher"]);
-        assert_eq!(said.len(), 2);
-        assert_eq!(said[0], "`ABBA` is taken for `Abba`: only the spelling differs");
-        assert!(unite_spellings(&mut tracks).is_empty());
+        assert_eq!(messages.len(), 2);
+        assert_eq!(messages[0], "`ABBA` is replaced by `Abba`: only the spelling differs");
+        assert!(merge_spellings(&mut tracks).is_empty());
     }
 
     #[test]
-    fn artists_told_apart_by_signs_or_marks_stay_apart() {
+    fn artists_that_differ_in_punctuation_or_marks_stay_distinct() {
         let names = ["M.I.A.", "MIA", "Therapy?", "Therapy", "+44", "44", "ป้า", "ป่า", "ปา"];
         let mut tracks: Vec<Track> =
             names.map(|artist| Track { artist: artist.to_owned(), ..Track::default() }).into();
-        assert!(unite_spellings(&mut tracks).is_empty());
+        assert!(merge_spellings(&mut tracks).is_empty());
         assert_ne!(song_group("A", "ป้า"), song_group("A", "ป่า"));
     }
 

@@ -1,8 +1,8 @@
 //! A folder of tagged music.
 //!
-//! Artist, album, title and genre come from each file's tags. What the tags leave open comes from the folders: below the music folder,
-//! `ARTIST/ALBUM/…/TITLE.ext` names all three and `ARTIST/TITLE.ext` the artist and the title; a track number before the title is dropped.
-//! A file without an artist in either is left out.
+//! Artist, album, title and genre come from the tags of each file. Missing tags are taken from its path below the music
+//! folder, `ARTIST/ALBUM/…/TITLE.ext` or `ARTIST/TITLE.ext`, where a track number before the title is dropped. Files
+//! without an artist in tags or path are left out.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -11,13 +11,17 @@ use leitmotif::audio::MusicFiles;
 
 use super::error::SourceError;
 use super::left_out::{LeftOut, Reason};
-use super::names::{is_pseudo_artist, song_group, unite_spellings};
+use super::names::{is_pseudo_artist, merge_spellings, song_group};
 use super::tags::{self, Tags};
 use super::track::{Excerpt, Found, Track};
 
-/// Finds the music below `root`, in the order of the paths; symbolic links are followed once each.
+/// Finds the music below `root`, in the order of paths; each symbolic link is followed once.
 ///
-/// `progress` hears the number of files read so far; `stopped` is asked between files.
+/// `progress` is called with the number of files read; `stopped` is checked before each file.
+///
+/// # Errors
+///
+/// [`SourceError::Unreadable`], [`SourceError::NotAFolder`] or [`SourceError::Stopped`].
 pub fn find(
     root: &Path,
     progress: &mut dyn FnMut(usize),
@@ -29,15 +33,15 @@ pub fn find(
             Err(source) => SourceError::Unreadable { path: root.to_owned(), source },
         });
     }
-    // However the path was typed, the same folder is the same source, or an interrupted `prepare` would not go on.
+    // The data set records this path, so that `prepare` can resume; all paths to one folder must be equal.
     let unreadable = |source| SourceError::Unreadable { path: root.to_owned(), source };
     let root = &root.canonicalize().map_err(unreadable)?;
     let files = MusicFiles::below(root).map_err(unreadable)?;
     let mut found = Found {
         tracks: Vec::new(),
-        left_out: passed_over(root, &files),
+        left_out: skipped(root, &files),
         other_files: files.others,
-        united: Vec::new(),
+        merged_artists: Vec::new(),
         name: root.file_name().map_or_else(|| "music".to_owned(), lossy),
         licence: "that of your own music".to_owned(),
         notes: "made from a folder of tagged music".to_owned(),
@@ -55,12 +59,12 @@ pub fn find(
         }
         progress(number + 1);
     }
-    found.united = unite_spellings(&mut found.tracks);
+    found.merged_artists = merge_spellings(&mut found.tracks);
     Ok(found)
 }
 
-/// What the walk through the folders could not follow, and second names of one file.
-fn passed_over(root: &Path, files: &MusicFiles) -> Vec<LeftOut> {
+/// Entries that could not be read, and links to files that are already included.
+fn skipped(root: &Path, files: &MusicFiles) -> Vec<LeftOut> {
     let unreadable = files.unreadable.iter().map(|(path, error)| {
         let reason = Reason::Unreadable { why: error.to_string() };
         LeftOut { path: parts(root, path).join("/"), reason }
@@ -72,7 +76,7 @@ fn passed_over(root: &Path, files: &MusicFiles) -> Vec<LeftOut> {
     unreadable.chain(again).collect()
 }
 
-/// One file as a track, or why not.
+/// The track of one file, or why it is left out.
 fn track(
     root: &Path,
     path: PathBuf,
@@ -81,17 +85,18 @@ fn track(
 ) -> Result<Track, LeftOut> {
     let tags = read(&path);
     let folders = parts(root, &path);
-    let told = match folders.as_slice() {
+    let by_path = match folders.as_slice() {
         [artist, album, .., _] => Some((artist.trim(), album.trim())),
         [artist, _] => Some((artist.trim(), "")),
         _ => None,
     };
     let left_out = |reason| Err(LeftOut { path: id.clone(), reason });
-    let album = tags.album.or_else(|| told.map(|(_, album)| album.to_owned())).unwrap_or_default();
+    let album =
+        tags.album.or_else(|| by_path.map(|(_, album)| album.to_owned())).unwrap_or_default();
     let artist = tags
         .artist
         .or_else(|| tags.album_artist.clone())
-        .or_else(|| told.map(|(artist, _)| artist.to_owned()));
+        .or_else(|| by_path.map(|(artist, _)| artist.to_owned()));
     let Some(artist) = artist.filter(|artist| !artist.is_empty()) else {
         return left_out(Reason::NoArtist);
     };
@@ -119,7 +124,7 @@ fn track(
     })
 }
 
-/// Folders and file name of `path` below `root`, in whatever can be shown of them.
+/// Folders and file name of `path` below `root`, as valid UTF-8.
 fn parts(root: &Path, path: &Path) -> Vec<String> {
     path.strip_prefix(root).unwrap_or(path).iter().map(lossy).collect()
 }
@@ -128,7 +133,7 @@ fn lossy(name: &std::ffi::OsStr) -> String {
     name.to_string_lossy().into_owned()
 }
 
-/// The path as the song's name; two names that differ only in bytes that cannot be shown get a number.
+/// The path as an id; paths that differ only in invalid UTF-8 get a number.
 fn unique_id(parts: &[String], taken: &mut HashSet<String>) -> String {
     let name = parts.join("/");
     let mut id = name.clone();
@@ -140,7 +145,7 @@ fn unique_id(parts: &[String], taken: &mut HashSet<String>) -> String {
     id
 }
 
-/// "03 - Title", "3. Title" and "1-03 Title" without their number; a name that is only a number stays.
+/// Removes the number from "03 - Title", "3. Title" and "1-03 Title"; a name that is only a number is kept.
 fn without_track_number(name: &str) -> &str {
     let rest = name.trim_start_matches(|c: char| c.is_ascii_digit());
     let digits = name.len() - rest.len();
@@ -160,7 +165,8 @@ fn without_track_number(name: &str) -> &str {
 mod tests {
     use super::*;
 
-    fn told(path: &str, tags: Tags) -> Result<(String, String, String), Reason> {
+    /// Artist, album and title of a file with this path and these tags.
+    fn names_of(path: &str, tags: Tags) -> Result<(String, String, String), Reason> {
         let root = Path::new("music");
         track(root, root.join(path), path.to_owned(), &move |_| tags.clone())
             .map(|track| (track.artist, track.album, track.title))
@@ -172,21 +178,24 @@ mod tests {
     }
 
     #[test]
-    fn folders_tell_what_tags_do_not() {
+    fn missing_tags_are_taken_from_the_path() {
         let none = Tags::default;
-        assert_eq!(told("Artist/Album/01 - Title.mp3", none()), three("Artist", "Album", "Title"));
         assert_eq!(
-            told("Artist/Album/CD2/2-01 Title.mp3", none()),
+            names_of("Artist/Album/01 - Title.mp3", none()),
             three("Artist", "Album", "Title")
         );
-        assert_eq!(told("Artist/Title.mp3", none()), three("Artist", "", "Title"));
-        assert_eq!(told("Title.mp3", none()), Err(Reason::NoArtist));
+        assert_eq!(
+            names_of("Artist/Album/CD2/2-01 Title.mp3", none()),
+            three("Artist", "Album", "Title")
+        );
+        assert_eq!(names_of("Artist/Title.mp3", none()), three("Artist", "", "Title"));
+        assert_eq!(names_of("Title.mp3", none()), Err(Reason::NoArtist));
         let artist = Tags { artist: Some("Tagged".into()), ..none() };
-        assert_eq!(told("Title.mp3", artist.clone()), three("Tagged", "", "Title"));
-        assert_eq!(told("A/B/Title.mp3", artist), three("Tagged", "B", "Title"));
+        assert_eq!(names_of("Title.mp3", artist.clone()), three("Tagged", "", "Title"));
+        assert_eq!(names_of("A/B/Title.mp3", artist), three("Tagged", "B", "Title"));
         let album_artist =
             Tags { album_artist: Some("Owner".into()), title: Some("T".into()), ..none() };
-        assert_eq!(told("A/B/Title.mp3", album_artist), three("Owner", "B", "T"));
+        assert_eq!(names_of("A/B/Title.mp3", album_artist), three("Owner", "B", "T"));
     }
 
     #[test]
@@ -200,20 +209,23 @@ mod tests {
         };
         let compilation = Err(Reason::Compilation { album: "Hits".into() });
         assert_eq!(
-            told("x.mp3", tags("VARIOUS", None, false)),
+            names_of("x.mp3", tags("VARIOUS", None, false)),
             Err(Reason::PseudoArtist { artist: "VARIOUS".into() })
         );
-        assert_eq!(told("x.mp3", tags("Abba", Some("Various Artists"), false)), compilation);
-        assert_eq!(told("x.mp3", tags("Abba", None, true)), compilation);
-        assert_eq!(told("x.mp3", tags("Abba", Some("Abba"), false)), three("Abba", "Hits", "x"));
+        assert_eq!(names_of("x.mp3", tags("Abba", Some("Various Artists"), false)), compilation);
+        assert_eq!(names_of("x.mp3", tags("Abba", None, true)), compilation);
         assert_eq!(
-            told("Various Artists/Hits/x.mp3", Tags::default()),
+            names_of("x.mp3", tags("Abba", Some("Abba"), false)),
+            three("Abba", "Hits", "x")
+        );
+        assert_eq!(
+            names_of("Various Artists/Hits/x.mp3", Tags::default()),
             Err(Reason::PseudoArtist { artist: "Various Artists".into() })
         );
     }
 
     #[test]
-    fn track_numbers_are_no_part_of_a_title() {
+    fn track_numbers_are_not_part_of_a_title() {
         for (name, title) in [
             ("01 - Night", "Night"),
             ("1. Night", "Night"),

@@ -1,4 +1,4 @@
-//! What a file says about itself: the only file that knows `lofty`.
+//! Reads the tags of audio files. Only this file uses `lofty`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -8,13 +8,13 @@ use lofty::file::{AudioFile, TaggedFileExt};
 use lofty::probe::Probe;
 use lofty::tag::{ItemKey, Tag};
 
-/// Tags of one file, trimmed; what is missing or blank is absent. Where a tag holds several values (several `ARTIST`s, values
-/// between NULs), the first counts; "A feat. B" is one value and stays as it is.
+/// The tags of one file, trimmed; missing and blank tags are `None`. Of several values (repeated `ARTIST` fields,
+/// values separated by NUL) the first is used; "A feat. B" is one value.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tags {
-    /// Who performs this track.
+    /// Artist of the track.
     pub artist: Option<String>,
-    /// Whose album it is; differs from `artist` on compilations.
+    /// Artist of the album; differs from `artist` on compilations.
     pub album_artist: Option<String>,
     /// Album.
     pub album: Option<String>,
@@ -22,24 +22,24 @@ pub struct Tags {
     pub title: Option<String>,
     /// Number of the track on its album.
     pub track: Option<u32>,
-    /// Genres, as many as are written.
+    /// Genres.
     pub genres: Vec<String>,
     /// Whether the file is flagged as part of a compilation (`TCMP`, `cpil`, `COMPILATION`).
     pub compilation: bool,
-    /// Playing time in seconds, as the header claims.
+    /// Playing time in seconds, from the header.
     pub seconds: Option<f64>,
 }
 
-/// Reads the tags of `path`; a file that cannot be read or understood has none.
+/// Reads the tags of `path`; a file that cannot be read or parsed has none.
 ///
-/// Whether it holds music is the decoder's to say, so nothing here is an error: a song without readable tags may still be told by its folders.
+/// This is no error: the folder names may give the artist, and the decoder reports unreadable files.
 pub fn read(path: &Path) -> Tags {
-    // Tag parsers meet arbitrary bytes; a panic over one file must not end the preparation of all the others.
+    // A panic of the tag parser over one file must not stop the preparation of all others.
     catch_unwind(AssertUnwindSafe(|| read_unguarded(path))).unwrap_or_default()
 }
 
 fn read_unguarded(path: &Path) -> Tags {
-    // Opening a pipe would wait for a writer, who may never come.
+    // Opening a named pipe would block until another process writes to it.
     if !path.is_file() {
         return Tags::default();
     }
@@ -51,7 +51,7 @@ fn read_unguarded(path: &Path) -> Tags {
     let Ok(file) = file else { return Tags::default() };
     let seconds = file.properties().duration().as_secs_f64();
     let mut tags = Tags { seconds: (seconds > 0.0).then_some(seconds), ..Tags::default() };
-    // The format's own tag first; others (an ID3v1 at the end, say) fill what it leaves open.
+    // The primary tag of the format first; other tags (ID3v1, for example) fill in what it lacks.
     for tag in file.primary_tag().into_iter().chain(file.tags()) {
         let text = |key| values(tag, key, &['\0']).next();
         tags.artist = tags.artist.or_else(|| text(ItemKey::TrackArtist));
@@ -59,7 +59,7 @@ fn read_unguarded(path: &Path) -> Tags {
         tags.album = tags.album.or_else(|| text(ItemKey::AlbumTitle));
         tags.title = tags.title.or_else(|| text(ItemKey::TrackTitle));
         tags.track = tags.track.or_else(|| {
-            // Some write "3/12" into the number.
+            // Some programs write "3/12".
             text(ItemKey::TrackNumber)?.split('/').next()?.trim().parse().ok().filter(|n| *n > 0)
         });
         tags.compilation |= text(ItemKey::FlagCompilation)
@@ -71,7 +71,7 @@ fn read_unguarded(path: &Path) -> Tags {
     tags
 }
 
-/// Genres of `tag`, each once; writers separate several by `;` or NUL, or repeat the item.
+/// The distinct genres of `tag`; several are separated by `;` or NUL, or are repeated items.
 fn genres(tag: &Tag) -> Vec<String> {
     let mut genres = Vec::new();
     for genre in values(tag, ItemKey::Genre, &[';', '\0']) {
@@ -82,7 +82,7 @@ fn genres(tag: &Tag) -> Vec<String> {
     genres
 }
 
-/// All values of an item that say something, in order.
+/// All values of an item that are not blank, in order.
 fn values<'a>(
     tag: &'a Tag,
     key: ItemKey,
@@ -91,7 +91,7 @@ fn values<'a>(
     tag.get_strings(key).flat_map(move |text| text.split(separators)).filter_map(clean)
 }
 
-/// Without outer blanks and control characters; nothing where nothing is left.
+/// Replaces control characters and trims; `None` for blank text.
 fn clean(text: &str) -> Option<String> {
     let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let text = text.trim();
@@ -109,7 +109,8 @@ mod tests {
     fn read_back(kind: TagType, items: &[(ItemKey, &str)]) -> Tags {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.wav");
-        let mut wave = b"RIFF\xa4>\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0@\x1f\0\0\x80>\0\0\x02\0\x10\0data\x80>\0\0".to_vec();
+        let mut wave = b"RIFF\xa4>\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0".to_vec();
+        wave.extend(b"@\x1f\0\0\x80>\0\0\x02\0\x10\0data\x80>\0\0");
         wave.resize(wave.len() + 16_000, 0);
         std::fs::write(&path, wave).unwrap();
         let mut tag = Tag::new(kind);
@@ -144,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn files_without_tags_or_sense_have_none() {
+    fn files_without_tags_and_invalid_files_have_none() {
         let tags = read_back(TagType::RiffInfo, &[(ItemKey::TrackTitle, "T")]);
         assert_eq!(
             (tags.artist, tags.title.as_deref(), tags.compilation),

@@ -1,4 +1,4 @@
-//! What a source offers: songs, the stretches of files that they are, and what is left out.
+//! What a source returns: songs with their files and excerpts, and the files that it leaves out.
 
 use std::ops::Range;
 use std::path::Path;
@@ -8,28 +8,28 @@ use leitmotif_models::SampleRate;
 
 use super::left_out::LeftOut;
 
-/// One song that a source offers.
+/// One song.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Track {
-    /// Name of the song in the data set: the file's path below the source's root, `/` between folders. Unique.
+    /// Name of the song in the data set, unique: the file's path below the source's root, with `/` between folders.
     pub id: String,
-    /// File to decode; where the song lies in `clips`, the folder below which they are.
+    /// The file to decode; where `clips` is not empty, the folder that their ids are relative to.
     pub path: Arc<Path>,
-    /// Who made the recording: the class.
+    /// The artist of the recording: the class.
     pub artist: String,
     /// Album; empty where unknown.
     pub album: String,
     /// Title.
     pub title: String,
-    /// What may not lie on two sides of a split.
+    /// The same for all variants of a song: splits by song keep them in one part.
     pub song_group: String,
     /// Genres.
     pub genres: Vec<String>,
-    /// The stretch of the file that is the song.
+    /// The excerpt of the file that is the song.
     pub excerpt: Excerpt,
-    /// Playing time in seconds where something claims it; only for estimates.
+    /// Playing time in seconds as the source states it; used for estimates only.
     pub seconds: Option<f64>,
-    /// The files of the song's clips in the order of their time, where each is one of its own.
+    /// Where each clip is a file of its own: these files, in the order of time.
     pub clips: Vec<ClipFile>,
 }
 
@@ -53,28 +53,28 @@ impl Default for Track {
 /// A file that is one clip of a song.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ClipFile {
-    /// The clip's name in the data set, which is its file's path below the track's. Unique.
+    /// Name of the clip in the data set, unique: its path below [`Track::path`].
     pub id: String,
-    /// Where it begins in the song.
+    /// Its start in the song, in seconds.
     pub start_seconds: f64,
 }
 
-/// A stretch of a file; by default all of it.
+/// A range of a file; by default the whole file.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Excerpt {
-    /// Where it begins, in seconds.
+    /// Start, in seconds.
     pub start_seconds: f64,
-    /// Where it ends, in seconds; nothing for the file's end.
+    /// End, in seconds; `None` for the end of the file.
     pub end_seconds: Option<f64>,
 }
 
 impl Excerpt {
-    /// Its length within a file of `seconds`.
-    pub(super) fn of(self, seconds: f64) -> f64 {
+    /// The length in seconds of this excerpt of a file of `seconds`.
+    pub(super) fn length_in(self, seconds: f64) -> f64 {
         (self.end_seconds.unwrap_or(seconds).min(seconds) - self.start_seconds).max(0.0)
     }
 
-    /// The samples it covers at `rate`, from the start of the file.
+    /// The samples at `rate` that it covers, counted from the start of the file.
     pub(crate) fn samples(self, rate: SampleRate) -> Range<u64> {
         let position = |seconds: f64| (seconds * f64::from(rate.0)).round() as u64;
         position(self.start_seconds)..self.end_seconds.map_or(u64::MAX, position)
@@ -86,18 +86,18 @@ impl Excerpt {
 pub struct Found {
     /// Songs, in a stable order.
     pub tracks: Vec<Track>,
-    /// Files that this source leaves out.
+    /// Files that the source leaves out.
     pub left_out: Vec<LeftOut>,
-    /// Files that do not look like music (covers, cue sheets): counted, not listed.
+    /// The number of files that are not music (covers, cue sheets).
     pub other_files: usize,
-    /// Artists that were several by their spelling alone: a line each on which is taken for which.
-    pub united: Vec<String>,
-    /// What the data set is called.
+    /// Artist names that were replaced by another spelling or alias: one message for each.
+    pub merged_artists: Vec<String>,
+    /// Name of the data set.
     pub name: String,
     /// Licence of the music.
     pub licence: String,
-    /// What a reader of the data set should know.
+    /// Notes for `dataset.toml`.
     pub notes: String,
-    /// Where the music came from, for `dataset.toml`.
+    /// Where the music comes from, for `dataset.toml`.
     pub source: String,
 }

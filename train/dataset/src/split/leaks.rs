@@ -1,68 +1,68 @@
-//! What lies on both sides of a split.
+//! Leakage: what the test and validation parts of a split share with training.
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 
-use crate::store::{ClipRow, Clips, Part};
 use serde::{Deserialize, Serialize};
 
 use crate::sources::{normalised, song_group};
+use crate::store::{ClipRow, Clips, Part};
 
-/// What testing and validation share with training.
+/// What the test and validation parts share with training.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LeakReport {
     /// Between test and training.
-    pub test: SideLeaks,
+    pub test: PartLeaks,
     /// Between validation and training.
-    pub validation: SideLeaks,
+    pub validation: PartLeaks,
 }
 
-/// What one side shares with training.
+/// What one part shares with training. Pairs are (names in this part, those of them that training has too).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct SideLeaks {
-    /// Clips of the side.
+pub struct PartLeaks {
+    /// Clips in the part.
     pub clips: usize,
-    /// Its recordings, and how many of them training has too.
+    /// Recordings.
     pub recordings: (usize, usize),
-    /// Its song groups, and how many of them training has too.
+    /// Song groups.
     pub song_groups: (usize, usize),
-    /// Its titles (with their artist, variants alike), and how many of them training has too.
+    /// Titles, by artist; variants of a title count as one.
     pub titles: (usize, usize),
-    /// Its albums that have a name (with their artist), and how many of them training has too.
+    /// Named albums, by artist.
     pub albums: (usize, usize),
-    /// Share of its clips whose neighbour in time, just before or after in the same recording, is in training.
+    /// Share (0 to 1) of its clips with a training clip directly before or after them in the same recording.
     pub neighbours: f64,
 }
 
 impl LeakReport {
-    /// Compares the parts of `clips`, which `parts` holds in the same order.
+    /// Compares the parts of `clips`; `parts` has one entry for each clip, in the same order.
     pub fn new(clips: &Clips, parts: &[Option<Part>]) -> Self {
-        let side = |part| SideLeaks::new(clips, parts, part);
-        LeakReport { test: side(Part::Test), validation: side(Part::Validation) }
+        let leaks = |part| PartLeaks::new(clips, parts, part);
+        LeakReport { test: leaks(Part::Test), validation: leaks(Part::Validation) }
     }
 }
 
-impl SideLeaks {
-    fn new(clips: &Clips, parts: &[Option<Part>], side: Part) -> Self {
+impl PartLeaks {
+    fn new(clips: &Clips, parts: &[Option<Part>], part: Part) -> Self {
         let of = |part: Part| {
             clips.iter().zip(parts).filter(move |(_, of)| **of == Some(part)).map(|(clip, _)| clip)
         };
-        let count = of(side).count();
+        let count = of(part).count();
         if count == 0 {
-            return SideLeaks::default();
+            return PartLeaks::default();
         }
-        let shared = |raw: Raw, known: Known| {
-            // Each name is made comparable once, and not once a clip.
+        let shared = |name: RawName, key: NameKey| {
+            // Each distinct name is normalised once, not once per clip.
             let names = |part| -> HashSet<Cow<'_, str>> {
-                let raw: HashSet<_> = of(part).filter_map(raw).collect();
-                raw.into_iter().map(|(artist, name)| known(artist, name)).collect()
+                let raw: HashSet<_> = of(part).filter_map(name).collect();
+                raw.into_iter().map(|(artist, name)| key(artist, name)).collect()
             };
-            let (here, training) = (names(side), names(Part::Train));
+            let (here, training) = (names(part), names(Part::Train));
             (here.len(), here.intersection(&training).count())
         };
-        // A neighbour begins where the other ends, within an eighth of a clip: those of MagnaTagATune overlap a little. Of each recording,
-        // where training's clips begin and end.
+        // A clip is a neighbour if it starts where another ends, within an eighth of a clip: neighbours in
+        // MagnaTagATune overlap slightly. `edges`: starts and ends of the training clips of each recording.
         let mut edges: HashMap<&str, BTreeSet<u64>> = HashMap::new();
         for clip in of(Part::Train) {
             edges
@@ -78,7 +78,7 @@ impl SideLeaks {
                 ends.iter().any(|end| edges.range(around(*end)).next().is_some())
             })
         };
-        SideLeaks {
+        PartLeaks {
             clips: count,
             recordings: shared(|clip| Some(("", clip.song)), |_, song| song.into()),
             song_groups: shared(|clip| Some(("", clip.song_group)), |_, group| group.into()),
@@ -90,33 +90,34 @@ impl SideLeaks {
                 |clip| (!clip.album.is_empty()).then_some((clip.artist, clip.album)),
                 |artist, album| format!("{artist}\n{}", normalised(album)).into(),
             ),
-            neighbours: of(side).filter(has_neighbour).count() as f64 / count as f64,
+            neighbours: of(part).filter(has_neighbour).count() as f64 / count as f64,
         }
     }
 }
 
-/// What of a clip, artist and name, may lie on two sides.
-type Raw = for<'a> fn(ClipRow<&'a str>) -> Option<(&'a str, &'a str)>;
+/// The artist and name of a clip's recording, song group, title or album.
+type RawName = for<'a> fn(ClipRow<&'a str>) -> Option<(&'a str, &'a str)>;
 
-/// By what two of them are the same.
-type Known = for<'a> fn(&'a str, &'a str) -> Cow<'a, str>;
+/// The key by which artist and name are compared.
+type NameKey = for<'a> fn(&'a str, &'a str) -> Cow<'a, str>;
 
 impl fmt::Display for LeakReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (name, side) in [("test", &self.test), ("validation", &self.validation)] {
-            if side.clips > 0 {
+        for (name, leaks) in [("test", &self.test), ("validation", &self.validation)] {
+            if leaks.clips > 0 {
                 writeln!(
                     f,
-                    "{name} shares with training: {} of {} recordings, {} of {} song groups, {} of {} titles, {} of {} albums; {:.1} % of its clips have a neighbour in time there",
-                    side.recordings.1,
-                    side.recordings.0,
-                    side.song_groups.1,
-                    side.song_groups.0,
-                    side.titles.1,
-                    side.titles.0,
-                    side.albums.1,
-                    side.albums.0,
-                    100.0 * side.neighbours
+                    "{name} shares with training: {} of {} recordings, {} of {} song groups, \
+                     {} of {} titles, {} of {} albums; {:.1} % of its clips adjoin a training clip",
+                    leaks.recordings.1,
+                    leaks.recordings.0,
+                    leaks.song_groups.1,
+                    leaks.song_groups.0,
+                    leaks.titles.1,
+                    leaks.titles.0,
+                    leaks.albums.1,
+                    leaks.albums.0,
+                    100.0 * leaks.neighbours
                 )?;
             }
         }

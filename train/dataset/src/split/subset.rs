@@ -1,10 +1,11 @@
-//! Which of an artist's groups come nearest to a share.
+//! The subset of an artist's groups whose size is nearest to a target.
 
-/// Chooses between `least` (0 or 1) and `most` of the items so that the sum of their sizes is as near to `target` as any choice's; of equally
-/// near sums the smaller. Nothing where `least` exceeds `most`. Items are at least 1 in size.
+/// Chooses between `least` (0 or 1) and `most` items whose sizes (each at least 1) sum as near to `target` as possible;
+/// of equally near sums, the smaller. Returns whether each item is chosen; `None` where `least` exceeds `most`.
 ///
-/// Exact, by the sums that the first items can reach, each with the fewest items; the earliest items are preferred, so a shuffle before decides.
-/// Time and memory grow with items × sums up to twice the target; equal sizes, as single clips are, need neither.
+/// An exact subset sum by dynamic programming that minimises the items of each sum. Earlier items are preferred, so
+/// callers shuffle first. Time and memory grow with items × twice the target; equal sizes, as of single clips, take
+/// a shortcut.
 pub(super) fn nearest(
     sizes: &[usize],
     target: f64,
@@ -21,10 +22,11 @@ pub(super) fn nearest(
         let count = (wanted as usize).clamp(least, most);
         return Some((0..sizes.len()).map(|item| item < count).collect());
     }
-    // The empty choice misses by `target`, so no sum above twice the target is nearer; a choice that must not be empty may be one item.
+    // The empty subset is `target` away, so no sum above twice the target is nearer; where it is not allowed, the
+    // smallest item must fit.
     let limit = ((2.0 * target).ceil() as usize).max(smallest).min(sizes.iter().sum());
-    const UNREACHED: usize = usize::MAX;
-    let mut fewest = vec![UNREACHED; limit + 1];
+    const UNREACHABLE: usize = usize::MAX;
+    let mut fewest = vec![UNREACHABLE; limit + 1];
     if let Some(empty) = fewest.first_mut() {
         *empty = 0;
     }
@@ -32,7 +34,7 @@ pub(super) fn nearest(
     for (size, taken) in sizes.iter().zip(&mut taken) {
         let mut row = vec![false; limit + 1];
         for sum in (*size..=limit).rev() {
-            let with = fewest.get(sum - size).copied().unwrap_or(UNREACHED).saturating_add(1);
+            let with = fewest.get(sum - size).copied().unwrap_or(UNREACHABLE).saturating_add(1);
             if let (Some(now), Some(cell)) = (fewest.get_mut(sum), row.get_mut(sum))
                 && with < *now
             {
@@ -66,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn no_choice_is_nearer() {
+    fn no_other_subset_is_nearer() {
         let mut random = Random::derive(5, "subsets", &[]);
         for _ in 0..2000 {
             let sizes: Vec<usize> =
@@ -99,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_fits_where_at_least_one_must_be_taken_and_none_may() {
+    fn there_is_no_subset_where_least_exceeds_most() {
         assert_eq!(nearest(&[1, 2], 1.0, 1, 0), None);
         assert_eq!(nearest(&[], 1.0, 0, 0), Some(vec![]));
     }

@@ -1,6 +1,6 @@
 //! All clips of a data set in little memory: a million of them in about 250 MB.
 //!
-//! Most of a row is text that other rows have too, so every text is kept once and rows hold numbers.
+//! Most text of a row occurs in other rows too, so each text is interned: stored once, and referred to by an id.
 
 use std::hash::{BuildHasher as _, RandomState};
 
@@ -8,7 +8,7 @@ use hashbrown::HashTable;
 
 use super::row::ClipRow;
 
-/// Rows of clips, in the order in which they were added; a row is lent as a [`ClipRow`] of `&str`.
+/// The rows of clips, in the order in which they were added; a row is returned as a [`ClipRow`] of borrowed text.
 ///
 /// ```
 /// use leitmotif_dataset::store::{ClipRow, Clips};
@@ -20,11 +20,11 @@ use super::row::ClipRow;
 /// ```
 #[derive(Debug, Default)]
 pub struct Clips {
-    rows: Vec<Packed>,
-    texts: Texts,
+    rows: Vec<PackedRow>,
+    texts: Interner,
 }
 
-/// 2³² different names and more in one data set.
+/// The data set has 2³² or more different names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("more than 4,294,967,295 different names; divide the music into several data sets")]
 pub struct TooManyNames;
@@ -66,15 +66,15 @@ impl Clips {
             source,
         } = *row;
         let texts = &mut self.texts;
-        let packed = Packed {
-            clip: texts.number(clip)?,
-            song: texts.number(song)?,
-            artist: texts.number(artist)?,
-            album: texts.number(album)?,
-            title: texts.number(title)?,
-            song_group: texts.number(song_group)?,
-            genre: texts.number(genre)?,
-            source: texts.number(source)?,
+        let packed = PackedRow {
+            clip: texts.intern(clip)?,
+            song: texts.intern(song)?,
+            artist: texts.intern(artist)?,
+            album: texts.intern(album)?,
+            title: texts.intern(title)?,
+            song_group: texts.intern(song_group)?,
+            genre: texts.intern(genre)?,
+            source: texts.intern(source)?,
             start,
             samples,
             shard,
@@ -84,49 +84,49 @@ impl Clips {
         Ok(())
     }
 
-    /// How many there are.
+    /// The number of rows.
     pub fn len(&self) -> usize {
         self.rows.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
-    /// The row at a place.
-    pub fn get(&self, place: usize) -> Option<ClipRow<&str>> {
-        self.rows.get(place).map(|packed| self.row(packed))
+    /// The row at an index.
+    pub fn get(&self, index: usize) -> Option<ClipRow<&str>> {
+        self.rows.get(index).map(|packed| self.unpack(packed))
     }
 
     /// The last row.
     pub fn last(&self) -> Option<ClipRow<&str>> {
-        self.rows.last().map(|packed| self.row(packed))
+        self.rows.last().map(|packed| self.unpack(packed))
     }
 
-    /// All rows in their order.
+    /// All rows, in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = ClipRow<&str>> + Clone {
-        self.rows.iter().map(|packed| self.row(packed))
+        self.rows.iter().map(|packed| self.unpack(packed))
     }
 
-    /// By the name of a clip its place: what a reader of names builds once.
-    pub(super) fn places(&self) -> Places<'_> {
-        let mut places = vec![None; self.texts.ends.len()];
-        for (place, packed) in self.rows.iter().enumerate() {
-            if let Some(slot) = places.get_mut(packed.clip as usize) {
-                *slot = u32::try_from(place).ok();
+    /// An index from clip names to row indices.
+    pub(super) fn name_index(&self) -> NameIndex<'_> {
+        let mut rows = vec![None; self.texts.ends.len()];
+        for (index, packed) in self.rows.iter().enumerate() {
+            if let Some(slot) = rows.get_mut(packed.clip as usize) {
+                *slot = u32::try_from(index).ok();
             }
         }
-        Places { texts: &self.texts, places }
+        NameIndex { texts: &self.texts, rows }
     }
 
-    /// The numbers of the last row's clip and song, which tell them from all others.
-    pub(super) fn last_numbers(&self) -> Option<(u32, u32)> {
+    /// The text ids of the last row's clip and song.
+    pub(super) fn last_ids(&self) -> Option<(u32, u32)> {
         self.rows.last().map(|packed| (packed.clip, packed.song))
     }
 
-    fn row(&self, packed: &Packed) -> ClipRow<&str> {
-        let text = |number| self.texts.text(number);
+    fn unpack(&self, packed: &PackedRow) -> ClipRow<&str> {
+        let text = |id| self.texts.text(id);
         ClipRow {
             clip: text(packed.clip),
             song: text(packed.song),
@@ -144,22 +144,23 @@ impl Clips {
     }
 }
 
-/// Where clips stand in a table, by their names.
-pub(super) struct Places<'a> {
-    texts: &'a Texts,
-    places: Vec<Option<u32>>,
+/// Finds the row of a clip by its name.
+pub(super) struct NameIndex<'a> {
+    texts: &'a Interner,
+    /// The row of each text id that is a clip's name.
+    rows: Vec<Option<u32>>,
 }
 
-impl Places<'_> {
-    pub(super) fn of(&self, clip: &str) -> Option<usize> {
-        let number = self.texts.find(clip)?;
-        self.places.get(number as usize).copied().flatten().map(|place| place as usize)
+impl NameIndex<'_> {
+    pub(super) fn row_of(&self, clip: &str) -> Option<usize> {
+        let id = self.texts.find(clip)?;
+        self.rows.get(id as usize).copied().flatten().map(|index| index as usize)
     }
 }
 
-/// A row of numbers: 64 bytes.
+/// A row whose texts are ids: 64 bytes.
 #[derive(Debug)]
-struct Packed {
+struct PackedRow {
     clip: u32,
     song: u32,
     artist: u32,
@@ -174,48 +175,46 @@ struct Packed {
     offset: u64,
 }
 
-/// Texts, each once, numbered as they came.
+/// Distinct texts; ids count from 0 in the order of insertion.
 #[derive(Debug, Default)]
-struct Texts {
-    /// End to end.
+struct Interner {
+    /// All texts, concatenated.
     all: String,
-    /// Where each ends in `all`.
+    /// The end of each text in `all`.
     ends: Vec<usize>,
-    /// The numbers, to be found by their texts.
-    numbers: HashTable<u32>,
+    /// Ids, hashed by their texts.
+    ids: HashTable<u32>,
     hasher: RandomState,
 }
 
-impl Texts {
-    fn number(&mut self, text: &str) -> Result<u32, TooManyNames> {
-        if let Some(number) = self.find(text) {
-            return Ok(number);
+impl Interner {
+    fn intern(&mut self, text: &str) -> Result<u32, TooManyNames> {
+        if let Some(id) = self.find(text) {
+            return Ok(id);
         }
-        let number = u32::try_from(self.ends.len()).map_err(|_| TooManyNames)?;
+        let id = u32::try_from(self.ends.len()).map_err(|_| TooManyNames)?;
         self.all.push_str(text);
         self.ends.push(self.all.len());
-        let Texts { all, ends, numbers, hasher } = self;
-        numbers.insert_unique(hasher.hash_one(text), number, |number| {
-            hasher.hash_one(lent(all, ends, *number))
-        });
-        Ok(number)
+        let Interner { all, ends, ids, hasher } = self;
+        ids.insert_unique(hasher.hash_one(text), id, |id| hasher.hash_one(text_of(all, ends, *id)));
+        Ok(id)
     }
 
     fn find(&self, text: &str) -> Option<u32> {
-        let is_it = |number: &u32| self.text(*number) == text;
-        self.numbers.find(self.hasher.hash_one(text), is_it).copied()
+        let is_equal = |id: &u32| self.text(*id) == text;
+        self.ids.find(self.hasher.hash_one(text), is_equal).copied()
     }
 
-    fn text(&self, number: u32) -> &str {
-        lent(&self.all, &self.ends, number)
+    fn text(&self, id: u32) -> &str {
+        text_of(&self.all, &self.ends, id)
     }
 }
 
-/// The text of a number; numbers are given by [`Texts`] alone.
-fn lent<'a>(all: &'a str, ends: &[usize], number: u32) -> &'a str {
-    let number = number as usize;
-    let start = number.checked_sub(1).and_then(|before| ends.get(before)).copied().unwrap_or(0);
-    ends.get(number).and_then(|end| all.get(start..*end)).unwrap_or_default()
+/// The text of an id, which comes from [`Interner::intern`].
+fn text_of<'a>(all: &'a str, ends: &[usize], id: u32) -> &'a str {
+    let id = id as usize;
+    let start = id.checked_sub(1).and_then(|before| ends.get(before)).copied().unwrap_or(0);
+    ends.get(id).and_then(|end| all.get(start..*end)).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -223,7 +222,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_come_back_as_they_were_given_and_texts_are_kept_once() {
+    fn rows_are_returned_unchanged_and_texts_are_stored_once() {
         let rows: Vec<ClipRow> = (0..1000u32)
             .map(|number| ClipRow {
                 clip: format!("ß{}#{number}", number / 3),
@@ -244,8 +243,8 @@ mod tests {
         assert_eq!(clips.get(1000), None);
         // Clips, songs, artists and the empty text.
         assert_eq!(clips.texts.ends.len(), 1000 + 334 + 7 + 1);
-        let places = clips.places();
-        assert!((0..1000).all(|place| places.of(&rows[place].clip) == Some(place)));
-        assert_eq!((places.of("ß0"), places.of("nobody")), (None, None));
+        let index = clips.name_index();
+        assert!((0..1000).all(|row| index.row_of(&rows[row].clip) == Some(row)));
+        assert_eq!((index.row_of("ß0"), index.row_of("unknown")), (None, None));
     }
 }

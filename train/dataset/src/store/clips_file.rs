@@ -15,7 +15,7 @@ pub(super) struct ClipsFile<'a> {
 }
 
 impl<'a> ClipsFile<'a> {
-    /// `path` is for complaints.
+    /// `path` is only for error messages.
     pub(super) fn new(path: &'a Path, out: &'a mut dyn io::Write) -> Self {
         Self { path, writer: csv::Writer::from_writer(out) }
     }
@@ -34,8 +34,8 @@ pub(super) fn read_clips(path: &Path, info: &DatasetInfo) -> Result<Clips, Store
     let file = fs::File::open(path).map_err(|source| files::unreadable(path, source))?;
     let mut reader = csv::Reader::from_reader(file);
     let mut clips = Clips::default();
-    // By the number of their names.
-    let (mut names, mut songs) = (Numbers::default(), Numbers::default());
+    // Names of clips and songs seen so far, by their text ids.
+    let (mut names, mut songs) = (IdSet::default(), IdSet::default());
     let mut song = None;
     let header = reader.headers().map_err(|error| files::malformed(path, error))?.clone();
     let mut record = csv::StringRecord::new();
@@ -43,40 +43,40 @@ pub(super) fn read_clips(path: &Path, info: &DatasetInfo) -> Result<Clips, Store
         let line = record.position().map(csv::Position::line);
         let row: ClipRow<&str> =
             record.deserialize(Some(&header)).map_err(|error| files::malformed(path, error))?;
-        let wrong =
+        let malformed =
             |reason: String| StoreError::Malformed { path: path.to_path_buf(), line, reason };
-        check_row(&row, info).map_err(wrong)?;
-        clips.push(&row).map_err(|error| wrong(error.to_string()))?;
-        let Some((name, of)) = clips.last_numbers() else { continue };
-        if !names.add(name) {
-            return Err(wrong(format!("clip `{}` appears twice", row.clip)));
+        check_row(&row, info).map_err(malformed)?;
+        clips.push(&row).map_err(|error| malformed(error.to_string()))?;
+        let Some((clip_id, song_id)) = clips.last_ids() else { continue };
+        if !names.insert(clip_id) {
+            return Err(malformed(format!("clip `{}` appears twice", row.clip)));
         }
-        if song != Some(of) {
-            if !songs.add(of) {
-                return Err(wrong(format!("song `{}` appears in two places", row.song)));
+        if song != Some(song_id) {
+            if !songs.insert(song_id) {
+                return Err(malformed(format!("song `{}` appears in two places", row.song)));
             }
-            song = Some(of);
+            song = Some(song_id);
         }
     }
     Ok(clips)
 }
 
-/// A set of numbers that begin at 0 and leave few out.
+/// A set of dense ids: one flag for each.
 #[derive(Default)]
-struct Numbers(Vec<bool>);
+struct IdSet(Vec<bool>);
 
-impl Numbers {
-    /// Whether it was not there before.
-    fn add(&mut self, number: u32) -> bool {
-        let number = number as usize;
-        if number >= self.0.len() {
-            self.0.resize(number + 1, false);
+impl IdSet {
+    /// Adds an id; whether it is new.
+    fn insert(&mut self, id: u32) -> bool {
+        let id = id as usize;
+        if id >= self.0.len() {
+            self.0.resize(id + 1, false);
         }
-        self.0.get_mut(number).is_some_and(|there| !std::mem::replace(there, true))
+        self.0.get_mut(id).is_some_and(|present| !std::mem::replace(present, true))
     }
 }
 
-/// Checks a row by itself; the reason where it cannot be.
+/// Checks a row by itself; the error is the reason why it is invalid.
 pub(super) fn check_row(row: &ClipRow<&str>, info: &DatasetInfo) -> Result<(), String> {
     for (name, value) in [("clip", row.clip), ("song", row.song), ("artist", row.artist)] {
         if value.trim().is_empty() {
@@ -88,7 +88,7 @@ pub(super) fn check_row(row: &ClipRow<&str>, info: &DatasetInfo) -> Result<(), S
     }
     let end = row.offset.checked_add(row.samples).and_then(|end| end.checked_mul(files::SAMPLE));
     if end.is_none() || row.start.checked_add(row.samples).is_none() {
-        return Err("positions too large to be true".to_owned());
+        return Err("its position is too large".to_owned());
     }
     Ok(())
 }

@@ -8,30 +8,30 @@ use std::{
 
 use super::clips::Clips;
 use super::error::StoreError;
-use super::info::{self, Counts, DatasetInfo};
+use super::info::{self, DatasetCounts, DatasetInfo};
 use super::layout::Layout;
-use super::shards::Shards;
+use super::shards::ShardReader;
 use super::split::{self, Part};
 use super::{clips_file, files};
 
-/// A finished data set, checked once when it is opened. Any number of threads may read from it at once.
+/// A finished data set, validated when it is opened. Any number of threads may read from it at once.
 #[derive(Debug)]
 pub struct Dataset {
     folder: PathBuf,
     info: DatasetInfo,
     clips: Clips,
     artists: Vec<String>,
-    shards: Shards,
+    shards: ShardReader,
 }
 
 impl Dataset {
-    /// Opens the data set in `folder` and checks it: its version, every row, that names are unique, that nothing is missing
-    /// from `clips.csv`, that clips do not overlap, and that the shards hold what the rows say.
+    /// Opens the data set in `folder` and checks its version, every row, that names are unique, that `clips.csv` is
+    /// complete, that clips do not overlap, and that the shards are as long as the rows require.
     ///
     /// # Errors
     ///
     /// [`StoreError::NotADataset`] or [`StoreError::Unfinished`] without a `dataset.toml`; [`StoreError::Version`],
-    /// [`StoreError::Malformed`] and [`StoreError::ShortShard`] with the file that is wrong.
+    /// [`StoreError::Malformed`], [`StoreError::ShortShard`] or [`StoreError::Unreadable`] with the file concerned.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         let info_path = folder.join(files::INFO);
         let text = match fs::read_to_string(&info_path) {
@@ -45,63 +45,65 @@ impl Dataset {
             }
             Err(source) => return Err(files::unreadable(&info_path, source)),
         };
-        let (info, promised) = info::parse_info(&info_path, &text)?;
+        let (info, expected) = info::parse_info(&info_path, &text)?;
         let clips_path = folder.join(files::CLIPS);
         let clips = clips_file::read_clips(&clips_path, &info)?;
-        let wrong = |reason| StoreError::Malformed { path: clips_path.clone(), line: None, reason };
-        let found = Counts::of(&clips);
-        if found != promised {
-            // Killed between the two files while it was being added to: the journal has everything.
+        let malformed =
+            |reason| StoreError::Malformed { path: clips_path.clone(), line: None, reason };
+        let found = DatasetCounts::of(&clips);
+        if found != expected {
+            // A writer that added songs was killed between the two files; the journal has all rows.
             if folder.join(files::JOURNAL).is_file() {
                 return Err(StoreError::Unfinished { path: folder.to_path_buf() });
             }
-            return Err(wrong(format!(
-                "{} clips, {} songs, {} artists; {} says {}, {}, {}",
+            return Err(malformed(format!(
+                "{} clips, {} songs, {} artists; {} has {}, {}, {}",
                 found.clips,
                 found.songs,
                 found.artists,
                 files::INFO,
-                promised.clips,
-                promised.songs,
-                promised.artists
+                expected.clips,
+                expected.songs,
+                expected.artists
             )));
         }
         let mut layout = Layout::default();
         for row in clips.iter() {
-            layout.follow(&row).map_err(wrong)?;
+            layout.check_and_add(&row).map_err(malformed)?;
         }
         layout.check_shards(folder)?;
         let artists: BTreeSet<&str> = clips.iter().map(|row| row.artist).collect();
         let artists = artists.into_iter().map(str::to_owned).collect();
-        let shards = Shards::of(folder);
+        let shards = ShardReader::new(folder);
         Ok(Self { folder: folder.to_path_buf(), info, clips, artists, shards })
     }
 
-    /// What the data set is.
+    /// The description.
     pub fn info(&self) -> &DatasetInfo {
         &self.info
     }
 
-    /// Its folder.
+    /// The folder.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// All clips, in the order of `clips.csv`; a song's clips adjoin.
+    /// All clips, in the order of `clips.csv`; the clips of a song are consecutive.
     pub fn clips(&self) -> &Clips {
         &self.clips
     }
 
-    /// All artists, sorted by their bytes, each once. A class is an index into this list.
+    /// The distinct artists, sorted by their bytes. A class is an index into this list.
     pub fn artists(&self) -> &[String] {
         &self.artists
     }
 
-    /// Fills `out` with samples of a clip, from its sample `start` on; full scale is 1.
+    /// Fills `out` with samples of a clip (an index into [`clips`](Self::clips)), from its sample `start`; full scale
+    /// is ±1.
     ///
     /// # Errors
     ///
-    /// [`StoreError::OutOfClip`] where the clip has not that many; [`StoreError::Unreadable`] where the system fails.
+    /// [`StoreError::OutOfClip`] where the clip is shorter; [`StoreError::Unreadable`] for I/O errors.
     pub fn read(&self, clip: usize, start: u64, out: &mut [f32]) -> Result<(), StoreError> {
         let row = self.clips.get(clip);
         let samples = row.map_or(0, |row| row.samples);
@@ -120,21 +122,21 @@ impl Dataset {
         Ok(())
     }
 
-    /// The part of each clip in a split, in the order of [`clips`](Self::clips); `None` for clips that take no part.
+    /// The part of each clip in a split, in the order of [`clips`](Self::clips); `None` for clips not in the split.
     ///
     /// # Errors
     ///
-    /// [`StoreError::NoSplit`] with the splits there are; [`StoreError::Malformed`] with the line that names an unknown
-    /// clip, an unknown part or a clip for the second time.
+    /// [`StoreError::NoSplit`] with the names of the existing splits; [`StoreError::Malformed`] with the line that has
+    /// an unknown clip, an unknown part or a clip for the second time.
     pub fn read_split(&self, name: &str) -> Result<Vec<Option<Part>>, StoreError> {
         split::read_split(&self.folder, name, &self.clips)
     }
 
-    /// The names of the splits there are, sorted.
+    /// The names of the splits, sorted.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Unreadable`] where the system fails.
+    /// [`StoreError::Unreadable`] for I/O errors.
     pub fn splits(&self) -> Result<Vec<String>, StoreError> {
         split::names(&self.folder)
     }

@@ -1,19 +1,22 @@
-//! What can be wrong with a data set folder.
+//! Errors of reading and writing a data set.
 
 use std::{io, path::PathBuf};
 
-/// A data set that cannot be read or written. Every variant names the folder or the file.
+/// A data set that cannot be read or written. Every variant names the folder, file, song or split concerned.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
     /// The folder has no `dataset.toml`.
-    #[error("{} is no data set: it has no dataset.toml; prepare one there", path.display())]
+    #[error("{} is not a data set: it has no dataset.toml; prepare one there", path.display())]
     NotADataset {
         /// The folder.
         path: PathBuf,
     },
-    /// The folder was never finished.
-    #[error("the data set {} is not finished; run its preparation again, it goes on where it stopped", path.display())]
+    /// The data set was never finished.
+    #[error(
+        "the data set {} is not finished; run the same `prepare` again, it resumes where it stopped",
+        path.display()
+    )]
     Unfinished {
         /// The folder.
         path: PathBuf,
@@ -24,8 +27,11 @@ pub enum StoreError {
         /// The folder.
         path: PathBuf,
     },
-    /// The folder was begun with other settings.
-    #[error("{} was begun with {field} = {found}, not {wanted}; choose another folder or delete this one", path.display())]
+    /// The folder holds a data set with other settings.
+    #[error(
+        "{} has {field} = {found}, not {wanted}; choose another folder or delete this one",
+        path.display()
+    )]
     OtherSettings {
         /// The folder.
         path: PathBuf,
@@ -33,88 +39,98 @@ pub enum StoreError {
         field: &'static str,
         /// Its value in the folder.
         found: String,
-        /// The value asked for.
+        /// The requested value.
         wanted: String,
     },
-    /// The system refuses to read.
-    #[error("{} cannot be read ({source})", path.display())]
+    /// An I/O error while reading.
+    #[error("{} cannot be read", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// The system's reason.
+        /// The cause.
         source: io::Error,
     },
-    /// The system refuses to write: a full disk, a missing permission.
-    #[error("{} cannot be written ({source}); make room or check permissions, then run the same again: it goes on where it stopped", path.display())]
+    /// An I/O error while writing: a full disk, a missing permission.
+    #[error(
+        "{} cannot be written; make room or check permissions, then run the same command again: \
+         it resumes where it stopped",
+        path.display()
+    )]
     Unwritable {
         /// The file.
         path: PathBuf,
-        /// The system's reason.
+        /// The cause.
         source: io::Error,
     },
-    /// A file of another version of this program.
-    #[error("{} is of version {found}, this program reads version {supported}; prepare the data set again", path.display())]
+    /// A data set of another version.
+    #[error(
+        "{} has version {found}, this program reads version {supported}; prepare the data set again",
+        path.display()
+    )]
     Version {
         /// The file.
         path: PathBuf,
         /// Its version.
         found: u32,
-        /// The version read here.
+        /// The supported version.
         supported: u32,
     },
-    /// A file that does not say what it should.
+    /// A file with invalid content.
     #[error("{}{}: {reason}", path.display(), line.map(|line| format!(", line {line}")).unwrap_or_default())]
     Malformed {
         /// The file.
         path: PathBuf,
-        /// The line, counted from 1, where there is one.
+        /// The line, from 1, where known.
         line: Option<u64>,
-        /// What is wrong with it.
+        /// What is invalid.
         reason: String,
     },
-    /// A shard is shorter than the clips in it.
-    #[error("{} holds {found} samples where {needed} are recorded; delete the data set and prepare it again", path.display())]
+    /// A shard is shorter than its clips.
+    #[error(
+        "{} holds {found} samples where {needed} are recorded; delete the data set and prepare it again",
+        path.display()
+    )]
     ShortShard {
         /// The shard.
         path: PathBuf,
-        /// Samples in it.
+        /// Its samples.
         found: u64,
-        /// Samples it should have at least.
+        /// The samples that its clips need.
         needed: u64,
     },
-    /// A song that cannot be appended: the caller's rows and samples disagree.
+    /// A song that cannot be stored: its rows and samples are inconsistent, or a name is taken.
     #[error("song `{song}` cannot be stored: {reason}")]
     BadSong {
         /// The song.
         song: String,
-        /// What disagrees.
+        /// What is inconsistent.
         reason: String,
     },
-    /// A stretch of samples outside of a clip.
-    #[error("clip {clip} of {} has {samples} samples; {length} from {start} on were asked for", path.display())]
+    /// A range of samples that is not within a clip.
+    #[error("clip {clip} of {} has {samples} samples; requested: {length} from {start}", path.display())]
     OutOfClip {
         /// The folder.
         path: PathBuf,
-        /// The clip's index.
+        /// Index of the clip.
         clip: usize,
-        /// First sample asked for.
+        /// First requested sample.
         start: u64,
-        /// Samples asked for.
+        /// Number of requested samples.
         length: usize,
-        /// The clip's length; 0 for a clip that there is not.
+        /// Length of the clip, in samples; 0 where the index is out of range.
         samples: u64,
     },
-    /// A split that is not there.
-    #[error("{} has no split `{name}`; it has {}", path.display(), list(available))]
+    /// The split does not exist.
+    #[error("{} has no split `{name}`; it has {}", path.display(), format_names(available))]
     NoSplit {
         /// The folder.
         path: PathBuf,
-        /// The name asked for.
+        /// The requested name.
         name: String,
-        /// The splits there are.
+        /// The existing splits.
         available: Vec<String>,
     },
-    /// A name that cannot be a file's, or parts that do not match the clips.
+    /// A name that cannot be a file name, or parts that do not match the clips.
     #[error("split `{name}` cannot be written: {reason}")]
     BadSplit {
         /// The name.
@@ -124,6 +140,6 @@ pub enum StoreError {
     },
 }
 
-fn list(names: &[String]) -> String {
+fn format_names(names: &[String]) -> String {
     if names.is_empty() { "none; make one first".to_owned() } else { names.join(", ") }
 }

@@ -1,4 +1,4 @@
-//! Where things lie in the folder, and what the system or a CSV file says of them.
+//! File names in a data set's folder, and I/O and CSV errors as errors of the store.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ pub(super) const JOURNAL: &str = "journal.csv";
 pub(super) const LOCK: &str = "dataset.lock";
 pub(super) const SPLITS: &str = "splits";
 pub(super) const SHARDS: &str = "shards";
-/// Bytes of a sample.
+/// Bytes per sample.
 pub(super) const SAMPLE: u64 = 2;
 
 /// The path of a shard.
@@ -20,11 +20,11 @@ pub(super) fn shard(folder: &Path, number: u32) -> PathBuf {
     folder.join(SHARDS).join(format!("{number:05}.pcm"))
 }
 
-/// [`fs::replace_with`] with the error of the store.
+/// [`fs::replace_with`] with the store's error.
 ///
 /// # Errors
 ///
-/// Those of `write` and [`StoreError::Unwritable`]; the file is then as it was.
+/// Those of `write` and [`StoreError::Unwritable`]; the file is then unchanged.
 pub(super) fn replace_with(
     path: &Path,
     write: impl FnOnce(&mut dyn io::Write) -> Result<(), StoreError>,
@@ -40,7 +40,7 @@ pub(super) fn unreadable(path: &Path, source: io::Error) -> StoreError {
     StoreError::Unreadable { path: path.to_path_buf(), source }
 }
 
-/// A CSV error of a file under way.
+/// An error of writing CSV.
 pub(super) fn unwritten(path: &Path, error: csv::Error) -> StoreError {
     let source = match error.into_kind() {
         csv::ErrorKind::Io(source) => source,
@@ -49,7 +49,7 @@ pub(super) fn unwritten(path: &Path, error: csv::Error) -> StoreError {
     unwritable(path, source)
 }
 
-/// A CSV error with its line.
+/// An error of reading CSV, with its line.
 pub(super) fn malformed(path: &Path, error: csv::Error) -> StoreError {
     let line = error.position().map(csv::Position::line);
     match error.into_kind() {

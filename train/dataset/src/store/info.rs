@@ -1,4 +1,4 @@
-//! What is known of a data set as a whole: `dataset.toml`.
+//! `dataset.toml`: the description of a data set.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -10,23 +10,23 @@ use super::clips::Clips;
 use super::error::StoreError;
 use super::row::ClipRow;
 
-/// The version of the folder's layout that is written and read here.
+/// The version of the folder's layout that this crate writes and reads.
 pub const DATASET_VERSION: u32 = 1;
 
-/// What a data set is: `dataset.toml`.
+/// The description of a data set, without its counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DatasetInfo {
-    /// Its name, for people.
+    /// Display name.
     pub name: String,
-    /// The terms of the recordings, for people.
+    /// Licence of the recordings, as free text.
     pub licence: String,
-    /// Anything one should know of it.
+    /// Notes, as free text.
     pub notes: String,
-    /// Samples per second.
+    /// Sample rate, in Hz.
     pub sample_rate: u32,
-    /// Samples of a whole clip. Clips may be shorter, never longer.
+    /// Maximum length of a clip, in samples.
     pub clip_samples: usize,
-    /// Where the recordings came from.
+    /// Where the recordings come from: the folder, the manifest or the name of a collection.
     pub source: String,
 }
 
@@ -45,7 +45,7 @@ impl Default for DatasetInfo {
 }
 
 impl DatasetInfo {
-    /// Whether data begun as `self` may go on as `other`: all that shapes the samples is equal.
+    /// Checks that a data set described by `self` can be resumed as `other`: licence and notes may differ.
     pub(super) fn check_same(&self, other: &Self, folder: &Path) -> Result<(), StoreError> {
         let differs = |field, found: &dyn ToString, wanted: &dyn ToString| {
             Err(StoreError::OtherSettings {
@@ -71,7 +71,7 @@ impl DatasetInfo {
     }
 }
 
-/// `dataset.toml` as it stands in the file; [`parse_info`] makes a [`DatasetInfo`] of it.
+/// `dataset.toml` as written; [`parse_info`] validates it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct InfoFile {
@@ -82,21 +82,21 @@ struct InfoFile {
     source: String,
     sample_rate: u32,
     clip_samples: usize,
-    /// Counts, so that a `clips.csv` cut short is noticed.
+    // The counts detect a truncated `clips.csv`.
     clips: usize,
     songs: usize,
     artists: usize,
 }
 
-/// How many of each a data set holds.
+/// The numbers of clips, songs and artists in a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Counts {
+pub(super) struct DatasetCounts {
     pub(super) clips: usize,
     pub(super) songs: usize,
     pub(super) artists: usize,
 }
 
-impl Counts {
+impl DatasetCounts {
     pub(super) fn of(clips: &Clips) -> Self {
         let distinct = |key: for<'a> fn(ClipRow<&'a str>) -> &'a str| {
             clips.iter().map(key).collect::<HashSet<_>>().len()
@@ -109,7 +109,7 @@ impl Counts {
     }
 }
 
-pub(super) fn render_info(info: &DatasetInfo, counts: Counts) -> String {
+pub(super) fn render_info(info: &DatasetInfo, counts: DatasetCounts) -> String {
     let file = InfoFile {
         version: DATASET_VERSION,
         name: info.name.clone(),
@@ -122,12 +122,15 @@ pub(super) fn render_info(info: &DatasetInfo, counts: Counts) -> String {
         songs: counts.songs,
         artists: counts.artists,
     };
-    // Strings and numbers alone cannot fail to become TOML.
+    // Strings and numbers always serialise.
     toml::to_string(&file).unwrap_or_default()
 }
 
-/// Reads the text of a `dataset.toml`; `path` is for complaints.
-pub(super) fn parse_info(path: &Path, text: &str) -> Result<(DatasetInfo, Counts), StoreError> {
+/// Parses the text of a `dataset.toml`; `path` is only for error messages.
+pub(super) fn parse_info(
+    path: &Path,
+    text: &str,
+) -> Result<(DatasetInfo, DatasetCounts), StoreError> {
     let malformed =
         |reason: String| StoreError::Malformed { path: path.to_path_buf(), line: None, reason };
     #[derive(Deserialize)]
@@ -154,10 +157,10 @@ pub(super) fn parse_info(path: &Path, text: &str) -> Result<(DatasetInfo, Counts
         source: file.source,
     };
     check_info(&info).map_err(malformed)?;
-    Ok((info, Counts { clips: file.clips, songs: file.songs, artists: file.artists }))
+    Ok((info, DatasetCounts { clips: file.clips, songs: file.songs, artists: file.artists }))
 }
 
-/// What a description must be to be written and read.
+/// Checks that rate and clip length are positive.
 pub(super) fn check_info(info: &DatasetInfo) -> Result<(), String> {
     if info.sample_rate == 0 || info.clip_samples == 0 {
         return Err("sample_rate and clip_samples must be above 0".to_owned());

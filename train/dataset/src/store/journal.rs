@@ -1,9 +1,9 @@
-//! What has been stored so far, line by line, for a writer that is killed.
+//! `journal.csv`: the rows that are stored so far, so that a killed writer can resume.
 //!
 //! A CSV of four kinds of records: `dataset`, the text of `dataset.toml`; `clip` and the columns of a [`ClipRow`];
-//! `song`, its name and number of clips, which makes the clips before it count; and, before the clips of a song that is stored anew,
-//! `gone` with the names of the clips that it had. Whatever follows the last whole `song` record was being written when the writer
-//! died and is cut off.
+//! `song`, its name and number of clips, which commits the clips before it; and, before the clips of a song that is
+//! replaced, `gone` with the names of its old clips. What follows the last complete `song` record is an interrupted
+//! write and is truncated.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -13,27 +13,27 @@ use std::{
 
 use super::clips::Clips;
 use super::error::StoreError;
-use super::info::{self, Counts, DatasetInfo};
+use super::info::{self, DatasetCounts, DatasetInfo};
 use super::row::ClipRow;
 use super::{clips_file, files};
 
-/// Called for each song in order with the clips that it had before and those that it has. An error ends the reading.
+/// Called for each song in order with the names of the clips that it replaces and its rows. An error stops reading.
 type OnSong<'a> = &'a mut dyn FnMut(&[String], &[ClipRow]) -> Result<(), StoreError>;
 
 #[derive(Debug)]
 pub(super) struct Journal {
     path: PathBuf,
     file: File,
-    /// Bytes that count; a failed write may have left more.
+    /// Bytes of complete records; a failed write may have left more.
     length: u64,
 }
 
 impl Journal {
-    /// Opens the journal of `folder`, which may be new and then holds `known`; `on_song` is called for each song that it holds.
+    /// Opens the journal of `folder`, or creates one that holds `known`; calls `on_song` for each song in it.
     ///
     /// # Errors
     ///
-    /// [`StoreError::OtherSettings`] where it was begun for another data set.
+    /// [`StoreError::OtherSettings`] where it belongs to another data set.
     pub(super) fn open(
         folder: &Path,
         info: &DatasetInfo,
@@ -42,10 +42,10 @@ impl Journal {
     ) -> Result<Self, StoreError> {
         let path = folder.join(files::JOURNAL);
         if !path.is_file() {
-            // As a whole and by rename: there is no journal without its first record.
+            // Renamed into place, so that a journal always has its first record.
             files::replace_with(&path, |out| {
-                let mut writer = Writer::new(&path, out);
-                writer.record(["dataset", &info::render_info(info, Counts::default())])?;
+                let mut writer = RecordWriter::new(&path, out);
+                writer.record(["dataset", &info::render_info(info, DatasetCounts::default())])?;
                 let known = known.unwrap_or_default();
                 let mut song: Vec<ClipRow<&str>> = Vec::new();
                 for row in known.iter() {
@@ -58,8 +58,8 @@ impl Journal {
                 if song.is_empty() { Ok(()) } else { writer.song(&song) }
             })?;
         }
-        let (begun, length) = read(&path, on_song)?;
-        begun.check_same(info, folder)?;
+        let (found, length) = read(&path, on_song)?;
+        found.check_same(info, folder)?;
         let file = OpenOptions::new()
             .write(true)
             .open(&path)
@@ -67,12 +67,12 @@ impl Journal {
         Ok(Self { path, file, length })
     }
 
-    /// Notes a song whose samples are on disk, and the names of the clips that it had before.
-    pub(super) fn note(&mut self, gone: &[&str], song: &[ClipRow]) -> Result<(), StoreError> {
+    /// Records a song whose samples are on disk, and the names of the clips that it replaces.
+    pub(super) fn append(&mut self, replaced: &[&str], song: &[ClipRow]) -> Result<(), StoreError> {
         let mut bytes: Vec<u8> = Vec::new();
-        let mut writer = Writer::new(&self.path, &mut bytes);
-        if !gone.is_empty() {
-            writer.record(["gone"].iter().chain(gone).copied())?;
+        let mut writer = RecordWriter::new(&self.path, &mut bytes);
+        if !replaced.is_empty() {
+            writer.record(["gone"].iter().chain(replaced).copied())?;
         }
         writer.song(&song.iter().map(ClipRow::view).collect::<Vec<_>>())?;
         drop(writer);
@@ -87,25 +87,25 @@ impl Journal {
         Ok(())
     }
 
-    /// Reads all songs once more.
+    /// Reads all songs again.
     pub(super) fn songs(&self, on_song: OnSong<'_>) -> Result<(), StoreError> {
         read(&self.path, on_song).map(|_| ())
     }
 
-    /// The data set is finished.
+    /// Deletes the journal of a finished data set.
     pub(super) fn remove(self) -> Result<(), StoreError> {
         drop(self.file);
         fs::remove_file(&self.path).map_err(|source| files::unwritable(&self.path, source))
     }
 }
 
-/// Writes records.
-struct Writer<'a> {
+/// Writes the records of a journal.
+struct RecordWriter<'a> {
     path: &'a Path,
     writer: csv::Writer<&'a mut dyn io::Write>,
 }
 
-impl<'a> Writer<'a> {
+impl<'a> RecordWriter<'a> {
     fn new(path: &'a Path, out: &'a mut dyn io::Write) -> Self {
         Self { path, writer: csv::WriterBuilder::new().flexible(true).from_writer(out) }
     }
@@ -144,16 +144,16 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// Whether there is a record that makes sense. What the system refuses to read is no end of a journal: songs follow it.
-fn whole(read: csv::Result<bool>) -> io::Result<bool> {
+/// Whether a valid record was read. An I/O error is not the end of the journal, since songs may follow.
+fn is_record(read: csv::Result<bool>) -> io::Result<bool> {
     match read.map_err(csv::Error::into_kind) {
-        Ok(there) => Ok(there),
+        Ok(is_record) => Ok(is_record),
         Err(csv::ErrorKind::Io(error)) => Err(error),
         Err(_) => Ok(false),
     }
 }
 
-/// The data set's description and the bytes up to the end of the last whole song.
+/// Returns the data set's description and the byte offset after the last complete song.
 fn read(path: &Path, on_song: OnSong<'_>) -> Result<(DatasetInfo, u64), StoreError> {
     let unreadable = |source| files::unreadable(path, source);
     let mut file = File::open(path).map_err(unreadable)?;
@@ -171,8 +171,8 @@ fn read(path: &Path, on_song: OnSong<'_>) -> Result<(DatasetInfo, u64), StoreErr
         .from_reader(BufReader::new(file));
     let mut record = csv::StringRecord::new();
     let first = reader.read_record(&mut record);
-    let there = whole(first).map_err(unreadable)?;
-    let info = match (there, record.get(0), record.get(1)) {
+    let is_first = is_record(first).map_err(unreadable)?;
+    let info = match (is_first, record.get(0), record.get(1)) {
         (true, Some("dataset"), Some(text)) => info::parse_info(path, text)?.0,
         _ => {
             let reason =
@@ -182,12 +182,12 @@ fn read(path: &Path, on_song: OnSong<'_>) -> Result<(DatasetInfo, u64), StoreErr
     };
     let mut length = reader.position().byte();
     let mut song: Vec<ClipRow> = Vec::new();
-    let mut gone: Vec<String> = Vec::new();
-    // The first record that makes no sense ends it: what follows is stored again.
-    while whole(reader.read_record(&mut record)).map_err(unreadable)? {
+    let mut replaced: Vec<String> = Vec::new();
+    // Reading stops at the first invalid record; songs after it are stored again.
+    while is_record(reader.read_record(&mut record)).map_err(unreadable)? {
         match record.get(0) {
-            Some("gone") if gone.is_empty() && song.is_empty() => {
-                gone.extend(record.iter().skip(1).map(str::to_owned));
+            Some("gone") if replaced.is_empty() && song.is_empty() => {
+                replaced.extend(record.iter().skip(1).map(str::to_owned));
             }
             Some("clip") => {
                 let columns = csv::StringRecord::from_iter(record.iter().skip(1));
@@ -205,9 +205,9 @@ fn read(path: &Path, on_song: OnSong<'_>) -> Result<(DatasetInfo, u64), StoreErr
                 {
                     break;
                 }
-                on_song(&gone, &song)?;
+                on_song(&replaced, &song)?;
                 song.clear();
-                gone.clear();
+                replaced.clear();
                 length = end;
             }
             _ => break,

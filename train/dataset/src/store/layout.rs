@@ -1,4 +1,4 @@
-//! How many samples each shard holds.
+//! The number of samples in each shard.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,37 +8,35 @@ use super::error::StoreError;
 use super::files;
 use super::row::ClipRow;
 
-/// Shards that a data set may have: as many as have names of five digits, 50 TB.
-const MOST_SHARDS: u32 = 100_000;
+/// Their names have five digits: 50 TB.
+const MAX_SHARDS: u32 = 100_000;
 
-/// How many samples are recorded in each shard.
+/// The number of samples recorded in each shard.
 #[derive(Debug, Default)]
 pub(super) struct Layout {
     lengths: BTreeMap<u32, u64>,
 }
 
 impl Layout {
-    /// Takes in the next row. Clips must follow each other through the shards as they were written: then none overlap. Between them may lie
-    /// what was stored anew elsewhere.
-    pub(super) fn follow(&mut self, row: &ClipRow<&str>) -> Result<(), String> {
+    /// Checks and adds the next row. Clips must be in the order of their positions, so that none overlap; there may be
+    /// gaps between them where songs were replaced.
+    pub(super) fn check_and_add(&mut self, row: &ClipRow<&str>) -> Result<(), String> {
         if (row.shard, row.offset) < self.end() {
-            return Err(format!(
-                "clip `{}` does not lie after the end of the clip before it",
-                row.clip
-            ));
+            return Err(format!("clip `{}` starts before the end of the previous clip", row.clip));
         }
-        if row.shard >= MOST_SHARDS {
+        if row.shard >= MAX_SHARDS {
+            let last = MAX_SHARDS - 1;
             return Err(format!(
-                "clip `{}` lies in a shard {} that cannot be",
+                "clip `{}` is in shard {}; the last possible is {last}",
                 row.clip, row.shard
             ));
         }
-        self.take(row.shard, row.offset.saturating_add(row.samples));
+        self.add(row.shard, row.offset.saturating_add(row.samples));
         Ok(())
     }
 
-    /// A clip of the last shard or of a later one ends here.
-    pub(super) fn take(&mut self, shard: u32, end: u64) {
+    /// Adds a clip that ends at sample `end` of the last shard or of a later one.
+    pub(super) fn add(&mut self, shard: u32, end: u64) {
         self.lengths.insert(shard, end);
     }
 
@@ -51,7 +49,7 @@ impl Layout {
         self.lengths.iter().map(|(shard, length)| (*shard, *length))
     }
 
-    /// Makes sure that the samples are there.
+    /// Checks that the shards hold at least the recorded samples.
     pub(super) fn check_shards(&self, folder: &Path) -> Result<(), StoreError> {
         for (shard, needed) in self.shards() {
             let path = files::shard(folder, shard);

@@ -1,18 +1,19 @@
-//! A prepared data set: a folder of clips, cut once, read by training and evaluation ever after.
+//! A prepared data set: a folder of clips that training and evaluation read.
 //!
 //! ```text
-//! dataset.toml        what it is: name, licence, rate, length of a clip, how many there are
-//! clips.csv           one line a clip: who, what, and where its samples lie
-//! shards/00000.pcm    samples of the clips end to end: 16-bit little-endian mono, at most 512 MiB a file
-//! splits/NAME.csv     clip,part: which clips train, validate and test
-//! journal.csv         only while it is being written; dataset.lock keeps a second writer out
+//! dataset.toml        name, licence, sample rate, clip length, numbers of clips, songs and artists
+//! clips.csv           one row per clip: artist, song, and where its samples are
+//! shards/00000.pcm    samples of the clips, concatenated: 16-bit little-endian mono PCM, at most 512 MiB per file
+//! splits/NAME.csv     clip,part: the training, validation and test clips of a split
+//! journal.csv         exists only while the data set is written
+//! dataset.lock        locked by the process that writes
 //! ```
 //!
-//! [`DatasetWriter`] makes one and survives being killed at any moment, [`Dataset`] reads one and checks everything
-//! that it reads, [`write_split`] and [`Dataset::read_split`] keep the splits, [`split_digest`] identifies one.
+//! [`DatasetWriter`] writes one and can be killed at any moment, [`Dataset`] reads one and validates what it reads,
+//! [`write_split`] and [`Dataset::read_split`] store splits, [`split_digest`] identifies a split.
 //!
 //! Positions and lengths count samples, not bytes. The same songs in the same order give the same bytes, whether or
-//! not the writing was interrupted.
+//! not the writer was interrupted.
 //!
 //! ```
 //! use leitmotif_dataset::store::{ClipRow, Dataset, DatasetInfo, DatasetWriter};
@@ -21,7 +22,8 @@
 //! # let folder = folder.path();
 //! let info = DatasetInfo { name: "two notes".into(), clip_samples: 4, ..DatasetInfo::default() };
 //! let mut writer = DatasetWriter::create_or_resume(folder, info)?;
-//! let row = ClipRow { clip: "a.wav#0".into(), song: "a.wav".into(), artist: "A".into(), samples: 4, ..ClipRow::default() };
+//! let (clip, song, artist) = ("a.wav#0".into(), "a.wav".into(), "A".into());
+//! let row = ClipRow { clip, song, artist, samples: 4, ..ClipRow::default() };
 //! writer.append_song(&[row], &[0.0, 0.5, -0.5, 0.0])?;
 //! writer.finish()?;
 //!

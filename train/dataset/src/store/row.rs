@@ -1,41 +1,40 @@
-//! One clip, as a line of `clips.csv` describes it.
+//! One row of `clips.csv`.
 
 use serde::{Deserialize, Serialize};
 
-/// One clip: a line of `clips.csv`. Texts are free; genres are separated by `;`.
-///
-/// Of `String` where a row is made, of `&str` where [`Clips`] lends it.
+/// One clip: a row of `clips.csv`. `S` is `String` in rows to write, `&str` in rows borrowed from
+/// [`Clips`](super::Clips).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClipRow<S = String> {
-    /// The clip's own name, unique in the data set.
+    /// Name of the clip, unique in the data set.
     pub clip: S,
-    /// The recording it was cut from, unique in the data set; its clips are adjoining rows.
+    /// The recording that it is part of; the clips of a recording are consecutive rows.
     pub song: S,
     /// The artist: the class.
     pub artist: S,
-    /// Album, may be empty.
+    /// Album; may be empty.
     pub album: S,
-    /// Title, may be empty.
+    /// Title; may be empty.
     pub title: S,
-    /// Versions of one piece share it: splits by song keep them together.
+    /// The same for all versions of a song: splits by song keep them together.
     pub song_group: S,
     /// Genres, separated by `;`; may be empty.
     pub genre: S,
-    /// Where the clip begins in the song, in samples at the data set's rate.
+    /// Start of the clip in the song, in samples at the data set's rate.
     pub start: u64,
-    /// The clip's length in samples.
+    /// Length of the clip, in samples.
     pub samples: u64,
-    /// The shard that holds its samples.
+    /// Number of the shard that holds its samples.
     pub shard: u32,
-    /// Where they begin in the shard, in samples.
+    /// Start of its samples in the shard, in samples.
     pub offset: u64,
-    /// The file it was decoded from, as the preparation knew it.
+    /// The decoded file, relative to the source's root.
     pub source: S,
 }
 
 impl<S: AsRef<str>> ClipRow<S> {
-    /// The same row, lent.
+    /// The row with borrowed text.
     pub fn view(&self) -> ClipRow<&str> {
         ClipRow {
             clip: self.clip.as_ref(),
@@ -55,7 +54,7 @@ impl<S: AsRef<str>> ClipRow<S> {
 }
 
 impl ClipRow<&str> {
-    /// The same row with texts of its own.
+    /// The row with owned text.
     pub fn owned(self) -> ClipRow {
         ClipRow {
             clip: self.clip.to_owned(),

@@ -1,4 +1,4 @@
-//! Files of samples, read by any number of threads, of which few are open at a time.
+//! Reads shards from any number of threads, with few files open at a time.
 
 use std::{
     collections::VecDeque,
@@ -11,22 +11,23 @@ use std::{
 use super::error::StoreError;
 use super::files;
 
-/// Files kept open. A million clips are 1,700 shards, and systems allow a process 256 files (macOS) or 1,024 where nobody asks for more.
-const OPEN: usize = 64;
+/// Files kept open. A million clips are 1,700 shards; the default limit per process is 256 files on macOS, 1,024 on
+/// Linux.
+const MAX_OPEN: usize = 64;
 
 #[derive(Debug)]
-pub(super) struct Shards {
+pub(super) struct ShardReader {
     folder: PathBuf,
-    /// The one asked for last stands first.
+    /// Most recently used first.
     open: Mutex<VecDeque<(u32, Arc<File>)>>,
 }
 
-impl Shards {
-    pub(super) fn of(folder: &Path) -> Self {
-        Shards { folder: folder.to_path_buf(), open: Mutex::default() }
+impl ShardReader {
+    pub(super) fn new(folder: &Path) -> Self {
+        ShardReader { folder: folder.to_path_buf(), open: Mutex::default() }
     }
 
-    /// Fills `bytes` with those of a shard from `position` on.
+    /// Fills `bytes` from a shard, starting at byte `position`.
     pub(super) fn read(
         &self,
         shard: u32,
@@ -40,13 +41,13 @@ impl Shards {
 
     fn file(&self, shard: u32) -> io::Result<Arc<File>> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let there = open.iter().position(|(number, _)| *number == shard);
-        let (_, file) = match there.and_then(|place| open.remove(place)) {
-            Some(there) => there,
+        let index = open.iter().position(|(number, _)| *number == shard);
+        let (_, file) = match index.and_then(|index| open.remove(index)) {
+            Some(entry) => entry,
             None => (shard, Arc::new(File::open(files::shard(&self.folder, shard))?)),
         };
         open.push_front((shard, Arc::clone(&file)));
-        open.truncate(OPEN);
+        open.truncate(MAX_OPEN);
         Ok(file)
     }
 }
@@ -78,17 +79,17 @@ mod tests {
     fn few_of_many_shards_are_open() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join(files::SHARDS)).unwrap();
-        let many = 2 * OPEN as u32;
+        let many = 2 * MAX_OPEN as u32;
         for shard in 0..many {
             std::fs::write(files::shard(folder.path(), shard), shard.to_le_bytes()).unwrap();
         }
-        let shards = Shards::of(folder.path());
+        let shards = ShardReader::new(folder.path());
         for shard in (0..many).chain((0..many).rev()).chain([5; 9]) {
             let mut bytes = [0; 4];
             shards.read(shard, 0, &mut bytes).unwrap();
             assert_eq!(u32::from_le_bytes(bytes), shard);
         }
         let open = shards.open.lock().unwrap();
-        assert_eq!((open.len(), open.front().map(|(shard, _)| *shard)), (OPEN, Some(5)));
+        assert_eq!((open.len(), open.front().map(|(shard, _)| *shard)), (MAX_OPEN, Some(5)));
     }
 }

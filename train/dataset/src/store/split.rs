@@ -1,4 +1,4 @@
-//! Which clips train, validate and test: `splits/NAME.csv`.
+//! `splits/NAME.csv`: the training, validation and test clips of a split.
 
 use std::{
     fmt, fs,
@@ -18,11 +18,11 @@ use super::files;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Part {
-    /// Learnt from.
+    /// Clips that the weights are fitted to.
     Train,
-    /// Watched while learning: early stopping, choosing the best epoch.
+    /// Clips for early stopping and for choosing the best epoch.
     Validation,
-    /// Kept for the final judgement.
+    /// Clips for the final evaluation.
     Test,
 }
 
@@ -49,14 +49,14 @@ impl FromStr for Part {
     }
 }
 
-/// Writes `splits/NAME.csv` of the data set in `folder`, replacing one of that name as a whole.
+/// Writes `splits/NAME.csv` of the data set in `folder`, atomically replacing a split of that name.
 ///
-/// `parts` holds one entry a clip; a clip without a part takes no part and is not written.
+/// `parts` has one entry for each clip; clips without a part are not written.
 ///
 /// # Errors
 ///
-/// [`StoreError::BadSplit`] where `name` is not made of letters, digits, `-`, `_` and `.`, or `parts` and `clips` differ
-/// in length; [`StoreError::Unwritable`] where the system refuses.
+/// [`StoreError::BadSplit`] where `name` has other characters than letters, digits, `-`, `_` and `.`, or `parts` and
+/// `clips` differ in length; [`StoreError::Unwritable`] for I/O errors.
 pub fn write_split(
     folder: &Path,
     name: &str,
@@ -86,8 +86,8 @@ pub fn write_split(
     })
 }
 
-/// Identifies a split whatever its file is called: the first 16 hexadecimal digits of the SHA-256 over the names and parts
-/// of its clips, in the order of their names.
+/// Identifies a split independently of its name: the first 16 hexadecimal digits of the SHA-256 over the names and
+/// parts of its clips, sorted by name.
 pub fn split_digest(clips: &Clips, parts: &[Option<Part>]) -> String {
     let pairs = clips.iter().zip(parts).filter_map(|(row, part)| Some((row.clip, (*part)?)));
     let mut pairs: Vec<(&str, Part)> = pairs.collect();
@@ -101,7 +101,7 @@ pub fn split_digest(clips: &Clips, parts: &[Option<Part>]) -> String {
     hex(hasher.finalize().get(..8).unwrap_or_default())
 }
 
-/// Reads `splits/NAME.csv`: the part of each clip, in the order of `clips`.
+/// Reads `splits/NAME.csv`: the part of each clip, in the order of `clips`; `None` for clips that are not in the split.
 pub(super) fn read_split(
     folder: &Path,
     name: &str,
@@ -116,35 +116,35 @@ pub(super) fn read_split(
             available,
         });
     }
-    let places = clips.places();
+    let index = clips.name_index();
     let mut parts = vec![None; clips.len()];
     let mut reader =
         csv::Reader::from_path(&path).map_err(|error| files::malformed(&path, error))?;
-    let wrong = |line, reason| StoreError::Malformed { path: path.clone(), line, reason };
+    let invalid = |line, reason| StoreError::Malformed { path: path.clone(), line, reason };
     let header = reader.headers().map_err(|error| files::malformed(&path, error))?;
     if header.iter().ne(["clip", "part"]) {
         let found = header.iter().collect::<Vec<_>>().join(",");
-        return Err(wrong(Some(1), format!("the columns must be clip,part, not {found}")));
+        return Err(invalid(Some(1), format!("the columns must be clip,part, not {found}")));
     }
     let mut record = csv::StringRecord::new();
     while reader.read_record(&mut record).map_err(|error| files::malformed(&path, error))? {
         let line = record.position().map(csv::Position::line);
         let (clip, part) = (record.get(0).unwrap_or_default(), record.get(1).unwrap_or_default());
-        let part: Part = part.parse().map_err(|reason| wrong(line, reason))?;
-        let slot = places.of(clip).and_then(|place| parts.get_mut(place));
+        let part: Part = part.parse().map_err(|reason| invalid(line, reason))?;
+        let slot = index.row_of(clip).and_then(|row| parts.get_mut(row));
         let slot =
-            slot.ok_or_else(|| wrong(line, format!("clip `{clip}` is not in {}", files::CLIPS)))?;
+            slot.ok_or_else(|| invalid(line, format!("clip `{clip}` is not in {}", files::CLIPS)))?;
         if slot.replace(part).is_some() {
-            return Err(wrong(line, format!("clip `{clip}` appears twice")));
+            return Err(invalid(line, format!("clip `{clip}` appears twice")));
         }
     }
     if parts.iter().all(Option::is_none) {
-        return Err(wrong(None, "no clip has a part".to_owned()));
+        return Err(invalid(None, "no clip has a part".to_owned()));
     }
     Ok(parts)
 }
 
-/// Names of the splits of a data set, sorted.
+/// The names of the splits of a data set, sorted.
 pub(super) fn names(folder: &Path) -> Result<Vec<String>, StoreError> {
     let splits = folder.join(files::SPLITS);
     if !splits.is_dir() {
@@ -166,9 +166,13 @@ fn file(folder: &Path, name: &str) -> PathBuf {
 }
 
 fn check_name(name: &str) -> Result<(), String> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    if name.is_empty() || name.len() > 100 || name.starts_with('.') || !name.chars().all(plain) {
-        return Err("a name has letters, digits, `-`, `_` and `.`".to_owned());
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let is_short = !name.is_empty() && name.len() <= 100;
+    if !is_short || name.starts_with('.') || !name.chars().all(is_allowed) {
+        return Err(
+            "a name has 1 to 100 letters, digits, `-`, `_` and `.`, and no `.` at its start"
+                .to_owned(),
+        );
     }
     Ok(())
 }
@@ -183,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_digest_tells_names_and_parts_but_not_their_order() {
+    fn a_digest_depends_on_names_and_parts_but_not_on_their_order() {
         use Part::{Test, Train};
         let one = split_digest(&rows(&["a", "b", "c"]), &[Some(Train), Some(Test), None]);
         assert_eq!(one.len(), 16);

@@ -1,4 +1,4 @@
-//! Makes a data set folder, song by song.
+//! Writes a data set folder, song by song.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -10,7 +10,7 @@ use std::{
 use super::clips_file::{self, ClipsFile};
 use super::error::StoreError;
 use super::files;
-use super::info::{self, Counts, DatasetInfo};
+use super::info::{self, DatasetCounts, DatasetInfo};
 use super::journal::Journal;
 use super::layout::Layout;
 use super::pcm::quantize;
@@ -18,47 +18,49 @@ use super::row::ClipRow;
 use crate::digest::NameDigest;
 use crate::fs::{Lock, replace, sync_folder};
 
-/// 512 MiB: files that every file system, copy and upload takes.
+/// 512 MiB, a size that all file systems and most upload services accept.
 const SHARD_SAMPLES: u64 = (512 << 20) / files::SAMPLE;
 
-/// Writes a data set, and goes on where an earlier writer of the same folder was stopped or killed.
+/// Writes a data set, or resumes one whose writer was stopped or killed.
 ///
-/// A song counts once [`append_song`](Self::append_song) has returned: its samples are then on disk and its clips in the
-/// journal. The data set can be opened once [`finish`](Self::finish) has returned. Songs lie in the order in which they were appended;
-/// the same songs in the same order give the same bytes.
+/// A song is stored once [`append_song`](Self::append_song) has returned: its samples are on disk and its clips in the
+/// journal. The data set can be opened once [`finish`](Self::finish) has returned. Songs keep the order in which they
+/// were appended; the same songs in the same order give the same bytes.
 ///
-/// The journal holds the rows, the writer 16 bytes a name: a million clips and their songs are some 60 MB.
+/// Rows are kept in the journal only; the writer holds 16 bytes per name, some 60 MB for a million clips.
 #[derive(Debug)]
 pub struct DatasetWriter {
     folder: PathBuf,
     info: DatasetInfo,
     journal: Journal,
-    /// Each with what its clips' names come to.
+    /// Stored songs, each with the combined digest of its clips' names.
     songs: HashMap<NameDigest, u64>,
+    /// Names of stored clips.
     names: HashSet<NameDigest>,
-    /// How often songs were stored before they were stored anew.
-    gone: HashMap<NameDigest, usize>,
+    /// How often each song was replaced: so many of its records in the journal are obsolete.
+    replaced: HashMap<NameDigest, usize>,
     shard_samples: u64,
-    /// What is in the journal.
+    /// The layout of the clips in the journal.
     layout: Layout,
-    /// The shard under way and its length in samples, those of a song that is not in the journal yet among them.
+    /// The current shard and its length in samples, including those of a song that is not in the journal yet.
     shard: u32,
     length: u64,
     file: Option<File>,
-    /// Held as long as the writer lives.
+    /// Held until the writer is dropped.
     _lock: Lock,
 }
 
 impl DatasetWriter {
-    /// Begins a data set in `folder`, which may not exist yet, or goes on with the one begun there.
+    /// Creates a data set in `folder`, which need not exist, or resumes the one there.
     ///
-    /// A finished data set of the same settings can be added to; readers see the old one until [`finish`](Self::finish).
+    /// Songs can be added to a finished data set with the same settings; readers see the old one until
+    /// [`finish`](Self::finish).
     ///
     /// # Errors
     ///
-    /// [`StoreError::Locked`] where another writer is at work, [`StoreError::OtherSettings`] where the folder holds a data set
-    /// of another name, source, rate or clip length, [`StoreError::ShortShard`] where recorded samples are gone, and the
-    /// system's refusals.
+    /// [`StoreError::Locked`] while another process writes the folder, [`StoreError::OtherSettings`] where its data set
+    /// has another name, source, rate or clip length, [`StoreError::ShortShard`] where recorded samples are missing,
+    /// [`StoreError::Malformed`] where `info` or a file is invalid, and I/O errors.
     pub fn create_or_resume(folder: &Path, info: DatasetInfo) -> Result<Self, StoreError> {
         Self::with_shards_of(SHARD_SAMPLES, folder, info)
     }
@@ -89,30 +91,30 @@ impl DatasetWriter {
         }
         let (mut songs, mut names) = (HashMap::new(), HashSet::new());
         let mut layout = Layout::default();
-        let mut gone = HashMap::new();
-        let mut check = |before: &[String], song: &[ClipRow]| {
-            let wrong = |reason| {
+        let mut replaced = HashMap::new();
+        let mut check = |old_clips: &[String], song: &[ClipRow]| {
+            let malformed = |reason| {
                 let path = journal_path.clone();
                 StoreError::Malformed { path, line: None, reason }
             };
-            if let (Some(row), false) = (song.first(), before.is_empty()) {
-                *gone.entry(NameDigest::of(&row.song)).or_insert(0) += 1;
+            if let (Some(row), false) = (song.first(), old_clips.is_empty()) {
+                *replaced.entry(NameDigest::of(&row.song)).or_insert(0) += 1;
                 songs.remove(&NameDigest::of(&row.song));
-                for clip in before {
+                for clip in old_clips {
                     names.remove(&NameDigest::of(clip));
                 }
             }
             for row in song {
-                layout.follow(&row.view()).map_err(wrong)?;
+                layout.check_and_add(&row.view()).map_err(malformed)?;
                 if !names.insert(NameDigest::of(&row.clip)) {
-                    return Err(wrong(format!("clip `{}` appears twice", row.clip)));
+                    return Err(malformed(format!("clip `{}` appears twice", row.clip)));
                 }
             }
             match song.first() {
                 Some(row)
                     if songs.insert(NameDigest::of(&row.song), clips_digest(song)).is_some() =>
                 {
-                    Err(wrong(format!("song `{}` appears in two places", row.song)))
+                    Err(malformed(format!("song `{}` appears in two places", row.song)))
                 }
                 _ => Ok(()),
             }
@@ -126,7 +128,7 @@ impl DatasetWriter {
             journal,
             songs,
             names,
-            gone,
+            replaced,
             shard_samples,
             layout,
             shard,
@@ -136,96 +138,100 @@ impl DatasetWriter {
         })
     }
 
-    /// Whether a song is stored already.
+    /// Whether a song is stored.
     pub fn has(&self, song: &str) -> bool {
         self.songs.contains_key(&NameDigest::of(song))
     }
 
-    /// Whether a clip is stored already.
+    /// Whether a clip is stored.
     pub fn has_clip(&self, clip: &str) -> bool {
         self.names.contains(&NameDigest::of(clip))
     }
 
-    /// How many songs are stored so far.
+    /// The number of stored songs.
     pub fn songs(&self) -> usize {
         self.songs.len()
     }
 
-    /// How many clips are stored so far.
+    /// The number of stored clips.
     pub fn clips(&self) -> usize {
         self.names.len()
     }
 
-    /// Stores a song: its clips' rows and, end to end in `audio`, their samples (full scale 1).
+    /// Stores a song: the rows of its clips and their samples, concatenated in `audio` (mono, full scale ±1).
     ///
-    /// `shard` and `offset` of the rows are set here. When this returns, the song survives a power cut.
+    /// `shard` and `offset` of the rows are ignored and set here. Once this returns, the song survives a power cut.
     ///
     /// # Errors
     ///
-    /// [`StoreError::BadSong`] where rows and samples disagree or a name is taken; [`StoreError::Unwritable`] where the system
-    /// refuses, in which case the song does not count and may be tried again.
+    /// [`StoreError::BadSong`] where rows and samples are inconsistent or a name is taken; [`StoreError::Unwritable`]
+    /// for I/O errors: the song is then not stored and may be appended again.
     pub fn append_song(&mut self, rows: &[ClipRow], audio: &[f32]) -> Result<(), StoreError> {
         self.put_song(&[], rows, audio)
     }
 
-    /// Stores a song anew, at the end, with more clips than before or other ones; `gone` names those that it has now.
+    /// Replaces a stored song, whose clips are `old_clips`, by one with other clips, which is stored at the end.
     ///
-    /// The old samples stay where they are, since readers of a finished data set see them until [`finish`](Self::finish); nothing is of them then.
+    /// The old samples stay in the shards, since readers of a finished data set use them until
+    /// [`finish`](Self::finish); after it no row refers to them.
     ///
     /// # Errors
     ///
-    /// As [`append_song`](Self::append_song), and [`StoreError::BadSong`] for a song that is not stored with exactly the clips of `gone`.
+    /// As [`append_song`](Self::append_song), and [`StoreError::BadSong`] for a song whose stored clips are not exactly
+    /// `old_clips`.
     pub fn replace_song(
         &mut self,
-        gone: &[&str],
+        old_clips: &[&str],
         rows: &[ClipRow],
         audio: &[f32],
     ) -> Result<(), StoreError> {
         let song = rows.first().map(|row| row.song.clone()).unwrap_or_default();
-        let distinct: HashSet<NameDigest> = gone.iter().map(|clip| NameDigest::of(clip)).collect();
+        let distinct: HashSet<NameDigest> =
+            old_clips.iter().map(|clip| NameDigest::of(clip)).collect();
         let stored = self.songs.get(&NameDigest::of(&song));
         if stored.is_none_or(|clips| *clips != combined(distinct.iter().copied())) {
-            let reason = format!("it is not stored with exactly {}", gone.join(", "));
+            let reason = format!("it is not stored with exactly {}", old_clips.join(", "));
             return Err(StoreError::BadSong { song, reason });
         }
-        self.put_song(gone, rows, audio)
+        self.put_song(old_clips, rows, audio)
     }
 
     fn put_song(
         &mut self,
-        gone: &[&str],
+        old_clips: &[&str],
         rows: &[ClipRow],
         audio: &[f32],
     ) -> Result<(), StoreError> {
-        self.check_song(gone, rows, audio)?;
+        self.check_song(old_clips, rows, audio)?;
         let before = (self.shard, self.length);
-        let stored = self.store(gone, rows, audio);
+        let stored = self.store(old_clips, rows, audio);
         if stored.is_err() {
-            // Samples beyond the journal are overwritten by the next song.
+            // The next song overwrites samples that are not in the journal.
             (self.shard, self.length) = before;
             self.file = None;
         }
         stored
     }
 
-    /// Completes the data set; from here on it can be opened. The journal disappears.
+    /// Completes the data set, which can be opened from now on, and deletes the journal.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Unwritable`] where the system refuses; creating the writer again goes on from there.
+    /// [`StoreError::Unwritable`] for I/O errors; [`create_or_resume`](Self::create_or_resume) resumes from there.
     pub fn finish(self) -> Result<(), StoreError> {
-        self.cut_tail()?;
+        self.truncate_shards()?;
         let clips = self.folder.join(files::CLIPS);
-        let mut counts = Counts::default();
+        let mut counts = DatasetCounts::default();
         let mut artists: HashSet<String> = HashSet::new();
         files::replace_with(&clips, |out| {
             let mut file = ClipsFile::new(&clips, out);
-            // Of a song that was stored anew only the last time counts.
-            let mut gone = self.gone.clone();
+            // Only the last record of a replaced song is current.
+            let mut replaced = self.replaced.clone();
             self.journal.songs(&mut |_, song| {
-                let again = song.first().and_then(|row| gone.get_mut(&NameDigest::of(&row.song)));
-                if let Some(times) = again.filter(|times| **times > 0) {
-                    *times -= 1;
+                let obsolete =
+                    song.first().and_then(|row| replaced.get_mut(&NameDigest::of(&row.song)));
+                if let Some(records) = obsolete.filter(|records| **records > 0) {
+                    *records -= 1;
                     return Ok(());
                 }
                 counts.songs += 1;
@@ -239,8 +245,7 @@ impl DatasetWriter {
                 Ok(())
             })?;
             if (counts.songs, counts.clips) != (self.songs(), self.clips()) {
-                let reason =
-                    "it was changed while the data set was being written; prepare it again";
+                let reason = "it changed while the data set was written; prepare it again";
                 let path = self.folder.join(files::JOURNAL);
                 return Err(StoreError::Malformed { path, line: None, reason: reason.to_owned() });
             }
@@ -248,20 +253,25 @@ impl DatasetWriter {
         })?;
         counts.artists = artists.len();
         let text = info::render_info(&self.info, counts);
-        // Last, because its presence says that all else is there.
+        // Last, because its existence marks the data set as finished.
         let info_path = self.folder.join(files::INFO);
         replace(&info_path, text.as_bytes())
             .map_err(|source| files::unwritable(&info_path, source))?;
         self.journal.remove()
     }
 
-    fn check_song(&self, gone: &[&str], rows: &[ClipRow], audio: &[f32]) -> Result<(), StoreError> {
+    fn check_song(
+        &self,
+        old_clips: &[&str],
+        rows: &[ClipRow],
+        audio: &[f32],
+    ) -> Result<(), StoreError> {
         let song = rows.first().map(|row| row.song.clone()).unwrap_or_default();
         let bad = |reason: String| Err(StoreError::BadSong { song: song.clone(), reason });
         if rows.is_empty() {
             return bad("it has no clips".to_owned());
         }
-        if gone.is_empty() && self.has(&song) {
+        if old_clips.is_empty() && self.has(&song) {
             return bad("it is stored already".to_owned());
         }
         let mut names = HashSet::new();
@@ -276,7 +286,7 @@ impl DatasetWriter {
                 return bad(format!("clip `{}` is of song `{}`", row.clip, row.song));
             }
             let is_taken = self.names.contains(&NameDigest::of(&row.clip))
-                && !gone.contains(&row.clip.as_str());
+                && !old_clips.contains(&row.clip.as_str());
             if is_taken || !names.insert(&row.clip) {
                 return bad(format!("the clip name `{}` is taken", row.clip));
             }
@@ -288,11 +298,16 @@ impl DatasetWriter {
         Ok(())
     }
 
-    fn store(&mut self, gone: &[&str], rows: &[ClipRow], audio: &[f32]) -> Result<(), StoreError> {
+    fn store(
+        &mut self,
+        old_clips: &[&str],
+        rows: &[ClipRow],
+        audio: &[f32],
+    ) -> Result<(), StoreError> {
         let mut stored = Vec::with_capacity(rows.len());
         let mut rest = audio;
         for row in rows {
-            // Lengths were checked together with the sum of them.
+            // `check_song` has compared the sum of the lengths with that of `audio`.
             let length = usize::try_from(row.samples).unwrap_or(usize::MAX);
             let (samples, tail) = rest.split_at_checked(length).unwrap_or((rest, &[]));
             rest = tail;
@@ -309,10 +324,10 @@ impl DatasetWriter {
         if let Some(file) = &self.file {
             file.sync_data().map_err(|source| files::unwritable(&path, source))?;
         }
-        self.journal.note(gone, &stored)?;
-        if let (Some(row), false) = (stored.first(), gone.is_empty()) {
-            *self.gone.entry(NameDigest::of(&row.song)).or_insert(0) += 1;
-            for clip in gone {
+        self.journal.append(old_clips, &stored)?;
+        if let (Some(row), false) = (stored.first(), old_clips.is_empty()) {
+            *self.replaced.entry(NameDigest::of(&row.song)).or_insert(0) += 1;
+            for clip in old_clips {
                 self.names.remove(&NameDigest::of(clip));
             }
         }
@@ -320,12 +335,12 @@ impl DatasetWriter {
             .extend(stored.first().map(|row| (NameDigest::of(&row.song), clips_digest(&stored))));
         self.names.extend(stored.iter().map(|row| NameDigest::of(&row.clip)));
         for row in &stored {
-            self.layout.take(row.shard, row.offset + row.samples);
+            self.layout.add(row.shard, row.offset + row.samples);
         }
         Ok(())
     }
 
-    /// Writes samples at the end of the shard under way.
+    /// Writes samples at the end of the current shard.
     fn write(&mut self, samples: &[f32]) -> Result<(), StoreError> {
         let path = files::shard(&self.folder, self.shard);
         let unwritable = |source| files::unwritable(&path, source);
@@ -348,7 +363,7 @@ impl DatasetWriter {
         file.write_all(&bytes).map_err(unwritable)
     }
 
-    /// Leaves a full shard without whatever a killed writer left behind its end.
+    /// Closes a full shard, and truncates what a killed writer has left after its end.
     fn close_shard(&mut self) -> Result<(), StoreError> {
         let path = files::shard(&self.folder, self.shard);
         if let Some(file) = self.file.take() {
@@ -361,8 +376,8 @@ impl DatasetWriter {
         Ok(())
     }
 
-    /// Cuts every shard to the samples recorded in it, and removes shards that hold none.
-    fn cut_tail(&self) -> Result<(), StoreError> {
+    /// Truncates each shard to its recorded samples and deletes shards without any.
+    fn truncate_shards(&self) -> Result<(), StoreError> {
         for (shard, needed) in self.layout.shards() {
             let path = files::shard(&self.folder, shard);
             let cut = || {
@@ -386,12 +401,12 @@ impl DatasetWriter {
     }
 }
 
-/// One number for the names of a song's clips, in any order.
+/// A digest of the names of a song's clips, independent of their order.
 fn clips_digest(rows: &[ClipRow]) -> u64 {
     combined(rows.iter().map(|row| NameDigest::of(&row.clip)))
 }
 
-/// One number for distinct names, in any order.
+/// Combines the digests of distinct names, independent of their order.
 fn combined(digests: impl Iterator<Item = NameDigest>) -> u64 {
     digests.fold(0, |sum, digest| sum ^ digest.low())
 }

@@ -1,15 +1,15 @@
-//! Small pieces of music for tests, and what became of them.
+//! Small audio files for tests, and the bytes of a folder.
 #![allow(dead_code, reason = "every test file uses its own part")]
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-/// Noise that follows from a number.
+/// Noise from a seed.
 pub(crate) struct Wave(pub(crate) u32);
 
 impl Wave {
-    /// The first samples.
+    /// The first `count` samples.
     pub(crate) fn samples(&self, count: usize) -> Vec<i16> {
         let mut state = self.0;
         let mut next = || {
@@ -36,12 +36,12 @@ pub(crate) fn write_float(path: &Path, samples: &[f32]) {
     fs::write(path, wav(3, 16_000, 32, &data)).unwrap();
 }
 
-/// A mono WAV around the bytes of its samples.
+/// A mono WAV with these bytes of samples.
 pub(crate) fn wav(format: u16, rate: u32, bits: u16, data: &[u8]) -> Vec<u8> {
     [&header(format, rate, bits, data.len() as u32)[..], data].concat()
 }
 
-/// The header of a mono WAV that has `length` bytes of samples.
+/// The header of a mono WAV with `length` bytes of samples.
 pub(crate) fn header(format: u16, rate: u32, bits: u16, length: u32) -> Vec<u8> {
     let mut file = Vec::new();
     file.extend(b"RIFF");
@@ -59,7 +59,7 @@ pub(crate) fn header(format: u16, rate: u32, bits: u16, length: u32) -> Vec<u8> 
     file
 }
 
-/// Every file of a folder and of the folders in it, with its bytes; locks hold nothing.
+/// Every file below a folder, with its bytes, except locks.
 pub(crate) fn bytes(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     for entry in fs::read_dir(folder).unwrap() {

@@ -1,4 +1,4 @@
-//! `leitmotif-train prepare`: music to data set.
+//! `leitmotif-train prepare`: turns music into a data set.
 
 mod mtat;
 
@@ -9,15 +9,13 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
-
+use leitmotif_dataset::prepare::{self, MIN_SONGS, Options, Progress, Report};
+use leitmotif_dataset::sources::game_music::{self, Debian, FetchEvent, LIST, MusicSet};
+use leitmotif_dataset::sources::{Found, SourceError, manifest, tagged};
 use leitmotif_models::CLIP_SAMPLES;
 
 use crate::console::log;
 use crate::error::TrainError;
-use leitmotif_dataset::prepare::{self, MIN_SONGS, Options, Progress, Report};
-use leitmotif_dataset::sources::debian::Debian;
-use leitmotif_dataset::sources::game_music::{self, Fetching, LIST, Set};
-use leitmotif_dataset::sources::{Found, SourceError, manifest, tagged};
 
 /// Arguments of `prepare`.
 #[derive(Debug, Args)]
@@ -28,61 +26,64 @@ pub struct PrepareArgs {
 
 #[derive(Debug, Subcommand)]
 enum Source {
-    /// A folder of tagged music; folders ARTIST/ALBUM/TITLE tell what tags do not
+    /// A folder of tagged music; missing tags are taken from the path ARTIST/ALBUM/TITLE
     Folder {
         /// Folder of the music
         music: PathBuf,
         #[command(flatten)]
-        how: How,
+        options: PrepareOptions,
     },
-    /// A CSV file with the columns path, artist and, if you like, album, title, song_group, genre; paths are relative to it
+    /// A CSV file with your own labels: columns path, artist, and optionally album, title, song_group, genre,
+    /// start_seconds, end_seconds; paths are relative to it
     Manifest {
         /// The CSV file
         file: PathBuf,
         #[command(flatten)]
-        how: How,
+        options: PrepareOptions,
     },
-    /// MagnaTagATune: the clips of its folders `0` to `f`; what it holds is read from their names or from its own list
+    /// MagnaTagATune: the clips in its folders `0` to `f`, listed by their file names or by its own list
     Mtat {
         #[command(flatten)]
         mtat: mtat::MtatArgs,
     },
-    /// Real recordings under free licences from Debian packages (fetched with apt-get, without installing them or being root)
+    /// Real recordings under free licences from Debian packages (fetched by apt-get, not installed, without root
+    /// rights)
     GameMusic {
-        /// How much: `small` is 9 artists, 4.3 hours, 267 MB; `full` 15 artists, 9.7 hours, 678 MB
+        /// `small`: 9 artists, 4.3 hours, 267 MB; `full`: 15 artists, 9.7 hours, 678 MB
         #[arg(long, value_enum, default_value = "small")]
-        set: Set,
-        /// Folder that keeps the music [default: leitmotif/open-game-music in your cache folder]; packages in its `debs` are not downloaded
+        set: MusicSet,
+        /// Folder for the music [default: leitmotif/open-game-music in your cache folder]; packages in its folder
+        /// `debs` are not downloaded
         #[arg(long)]
         cache: Option<PathBuf>,
         #[command(flatten)]
-        how: How,
+        options: PrepareOptions,
     },
 }
 
-/// One broken file among thousands is no failure: the data set is made, and what it lacks is told.
+/// Unusable files are no failure: the data set is made without them, and they are listed.
 const EXIT_STATUS: &str = "Exit status:
-  0    the data set is finished, files left out or not: left-out.csv names each with its reason, the summary counts them
-  1    there is no finished data set; what is done is kept, and the same command goes on from there
+  0    the data set is finished; files may be left out: left-out.csv lists them with reasons, the summary counts them
+  1    there is no finished data set; what is done is kept, and the same command resumes from there
   2    wrong usage
   130  stopped by Ctrl-C; what is done is kept";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_STATUS)]
-struct How {
-    /// Folder of the data set; a run that was interrupted goes on there
+struct PrepareOptions {
+    /// Folder of the data set; an interrupted run resumes there
     #[arg(long)]
     out: PathBuf,
-    /// Samples of a clip at 16 kHz; what remains of a song after its last whole clip is dropped
+    /// Samples of a clip at 16 kHz; the rest of a song after its last whole clip is dropped
     #[arg(long, default_value_t = CLIP_SAMPLES)]
     clip_samples: usize,
     /// Leave out artists with fewer songs (variants of a song count once)
     #[arg(long, default_value_t = MIN_SONGS)]
     min_songs: usize,
-    /// Take at most so many minutes of each artist
+    /// Maximum minutes of music of each artist
     #[arg(long)]
     max_minutes_per_artist: Option<f64>,
-    /// Threads that decode [default: one a core]
+    /// Number of decoding threads [default: one per core]
     #[arg(long)]
     threads: Option<usize>,
     /// Print the summary as JSON
@@ -94,18 +95,18 @@ struct How {
 pub fn run(args: PrepareArgs) -> anyhow::Result<()> {
     let stop = super::stop_flag()?;
     let stopped = || stop.load(Ordering::SeqCst);
-    let (found, how) = match args.source {
-        Source::Folder { music, how } => {
-            (reading_tags(|tell| tagged::find(&music, tell, &stopped)), how)
+    let (found, options) = match args.source {
+        Source::Folder { music, options } => {
+            (with_tag_progress(|progress| tagged::find(&music, progress, &stopped)), options)
         }
-        Source::Manifest { file, how } => {
-            (reading_tags(|tell| manifest::find(&file, tell, &stopped)), how)
+        Source::Manifest { file, options } => {
+            (with_tag_progress(|progress| manifest::find(&file, progress, &stopped)), options)
         }
         Source::Mtat { mtat } => return mtat::run(mtat, &stopped),
-        Source::GameMusic { set, cache, how } => (fetch(set, cache, &stopped), how),
+        Source::GameMusic { set, cache, options } => (fetch(set, cache, &stopped), options),
     };
     match found {
-        Ok(found) => decode(found, &how, &stopped),
+        Ok(found) => decode(found, &options, &stopped),
         Err(error @ SourceError::Stopped) => {
             log!("{error}");
             Err(TrainError::Interrupted.into())
@@ -114,62 +115,66 @@ pub fn run(args: PrepareArgs) -> anyhow::Result<()> {
     }
 }
 
-/// Shows how many files a source has read.
-fn reading_tags(
+/// Runs `find` and displays how many files it has read.
+fn with_tag_progress(
     find: impl FnOnce(&mut dyn FnMut(usize)) -> Result<Found, SourceError>,
 ) -> Result<Found, SourceError> {
-    let line = Line::new("reading tags");
-    let found = find(&mut |files| line.say(&format!("{files} files")));
-    line.bar.finish_and_clear();
+    let display = ProgressDisplay::new("reading tags");
+    let found = find(&mut |files| display.update(&format!("{files} files")));
+    display.bar.finish_and_clear();
     found
 }
 
 fn fetch(
-    set: Set,
+    set: MusicSet,
     cache: Option<PathBuf>,
     stopped: &dyn Fn() -> bool,
 ) -> Result<Found, SourceError> {
     let cache = cache.unwrap_or_else(game_music::default_cache);
     log!("open game music: packages are fetched once into {}", cache.display());
-    let tell = |news: Fetching<'_>| match news {
-        Fetching::Package { package, number, of } => {
+    let mut log_event = |event: FetchEvent<'_>| match event {
+        FetchEvent::Package { package, number, of } => {
             log!("{number:>3} of {of}  {package}: fetching")
         }
-        Fetching::Verified { package, files, of, cached: false } => {
+        FetchEvent::Verified { package, files, of, cached: false } => {
             log!("           {package}: {files} of {of} files verified")
         }
-        Fetching::Verified { package, files, of, .. } if files < of => {
-            log!("           {package}: {files} of {of} files verified, kept from before")
+        FetchEvent::Verified { package, files, of, .. } if files < of => {
+            log!("           {package}: {files} of {of} files verified, from the cache")
         }
-        Fetching::Verified { .. } => {}
-        Fetching::Failed { package, reason } => log!("           {package}: {reason}"),
+        FetchEvent::Verified { .. } => {}
+        FetchEvent::Failed { package, reason } => log!("           {package}: {reason}"),
     };
-    let found =
-        game_music::find(LIST, set, &cache, &mut || Debian::find(&cache), &mut { tell }, stopped)?;
+    let mut debian = || Debian::find(&cache);
+    let found = game_music::find(LIST, set, &cache, &mut debian, &mut log_event, stopped)?;
     for file in &found.left_out {
         log!("left out: {}: {}", file.path, file.reason);
     }
     Ok(found)
 }
 
-fn decode(found: Found, how: &How, stopped: &(dyn Fn() -> bool + Sync)) -> anyhow::Result<()> {
+fn decode(
+    found: Found,
+    args: &PrepareOptions,
+    stopped: &(dyn Fn() -> bool + Sync),
+) -> anyhow::Result<()> {
     let mut options = Options {
-        clip_samples: how.clip_samples,
-        min_songs: how.min_songs,
-        max_minutes_per_artist: how.max_minutes_per_artist,
+        clip_samples: args.clip_samples,
+        min_songs: args.min_songs,
+        max_minutes_per_artist: args.max_minutes_per_artist,
         ..Options::default()
     };
-    if let Some(threads) = how.threads {
+    if let Some(threads) = args.threads {
         options.threads = threads;
     }
-    for spelling in &found.united {
-        log!("{spelling}");
+    for message in &found.merged_artists {
+        log!("{message}");
     }
-    let plan = prepare::plan(found, &how.out, &options)?;
-    prepare::check_room(&plan, &how.out)?;
+    let plan = prepare::plan(found, &args.out, &options)?;
+    prepare::check_room(&plan, &args.out)?;
     let (hours, unknown) = plan.hours();
     let unknown = if unknown > 0 {
-        format!(", {unknown} songs of unknown length not counted")
+        format!(" without {unknown} songs of unknown length")
     } else {
         String::new()
     };
@@ -178,26 +183,27 @@ fn decode(found: Found, how: &How, stopped: &(dyn Fn() -> bool + Sync)) -> anyho
         plan.songs(),
         plan.artists(),
         plan.bytes() as f64 / 1e9,
-        how.out.display()
+        args.out.display()
     );
-    store(&plan, &how.out, how.json, stopped)
+    store(&plan, &args.out, args.json, stopped)
 }
 
-/// Decodes and stores what is planned, and prints what it made.
+/// Decodes and stores the planned songs, and prints the summary.
 fn store(
     plan: &prepare::Plan,
     out: &Path,
     json: bool,
     stopped: &(dyn Fn() -> bool + Sync),
 ) -> anyhow::Result<()> {
-    let line = Line::songs(plan.songs());
-    let report = prepare::prepare(plan, out, &mut |progress| line.song(&progress), stopped);
-    line.bar.finish_and_clear();
+    let display = ProgressDisplay::for_songs(plan.songs());
+    let mut update = |progress| display.update_songs(&progress);
+    let report = prepare::prepare(plan, out, &mut update, stopped);
+    display.bar.finish_and_clear();
     let report = report?;
     print(&report, out, json)?;
     if !report.finished {
         log!(
-            "stopped; what is done is kept in {}, and the same command goes on from there",
+            "stopped; what is done is kept in {}, and the same command resumes from there",
             out.display()
         );
         return Err(TrainError::Interrupted.into());
@@ -212,13 +218,14 @@ fn print(report: &Report, folder: &Path, as_json: bool) -> anyhow::Result<()> {
             return writeln!(out, "{json}");
         }
         write!(out, "{report}")?;
-        writeln!(out, "every file left out and why: {}", folder.join("left-out.csv").display())?;
+        let list = folder.join("left-out.csv");
+        writeln!(out, "files left out, with reasons: {}", list.display())?;
         if report.decoded_seconds == 0.0 {
             return writeln!(out, "nothing was left to decode; data set: {}", folder.display());
         }
         writeln!(
             out,
-            "{:.1} hours decoded in {:.0} s, {:.0} times as fast as they play; data set: {}",
+            "{:.1} hours decoded in {:.0} s, {:.0} times real time; data set: {}",
             report.decoded_seconds / 3600.0,
             report.wall_seconds,
             report.decoded_seconds / report.wall_seconds.max(1e-3),
@@ -227,59 +234,60 @@ fn print(report: &Report, folder: &Path, as_json: bool) -> anyhow::Result<()> {
     })
 }
 
-/// How often plain lines are printed where standard error is no terminal.
-const QUIET: Duration = Duration::from_secs(10);
+/// Interval between lines where standard error is not a terminal.
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-/// A progress bar on a terminal, a line now and then elsewhere.
-struct Line {
+/// A progress bar on a terminal, a line every [`LOG_INTERVAL`] elsewhere.
+struct ProgressDisplay {
     bar: ProgressBar,
-    begun: Instant,
-    said: std::cell::Cell<Option<Instant>>,
-    what: &'static str,
+    started: Instant,
+    last_line: std::cell::Cell<Option<Instant>>,
+    activity: &'static str,
 }
 
-impl Line {
-    fn new(what: &'static str) -> Self {
+impl ProgressDisplay {
+    fn new(activity: &'static str) -> Self {
         let bar = if std::io::stderr().is_terminal() {
             ProgressBar::new_spinner()
         } else {
             ProgressBar::hidden()
         };
-        Line { bar, begun: Instant::now(), said: std::cell::Cell::new(None), what }
+        let last_line = std::cell::Cell::new(None);
+        ProgressDisplay { bar, started: Instant::now(), last_line, activity }
     }
 
-    fn songs(songs: usize) -> Self {
-        let line = Line::new("decoding");
+    fn for_songs(songs: usize) -> Self {
+        let display = ProgressDisplay::new("decoding");
         if std::io::stderr().is_terminal() {
-            line.bar.set_length(songs as u64);
+            display.bar.set_length(songs as u64);
             if let Ok(style) = ProgressStyle::with_template(
                 "decoding {wide_bar} {pos}/{len} songs  {msg}  ETA {eta}",
             ) {
-                line.bar.set_style(style);
+                display.bar.set_style(style);
             }
         }
-        line
+        display
     }
 
-    fn say(&self, text: &str) {
-        self.bar.set_message(format!("{}: {text}", self.what));
+    fn update(&self, text: &str) {
+        self.bar.set_message(format!("{}: {text}", self.activity));
         self.bar.tick();
-        if self.bar.is_hidden() && self.said.get().is_none_or(|said| said.elapsed() > QUIET) {
-            // The first line would come before anything is known.
-            if self.said.replace(Some(Instant::now())).is_some() {
-                log!("{}: {text}", self.what);
-            }
+        let is_due = self.last_line.get().is_none_or(|last| last.elapsed() > LOG_INTERVAL);
+        // The first update only starts the interval.
+        if self.bar.is_hidden() && is_due && self.last_line.replace(Some(Instant::now())).is_some()
+        {
+            log!("{}: {text}", self.activity);
         }
     }
 
-    fn song(&self, progress: &Progress) {
-        let seconds = self.begun.elapsed().as_secs_f64();
+    fn update_songs(&self, progress: &Progress) {
+        let seconds = self.started.elapsed().as_secs_f64();
         let rate = progress.seconds / seconds.max(1e-3);
         self.bar.set_position(progress.done as u64);
         let left = seconds * (progress.songs - progress.done) as f64 / progress.done.max(1) as f64;
         let text = format!("{} clips  {rate:.0}x real time", progress.clips);
         if self.bar.is_hidden() {
-            self.say(&format!(
+            self.update(&format!(
                 "{} of {} songs, {text}, {left:.0} s left",
                 progress.done, progress.songs
             ));

@@ -141,7 +141,7 @@ impl Plan {
                 Err(StoreError::NoSplit { .. }) => false,
                 Err(error) => return Err(error.into()),
             };
-            let without = made.without.clone();
+            let without = made.excluded_artists.clone();
             let planned =
                 PlannedSplit { name: name.clone(), request, parts: made.parts, without, exists };
             self.splits.push(planned);

@@ -1,4 +1,5 @@
-//! What of the data set is left out, and which names are one artist: `train/dataset/data/magnatagatune.toml`, and a list of the user's.
+//! Rules for leaving out clips and for aliases of artists: `train/dataset/data/magnatagatune.toml`, and a list of the
+//! user.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -7,7 +8,7 @@ use serde::Deserialize;
 
 use crate::sources::{Problem, SourceError};
 
-/// The project's own rules.
+/// The contents of `magnatagatune.toml`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Rules {
@@ -23,13 +24,13 @@ impl Rules {
     }
 }
 
-/// Which names are one artist.
+/// The names that denote one artist.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Aliases {
-    /// Every name is an artist.
+    /// Each name is an artist.
     #[default]
     None,
-    /// The five pairs that look like one artist: `train/dataset/data/magnatagatune.toml`.
+    /// Five pairs that are probably one artist each: `train/dataset/data/magnatagatune.toml`.
     Likely,
     /// A file of lines `alias TAB artist`.
     File(std::path::PathBuf),
@@ -46,7 +47,7 @@ impl From<std::ffi::OsString> for Aliases {
 }
 
 impl Aliases {
-    /// Each name that is taken for another, and that other.
+    /// Maps each alias to its artist.
     pub(super) fn read(&self, rules: &Rules) -> Result<BTreeMap<String, String>, SourceError> {
         match self {
             Aliases::None => Ok(BTreeMap::new()),
@@ -60,25 +61,25 @@ impl Aliases {
     }
 }
 
-/// The text of a small file of the user's.
+/// Reads a text file, without a byte-order mark.
 pub(super) fn read_text(path: &Path) -> Result<String, SourceError> {
     let text = std::fs::read_to_string(path)
         .map_err(|source| SourceError::Unreadable { path: path.to_owned(), source })?;
     Ok(text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned())
 }
 
-/// The lines of a text that hold something and are no comment, numbered from 1 and cut at tabs.
+/// The lines of a text except blank ones and comments, numbered from 1 and split at tabs.
 pub(super) fn tabbed(text: &str) -> impl Iterator<Item = (u64, Vec<&str>)> {
     (1..).zip(text.lines()).filter_map(|(number, line)| Some((number, fields(line)?)))
 }
 
-/// A line cut at tabs; nothing of one that is empty or a comment.
+/// The fields of a line, split at tabs; `None` for a blank line or a comment.
 pub(super) fn fields(line: &str) -> Option<Vec<&str>> {
     (!line.trim().is_empty() && !line.starts_with('#'))
         .then(|| line.split('\t').map(str::trim).collect())
 }
 
-/// Aliases of aliases followed to their end.
+/// Parses lines `alias TAB artist`, and follows aliases of aliases.
 fn resolve(text: &str) -> Result<BTreeMap<String, String>, Vec<Problem>> {
     let mut direct: BTreeMap<&str, (&str, u64)> = BTreeMap::new();
     let mut problems = Vec::new();
@@ -86,13 +87,13 @@ fn resolve(text: &str) -> Result<BTreeMap<String, String>, Vec<Problem>> {
         match fields.as_slice() {
             [alias, artist] if !alias.is_empty() && !artist.is_empty() => {
                 if let Some((_, first)) = direct.insert(alias, (artist, line)) {
-                    problems.push(Problem::whole(
+                    problems.push(Problem::of_line(
                         line,
-                        format!("`{alias}` has an artist on line {first} already"),
+                        format!("`{alias}` already has an artist on line {first}"),
                     ));
                 }
             }
-            _ => problems.push(Problem::whole(line, "not `alias TAB artist`".to_owned())),
+            _ => problems.push(Problem::of_line(line, "not `alias TAB artist`".to_owned())),
         }
     }
     let mut resolved = BTreeMap::new();
@@ -104,10 +105,7 @@ fn resolve(text: &str) -> Result<BTreeMap<String, String>, Vec<Problem>> {
             (artist, steps) = (next, steps + 1);
         }
         if steps > direct.len() {
-            problems.push(Problem::whole(
-                line,
-                format!("`{alias}` leads in a circle: an alias needs an artist that is none"),
-            ));
+            problems.push(Problem::of_line(line, format!("`{alias}` is in a cycle of aliases")));
         }
         resolved.insert(alias.to_owned(), artist.to_owned());
     }
@@ -131,13 +129,13 @@ mod tests {
     }
 
     #[test]
-    fn circles_and_lines_that_are_none_are_named() {
+    fn cycles_and_invalid_lines_are_reported() {
         assert_eq!(
             problems("a\tb\nb\ta\nc\td\nc\te\nf g\n\th\n"),
             [
-                "line 1: `a` leads in a circle: an alias needs an artist that is none",
-                "line 2: `b` leads in a circle: an alias needs an artist that is none",
-                "line 4: `c` has an artist on line 3 already",
+                "line 1: `a` is in a cycle of aliases",
+                "line 2: `b` is in a cycle of aliases",
+                "line 4: `c` already has an artist on line 3",
                 "line 5: not `alias TAB artist`",
                 "line 6: not `alias TAB artist`",
             ]

@@ -1,53 +1,64 @@
-//! Debian packages without installing them and without being root: the only file that knows `apt-get` and `dpkg-deb`.
+//! Downloads and unpacks Debian packages without installing them or root rights. Only this file uses `apt-get` and
+//! `dpkg-deb`.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::error::SourceError;
+use crate::sources::SourceError;
 
-/// The two programs, and where package lists of our own may lie.
+/// The two programs, and the folder for private package lists.
 #[derive(Debug)]
 pub struct Debian {
     apt_get: OsString,
     dpkg_deb: OsString,
-    /// Private lists and caches of apt, for machines without lists and users without rights.
+    /// Private lists and caches of apt, for machines without lists and users without root rights.
     apt_folder: PathBuf,
-    lists: Lists,
+    lists: PackageLists,
 }
 
-/// Which package lists to ask.
+/// The package lists in use.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Lists {
-    /// Those of the system, where it has some.
+enum PackageLists {
+    /// Those of the system.
     System,
-    /// Ours, fetched in this run.
+    /// Private ones, fetched in this run.
     Private,
-    /// Ours, which could not be fetched: they know nothing for certain.
+    /// Private ones that could not be fetched, so that no package is known to be missing.
     Failed(DownloadError),
 }
 
-/// Why a package is not there.
+/// Why a package could not be fetched.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum DownloadError {
-    /// No archive that apt knows has it; the last thing apt said.
+    /// No archive in apt's lists has it; the message is apt's.
     #[error("{0}")]
     Unknown(String),
-    /// It may exist, but could not be brought: network, disk, a damaged package.
+    /// It may exist, but the network, the disk or the package failed.
     #[error("{0}")]
     Failed(String),
 }
 
-/// What apt says of packages that its lists do not hold.
-const UNKNOWN: [&str; 2] = ["Unable to locate package", "has no installation candidate"];
+/// Messages of apt for packages that are not in its lists.
+const UNKNOWN_MESSAGES: [&str; 2] = ["Unable to locate package", "has no installation candidate"];
 
 impl Debian {
-    /// Finds the programs; package lists of our own go below `cache`, which must exist.
+    /// Checks that the programs run. Private package lists are kept in `cache`, which must exist, until this is
+    /// dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`SourceError::NoDebianTools`] or [`SourceError::Unwritable`].
     pub fn find(cache: &Path) -> Result<Self, SourceError> {
         Self::with_programs(cache, "apt-get".into(), "dpkg-deb".into())
     }
 
-    /// As [`Debian::find`], with other programs in the place of Debian's.
+    /// [`Debian::find`] with other programs instead of `apt-get` and `dpkg-deb`, for tests.
+    ///
+    /// # Errors
+    ///
+    /// As [`Debian::find`].
     pub fn with_programs(
         cache: &Path,
         apt_get: OsString,
@@ -70,7 +81,7 @@ impl Debian {
                 reason,
             });
         }
-        // apt reads its options' folders relative to its own root, so the path is made absolute.
+        // apt resolves relative paths in its options against its own root.
         let cache = cache
             .canonicalize()
             .map_err(|source| SourceError::Unwritable { path: cache.to_owned(), source })?;
@@ -78,25 +89,27 @@ impl Debian {
         let partial = apt_folder.join("archives/partial");
         std::fs::create_dir_all(&partial)
             .map_err(|source| SourceError::Unwritable { path: partial, source })?;
-        Ok(Debian { apt_get, dpkg_deb, apt_folder, lists: Lists::System })
+        Ok(Debian { apt_get, dpkg_deb, apt_folder, lists: PackageLists::System })
     }
 
     /// Downloads `package` into `folder` and returns the file.
     ///
-    /// The system's package lists are asked first; where there are none or they are stale, lists are fetched into the cache, once a run.
+    /// The system's package lists are used first; where they are missing or stale, private ones are fetched, once per
+    /// run.
     ///
     /// # Errors
-    /// `Unknown` only where lists that are up to date do not hold the package.
+    ///
+    /// [`DownloadError::Unknown`] only where up-to-date lists lack the package; otherwise [`DownloadError::Failed`].
     pub fn download(&mut self, package: &str, folder: &Path) -> Result<PathBuf, DownloadError> {
         let first = self.try_download(package, folder);
         match (&self.lists, first) {
             (_, Ok(file)) => Ok(file),
-            (Lists::Private, Err(error)) => Err(error),
-            (Lists::Failed(why), Err(_)) => Err(why.clone()),
-            (Lists::System, Err(_)) => {
-                self.lists = Lists::Private;
+            (PackageLists::Private, Err(error)) => Err(error),
+            (PackageLists::Failed(why), Err(_)) => Err(why.clone()),
+            (PackageLists::System, Err(_)) => {
+                self.lists = PackageLists::Private;
                 if let Err(error) = self.update() {
-                    self.lists = Lists::Failed(error.clone());
+                    self.lists = PackageLists::Failed(error.clone());
                     return Err(error);
                 }
                 self.try_download(package, folder)
@@ -106,10 +119,10 @@ impl Debian {
 
     fn try_download(&self, package: &str, folder: &Path) -> Result<PathBuf, DownloadError> {
         let failed = |error: std::io::Error| DownloadError::Failed(error.to_string());
-        run(self.apt().args(["download", package]).current_dir(folder)).map_err(|said| {
-            match UNKNOWN.iter().any(|words| said.contains(words)) {
-                true => DownloadError::Unknown(said),
-                false => DownloadError::Failed(said),
+        run(self.apt().args(["download", package]).current_dir(folder)).map_err(|message| {
+            match UNKNOWN_MESSAGES.iter().any(|words| message.contains(words)) {
+                true => DownloadError::Unknown(message),
+                false => DownloadError::Failed(message),
             }
         })?;
         let mut files = std::fs::read_dir(folder)
@@ -118,18 +131,18 @@ impl Debian {
             .map(|entry| entry.path());
         files
             .find(|path| path.extension().is_some_and(|ending| ending == "deb"))
-            .ok_or_else(|| DownloadError::Failed("apt-get brought no package".to_owned()))
+            .ok_or_else(|| DownloadError::Failed("apt-get downloaded no package".to_owned()))
     }
 
     fn update(&self) -> Result<(), DownloadError> {
         let partial = self.apt_folder.join("lists/partial");
         std::fs::create_dir_all(partial).map_err(|e| DownloadError::Failed(e.to_string()))?;
-        // Without this option a list that could not be fetched is no error, and its packages look unknown.
+        // By default apt ignores lists that could not be fetched, and their packages would seem unknown.
         let update = ["-o", "APT::Update::Error-Mode=any", "update"];
         run(self.apt().args(update)).map_err(DownloadError::Failed)
     }
 
-    /// `apt-get` with caches of its own, quiet, in plain English.
+    /// `apt-get` with private caches, quiet, with English messages.
     fn apt(&self) -> Command {
         let option = |name: &str, path: &Path| {
             let mut text = OsString::from(format!("{name}="));
@@ -139,17 +152,21 @@ impl Debian {
         let mut command = Command::new(&self.apt_get);
         command.env("LC_ALL", "C").arg("-qq").args(["-o", "APT::Sandbox::User=root"]);
         command.arg("-o").arg(option("Dir::Cache", &self.apt_folder));
-        // Without these files, which container images switch off, apt reads all its lists again for each package.
+        // Container images disable these files; without them apt parses all lists again for each package.
         for name in ["pkgcache", "srcpkgcache"] {
             command.arg("-o").arg(format!("Dir::Cache::{name}={name}.bin"));
         }
-        if self.lists != Lists::System {
+        if self.lists != PackageLists::System {
             command.arg("-o").arg(option("Dir::State::Lists", &self.apt_folder.join("lists")));
         }
         command
     }
 
-    /// Unpacks `package` below `folder`.
+    /// Unpacks the file `package` into `folder`.
+    ///
+    /// # Errors
+    ///
+    /// [`DownloadError::Failed`] with the message of `dpkg-deb`.
     pub fn unpack(&self, package: &Path, folder: &Path) -> Result<(), DownloadError> {
         run(Command::new(&self.dpkg_deb).arg("-x").arg(package).arg(folder))
             .map_err(DownloadError::Failed)
@@ -158,24 +175,24 @@ impl Debian {
 
 impl Drop for Debian {
     fn drop(&mut self) {
-        // Larger than some packages, and stale tomorrow.
+        // Package lists are large and soon stale.
         let _ = std::fs::remove_dir_all(&self.apt_folder);
     }
 }
 
-/// Runs a command; on failure its last lines that speak of an error.
+/// Runs a command; the error is its last line with an error message.
 fn run(command: &mut Command) -> Result<(), String> {
     let output = command.stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
     if output.status.success() {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    let errors: Vec<&str> = said
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let errors: Vec<&str> = stderr
         .lines()
         .filter(|line| line.starts_with("E:") || line.contains("error"))
         .map(str::trim)
         .collect();
-    match errors.last().copied().or_else(|| said.lines().last()) {
+    match errors.last().copied().or_else(|| stderr.lines().last()) {
         Some(line) if !line.is_empty() => Err(line.to_owned()),
         _ => Err(output.status.to_string()),
     }

@@ -1,23 +1,23 @@
-//! MagnaTagATune in miniature: made-up MP3s, 16 kHz, mono, 32 kbit/s, under real names from its list.
+//! A small MagnaTagATune: synthetic audio under real paths from its list. Also used by the tests of `train`.
 
 #![allow(dead_code, reason = "each test program uses its own part")]
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Read;
+use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Samples of a clip here: a tenth of the real ones.
+/// Samples of a clip: a tenth of the real length.
 pub(crate) const CLIP: usize = 46_656;
 
-/// A name from the list, taken apart.
+/// The parts of a path in the list.
 pub(crate) struct Named<'a> {
     pub(crate) artist: &'a str,
     pub(crate) album: &'a str,
     pub(crate) number: &'a str,
     pub(crate) title: &'a str,
-    /// Seconds into the track.
+    /// Start in the track, in seconds.
     pub(crate) start: u64,
 }
 
@@ -30,12 +30,11 @@ impl<'a> Named<'a> {
     }
 }
 
-/// The data set's list of `clip_id TAB mp3_path`, written to a folder.
+/// Writes the full list, lines `clip_id TAB mp3_path`, to `paths.tsv` in a folder.
 pub(crate) fn list(folder: &Path) -> PathBuf {
-    let zipped =
-        fs::File::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/mtat_paths.zip"));
+    let zipped = include_bytes!("../data/mtat_paths.zip");
     let mut text = String::new();
-    zip::ZipArchive::new(zipped.unwrap())
+    zip::ZipArchive::new(Cursor::new(zipped))
         .unwrap()
         .by_index(0)
         .unwrap()
@@ -46,7 +45,7 @@ pub(crate) fn list(folder: &Path) -> PathBuf {
     path
 }
 
-/// The list's paths of some artists, by artist.
+/// The paths of some artists in the list, by artist.
 pub(crate) fn paths_of(folder: &Path, artists: &[&str]) -> BTreeMap<String, Vec<String>> {
     let text = fs::read_to_string(list(folder)).unwrap();
     let mut of: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -59,7 +58,7 @@ pub(crate) fn paths_of(folder: &Path, artists: &[&str]) -> BTreeMap<String, Vec<
     of
 }
 
-/// Makes one MP3 of so many seconds; `sound` is a source as ffmpeg names them, at 16 kHz.
+/// Writes an MP3 (mono, 32 kbit/s); `sound` is a source of ffmpeg at 16 kHz.
 pub(crate) fn mp3(sound: &str, more: &[&str], path: &Path) {
     let made = Command::new("ffmpeg")
         .args(["-v", "error", "-y", "-f", "lavfi", "-i", sound])
@@ -67,6 +66,6 @@ pub(crate) fn mp3(sound: &str, more: &[&str], path: &Path) {
         .args(more)
         .arg(path)
         .status()
-        .expect("ffmpeg is needed; `make doctor` says what brings it");
+        .expect("ffmpeg is needed; `make doctor` names its package");
     assert!(made.success());
 }
