@@ -33,7 +33,7 @@ pub enum Visibility {
 }
 
 /// Headings of the page for columns whose names in CSV files are kept, because programs read them.
-const HEADINGS: [(&str, &str); 18] = [
+const HEADINGS: [(&str, &str); 23] = [
     ("line", "series"),
     ("what", "quantity"),
     ("answer", "prediction"),
@@ -52,6 +52,11 @@ const HEADINGS: [(&str, &str); 18] = [
     ("values to learn", "parameters"),
     ("hours of learning", "training, h"),
     ("hours in all", "total, h"),
+    ("clips right, %", "clip accuracy, %"),
+    ("songs right, %", "song accuracy, %"),
+    ("largest artist’s clips, %", "majority class, %"),
+    ("deviation", "standard deviation"),
+    ("anyone else", "other artists"),
 ];
 
 /// The heading on the page for a column of a CSV file.
