@@ -9,8 +9,8 @@ use serde::Deserialize;
 
 use crate::cases::HEADS;
 use crate::machine::Machine;
+use crate::markdown::wrap;
 use crate::results::read_json;
-use crate::table::wrap;
 
 /// Name of the result file.
 pub const COMPATIBILITY: &str = "compatibility.json";

@@ -16,6 +16,7 @@ pub mod cases;
 pub mod compatibility;
 pub mod fresh;
 pub mod machine;
+mod markdown;
 pub mod music;
 pub mod pairs;
 pub mod paper;

@@ -9,8 +9,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::machine::Machine;
+use crate::markdown::wrap;
 use crate::results::read_json;
-use crate::table::wrap;
 
 /// The answers among the results, in the folder of a report's tables.
 pub const ANSWERS: &str = "paper-small/answers.csv";

@@ -11,6 +11,7 @@ use leitmotif_models::{GraphKind, Network, SampleRate};
 use crate::cases::{self, COMPILED, HEADS, Length, SERVED, THREADS, TRAINED};
 use crate::compatibility::{COMPATIBILITY, Compatibility};
 use crate::fresh;
+use crate::markdown::wrap;
 use crate::music;
 use crate::pairs::Pairs;
 use crate::paper::{self, ANSWERS};
@@ -310,25 +311,6 @@ fn format_duration(seconds: f64) -> String {
         hours if hours < 48.0 => format!("{hours:.1} h"),
         hours => format!("{:.0} days", hours / 24.0),
     }
-}
-
-/// The words of `text` in lines of at most 118 characters.
-pub(crate) fn wrap(text: &str) -> String {
-    const COLUMNS: usize = 118;
-    let (mut lines, mut column) = (String::new(), 0);
-    for word in text.split(' ') {
-        let width = word.chars().count();
-        if column > 0 && column + 1 + width > COLUMNS {
-            lines.push('\n');
-            column = 0;
-        } else if column > 0 {
-            lines.push(' ');
-            column += 1;
-        }
-        lines += word;
-        column += width;
-    }
-    lines + "\n"
 }
 
 /// `a, b and c`.
