@@ -1,11 +1,6 @@
 //! Checkpoints that must be refused, each with one error that tells all.
 
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "tests stop at a surprise"
-)]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test may panic")]
 
 mod support;
 

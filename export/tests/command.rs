@@ -1,11 +1,6 @@
 //! The command `leitmotif-export` from outside.
 
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "tests stop at a surprise"
-)]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test may panic")]
 
 #[path = "support/command.rs"]
 mod command;

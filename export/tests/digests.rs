@@ -2,12 +2,7 @@
 //!
 //! `UPDATE_FIXTURES=1 cargo test -p leitmotif-export --test digests` rewrites `data/digests.txt`; review the diff.
 
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "tests stop at a surprise"
-)]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test may panic")]
 
 mod support;
 

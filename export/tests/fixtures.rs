@@ -3,12 +3,7 @@
 //! `UPDATE_FIXTURES=1 cargo test -p leitmotif-export --test fixtures` rewrites both; review the diff. The weights are
 //! seeded random numbers (`support/mod.rs`), the probe is the answer of `support/reference.rs`.
 
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "tests stop at a surprise"
-)]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test may panic")]
 
 mod support;
 

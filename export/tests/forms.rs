@@ -1,11 +1,6 @@
 //! Other forms of a file: fixed sizes, the embedding alone, a description beside it; and the comparison of layers.
 
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "tests stop at a surprise"
-)]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test may panic")]
 
 #[path = "support/command.rs"]
 mod command;

@@ -1,11 +1,6 @@
 //! Networks that PyTorch trained: compiled from a mapping file and compared with PyTorch's outputs.
 
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "tests stop at a surprise"
-)]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test may panic")]
 
 mod support;
 

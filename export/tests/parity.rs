@@ -1,11 +1,6 @@
 //! Compiled graphs in ONNX Runtime against the naive reference, over the unfolded weights in torch's conventions.
 
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "tests stop at a surprise"
-)]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test may panic")]
 
 mod support;
 

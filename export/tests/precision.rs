@@ -1,11 +1,6 @@
 //! fp16, int8 and other targets: each computes what fp32 computes, as nearly as it can, in fewer bytes.
 
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "tests stop at a surprise"
-)]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test may panic")]
 
 mod support;
 

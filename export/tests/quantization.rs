@@ -1,11 +1,6 @@
 //! `leitmotif-export compile` in int8 and fp16: what it calibrates on, what it measures, what it refuses.
 
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "tests stop at a surprise"
-)]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test may panic")]
 
 #[path = "support/command.rs"]
 mod command;

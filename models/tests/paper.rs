@@ -1,6 +1,6 @@
 //! The presets against the figures of the paper and those checked by hand for it.
 
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use leitmotif_models::{HeadKind, Network, NetworkError};
 

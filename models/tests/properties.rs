@@ -1,7 +1,7 @@
 //! What holds of every description, card, record and list of predictions that can be read: it is written back to the same, and nothing that is
 //! asked of it panics. Fuzzing goes further: `scripts/fuzz`.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 use std::fs;
 use std::path::Path;

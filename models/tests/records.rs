@@ -1,6 +1,6 @@
 //! Cards and run records: what is written can be read back, and what cannot be is refused.
 
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeMap;
 

@@ -1,10 +1,5 @@
 //! Audio decoding against a signal whose samples are known at every rate; `data/audio/make.py` makes its files.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test stops at the first surprise"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
 #[path = "support/decoding.rs"]
 mod decoding;

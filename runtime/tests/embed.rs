@@ -1,11 +1,6 @@
 //! The project `examples/embed` stands for a third party's: outside of the workspace, with this crate as only dependency.
 #![cfg(feature = "onnx")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test stops at the first surprise"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
 mod support;
 

@@ -2,12 +2,7 @@
 //!
 //! ffmpeg encodes the minute with every codec, then both decode it, and the difference is measured at the file's own
 //! rate. The measurements are printed: `cargo test --all-features --test ffmpeg -- --nocapture`.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test stops at the first surprise"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
 use std::{
     fs,

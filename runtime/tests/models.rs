@@ -1,11 +1,6 @@
 //! Models, audio and devices that cannot be used: each has its own error.
 #![cfg(feature = "onnx")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test stops at the first surprise"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
 mod support;
 

@@ -1,10 +1,5 @@
 //! Audio decoding of files that are damaged, truncated, hostile, unknown, slow or missing.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test stops at the first surprise"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
 #[path = "support/decoding.rs"]
 mod decoding;

@@ -2,12 +2,7 @@
 //!
 //! proptest draws new cases at every run, prints a failing one and keeps its seed in `properties.proptest-regressions`.
 //! `scripts/fuzz` goes further.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test stops at the first surprise"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
 #[path = "support/decoding.rs"]
 mod decoding;

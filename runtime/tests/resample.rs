@@ -1,10 +1,5 @@
 //! Measures the resampler: pass-band, stop-band, lengths, pieces.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test stops at the first surprise"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
 use std::f64::consts::TAU;
 

@@ -1,11 +1,6 @@
 //! Memory of recognising for long, in a process of its own so that no other test affects it.
 #![cfg(all(feature = "onnx", target_os = "linux"))]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test stops at the first surprise"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
 mod support;
 

@@ -1,6 +1,6 @@
 //! `prepare` with concurrent processes, with unusual and broken files, and with files that change.
 #![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
 #[path = "../dataset/tests/music/mod.rs"]
 mod music;

@@ -1,10 +1,5 @@
 //! The command `leitmotif-train` as a process: exit codes, messages, Ctrl-C.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test stops at the first surprise"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 #![cfg(unix)]
 
 mod tones;

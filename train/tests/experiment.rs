@@ -1,10 +1,5 @@
 //! The paper's experiments on three artists who each play one note: planned, killed, resumed, reported.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test stops at the first surprise"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 #![cfg(unix)]
 
 mod tiny;

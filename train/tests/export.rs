@@ -1,10 +1,5 @@
 //! libtorch, the exporter and ONNX Runtime together: an exported checkpoint gives libtorch's outputs.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test stops at the first surprise"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
 mod tones;
 

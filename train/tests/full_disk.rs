@@ -1,6 +1,6 @@
 //! A disk that becomes full while `prepare` writes, for each file that it writes.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 #[path = "../dataset/tests/music/mod.rs"]
 mod music;

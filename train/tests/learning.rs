@@ -1,10 +1,5 @@
 //! Training on a data set of tones: that the loss falls, that runs resume exactly, that errors stop them.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test stops at the first surprise"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
 mod tones;
 

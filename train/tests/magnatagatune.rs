@@ -1,10 +1,5 @@
 //! `leitmotif-train prepare mtat`: what the command adds to the library, whose tests are in `train/dataset/tests`.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test stops at the first surprise"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
 #[path = "../dataset/tests/miniature/mod.rs"]
 mod miniature;

@@ -1,11 +1,6 @@
 //! The whole paper on MagnaTagATune in miniature, from a folder of MP3s to the report, whose numbers are counted again from the files of
 //! the runs. Takes minutes, so `make check-all` runs it; the report is kept in `target/tmp/miniature`.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test stops at the first surprise"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
 #[path = "../dataset/tests/miniature/mod.rs"]
 mod miniature;

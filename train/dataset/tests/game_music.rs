@@ -1,7 +1,7 @@
 //! Fetching open game music, with shell scripts instead of `apt-get` and `dpkg-deb`; the packages are tar files.
 
 #![cfg(unix)]
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
 use std::io::Write;

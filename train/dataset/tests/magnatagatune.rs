@@ -1,10 +1,5 @@
 //! MagnaTagATune: its real list without the audio, and a small version of it with real paths and synthetic audio.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test stops at the first surprise"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
 mod miniature;
 mod music;

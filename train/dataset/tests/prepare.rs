@@ -1,6 +1,6 @@
 //! From music to a data set folder, including damaged and unusual files.
 
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod music;
 

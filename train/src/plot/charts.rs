@@ -67,7 +67,7 @@ pub(crate) enum AxisLabels {
     /// Whole numbers: epochs, k, percent.
     #[default]
     Whole,
-    /// Seconds as `m:ss`.
+    /// Minutes as `m:ss`: the axis is divided at whole or half minutes.
     Clock,
 }
 
@@ -164,7 +164,7 @@ impl AxisLabels {
             AxisLabels::Whole if (value - value.round()).abs() > 1e-6 => String::new(),
             AxisLabels::Whole => format!("{value:.0}"),
             AxisLabels::Clock => {
-                let seconds = value.round() as u64;
+                let seconds = (60.0 * value).round() as u64;
                 format!("{}:{:02}", seconds / 60, seconds % 60)
             }
         }
@@ -200,8 +200,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn seconds_are_written_as_clocks_and_fractions_of_epochs_not_at_all() {
-        assert_eq!(AxisLabels::Clock.format(185.0), "3:05");
+    fn minutes_are_written_as_clocks_and_fractions_of_epochs_not_at_all() {
+        assert_eq!(AxisLabels::Clock.format(185.0 / 60.0), "3:05");
         assert_eq!(AxisLabels::Whole.format(4.0), "4");
         assert_eq!(AxisLabels::Whole.format(4.5), "");
     }

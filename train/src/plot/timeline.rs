@@ -158,7 +158,12 @@ impl Timeline {
         }
         let chart = Chart {
             size: (WIDTH, 300),
-            x: Axis { label: "time", from: 0.0, to: self.seconds, labels: AxisLabels::Clock },
+            x: Axis {
+                label: "time",
+                from: 0.0,
+                to: self.seconds / 60.0,
+                labels: AxisLabels::Clock,
+            },
             y: Axis { label: "probability, %", from: 0.0, to: 100.0, ..Axis::default() },
             areas,
             ..Chart::default()
@@ -180,8 +185,8 @@ impl Timeline {
                     *sum += p / segments.len() as f64;
                 }
             }
-            let start = segments.first().map_or(0.0, |segment| segment.start_seconds);
-            let end = segments.last().map_or(0.0, |segment| segment.end_seconds);
+            let start = segments.first().map_or(0.0, |segment| segment.start_seconds) / 60.0;
+            let end = segments.last().map_or(0.0, |segment| segment.end_seconds) / 60.0;
             Column { start, end, shares }
         };
         self.segments.chunks(each).map(column).collect()
@@ -190,6 +195,7 @@ impl Timeline {
 
 /// Some neighbouring segments.
 struct Column {
+    /// Where they begin and end, in minutes.
     start: f64,
     end: f64,
     /// Mean probability of each class.

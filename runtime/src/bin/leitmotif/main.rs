@@ -68,11 +68,7 @@ fn main() -> ExitCode {
         // The reader closed the pipe early, as in `leitmotif recognize … | head -1`.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            // The text of this crate's errors includes their cause.
-            match error.downcast_ref::<leitmotif::Error>() {
-                Some(own) => log(&own.to_string()),
-                None => log(&format!("{error:#}")),
-            }
+            log(&format!("{error:#}"));
             ExitCode::FAILURE
         }
     }

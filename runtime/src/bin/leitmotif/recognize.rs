@@ -208,9 +208,15 @@ fn clock(seconds: f64) -> String {
 /// The error with its file, which errors of the recording name already.
 fn format_error(file: &Path, error: &Error) -> String {
     match error {
-        Error::Audio(_) | Error::TooShort { .. } => error.to_string(),
-        error => format!("{}: {error}", file.display()),
+        Error::Audio(_) | Error::TooShort { .. } => with_causes(error),
+        error => format!("{}: {}", file.display(), with_causes(error)),
     }
+}
+
+/// An error and its causes on one line.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 fn progress(files: usize) -> ProgressBar {
