@@ -1,4 +1,4 @@
-//! How fast leitmotif is. Nobody imports this crate; its `README.md` has the results and explains how to read them.
+//! How fast leitmotif is. No crate imports this one; its `README.md` has the results and explains how to read them.
 //!
 //! `benches/` has one criterion bench a question, among them `limits`: the most that the machine can do. [`cases`] lists the
 //! timed cases and how much work each is. Ratios to other programs come from the binary `pairs`, which runs two commands

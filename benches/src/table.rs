@@ -1,4 +1,4 @@
-//! The tables of measurements in the documents, written from the newest results: nobody types a figure.
+//! The tables of measurements in the documents, written from the newest results.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use leitmotif_models::{Card, GraphKind, Network};
 
+use crate::ExportError;
 use crate::fold::FoldedStep;
 use crate::graph::Dim::{Fixed, Named};
 use crate::graph::{Attribute, Graph, Value};
 use crate::lower::{self, Form, Lowered, Plan, Rows, State};
 use crate::onnx::write::Model;
-use crate::{ExportError, Recipe};
+use crate::recipe::Recipe;
 
 /// The graph of `kind` over folded layers.
 ///
@@ -118,6 +119,7 @@ fn mean_over_segments(graph: &mut Graph, name: &str, x: Value) -> Value {
 
 fn doc(kind: GraphKind) -> &'static str {
     match kind {
+        // These texts are in the files: other words would be other bytes.
         GraphKind::Clip => "Cuts a recording into segments, judges each and takes the mean.",
         GraphKind::Segment => "Judges one segment.",
         GraphKind::Sequence => "Cuts a recording into segments and runs an LSTM over them.",

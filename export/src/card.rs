@@ -4,9 +4,10 @@ use leitmotif_models::{
     CARD_VERSION, Card, Fixed, Golden, GoldenInput, GraphKind, Network, SampleRate,
 };
 
+use crate::Checkpoint;
 use crate::lower::Form;
+use crate::recipe::Recipe;
 use crate::tolerance::tolerance;
-use crate::{Checkpoint, Recipe};
 
 /// What one call may take. The rule of [`Card::max_seconds_per_call`]: so many segments that the cut samples with their
 /// indices and the two largest neighbouring feature maps fit in here, but at least one window of an LSTM, and no more

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use leitmotif_models::{Calibration, Card, Fixed, GraphKind, Measured, Precision, Target};
+use leitmotif_models::{Card, GraphKind};
 
 use crate::fold::fold;
 use crate::graph::{Dim, Port};
 use crate::onnx::write::encode;
+use crate::recipe::Recipe;
 use crate::{Checkpoint, ExportError, LowerError, assemble, card};
 
 /// A compiled graph, complete but not yet in a file.
@@ -23,65 +24,6 @@ pub struct Artifact {
 
 /// The axes of an input or output, `None` where any size will do.
 pub type Shape = Vec<Option<usize>>;
-
-/// How to compile a checkpoint. The same checkpoint, graph and recipe give the same bytes.
-///
-/// ```
-/// use leitmotif_export::Recipe;
-/// use leitmotif_models::{Precision, Target};
-///
-/// let recipe = Recipe { target: Target::Cpu, precision: Precision::Fp16, ..Recipe::named("artists") };
-/// ```
-#[derive(Clone, Debug, PartialEq)]
-pub struct Recipe {
-    /// Name of the model, as in `NAME.clip.onnx`.
-    pub name: String,
-    /// For which runtime.
-    pub target: Target,
-    /// In which numbers.
-    pub precision: Precision,
-    /// The ranges of feature maps: needed in int8, and in nothing else. See [`Calibrator`](crate::Calibrator).
-    pub calibration: Option<Calibration>,
-    /// What the precision was measured to cost, for the card.
-    pub measured: Option<Measured>,
-    /// Sizes that are not free. A number of segments is left out of graphs that take one.
-    pub fixed: Fixed,
-    /// Whether to end with the embedding; only of the graphs that take recordings.
-    pub embedding_only: bool,
-    /// The answer to the golden input in int8, one probability a class; without it the card holds torch's.
-    pub golden: Option<Vec<f32>>,
-}
-
-impl Recipe {
-    /// Portable and in fp32, under this name.
-    pub fn named(name: &str) -> Self {
-        Recipe {
-            name: name.to_owned(),
-            target: Target::Portable,
-            precision: Precision::Fp32,
-            fixed: Fixed::default(),
-            embedding_only: false,
-            calibration: None,
-            measured: None,
-            golden: None,
-        }
-    }
-
-    /// What made the file of this card, so that it can be compiled again.
-    pub fn of(card: &Card) -> Self {
-        let int8 = card.precision == Precision::Int8;
-        Recipe {
-            name: card.name.clone(),
-            target: card.target,
-            precision: card.precision,
-            calibration: card.calibration.clone(),
-            measured: card.measured.clone(),
-            fixed: card.fixed,
-            embedding_only: card.embedding_only,
-            golden: int8.then(|| card.golden.probabilities.clone()),
-        }
-    }
-}
 
 /// Compiles the portable fp32 graph of `kind` and calls the model `name`.
 ///

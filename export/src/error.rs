@@ -65,7 +65,7 @@ pub enum CheckpointError {
         path: PathBuf,
     },
     /// `run.json` is not a run record that this version understands.
-    #[error("{path} is no usable run record")]
+    #[error("{path} is not a usable run record")]
     Run {
         /// The file.
         path: PathBuf,
@@ -80,7 +80,7 @@ pub enum CheckpointError {
         /// What is wrong with it.
         reason: String,
     },
-    /// A file is no safetensors file, or a damaged one.
+    /// A file that is not a whole safetensors file.
     #[error("{path} is not a whole safetensors file ({reason}); copy the checkpoint again")]
     NotSafetensors {
         /// The file.
@@ -165,7 +165,7 @@ pub enum LowerError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CalibrateError {
-    /// A block with values that are no numbers.
+    /// A block with values that are not finite.
     #[error(
         "calibrate: {block} gave values that are NaN or infinite; calibrate with music that the network knows, and if that does not help take fp16"
     )]

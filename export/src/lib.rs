@@ -37,6 +37,7 @@ mod lower;
 mod mapping;
 mod onnx;
 mod quantize;
+mod recipe;
 mod reference;
 mod staging;
 mod summary;
@@ -46,13 +47,14 @@ mod weights;
 pub use calibrate::Calibrator;
 pub use card::batch_per_call;
 pub use checkpoint::{Checkpoint, Probe};
-pub use compile::{Artifact, Recipe, Shape, compile, compile_as};
+pub use compile::{Artifact, Shape, compile, compile_as};
 pub use diff::{Difference, Part, differences};
 pub use error::{
     CalibrateError, CheckpointError, ExportError, LowerError, ReadError, UnfitFile, WriteError,
 };
 pub use essentia::essentia_sidecar;
 pub use onnx::edit::{tap_name, tapped, with_batch};
+pub use recipe::Recipe;
 pub use reference::{LayerOutput, layer_outputs, layer_tolerance};
 pub use staging::Staged;
 pub use summary::Summary;

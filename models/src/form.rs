@@ -195,7 +195,7 @@ macro_rules! words {
             fn from_str(text: &str) -> Result<Self, String> {
                 match text {
                     $($word => Ok(Self::$variant),)+
-                    _ => Err(format!("`{text}` is no {}; there are {}", $what, [$($word),+].join(", "))),
+                    _ => Err(format!("`{text}` is not a {}; choose {}", $what, [$($word),+].join(", "))),
                 }
             }
         }
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loss_is_of_right_answers_and_of_changed_ones_where_nobody_knows() {
+    fn a_loss_counts_right_answers_or_changed_ones_without_labels() {
         let right = Some(BeforeAfter { before: 90, after: 88 });
         let measured = Measured { source: "x".into(), clips: 100, changed: 5, right };
         assert_eq!(measured.loss(), 0.02);

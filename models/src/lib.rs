@@ -6,7 +6,7 @@
 //! Two records accompany trained weights, [`RunRecord`] in a checkpoint and [`Card`]
 //! in an `.onnx` file; both carry [`Scores`]. [`tensors`] checks weights against a network, [`checkpoint`] names files.
 //!
-//! This crate does no I/O but text and knows no torch, no ONNX and no audio.
+//! This crate does no I/O but text, and looking where a checkpoint lies; it knows no torch, no ONNX and no audio.
 //!
 //! ```
 //! use leitmotif_models::{HeadKind, Network};

@@ -80,7 +80,7 @@ pub struct Step {
     pub output: Shape,
 }
 
-/// Why a description is no network.
+/// Why a description is not a network.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum NetworkError {
     /// Not TOML, or keys and types that no network has.
@@ -402,7 +402,7 @@ impl FromStr for HeadKind {
         match text {
             "dense" => Ok(HeadKind::Dense),
             "lstm" => Ok(HeadKind::Lstm),
-            _ => Err(format!("`{text}` is no head; there are dense and lstm")),
+            _ => Err(format!("`{text}` is not a head; choose dense or lstm")),
         }
     }
 }

@@ -40,7 +40,7 @@ pub struct RunRecord {
     pub config: serde_json::Value,
 }
 
-/// What a checkpoint and a card tell about the music.
+/// What a checkpoint and a card record of the data set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DatasetNote {

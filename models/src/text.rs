@@ -41,6 +41,12 @@ pub fn escape_html(text: &str) -> String {
     escaped
 }
 
+/// An error and its causes on one line: `song.ogg cannot be read: permission denied`.
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
 /// Bytes in lower-case hexadecimal, e.g. of a digest.
 pub fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
@@ -49,6 +55,11 @@ pub fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+/// The first `digits` hexadecimal digits of a digest, an even number: a short name for what was digested.
+pub fn short_hex(digest: &[u8], digits: usize) -> String {
+    hex(digest.get(..digits / 2).unwrap_or(digest))
 }
 
 /// The first `most` names, quoted, and how many more there are: `` `a`, `b` and 3 more``.
@@ -83,9 +94,23 @@ mod tests {
     }
 
     #[test]
+    fn every_cause_of_an_error_is_printed_once() {
+        let cause = "x".parse::<u8>().unwrap_err();
+        let error = crate::RunError::Syntax("no JSON".to_owned());
+        assert_eq!(with_causes(&error), error.to_string());
+        let error = std::io::Error::other(cause.clone());
+        assert_eq!(with_causes(&Outer(error)), format!("outer: {cause}"));
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("outer")]
+    struct Outer(#[source] std::io::Error);
+
+    #[test]
     fn digests_are_lower_case_with_leading_zeros() {
         assert_eq!(hex(&[0x00, 0x0a, 0xff]), "000aff");
         assert_eq!(hex(&[]), "");
+        assert_eq!(short_hex(&[0x12, 0x34, 0x56], 4), "1234");
     }
 
     #[test]

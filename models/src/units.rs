@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Samples of a clip where nobody says otherwise: MagnaTagATune's 29.124 seconds at 16 kHz.
+/// Samples of a clip by default: MagnaTagATune's 29.124 seconds at 16 kHz.
 pub const CLIP_SAMPLES: usize = 465_984;
 
 /// Samples per second of one channel, in hertz.

@@ -19,15 +19,23 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                     for song in songs {
                         match recognizer.recognize_file(song) {
                             Ok(answer) => println!("{song}: {:?}", answer.best()),
-                            Err(error) => eprintln!("{song}: {error}"),
+                            Err(error) => report(&error),
                         }
                     }
                 });
                 if let Err(error) = answers {
-                    eprintln!("{error}");
+                    report(&error);
                 }
             });
         }
     });
     Ok(())
+}
+
+/// An error's text is the fact and what to do; its causes are in `source()`.
+fn report(error: &dyn std::error::Error) {
+    match error.source() {
+        Some(cause) => eprintln!("{error}: {cause}"),
+        None => eprintln!("{error}"),
+    }
 }

@@ -77,7 +77,7 @@ fn check_finished(out: &Path, expected: &Files, what: &str) {
 fn failed_file(error: &str, out: &Path) -> String {
     let file = error.strip_prefix(out.to_str().unwrap()).and_then(|rest| rest.strip_prefix('/'));
     let (file, advice) =
-        file.unwrap_or_default().split_once(" cannot be written; ").unwrap_or_default();
+        file.unwrap_or_default().split_once(" cannot be written (").unwrap_or_default();
     assert!(advice.contains("make room") && advice.contains("run the same command"), "{error}");
     file.to_owned()
 }

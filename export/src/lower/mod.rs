@@ -1,7 +1,7 @@
 //! Turns folded layers into ONNX operators, one layer a file, each an implementation of [`Lower`].
 //!
 //! A graph either cuts a whole recording and treats its segments side by side, or takes one segment per call.
-//! The two differ only in axes: [`Rows`] tells a lowering which it is.
+//! The two differ only in axes: [`Rows`] says which.
 
 mod axes;
 mod conv;

@@ -54,7 +54,7 @@ impl From<PredictionLine> for Prediction {
 /// Why predictions cannot be used.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum PredictionsError {
-    /// A line that is no JSON or lacks a field.
+    /// A line that is not JSON or lacks a field.
     #[error("line {line} of the predictions cannot be read: {problem}")]
     Syntax {
         /// Line number from 1.
@@ -63,7 +63,7 @@ pub enum PredictionsError {
         problem: String,
     },
     /// No heading, or of another version.
-    #[error("these are no predictions of version {VERSION}: {0}")]
+    #[error("these are not predictions of version {VERSION}: {0}")]
     Heading(String),
     /// Too few artists or the same one twice.
     #[error("the predictions list their classes wrongly: {0}")]

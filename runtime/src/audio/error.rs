@@ -19,7 +19,7 @@ pub enum AudioError {
         path: PathBuf,
     },
     /// The system cannot read the file.
-    #[error("{} cannot be read; check its permissions and its disk", path.display())]
+    #[error("{} cannot be read (check its permissions and its disk)", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,

@@ -50,7 +50,7 @@ pub enum Error {
     },
 
     /// The model's file cannot be read.
-    #[error("model {path:?} cannot be read: check the path and its permissions")]
+    #[error("model {path:?} cannot be read (check the path and its permissions)")]
     ModelUnreadable {
         /// The model.
         path: PathBuf,
@@ -92,7 +92,7 @@ pub enum Error {
     },
 
     /// The model's card is invalid.
-    #[error("model {path:?} has an invalid card: export it again")]
+    #[error("model {path:?} has an invalid card (export it again)")]
     BadCard {
         /// The model.
         path: PathBuf,

@@ -102,7 +102,6 @@ impl Session {
                     return Err(Error::CudaUnavailable { reason: runtime.explain(reason) });
                 }
             },
-            // `Device::Auto`: the enum is open for other crates.
             Device::Auto => match runtime.cuda_obstacle() {
                 Some(obstacle) => on_cpu(&format!("no CUDA: {obstacle}"))?,
                 None => match on(Some(0)) {

@@ -2,7 +2,9 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use leitmotif_models::checkpoint::beside;
 
 /// Writes a file atomically, by a temporary file and a rename: readers see the old content or the new one.
 /// Once this returns, the file survives a power cut.
@@ -23,9 +25,7 @@ pub fn replace_with<E>(
     failed: impl Fn(io::Error) -> E,
 ) -> Result<(), E> {
     // The process id keeps two processes that write the same file from mixing their content; the later rename wins.
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{}.part", std::process::id()));
-    let part = PathBuf::from(name);
+    let part = beside(path, &format!("{}.part", std::process::id()));
     let written = || -> Result<(), E> {
         let mut file = BufWriter::new(File::create(&part).map_err(&failed)?);
         write(&mut file)?;

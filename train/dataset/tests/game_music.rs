@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use leitmotif_dataset::sources::game_music::{self, Debian, MusicSet};
 use leitmotif_dataset::sources::{Found, SourceError};
+use leitmotif_models::text::hex;
 use sha2::{Digest, Sha256};
 
 /// A mirror with two packages, programs that read it, a list of their files, and a cache.
@@ -52,8 +53,7 @@ impl Fixture {
             ("beta", "usr/other.ogg", "other"),
             ("beta", "usr/gone.ogg", "gone"),
         ] {
-            let hash: String =
-                Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect();
+            let hash: String = hex(&Sha256::digest(content));
             list += &format!(
                 "small,{package},1,{path},Artist of {package},Album,{path},{path},1.0,vorbis,16000,1,CC0,tag,{hash},\n"
             );

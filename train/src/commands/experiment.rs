@@ -12,10 +12,10 @@ use crate::error::TrainError;
 use crate::model::device;
 use crate::paper::experiment::error::ExperimentError;
 use crate::paper::experiment::estimate::{Basis, Speeds, seconds};
-use crate::paper::experiment::execute::{Outcome, RunContext, execute};
+use crate::paper::experiment::execute::{PlanOutcome, RunContext, execute};
 use crate::paper::experiment::plan::Plan;
 use crate::paper::experiment::results_dir::{RunStatus, check_dataset, run_status};
-use crate::paper::experiment::scale::{Changes, Scale};
+use crate::paper::experiment::scale::{Scale, ScaleChanges};
 use crate::paper::experiment::spec::Experiment;
 
 /// What to do about runs whose epochs were changed by `fit --resume --epochs N`.
@@ -63,7 +63,7 @@ pub struct ExperimentArgs {
 pub fn run(args: ExperimentArgs) -> anyhow::Result<()> {
     let stop = super::stop_flag()?;
     let ExperimentArgs { epochs, runs, splits, patience, .. } = args;
-    let scale = Scale::named(&args.scale, Changes { epochs, runs, splits, patience })?;
+    let scale = Scale::named(&args.scale, ScaleChanges { epochs, runs, splits, patience })?;
     let mut experiments: Vec<(String, Experiment)> = Vec::new();
     for name in &args.experiments {
         for experiment in Experiment::named(name)? {
@@ -93,7 +93,7 @@ pub fn run(args: ExperimentArgs) -> anyhow::Result<()> {
         threads: super::cores(args.threads),
     };
     match execute(&plan, &context, &stop) {
-        Ok(Outcome { done, already_done, other_epochs, in_use }) => super::print(|out| {
+        Ok(PlanOutcome { done, already_done, other_epochs, in_use }) => super::print(|out| {
             let all = plan.runs.len();
             writeln!(out, "{done} runs done, {already_done} of {all} were there already")?;
             if in_use > 0 {

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use leitmotif_dataset::store::{Dataset, Part, split_digest};
+use leitmotif_models::text::first_names;
 use leitmotif_models::{DatasetNote, SplitNote};
 use serde::Serialize;
 
@@ -219,13 +220,7 @@ pub(crate) fn artist_differences(then: &[String], now: &[String]) -> String {
 
 /// The first names and how many more there are.
 pub(crate) fn format_names<'a>(names: impl ExactSizeIterator<Item = &'a String>) -> String {
-    let more = names.len().saturating_sub(NAMED_ARTISTS);
-    let mut text =
-        names.take(NAMED_ARTISTS).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    if more > 0 {
-        text += &format!(" and {more} more");
-    }
-    text
+    first_names(names, NAMED_ARTISTS)
 }
 
 #[cfg(test)]

@@ -35,6 +35,7 @@ impl fmt::Display for CudaLibrary {
 
 /// Why no CUDA device can be used although one was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum CudaError {
     /// The CUDA half of libtorch could not be opened.
     #[error(

@@ -89,7 +89,7 @@ pub(crate) struct ChartLine {
     pub(crate) band: Vec<(f64, f64, f64)>,
 }
 
-/// The chart as SVG without a size of its own; `label` says what it shows to who cannot see it.
+/// The chart as SVG without a fixed size; `label` is its text alternative.
 pub(crate) fn svg(chart: &Chart, label: &str) -> Result<String, ChartError> {
     let mut text = String::new();
     draw(chart, &mut text).map_err(ChartError)?;
@@ -177,15 +177,15 @@ fn colour(number: usize) -> RGBColor {
 
 /// The style that gives roles their colours: custom properties, and what takes them.
 pub(crate) fn style() -> String {
-    let hex = |c: RGBColor| format!("#{:02X}{:02X}{:02X}", c.0, c.1, c.2);
+    let css = |c: RGBColor| format!("#{:02X}{:02X}{:02X}", c.0, c.1, c.2);
     let role = |colour: RGBColor, property: &str| {
-        let hex = hex(colour);
+        let hex = css(colour);
         format!(
             ".chart [fill=\"{hex}\"]{{fill:var({property})}}.chart [stroke=\"{hex}\"]{{stroke:var({property})}}\n"
         )
     };
     let numbered = || LINES.iter().enumerate();
-    let light: String = numbered().map(|(i, (c, _))| format!("--l{i}:{};", hex(*c))).collect();
+    let light: String = numbered().map(|(i, (c, _))| format!("--l{i}:{};", css(*c))).collect();
     let dark: String = numbered().map(|(i, (_, c))| format!("--l{i}:{c};")).collect();
     let roles: String = numbered().map(|(i, (c, _))| role(*c, &format!("--l{i}"))).collect();
     format!(

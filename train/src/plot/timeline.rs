@@ -76,7 +76,7 @@ pub struct Segment {
 
 /// A line of `leitmotif recognize --json`; other fields are passed over.
 #[derive(Deserialize)]
-struct Line {
+struct AnswerLine {
     file: String,
     error: Option<String>,
     #[serde(default)]
@@ -99,8 +99,8 @@ impl Timeline {
     /// # Errors
     /// [`TimelineError`], but for `Chart`.
     pub fn from_json(line: &str) -> Result<Self, TimelineError> {
-        let line: Line = serde_json::from_str(line).map_err(TimelineError::NotAnAnswer)?;
-        let Line { file, error, artists, seconds, timeline: segments } = line;
+        let line: AnswerLine = serde_json::from_str(line).map_err(TimelineError::NotAnAnswer)?;
+        let AnswerLine { file, error, artists, seconds, timeline: segments } = line;
         if let Some(reason) = error {
             return Err(TimelineError::NoAnswer { file, reason });
         }

@@ -5,6 +5,7 @@ mod diff;
 mod inspect;
 mod music;
 mod quantization;
+mod session;
 mod verify;
 
 use std::io::{self, ErrorKind, Write};

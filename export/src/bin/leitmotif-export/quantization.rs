@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, ensure};
-use leitmotif::session::{Session, SessionOptions};
-use leitmotif::{Device, Recognizer};
+use leitmotif::Recognizer;
+use leitmotif::session::Session;
 use leitmotif_export::{Calibrator, Checkpoint, MOST_LOSS, Recipe, compile, compile_as};
 use leitmotif_models::{
     BeforeAfter, Calibration, Card, Fixed, GraphKind, Measured, Precision, RangeRule,
@@ -12,6 +12,7 @@ use leitmotif_models::{
 };
 
 use crate::music::{Clip, Music, is_silent, spread};
+use crate::session::on_cpu;
 
 /// Clips that calibrate. Ranges settle after some dozen; a hundred also hold the rare loud ones.
 const MOST_CLIPS: usize = 128;
@@ -78,10 +79,6 @@ pub(crate) fn golden_answer(
         }
     }
     Ok(probabilities)
-}
-
-fn on_cpu() -> SessionOptions {
-    SessionOptions::on(Device::Cpu)
 }
 
 fn calibrate(checkpoint: &Checkpoint, music: &Music, rule: RangeRule) -> Result<Calibration> {

@@ -12,7 +12,7 @@ use leitmotif::audio::MusicFiles;
 use leitmotif::pooling::Mean;
 use leitmotif::{Answer, Error, Recognizer};
 use leitmotif_models::HeadKind;
-use leitmotif_models::text::printable;
+use leitmotif_models::text::{printable, with_causes};
 use serde::Serialize;
 
 use crate::{RunOptions, log};
@@ -211,12 +211,6 @@ fn format_error(file: &Path, error: &Error) -> String {
         Error::Audio(_) | Error::TooShort { .. } => with_causes(error),
         error => format!("{}: {}", file.display(), with_causes(error)),
     }
-}
-
-/// An error and its causes on one line.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 fn progress(files: usize) -> ProgressBar {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use leitmotif::audio::{AudioError, AudioReader};
 use leitmotif_models::SampleRate;
-use leitmotif_models::text::hex;
+use leitmotif_models::text::{hex, with_causes};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::sources::{LeftOut, Reason, Track};
@@ -195,14 +195,4 @@ fn reason(error: AudioError) -> Reason {
         AudioError::NotFinite { seconds, .. } => Reason::NotNumbers { seconds },
         error => Reason::Unreadable { why: with_causes(&error) },
     }
-}
-
-/// The error and its causes in one line, without causes that the text already contains.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    std::iter::successors(error.source(), |cause| cause.source()).map(ToString::to_string).fold(
-        error.to_string(),
-        |text, cause| {
-            if text.contains(&cause) { text } else { format!("{text}: {cause}") }
-        },
-    )
 }

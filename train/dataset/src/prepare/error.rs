@@ -9,7 +9,7 @@ use crate::store::StoreError;
 #[non_exhaustive]
 pub enum PrepareError {
     /// The output folder cannot be written.
-    #[error("cannot write {}; choose another folder with --out", path.display())]
+    #[error("cannot write {} (choose another folder with --out)", path.display())]
     Unwritable {
         /// File or folder.
         path: PathBuf,

@@ -16,7 +16,7 @@ pub enum SourceError {
         source: std::io::Error,
     },
     /// A file or folder of the cache cannot be written.
-    #[error("cannot write {}; choose another folder with --cache", path.display())]
+    #[error("cannot write {} (choose another folder with --cache)", path.display())]
     Unwritable {
         /// Folder or file.
         path: PathBuf,

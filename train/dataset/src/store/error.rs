@@ -52,8 +52,7 @@ pub enum StoreError {
     },
     /// An I/O error while writing: a full disk, a missing permission.
     #[error(
-        "{} cannot be written; make room or check permissions, then run the same command again: \
-         it resumes where it stopped",
+        "{} cannot be written (make room or check permissions, then run the same command again: it resumes)",
         path.display()
     )]
     Unwritable {

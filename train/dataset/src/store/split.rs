@@ -6,7 +6,7 @@ use std::{
     str::FromStr,
 };
 
-use leitmotif_models::text::hex;
+use leitmotif_models::text::short_hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -98,7 +98,7 @@ pub fn split_digest(clips: &Clips, parts: &[Option<Part>]) -> String {
         hasher.update(clip);
         hasher.update(part.to_string());
     }
-    hex(hasher.finalize().get(..8).unwrap_or_default())
+    short_hex(&hasher.finalize(), 16)
 }
 
 /// Reads `splits/NAME.csv`: the part of each clip, in the order of `clips`; `None` for clips that are not in the split.

@@ -178,7 +178,7 @@ pub enum ResultsError {
         epochs: usize,
     },
     /// A file of the results that cannot be used.
-    #[error("{} cannot be used; remove it and run the experiment again", path.display())]
+    #[error("{} cannot be used (remove it and run the experiment again)", path.display())]
     Broken {
         /// The file.
         path: PathBuf,

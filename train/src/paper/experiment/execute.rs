@@ -37,7 +37,7 @@ pub struct RunContext<'a> {
 
 /// What became of the runs of a plan.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Outcome {
+pub struct PlanOutcome {
     /// Finished now.
     pub done: usize,
     /// Finished before.
@@ -58,10 +58,10 @@ pub fn execute(
     plan: &Plan,
     context: &RunContext<'_>,
     stop: &AtomicBool,
-) -> Result<Outcome, ExperimentError> {
+) -> Result<PlanOutcome, ExperimentError> {
     let results = context.results;
     write_plan(plan, context)?;
-    let mut outcome = Outcome::default();
+    let mut outcome = PlanOutcome::default();
     let mut failed = Vec::new();
     for (i, run) in plan.runs.iter().enumerate() {
         let progress = format!("run {} of {}, {}", i + 1, plan.runs.len(), run.key);

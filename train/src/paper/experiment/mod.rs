@@ -1,7 +1,7 @@
 //! The paper's experiments: which runs they need, which of them are done, and the results folder.
 //!
 //! An [`spec::Experiment`] lists series (network, head, split) and the paper's own values; a [`scale::Scale`] holds epochs,
-//! seeds and network sizes. [`plan::Plan`] is both together on one data set, each run once; [`estimate::Speeds`] tells how
+//! seeds and network sizes. [`plan::Plan`] is both together on one data set, each run once; [`estimate::Speeds`] estimates how
 //! long its runs take, and [`execute::execute`] does what is left of it. [`results_dir`] reads and writes the results folder,
 //! which holds everything that a report needs, and no music:
 //!

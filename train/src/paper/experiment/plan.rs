@@ -6,7 +6,7 @@ use std::path::Path;
 use leitmotif_dataset::split::{LeakReport, SplitRequest, split};
 use leitmotif_dataset::store::{Clips, Dataset, Part, StoreError, split_digest, write_split};
 use leitmotif_models::Network;
-use leitmotif_models::text::hex;
+use leitmotif_models::text::short_hex;
 use sha2::{Digest, Sha256};
 
 use super::error::{DescriptionError, ExperimentError};
@@ -191,8 +191,7 @@ fn key(
     let bare = Network { description: String::new(), classes: None, ..network.clone() };
     let text = serde_json::to_string(&(&bare, &config.bare(), digests))
         .map_err(|e| ExperimentError::broken(Path::new(split), e))?;
-    let mut hash = hex(&Sha256::digest(text));
-    hash.truncate(12);
+    let hash = short_hex(&Sha256::digest(text), 12);
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
     let name: String = network.name.chars().take(40).map(plain).collect();
     Ok(format!("{name}-{}-{split}-run{}-{hash}", network.head.kind, config.seed))

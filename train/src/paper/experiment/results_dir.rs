@@ -8,7 +8,7 @@ use leitmotif_dataset::split::{LeakReport, SplitRequest};
 use leitmotif_dataset::store::{ClipRow, Clips, Dataset};
 use leitmotif_models::DatasetNote;
 use leitmotif_models::checkpoint::{BEST, LAST};
-use leitmotif_models::text::hex;
+use leitmotif_models::text::short_hex;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -166,9 +166,7 @@ pub fn training_digest(clips: &Clips) -> String {
             hasher.update(number.to_le_bytes());
         }
     }
-    let mut digest = hex(&hasher.finalize());
-    digest.truncate(16);
-    digest
+    short_hex(&hasher.finalize(), 16)
 }
 
 /// Refuses a folder with results of another data set; a new folder is fine.

@@ -59,7 +59,7 @@ pub struct Scale {
 
 /// What the command line changes.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Changes {
+pub struct ScaleChanges {
     /// Epochs.
     pub epochs: Option<usize>,
     /// Runs on each split.
@@ -76,7 +76,7 @@ impl Scale {
     /// # Errors
     ///
     /// An unknown name, a file that cannot be read, numbers out of range.
-    pub fn named(name: &str, changes: Changes) -> Result<Self, ExperimentError> {
+    pub fn named(name: &str, changes: ScaleChanges) -> Result<Self, ExperimentError> {
         let path = Path::new(name);
         let text = if path.extension().is_some_and(|ending| ending == "toml") {
             fs::read_to_string(path).map_err(|e| ExperimentError::file(path, e))?
@@ -109,8 +109,8 @@ impl Scale {
     }
 
     /// Applies the command line's settings, and notes them among the choices.
-    fn change(&mut self, changes: Changes) {
-        let Changes { epochs, runs, splits, patience } = changes;
+    fn change(&mut self, changes: ScaleChanges) {
+        let ScaleChanges { epochs, runs, splits, patience } = changes;
         let mut notes = Vec::new();
         for (unit, setting, given) in [
             ("epochs", &mut self.epochs, epochs),
@@ -169,10 +169,10 @@ mod tests {
 
     #[test]
     fn the_built_in_scales_are_consistent() {
-        let paper = Scale::named("paper", Changes::default()).unwrap();
+        let paper = Scale::named("paper", ScaleChanges::default()).unwrap();
         assert_eq!((paper.epochs, paper.runs, paper.splits, paper.batch), (50, 3, 1, 16));
         assert_eq!(paper.network("model1").unwrap(), Network::preset("model1").unwrap());
-        let small = Scale::named("small", Changes::default()).unwrap();
+        let small = Scale::named("small", ScaleChanges::default()).unwrap();
         for (name, window, hop) in [
             ("model1", 7, 59_049),
             ("model2", 7, 59_049),
@@ -188,7 +188,8 @@ mod tests {
 
     #[test]
     fn changes_by_the_command_line_are_noted_among_the_choices() {
-        let changes = Changes { epochs: Some(3), patience: Some(2), ..Changes::default() };
+        let changes =
+            ScaleChanges { epochs: Some(3), patience: Some(2), ..ScaleChanges::default() };
         let scale = Scale::named("paper", changes).unwrap();
         assert_eq!((scale.epochs, scale.patience, scale.validation), (3, Some(2), VALIDATION));
         let note = scale.choices.last().unwrap();
@@ -196,9 +197,9 @@ mod tests {
             note.contains("3 epochs instead of 50") && note.contains("early stopping"),
             "{note}"
         );
-        let changes = Changes { runs: Some(0), ..Changes::default() };
+        let changes = ScaleChanges { runs: Some(0), ..ScaleChanges::default() };
         assert!(Scale::named("paper", changes).unwrap_err().to_string().contains("`runs` is 0"));
-        let unknown = Scale::named("huge", Changes::default()).unwrap_err().to_string();
+        let unknown = Scale::named("huge", ScaleChanges::default()).unwrap_err().to_string();
         assert!(unknown.contains("paper, small"), "{unknown}");
     }
 }

@@ -198,7 +198,10 @@ impl Experiment {
     fn check(&self) -> Result<(), String> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if self.name.is_empty() || !self.name.chars().all(allowed) {
-            return Err(format!("`{}` is no name: use letters, digits, - and _", self.name));
+            return Err(format!(
+                "`{}` is not a valid name: use letters, digits, - and _",
+                self.name
+            ));
         }
         if self.series.is_empty() {
             return Err("it has no lines, so there is nothing to run".to_owned());
@@ -260,7 +263,7 @@ mod tests {
             let text = good.replacen(from, to, 1);
             Experiment::from_toml("own.toml", &text).unwrap_err().to_string()
         };
-        assert!(refused("name = \"topk\"", "name = \"../topk\"").contains("is no name"));
+        assert!(refused("name = \"topk\"", "name = \"../topk\"").contains("is not a valid name"));
         assert!(refused("label = \"dense\"", "label = \"LSTM\"").contains("two lines"));
         assert!(
             refused("line = \"dense\"", "line = \"denser\"").contains("no line called `denser`")

@@ -54,6 +54,10 @@ fn remove(folder: &Path) -> Result<(), ExperimentError> {
 /// Whether the folder exists; an error where it holds a file that is not listed in its checksums.
 fn is_own(folder: &Path) -> Result<bool, ExperimentError> {
     let failed = |e| ExperimentError::file(folder, e);
+    // A link to a folder is somebody's own arrangement.
+    if folder.is_symlink() {
+        return Err(ReportError::ForeignFile { path: folder.to_owned() }.into());
+    }
     let entries = match fs::read_dir(folder) {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(false),
         entries => entries.map_err(failed)?,

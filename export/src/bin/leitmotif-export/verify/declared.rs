@@ -8,7 +8,7 @@ use leitmotif::session::{Port, Session};
 use leitmotif_export::{Artifact, Part, Shape, Summary, differences};
 use leitmotif_models::Card;
 
-use super::on_cpu;
+use crate::session::on_cpu;
 
 /// Nodes and stored tensors, to the bit.
 pub(super) fn same_weights(bytes: &[u8], path: &Path, expected: &Artifact) -> Result<()> {

@@ -9,7 +9,7 @@ use leitmotif_export::{Checkpoint, INT8_TOLERANCE, Recipe, compile_as};
 use leitmotif_models::{Card, Fixed, GraphKind};
 
 use super::parity::shaped;
-use super::{CLIPS_PER_CALL, on_cpu};
+use crate::session::{CLIPS_PER_CALL, on_cpu};
 
 /// Largest difference of an embedding or a hidden state, which are within ±1: the integers are the same, but one that is
 /// rounded differently moves the layer behind it by some hundredths.

@@ -9,7 +9,7 @@ use leitmotif_export::{Checkpoint, layer_outputs, layer_tolerance, tap_name, tap
 use leitmotif_models::{Card, GraphKind};
 use serde::Serialize;
 
-use super::on_cpu;
+use crate::session::on_cpu;
 
 /// How far one layer is from the reference.
 #[derive(Debug, Serialize)]

@@ -10,20 +10,17 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use leitmotif::Device;
 use leitmotif::session::{Session, SessionOptions};
 use leitmotif_export::{
     Artifact, Checkpoint, Probe, Recipe, batch_per_call, compile_as, with_batch,
 };
 use leitmotif_models::{Card, Fixed, GraphKind, Precision};
 
+use crate::session::{CLIPS_PER_CALL, on_cpu};
 use declared::{own_golden_answer, same_card, same_keys, same_ports, same_weights};
 pub(crate) use layers::{Departure, layers};
 pub(crate) use parity::Report;
 use parity::{Comparison, Expected, named, shaped, widened};
-
-/// Clips side by side in one call: more than one, so that the batch axis is tried.
-const CLIPS_PER_CALL: usize = 2;
 
 /// Compares the declarations of the model in `path` with those of the checkpoint compiled again, and its answers to every
 /// row of the checkpoint's probe with the trainer's. Where `options` allow TF32, its tolerances apply.
@@ -118,10 +115,6 @@ fn compared(
     let report = Report { graph: card.graph, rows: probe.rows(), outputs };
     report.check()?;
     Ok(report)
-}
-
-pub(crate) fn on_cpu() -> SessionOptions {
-    SessionOptions::on(Device::Cpu)
 }
 
 /// The rows of a probe, or their segments, for each call, at most `size` of them; a single one twice, because a graph may be
