@@ -17,6 +17,7 @@ use std::{
 
 use decoding::*;
 use leitmotif::audio::{AudioError, AudioReader, TimeLimit};
+use leitmotif_models::text::with_causes;
 
 #[test]
 fn damage_and_truncation_of_one_file_are_both_reported() {
@@ -157,7 +158,8 @@ fn a_panic_below_a_decoder_is_an_error() {
 fn a_failure_of_the_system_is_an_error_of_its_own() {
     let is_expected = |error: AudioError| {
         assert!(matches!(error, AudioError::Unreadable { .. }), "{error}");
-        assert!(error.to_string().contains("the disk is gone"), "{error}");
+        let text = with_causes(&error);
+        assert!(text.ends_with("the disk is gone") && text.contains("check"), "{text}");
     };
     for name in LONG {
         is_expected(fails_to_open(name, 0, || Err(io::Error::other("the disk is gone"))));

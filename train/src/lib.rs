@@ -5,17 +5,15 @@
 //! ([`learn::checkpoint::Checkpoint`]). [`learn::evaluate::evaluate`] predicts whole clips as serving does.
 //! [`paper`] repeats the paper's experiments and reports them. Music becomes a data set in `leitmotif-dataset`.
 
+// In the order in which they build on each other.
 pub mod model;
 
 pub mod learn;
 
-/// The paper's experiments, and the report of what came out.
-pub mod paper;
-
-/// Charts and pictures.
 pub mod plot;
 
-/// The subcommands of `leitmotif-train`.
+pub mod paper;
+
 pub mod commands;
 
 mod console;

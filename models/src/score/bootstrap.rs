@@ -2,8 +2,27 @@
 //!
 //! [`resample`] draws, [`interval`] makes an interval of what was computed on each draw.
 
-use super::{Estimate, Prediction, Song, argmax, macro_f1};
+use serde::{Deserialize, Serialize};
+
+use super::f1::macro_f1;
+use super::prediction::{Prediction, argmax};
+use super::song::Song;
 use crate::Random;
+
+/// A figure with its 95 % bootstrap interval over songs.
+///
+/// The interval is that of the resamples' own percentiles, so the value may be outside it: a resample repeats songs
+/// and leaves others out, by which macro-F1 over few songs is biased.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Estimate {
+    /// The figure itself, a share from 0 to 1.
+    pub value: f64,
+    /// 2.5th percentile of the resamples.
+    pub low: f64,
+    /// 97.5th percentile.
+    pub high: f64,
+}
 
 /// Counts by song, so that a resample costs a few additions per song.
 pub(super) struct SongCounts {

@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Prediction;
-use crate::ClassId;
+use super::prediction::Prediction;
 use crate::run::check_classes;
 
 const VERSION: u32 = 1;
@@ -26,29 +25,6 @@ pub struct Predictions {
 struct Heading {
     leitmotif_predictions: u32,
     classes: Vec<String>,
-}
-
-/// A line as it is written; [`Prediction`] is what the program reads of it.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct PredictionLine {
-    clip: String,
-    song: String,
-    truth: ClassId,
-    segments: usize,
-    segments_right: usize,
-    /// Files written before it was recorded weighed clips by their segments.
-    weight: Option<usize>,
-    probabilities: Vec<f32>,
-}
-
-impl From<PredictionLine> for Prediction {
-    fn from(line: PredictionLine) -> Self {
-        let PredictionLine { clip, song, truth, segments, segments_right, weight, probabilities } =
-            line;
-        let weight = weight.unwrap_or(segments);
-        Prediction { clip, song, truth, segments, segments_right, weight, probabilities }
-    }
 }
 
 /// Why predictions cannot be used.
@@ -177,6 +153,7 @@ fn wrong_sum(probabilities: &[f32]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ClassId;
 
     fn predictions() -> Predictions {
         let clip = |clip: &str, truth| Prediction {

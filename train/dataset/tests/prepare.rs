@@ -230,7 +230,7 @@ fn an_output_folder_that_cannot_be_written_is_one_clear_error() {
     let error = run(folder(music.path()), &file.join("out"), &options()).unwrap_err();
     let text = error.to_string();
     assert!(
-        text.starts_with("cannot write ") && text.contains("a file") && text.ends_with("--out"),
+        text.starts_with("cannot write ") && text.contains("a file") && text.ends_with("--out)"),
         "{text}"
     );
     assert!(std::error::Error::source(&error).is_some());

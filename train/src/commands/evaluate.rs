@@ -86,7 +86,7 @@ pub fn run(args: EvaluateArgs) -> anyhow::Result<()> {
         if args.json {
             return writeln!(out, "{json}");
         }
-        writeln!(out, "{} part of {} on {device:?}", args.part, args.split)?;
+        writeln!(out, "{} part of {} on {}", args.part, args.split, device::name(device))?;
         super::write_scores(out, &scores)
     })
 }

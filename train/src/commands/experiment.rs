@@ -175,7 +175,13 @@ fn print_plan(
         if other_epochs > 0 {
             writeln!(out, "{other_epochs} with other epochs than planned; {ADVICE}")?;
         }
-        writeln!(out, "{} runs, {} left on {device:?}", plan.runs.len(), format_duration(left))
+        writeln!(
+            out,
+            "{} runs, {} left on {}",
+            plan.runs.len(),
+            format_duration(left),
+            device::name(device)
+        )
     })
 }
 

@@ -10,6 +10,7 @@ use crate::console::log;
 use crate::learn::config::FitConfig;
 use crate::learn::history::{EpochRow, History};
 use crate::learn::task::{Task, format_names};
+use crate::model::device;
 use crate::model::network::Model;
 
 /// A bar of `steps` steps where standard error is a terminal.
@@ -59,7 +60,7 @@ impl Progress {
         let network = model.network();
         log!(
             "{} ({} head), {} trainable parameters, {} artists; {} clips for training, {} for validation, \
-             {} for test; {:?}, {} thread(s)",
+             {} for test; {}, {} thread(s)",
             network.name,
             network.head.kind,
             thousands(model.trainable_values() as u64),
@@ -67,7 +68,7 @@ impl Progress {
             task.train.len(),
             task.validation.len(),
             task.test.len(),
-            model.device(),
+            device::name(model.device()),
             config.threads,
         );
         if task.validation.is_empty() {

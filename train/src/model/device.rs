@@ -19,6 +19,14 @@ pub fn resolve(device: Device) -> Result<tch::Device, ModelError> {
     }
 }
 
+/// The device's name on the command line: `cpu` or `cuda:N`.
+pub fn name(device: tch::Device) -> String {
+    match device {
+        tch::Device::Cuda(number) => format!("cuda:{number}"),
+        _ => "cpu".to_owned(),
+    }
+}
+
 /// The kind of a device, as a run records it: `cpu` or `cuda`.
 pub fn kind(device: tch::Device) -> &'static str {
     if device == tch::Device::Cpu { "cpu" } else { "cuda" }

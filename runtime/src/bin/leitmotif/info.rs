@@ -90,7 +90,7 @@ fn format_card(card: &Card) -> Vec<(&'static str, String)> {
             ),
         ),
         (
-            "trained on",
+            "data set",
             format!(
                 "{} ({}), {} clips of {} songs, {} epochs, seed {}",
                 card.dataset.name,

@@ -215,7 +215,7 @@ fn a_full_disk_names_the_file_and_the_same_run_resumes() {
     let (rows, audio) = song(2);
     let error = writer.append_song(&rows, &audio).unwrap_err();
     assert!(matches!(&error, StoreError::Unwritable { path, .. } if *path == full), "{error}");
-    assert!(error.to_string().contains("it resumes where it stopped"), "{error}");
+    assert!(error.to_string().contains("run the same command again: it resumes"), "{error}");
     let cause = std::error::Error::source(&error).unwrap().to_string();
     assert!(cause.contains("No space left on device"), "{cause}");
     fs::remove_file(&full).unwrap();

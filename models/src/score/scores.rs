@@ -1,82 +1,12 @@
-//! Predictions and their scores: accuracy by segment, clip and song, per artist, with intervals.
-//!
-//! Trainer and shipped artifact write the same predictions file, so their scores are one computation.
+//! The scores of predictions: accuracy by segment, clip and song, per artist, with intervals.
 
 use serde::{Deserialize, Serialize};
 
-use crate::ClassId;
-
-pub mod bootstrap;
-mod file;
-
-pub use file::{Predictions, PredictionsError};
-
-/// What a network answered for one clip.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(from = "file::PredictionLine")]
-pub struct Prediction {
-    /// Identifier of the clip.
-    pub clip: String,
-    /// Song that the clip is cut from.
-    pub song: String,
-    /// The true artist.
-    pub truth: ClassId,
-    /// Segments in the clip.
-    pub segments: usize,
-    /// Segments whose own top class is the true one; an LSTM's outputs count segment by segment.
-    pub segments_right: usize,
-    /// Equal answers that the clip's is the mean of: segments under a dense head, windows under an LSTM. By this it counts
-    /// in its song's answer, as serving counts.
-    pub weight: usize,
-    /// The clip's answer, one probability a class.
-    pub probabilities: Vec<f32>,
-}
-
-impl Prediction {
-    /// How many classes come before the true one, by probability; of equals the class that is listed first. `None` where
-    /// the true class has no probability.
-    pub fn rank(&self) -> Option<usize> {
-        let truth = self.truth.0;
-        let own = self.probabilities.get(truth)?;
-        let before = |(i, p): &(usize, &f32)| *p > own || (*p == own && *i < truth);
-        Some(self.probabilities.iter().enumerate().filter(before).count())
-    }
-}
-
-/// A figure with its 95 % bootstrap interval over songs.
-///
-/// The interval is that of the resamples' own percentiles, so the value may be outside it: a resample repeats songs
-/// and leaves others out, by which macro-F1 over few songs is biased.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Estimate {
-    /// The figure itself, a share from 0 to 1.
-    pub value: f64,
-    /// 2.5th percentile of the resamples.
-    pub low: f64,
-    /// 97.5th percentile.
-    pub high: f64,
-}
-
-/// Scores of one artist.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ArtistScore {
-    /// Name.
-    pub artist: String,
-    /// Clips of this artist.
-    pub clips: usize,
-    /// Those recognised.
-    pub clips_right: usize,
-    /// Songs of this artist.
-    pub songs: usize,
-    /// Those recognised.
-    pub songs_right: usize,
-    /// Songs of others taken for this artist's.
-    pub songs_mistaken: usize,
-    /// F1 by song; 0 where the artist is never right.
-    pub song_f1: f64,
-}
+use super::bootstrap::{self, Estimate};
+use super::f1::f1;
+use super::file::Predictions;
+use super::prediction::{Prediction, argmax};
+use super::song::songs;
 
 /// The scores of a set of predictions.
 ///
@@ -168,6 +98,26 @@ impl Scores {
     }
 }
 
+/// Scores of one artist.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ArtistScore {
+    /// Name.
+    pub artist: String,
+    /// Clips of this artist.
+    pub clips: usize,
+    /// Those recognised.
+    pub clips_right: usize,
+    /// Songs of this artist.
+    pub songs: usize,
+    /// Those recognised.
+    pub songs_right: usize,
+    /// Songs of others taken for this artist's.
+    pub songs_mistaken: usize,
+    /// F1 by song; 0 where the artist is never right.
+    pub song_f1: f64,
+}
+
 impl ArtistScore {
     fn new(artist: &str) -> Self {
         ArtistScore {
@@ -180,87 +130,6 @@ impl ArtistScore {
             song_f1: 0.0,
         }
     }
-}
-
-/// A song's true class and answer, with the indices of its clips.
-pub(crate) struct Song {
-    truth: usize,
-    answer: usize,
-    clips: Vec<usize>,
-}
-
-/// Groups clips by song, in order of first appearance.
-fn songs(predictions: &Predictions) -> Vec<Song> {
-    let mut order: Vec<Vec<usize>> = Vec::new();
-    let mut places = std::collections::HashMap::new();
-    for (i, clip) in predictions.clips().iter().enumerate() {
-        let place = *places.entry(clip.song.as_str()).or_insert_with(|| {
-            order.push(Vec::new());
-            order.len() - 1
-        });
-        if let Some(song) = order.get_mut(place) {
-            song.push(i);
-        }
-    }
-    let clips_of = |song: &[usize]| -> Vec<&Prediction> {
-        song.iter().filter_map(|i| predictions.clips().get(*i)).collect()
-    };
-    order
-        .into_iter()
-        .map(|song| {
-            let clips = clips_of(&song);
-            let mut mean = vec![0f64; predictions.classes().len()];
-            for clip in &clips {
-                for (sum, p) in mean.iter_mut().zip(&clip.probabilities) {
-                    *sum += f64::from(*p) * clip.weight as f64;
-                }
-            }
-            Song {
-                truth: clips.first().map_or(0, |c| c.truth.0),
-                answer: argmax(&mean),
-                clips: song,
-            }
-        })
-        .collect()
-}
-
-/// Index of the largest value, the first of equals; 0 for an empty slice.
-pub fn argmax<T: PartialOrd>(values: &[T]) -> usize {
-    let mut best: Option<(usize, &T)> = None;
-    for (i, value) in values.iter().enumerate() {
-        if best.is_none_or(|(_, most)| value > most) {
-            best = Some((i, value));
-        }
-    }
-    best.map_or(0, |(i, _)| i)
-}
-
-/// Mean F1 over the classes that occur in `pairs` of (truth, answer), on either side; `None` without pairs.
-fn macro_f1(pairs: &[(usize, usize)], classes: usize) -> Option<f64> {
-    let mut counts = vec![(0usize, 0usize, 0usize); classes];
-    for (truth, answer) in pairs {
-        if let Some(c) = counts.get_mut(*truth) {
-            c.1 += 1;
-            c.0 += usize::from(truth == answer);
-        }
-        if truth != answer
-            && let Some(c) = counts.get_mut(*answer)
-        {
-            c.2 += 1;
-        }
-    }
-    let scores: Vec<f64> = counts
-        .iter()
-        .filter(|(_, all, mistaken)| all + mistaken > 0)
-        .map(|(right, all, mistaken)| f1(*right, *all, *mistaken))
-        .collect();
-    (!scores.is_empty()).then(|| scores.iter().sum::<f64>() / scores.len() as f64)
-}
-
-/// F1 of a class: `right` of its `all` members found, `mistaken` of others taken for it.
-fn f1(right: usize, all: usize, mistaken: usize) -> f64 {
-    let both = all + right + mistaken;
-    if right == 0 { 0.0 } else { 2.0 * right as f64 / both as f64 }
 }
 
 fn top_k(clips: &[Prediction], classes: usize) -> Vec<f64> {
@@ -283,6 +152,7 @@ fn top_k(clips: &[Prediction], classes: usize) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ClassId;
 
     fn clip(clip: &str, song: &str, truth: usize, probabilities: &[f32]) -> Prediction {
         let segments_right = if argmax(probabilities) == truth { 2 } else { 1 };
