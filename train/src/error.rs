@@ -225,6 +225,12 @@ pub enum CheckpointError {
         /// The first block that differs.
         difference: String,
     },
+    /// A folder without a checkpoint.
+    #[error("{} holds no checkpoint (run.json is missing); name a folder such as RUN/last", path.display())]
+    Missing {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The folder of a run where one of its checkpoints is needed.
     #[error(
         "{0} is the folder of a run; name one of its checkpoints, {0}/last or {0}/best",
@@ -249,6 +255,12 @@ pub enum RunFolderError {
     /// Another process trains in this folder.
     #[error("another `fit` is running in {}; wait for it, or choose another folder", path.display())]
     InUse {
+        /// The run's folder.
+        path: PathBuf,
+    },
+    /// There is no run to continue.
+    #[error("{} has no finished epoch to resume; start the run with --out", path.display())]
+    NothingToResume {
         /// The run's folder.
         path: PathBuf,
     },

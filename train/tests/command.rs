@@ -142,7 +142,7 @@ fn a_resumed_run_takes_no_settings_but_epochs_device_and_threads() {
         let (code, _, stderr) = ends(&arguments.split(' ').collect::<Vec<_>>(), folder);
         // There is no run yet.
         assert_eq!(code, Some(1), "{setting}: {stderr}");
-        assert!(stderr.contains("run.json"), "{setting}: {stderr}");
+        assert!(stderr.contains("run has no finished epoch to resume"), "{setting}: {stderr}");
     }
 }
 

@@ -287,7 +287,8 @@ fn what_cannot_be_resumed_or_started_is_refused_with_its_reason() {
     let task = task(&data, false);
     let out = folder.path().join("run");
     let refused = printed(run(&out, &task, Start::Resume(Changes::default())).unwrap_err());
-    assert!(refused.contains("run.json"), "{refused}");
+    assert!(refused.contains("start the run with --out"), "{refused}");
+    assert!(!out.exists(), "nothing is created for a run that is not there");
     run(&out, &task, fresh(HeadKind::Dense, FitConfig { epochs: 1, ..config() })).unwrap();
     let again = run(&out, &task, fresh(HeadKind::Dense, config())).unwrap_err();
     assert!(again.to_string().contains("--resume"), "{again}");

@@ -12,11 +12,10 @@ use crate::error::{CheckpointError, TrainError};
 use crate::learn::adam::AdamConfig;
 use crate::learn::augment::Augmentation;
 use crate::learn::batches::{Balance, Crop};
-use crate::learn::checkpoint::read_record;
 use crate::learn::config::FitConfig;
 use crate::learn::fit::fit;
 use crate::learn::schedule::Schedule;
-use crate::learn::start::{Changes, PretrainedBlocks, Start, recorded_config};
+use crate::learn::start::{Changes, PretrainedBlocks, Start, newest_record, recorded_config};
 use crate::learn::task::Task;
 use crate::model::device;
 use crate::model::init::FirstFilters;
@@ -186,7 +185,7 @@ pub fn run(args: FitArgs) -> anyhow::Result<()> {
 /// The device of a run so far.
 fn recorded_device(run: &Path) -> anyhow::Result<tch::Device> {
     let last = run.join(LAST);
-    let config = recorded_config(&last, &read_record(&last)?)?;
+    let config = recorded_config(&last, &newest_record(run)?)?;
     let choice: Device = config.device.parse().map_err(|error: UnknownDevice| {
         CheckpointError::Config { path: last.join(RECORD), reason: error.to_string() }
     })?;
@@ -199,11 +198,13 @@ fn recorded_device(run: &Path) -> anyhow::Result<tch::Device> {
 
 fn log_how_to_resume(run: &Path) {
     let folder = run.display();
-    match read_record(&run.join(LAST)) {
+    match newest_record(run) {
         Ok(record) => {
             log!("stopped; {folder} holds epoch {}: resume it with --resume {folder}", record.epoch)
         }
-        Err(_) => log!("stopped before the end of the first epoch: {folder} holds no checkpoint"),
+        Err(_) => {
+            log!("stopped before the end of the first epoch: start it again with --out {folder}")
+        }
     }
 }
 

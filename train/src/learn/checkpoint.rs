@@ -97,13 +97,15 @@ pub fn is_checkpoint(folder: &Path) -> bool {
 ///
 /// # Errors
 ///
-/// `RunFolder` for a run's own folder, a file that is missing or unreadable, a record that is not valid.
+/// `RunFolder` for a run's own folder, `Missing` for a folder without a checkpoint, a file that is unreadable, a record
+/// that is not valid.
 pub fn read_record(folder: &Path) -> Result<RunRecord, TrainError> {
     let path = locate(folder).join(RECORD);
     let text = fs::read_to_string(&path).map_err(|e| match e.kind() {
         ErrorKind::NotFound if is_run(folder) => {
             CheckpointError::RunFolder { path: folder.to_owned() }.into()
         }
+        ErrorKind::NotFound => CheckpointError::Missing { path: folder.to_owned() }.into(),
         _ => TrainError::file(&path, e),
     })?;
     Ok(RunRecord::from_json(&text).map_err(|source| CheckpointError::Record { path, source })?)

@@ -140,6 +140,20 @@ fn fresh(
     RunState::new(model, config, lock)
 }
 
+/// The record of a run's newest checkpoint.
+///
+/// # Errors
+///
+/// `NothingToResume` where there is none; a record that cannot be read.
+pub(crate) fn newest_record(run: &Path) -> Result<RunRecord, TrainError> {
+    read_record(&run.join(LAST)).map_err(|error| match error {
+        TrainError::Checkpoint(CheckpointError::Missing { .. }) => {
+            RunFolderError::NothingToResume { path: run.to_owned() }.into()
+        }
+        other => other,
+    })
+}
+
 fn resume(
     run: &Path,
     task: &Task,
@@ -148,7 +162,7 @@ fn resume(
 ) -> Result<RunState, TrainError> {
     let folder = run.join(LAST);
     // Before anything is created: there may be no run at all.
-    read_record(&folder)?;
+    newest_record(run)?;
     let lock = lock(run)?;
     settle(&folder)?;
     settle(&run.join(BEST))?;
