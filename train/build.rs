@@ -7,7 +7,7 @@
 //! link them on the reduced set of wheels, or keeps them (with libstdc++ 12), and then the program
 //! does not start where NVIDIA's libraries are missing. Empty archives therefore shadow both names
 //! for the linker (not `.so`, or the loader would meet them under `cargo run`), and `src/cuda.rs`
-//! opens the CUDA half while the program runs.
+//! opens the CUDA library while the program runs.
 
 use std::error::Error;
 use std::path::{Component, Path, PathBuf};

@@ -43,7 +43,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    // Before the first torch call, so that libtorch's CUDA half can register. It takes 230 MB, which preparing music
+    // Before the first torch call, so that libtorch's CUDA library can register. It takes 230 MB, which preparing music
     // does not need.
     if !matches!(cli.command, Command::Prepare(_) | Command::Split(_) | Command::Plot(_)) {
         cuda::load();

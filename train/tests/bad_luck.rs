@@ -120,7 +120,7 @@ fn a_second_process_is_refused_and_a_killed_one_leaves_no_lock() {
             "is being written by another process; wait for it or choose another",
         ),
         (music.path(), &["--clip-samples=1000"], "other music or other settings; choose another"),
-        (other.path(), &[], "fewer than two artists"),
+        (other.path(), &[], "at least two artists with"),
     ] {
         let (code, output, error) = ends(program(music, &out, more));
         assert_eq!((code, output.as_str()), (Some(1), ""), "{error}");
@@ -360,7 +360,7 @@ fn an_empty_folder_leaves_nothing_behind() {
     assert_eq!(code, Some(1));
     assert_eq!(
         error,
-        "error: fewer than two artists with 2 songs or more (none): at least two are needed\n"
+        "error: at least two artists with 2 songs or more are needed, and there is none\n"
     );
     assert!(!out.exists());
 }

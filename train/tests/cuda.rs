@@ -1,4 +1,4 @@
-//! The CUDA half of libtorch registers itself when it is opened before the first torch call, even
+//! libtorch's CUDA library registers itself when it is opened before the first torch call, even
 //! where there is no GPU.
 //!
 //! A program of its own without a test harness: it must be the first to call torch, and it prints
@@ -25,7 +25,7 @@ fn main() {
         return;
     }
     assert_eq!(*library, CudaLibrary::Loaded);
-    assert!(tch::utils::has_cudart(), "the CUDA half is open, but was not registered");
+    assert!(tch::utils::has_cudart(), "the CUDA library is open, but was not registered");
     if tch::Cuda::is_available() {
         assert_eq!(cuda::device(0), Ok(tch::Device::Cuda(0)));
     } else {

@@ -16,9 +16,9 @@ pub struct DevicesArgs {
 /// What was found.
 #[derive(Debug, Serialize)]
 struct Devices {
-    /// Whether libtorch's CUDA half could be opened.
+    /// Whether libtorch's CUDA library could be opened.
     cuda_library: bool,
-    /// Whether it has registered with the CPU half.
+    /// Whether it has registered with the CPU library.
     has_cudart: bool,
     /// CUDA's runtime, e.g. 13000 of 13.0.
     cudart: Option<i64>,
@@ -54,7 +54,7 @@ pub fn run(args: DevicesArgs) -> anyhow::Result<()> {
 fn find() -> Devices {
     let cuda_library = *cuda::load() == CudaLibrary::Loaded;
     let has_cudart = tch::utils::has_cudart();
-    // Without its CUDA half libtorch throws when it is asked for these versions.
+    // Without its CUDA library libtorch throws when it is asked for these versions.
     let version = |ask: fn() -> i64| has_cudart.then(ask);
     Devices {
         cuda_library,

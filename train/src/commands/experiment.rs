@@ -48,7 +48,7 @@ pub struct ExperimentArgs {
     /// Early stopping: stop a run after this many epochs without better validation, and score its best epoch
     #[arg(long)]
     patience: Option<usize>,
-    /// Print the runs and an estimate of the time, without running anything
+    /// Print the runs and an estimate of the time, without training any of them; a network's speed is measured by some steps
     #[arg(long)]
     plan: bool,
     /// Device: `auto`, `cpu`, `cuda` or `cuda:N`

@@ -66,14 +66,14 @@ pub(crate) fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> any
 
 /// Writes scores as text.
 pub(crate) fn write_scores(out: &mut dyn Write, scores: &Scores) -> io::Result<()> {
-    for (what, count, estimate) in [
-        ("clips", scores.clips, scores.clip_accuracy),
-        ("songs", scores.songs, scores.song_accuracy),
-        ("macro-F1 by song", scores.songs, scores.song_macro_f1),
+    for (what, count, unit, estimate) in [
+        ("clips", scores.clips, "clips", scores.clip_accuracy),
+        ("songs", scores.songs, "songs", scores.song_accuracy),
+        ("macro-F1 by song", scores.songs, "songs", scores.song_macro_f1),
     ] {
         writeln!(
             out,
-            "{what:>16}: {:5.1} %  (95 % interval {:.1} to {:.1}; {count})",
+            "{what:>16}: {:5.1} %  (95 % interval {:.1} to {:.1}; {count} {unit})",
             100.0 * estimate.value,
             100.0 * estimate.low,
             100.0 * estimate.high

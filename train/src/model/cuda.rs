@@ -1,8 +1,8 @@
-//! One binary for machines with and without CUDA: libtorch's CUDA half is opened at run time.
+//! One binary for machines with and without CUDA: libtorch's CUDA library is opened at run time.
 //!
 //! Linked to it, a program does not start where NVIDIA's libraries are missing; linked without it,
 //! libtorch believes that CUDA is absent. Opening it before the first torch call lets its
-//! initialisers register with the CPU half, on exactly those machines that can load it.
+//! initialisers register with the CPU library, on exactly those machines that can load it.
 
 use std::error::Error;
 use std::fmt;
@@ -25,9 +25,9 @@ pub enum CudaLibrary {
 impl fmt::Display for CudaLibrary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Loaded => write!(f, "libtorch's CUDA half is loaded"),
+            Self::Loaded => write!(f, "libtorch's CUDA library is loaded"),
             Self::Unavailable { reason } => {
-                write!(f, "libtorch's CUDA half is not loaded: {reason}")
+                write!(f, "libtorch's CUDA library is not loaded: {reason}")
             }
         }
     }
@@ -37,16 +37,16 @@ impl fmt::Display for CudaLibrary {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CudaError {
-    /// The CUDA half of libtorch could not be opened.
+    /// libtorch's CUDA library could not be opened.
     #[error(
-        "libtorch's CUDA half cannot be loaded ({reason}); \
+        "libtorch's CUDA library cannot be loaded ({reason}); \
          `make setup` on a machine with an NVIDIA driver fetches what it needs"
     )]
     NoLibrary {
         /// The system loader's reason.
         reason: String,
     },
-    /// The CUDA half is there, but finds no usable GPU.
+    /// The CUDA library is there, but finds no usable GPU.
     #[error(
         "libtorch finds no usable GPU: is the NVIDIA driver running (`nvidia-smi`) and new enough for CUDA 13?"
     )]
@@ -61,7 +61,7 @@ pub enum CudaError {
     },
 }
 
-/// Opens libtorch's CUDA half if this machine can; call it before anything else of torch.
+/// Opens libtorch's CUDA library if this machine can; call it before anything else of torch.
 ///
 /// Later calls return the first result.
 pub fn load() -> &'static CudaLibrary {

@@ -36,7 +36,7 @@ pub enum PrepareError {
     },
     /// Classification needs at least two artists.
     #[error(
-        "fewer than two artists with {min_songs} songs or more{}: at least two are needed{}",
+        "at least two artists with {min_songs} songs or more are needed{}{}",
         format_artists(artists),
         format_reasons(unreadable, left_out)
     )]
@@ -78,7 +78,10 @@ pub enum PrepareError {
 }
 
 fn format_artists(artists: &[String]) -> String {
-    if artists.is_empty() { " (none)".to_owned() } else { format!(" ({})", artists.join(", ")) }
+    match artists {
+        [] => ", and there is none".to_owned(),
+        some => format!(", and there is only {}", some.join(", ")),
+    }
 }
 
 fn format_reasons(unreadable: &Option<(String, usize)>, left_out: &Option<PathBuf>) -> String {
