@@ -11,15 +11,15 @@ cli: ## the command `leitmotif` alone, in target/release, without libtorch: 2 mi
 	scripts/setup runtime
 	cargo build --release -p leitmotif --features cli
 
-demo: setup ## real music, two trained networks, .onnx files, artists identified (MUSIC=FOLDER for your own): 12 min, 4 once set up
+demo: setup ## real music, two trained networks, .onnx files, artists identified (MUSIC=FOLDER for your own): 6 to 12 min, 4 once set up
 	cargo build --release --bins -p leitmotif-train -p leitmotif-export -p leitmotif --features leitmotif/cli
 	scripts/demo
 
-test: ## set-up and every core check: format, lints, tests, documentation, licences: 16 to 20 min, 5 once built
+test: ## set-up and every core check: format, lints, tests, documentation, licences: 9 to 20 min, 5 once built
 	scripts/setup test
 	scripts/test
 
-check-all: test ## also every slow check of scripts/check-all.d: 55 min once set up
+check-all: test ## also every slow check of scripts/check-all.d: 20 to 55 min once set up
 	scripts/check-all
 
 zoo: demo ## train the committed model of models/zoo anew: as `make demo`

@@ -96,6 +96,9 @@ fn unusable_files_are_listed_with_their_rule_and_the_others_are_prepared() {
     assert_eq!(rules(&report), expected);
     assert_eq!((report.songs, report.other_files), (5, 1));
     assert_eq!(report.damaged, ["Ann/Album/cut off.wav"]);
+    assert!(report.to_string().contains("\n        Ann/Album/cut off.wav\n"), "{report}");
+    let damaged = fs::read_to_string(out.path().join("damaged.csv")).unwrap();
+    assert_eq!(damaged, "path\nAnn/Album/cut off.wav\n");
     let list = fs::read_to_string(out.path().join("left-out.csv")).unwrap();
     assert_eq!(list.lines().count(), 1 + expected.len());
     assert!(

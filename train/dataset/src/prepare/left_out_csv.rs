@@ -1,4 +1,4 @@
-//! `left-out.csv`: each file that is left out, with the rule and the reason.
+//! `left-out.csv`: each file that is left out, with the rule and the reason; `damaged.csv`: songs that are kept in part.
 
 use std::path::{Path, PathBuf};
 
@@ -20,12 +20,31 @@ fn path_in(folder: &Path) -> PathBuf {
 pub(super) fn write(folder: &Path, left_out: &[LeftOut]) -> Result<(), PrepareError> {
     std::fs::create_dir_all(folder)
         .map_err(|source| PrepareError::Unwritable { path: folder.to_owned(), source })?;
-    let path = path_in(folder);
+    let rows = left_out.iter().map(|LeftOut { path, reason }| {
+        [path.clone(), reason.rule().to_owned(), reason.to_string()]
+    });
+    write_csv(path_in(folder), ["path", "rule", "reason"], rows)
+}
+
+/// Atomically writes `damaged.csv` beside it: the songs that are kept as far as they can be decoded.
+///
+/// # Errors
+///
+/// [`StoreError::Unwritable`] for the file.
+pub(super) fn write_damaged(folder: &Path, damaged: &[String]) -> Result<(), PrepareError> {
+    write_csv(folder.join("damaged.csv"), ["path"], damaged.iter().map(|path| [path.clone()]))
+}
+
+fn write_csv<const N: usize>(
+    path: PathBuf,
+    header: [&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+) -> Result<(), PrepareError> {
     let render = || -> std::io::Result<Vec<u8>> {
         let mut writer = csv::Writer::from_writer(Vec::new());
-        writer.write_record(["path", "rule", "reason"])?;
-        for LeftOut { path, reason } in left_out {
-            writer.write_record([path.as_str(), reason.rule(), &reason.to_string()])?;
+        writer.write_record(header)?;
+        for row in rows {
+            writer.write_record(&row)?;
         }
         writer.into_inner().map_err(csv::IntoInnerError::into_error)
     };

@@ -128,6 +128,7 @@ pub fn prepare(
     report.decoded_seconds = seconds;
     report.wall_seconds = started.elapsed().as_secs_f64();
     left_out_csv::write(out, &report.left_out)?;
+    left_out_csv::write_damaged(out, &report.damaged)?;
     if finished {
         if report.artists.len() < 2 {
             let artists = report.artists.iter().map(|artist| artist.artist.clone()).collect();

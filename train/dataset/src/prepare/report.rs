@@ -10,6 +10,9 @@ use super::journal::Kept;
 use super::plan::Plan;
 use crate::sources::{LeftOut, Track};
 
+/// Damaged songs that the summary names; all are in `damaged.csv`.
+const NAMED_SONGS: usize = 10;
+
 /// What a data set contains, and what was left out.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
@@ -155,9 +158,15 @@ impl fmt::Display for Report {
         if !self.damaged.is_empty() {
             writeln!(
                 f,
-                "{} songs are damaged or truncated, and kept as far as they can be decoded",
+                "{} songs are damaged or truncated, and kept as far as they can be decoded (damaged.csv):",
                 self.damaged.len()
             )?;
+            for song in self.damaged.iter().take(NAMED_SONGS) {
+                writeln!(f, "        {song}")?;
+            }
+            if let more @ 1.. = self.damaged.len().saturating_sub(NAMED_SONGS) {
+                writeln!(f, "        and {more} more")?;
+            }
         }
         let mut headings: BTreeMap<&str, (usize, &str)> = BTreeMap::new();
         for file in &self.left_out {

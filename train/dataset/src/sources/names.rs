@@ -82,16 +82,44 @@ pub fn song_group(artist: &str, title: &str) -> String {
     format!("{}/{}", normalised(artist), normalised(without_variant(&title)))
 }
 
-/// Replaces names of artists that differ only in case, spaces or Unicode form by the most frequent of them (of equally
-/// frequent ones, the first in byte order). Returns one message for each replaced spelling.
+/// A name as an eye sees it: one case, Unicode form NFKC, spaces, hyphens and quotation marks alike, invisible characters
+/// left out.
+fn visible(name: &str) -> String {
+    let seen: String =
+        one_case(name).chars().filter(|c| !is_invisible(*c)).map(plain_punctuation).collect();
+    seen.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Hyphens and quotation marks that look alike as the one on a keyboard.
+fn plain_punctuation(c: char) -> char {
+    match c {
+        // Dash_Punctuation of one width, and the minus sign.
+        '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{2E3A}' | '\u{2E3B}' => '-',
+        '`' | '´' | 'ʹ' | 'ʻ' | 'ʼ' | 'ʽ' | '\u{2018}'..='\u{201B}' | '\u{2032}' | '\u{2035}' => {
+            '\''
+        }
+        '\u{201C}'..='\u{201F}' | '\u{2033}' | '\u{2036}' => '"',
+        c => c,
+    }
+}
+
+/// Whether a character has no shape of its own: Default_Ignorable_Code_Point of Unicode's `DerivedCoreProperties.txt`.
+fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}'..='\u{1160}' | '\u{17B4}'..='\u{17B5}'
+        | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}'
+        | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFF8}'
+        | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
+}
+
+/// Replaces names of artists that an eye cannot tell apart (case, spaces, hyphens, quotation marks, invisible characters,
+/// Unicode form) by the most frequent of them (of equally frequent ones, the first in byte order). Returns one message for
+/// each replaced spelling.
 pub(super) fn merge_spellings(tracks: &mut [Track]) -> Vec<String> {
     let mut spellings: BTreeMap<String, BTreeMap<&str, usize>> = BTreeMap::new();
     for track in tracks.iter() {
-        *spellings
-            .entry(one_case(&track.artist).split_whitespace().collect::<Vec<_>>().join(" "))
-            .or_default()
-            .entry(&track.artist)
-            .or_default() += 1;
+        *spellings.entry(visible(&track.artist)).or_default().entry(&track.artist).or_default() +=
+            1;
     }
     let mut replacements: BTreeMap<String, String> = BTreeMap::new();
     for spellings in spellings.values() {
@@ -154,6 +182,22 @@ fn bracket(title: &str, open: char, close: char) -> Option<(usize, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_that_look_alike_are_one_and_others_are_not() {
+        for (one, other) in [
+            ("blink-182", "blink\u{2010}182"),
+            ("Guns N' Roses", "Guns N\u{2019} Roses"),
+            ("Björk", "Bjo\u{308}rk\u{200B}"),
+            ("AC/DC", "AC/DC\u{FEFF}"),
+            ("The  Band", "the band"),
+        ] {
+            assert_eq!(visible(one), visible(other), "{one}");
+        }
+        for (one, other) in [("A-ha", "Aha"), ("Air", "Aïr"), ("Die!", "Die"), ("P!nk", "Pink")] {
+            assert_ne!(visible(one), visible(other), "{one}");
+        }
+    }
 
     #[test]
     fn pseudo_artists_are_recognised_in_any_spelling() {

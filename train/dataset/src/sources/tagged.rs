@@ -11,7 +11,7 @@ use leitmotif::audio::MusicFiles;
 
 use super::error::SourceError;
 use super::left_out::{LeftOut, Reason};
-use super::names::{is_pseudo_artist, merge_spellings, song_group};
+use super::names::{is_pseudo_artist, merge_spellings, normalised, song_group};
 use super::tags::{self, Tags};
 use super::track::{Excerpt, Found, Track};
 
@@ -103,7 +103,12 @@ fn track(
     if is_pseudo_artist(&artist) {
         return left_out(Reason::PseudoArtist { artist });
     }
-    if tags.compilation || tags.album_artist.as_deref().is_some_and(is_pseudo_artist) {
+    // An artist's own best-of is often flagged as a compilation, too: the names outrank the flag.
+    let is_own_album =
+        tags.album_artist.as_deref().is_some_and(|name| normalised(name) == normalised(&artist));
+    if (tags.compilation && !is_own_album)
+        || tags.album_artist.as_deref().is_some_and(is_pseudo_artist)
+    {
         return left_out(Reason::Compilation { album });
     }
     let title = tags.title.unwrap_or_else(|| {
@@ -214,6 +219,8 @@ mod tests {
         );
         assert_eq!(names_of("x.mp3", tags("Abba", Some("Various Artists"), false)), compilation);
         assert_eq!(names_of("x.mp3", tags("Abba", None, true)), compilation);
+        // A best-of of one artist, flagged.
+        assert_eq!(names_of("x.mp3", tags("Abba", Some("ABBA"), true)), three("Abba", "Hits", "x"));
         assert_eq!(
             names_of("x.mp3", tags("Abba", Some("Abba"), false)),
             three("Abba", "Hits", "x")
