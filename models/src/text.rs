@@ -41,6 +41,12 @@ pub fn escape_html(text: &str) -> String {
     escaped
 }
 
+/// A number with its unit: `1 song`, `1,200 songs`; `unit` in the singular, whose plural ends with `s`.
+pub fn count(number: usize, unit: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{} {unit}{ending}", thousands(number as u64))
+}
+
 /// An error and its causes on one line: `song.ogg cannot be read: permission denied`.
 pub fn with_causes(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
@@ -111,6 +117,12 @@ mod tests {
         assert_eq!(hex(&[0x00, 0x0a, 0xff]), "000aff");
         assert_eq!(hex(&[]), "");
         assert_eq!(short_hex(&[0x12, 0x34, 0x56], 4), "1234");
+    }
+
+    #[test]
+    fn one_is_singular() {
+        let made = [0, 1, 1_200].map(|number| count(number, "song"));
+        assert_eq!(made, ["0 songs", "1 song", "1,200 songs"]);
     }
 
     #[test]

@@ -243,7 +243,7 @@ fn each_of_a_thousand_good_and_broken_files_is_stored_or_listed() {
         format!("{} files left out", out_by.len()),
         format!("{:>6}  unreadable or damaged, for example ", count("unreadable")),
         format!("{:>6}  shorter than one clip, for example ", count("too-short")),
-        format!("{damaged} songs are damaged or truncated, and kept"),
+        format!("damaged or truncated, kept as far as they can be decoded: {damaged} song"),
         format!("{others} files that are not music were ignored"),
     ] {
         assert!(summary.contains(&line), "{line}: {summary}");
@@ -358,10 +358,7 @@ fn an_empty_folder_leaves_nothing_behind() {
     fs::create_dir(&music).unwrap();
     let (code, _, error) = ends(program(&music, &out, &[]));
     assert_eq!(code, Some(1));
-    assert_eq!(
-        error,
-        "error: at least two artists with 2 songs or more are needed, and there is none\n"
-    );
+    assert_eq!(error, "error: found no audio; name the folder or the list that holds the music\n");
     assert!(!out.exists());
 }
 

@@ -277,6 +277,11 @@ fn set_mel_filters(model: &mut Model, seed: u64) -> Result<(), TrainError> {
     model.set_values(&Tensors::from([(first.name, mel_filters(&first.shape, seed))]))
 }
 
+fn format_block(block: &Block) -> String {
+    let Block { filters, kernel, stride, padding, pool } = block;
+    format!("{filters} filters of {kernel}, stride {stride}, padding {padding}, pool {pool}")
+}
+
 /// Copies the tensors of every block, running statistics included; returns a description of where they come from.
 fn copy_blocks(
     model: &mut Model,
@@ -295,9 +300,8 @@ fn copy_blocks(
     let (theirs, ours) = (&record.network.blocks, &model.network().blocks);
     if theirs != ours {
         let first = (0..).find(|i| theirs.get(*i) != ours.get(*i)).unwrap_or(0);
-        let format = |blocks: &[Block]| {
-            blocks.get(first).map_or_else(|| "absent".to_owned(), |block| format!("{block:?}"))
-        };
+        let format =
+            |blocks: &[Block]| blocks.get(first).map_or_else(|| "absent".to_owned(), format_block);
         let difference =
             format!("block {} is {} there and {} here", first + 1, format(theirs), format(ours));
         return Err(CheckpointError::OtherConvolutions { path: path.clone(), difference }.into());

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use leitmotif_export::{Checkpoint, Summary};
 use leitmotif_models::layer_table;
-use leitmotif_models::text::{printable, thousands};
+use leitmotif_models::text::{count, printable, thousands};
 use leitmotif_models::{Card, HeadKind, Network};
 use serde_json::json;
 
@@ -144,7 +144,10 @@ fn card_lines(card: &Card) -> Vec<Line> {
     let Card { name, graph, target, precision, dataset, split, .. } = card;
     let mut lines = vec![
         ("model", format!("{name} ({} graph, {target}, {precision})", graph.name())),
-        ("trained", format!("{} epochs, seed {}, on {}", card.epoch, card.seed, dataset.name)),
+        (
+            "trained",
+            format!("{}, seed {}, on {}", count(card.epoch, "epoch"), card.seed, dataset.name),
+        ),
         ("licence", dataset.licence.clone()),
         ("split", format!("by {}, seed {}", split.protocol, split.seed)),
     ];

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use leitmotif_models::text::count;
+
 use crate::store::StoreError;
 
 /// Why a preparation stops. Single files that cannot be used are no error: see [`LeftOut`](crate::sources::LeftOut).
@@ -33,6 +35,12 @@ pub enum PrepareError {
     EarlierVersion {
         /// The output folder.
         path: PathBuf,
+    },
+    /// The source has no audio at all.
+    #[error("found no audio{}; name the folder or the list that holds the music", format_others(*other_files))]
+    NoMusic {
+        /// Files that do not look like music.
+        other_files: usize,
     },
     /// Classification needs at least two artists.
     #[error(
@@ -75,6 +83,14 @@ pub enum PrepareError {
     /// An error of the store.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+fn format_others(files: usize) -> String {
+    if files == 0 {
+        String::new()
+    } else {
+        format!(", only {} of other kinds", count(files, "file"))
+    }
 }
 
 fn format_artists(artists: &[String]) -> String {

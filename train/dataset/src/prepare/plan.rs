@@ -108,7 +108,7 @@ pub fn check_room(plan: &Plan, out: &Path) -> Result<(), PrepareError> {
 ///
 /// # Errors
 ///
-/// [`PrepareError::BadOption`]; [`PrepareError::TooFewArtists`] for fewer than two, after writing `left-out.csv` to
+/// [`PrepareError::BadOption`]; [`PrepareError::NoMusic`]; [`PrepareError::TooFewArtists`] for fewer than two, after writing `left-out.csv` to
 /// `out`.
 pub fn plan(mut found: Found, out: &Path, options: &Options) -> Result<Plan, PrepareError> {
     let bad = |option, must: &str| Err(PrepareError::BadOption { option, must: must.to_owned() });
@@ -117,6 +117,9 @@ pub fn plan(mut found: Found, out: &Path, options: &Options) -> Result<Plan, Pre
     }
     if options.max_minutes_per_artist.is_some() && options.cap().is_none_or(|clips| clips == 0) {
         return bad("--max-minutes-per-artist", "a number of minutes that holds at least one clip");
+    }
+    if found.tracks.is_empty() && found.left_out.is_empty() {
+        return Err(PrepareError::NoMusic { other_files: found.other_files });
     }
     let mut groups: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for track in &found.tracks {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use leitmotif_models::SampleRate;
+use leitmotif_models::text::count;
 use serde::Serialize;
 
 use super::journal::Kept;
@@ -158,8 +159,8 @@ impl fmt::Display for Report {
         if !self.damaged.is_empty() {
             writeln!(
                 f,
-                "{} songs are damaged or truncated, and kept as far as they can be decoded (damaged.csv):",
-                self.damaged.len()
+                "damaged or truncated, kept as far as they can be decoded: {} (damaged.csv)",
+                count(self.damaged.len(), "song")
             )?;
             for song in self.damaged.iter().take(NAMED_SONGS) {
                 writeln!(f, "        {song}")?;

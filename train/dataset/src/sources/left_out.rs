@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use leitmotif_models::text::count;
 use serde::{Deserialize, Serialize};
 
 /// A file that is left out, and why.
@@ -156,7 +157,11 @@ impl fmt::Display for Reason {
             Reason::KnownEmpty => write!(f, "the file is empty in every copy of MagnaTagATune"),
             Reason::Compilation { album } => write!(f, "`{album}` is a compilation"),
             Reason::FewSongs { artist, songs, needed } => {
-                write!(f, "`{artist}` has {songs} usable songs, {needed} are needed (--min-songs)")
+                write!(
+                    f,
+                    "`{artist}` has {}, {needed} are needed (--min-songs)",
+                    count(*songs, "song")
+                )
             }
             Reason::ArtistIsFull { artist, minutes } => {
                 write!(f, "`{artist}` already has {minutes} minutes (--max-minutes-per-artist)")
