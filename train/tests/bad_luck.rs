@@ -244,7 +244,7 @@ fn each_of_a_thousand_good_and_broken_files_is_stored_or_listed() {
         format!("{:>6}  unreadable or damaged, for example ", count("unreadable")),
         format!("{:>6}  shorter than one clip, for example ", count("too-short")),
         format!("damaged or truncated, kept as far as they can be decoded: {damaged} song"),
-        format!("{others} files that are not music were ignored"),
+        format!("{others} files of other kinds ignored"),
     ] {
         assert!(summary.contains(&line), "{line}: {summary}");
     }

@@ -173,12 +173,12 @@ impl fmt::Display for Report {
         for file in &self.left_out {
             headings.entry(file.reason.heading()).or_insert((0, &file.path)).0 += 1;
         }
-        writeln!(f, "{} files left out", self.left_out.len())?;
+        writeln!(f, "{} left out", count(self.left_out.len(), "file"))?;
         for (heading, (files, first)) in headings {
             writeln!(f, "{files:>6}  {heading}, for example {first}")?;
         }
         if self.other_files > 0 {
-            writeln!(f, "{} files that are not music were ignored", self.other_files)?;
+            writeln!(f, "{} of other kinds ignored", count(self.other_files, "file"))?;
         }
         Ok(())
     }
