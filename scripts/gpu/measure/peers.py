@@ -2,53 +2,62 @@
 
 from statistics import median
 
-import training
-from training import HEADS, SPLIT, checkpoint_of, data, full_speed, name_of
+from runner import LEAST_SECONDS, Skipped
+from training import HEADS, SPLIT, checkpoint_of, data, full_speed, name_of, parameters
 
 # Fields of the peer's speed that ours is divided by: fed as our trainer is, fed without waiting for each loss, one batch over and over.
 SPEEDS = ("fed_steps_per_second", "late_steps_per_second", "resident_steps_per_second")
 
 
 def peers(run):
-    sizes, profiles = run.sizes, {}
-    smaller, *others = sizes.steps
-    # The smaller network compiled comes before the larger one at all.
-    for network, compiled in ((smaller, False), (smaller, True), *((other, False) for other in others)):
-        modes = sizes.compiled if compiled else sizes.modes
-        for head in HEADS if modes else ():
-            name = name_of(network, head) + (", compiled" if compiled else "")
-            run.part(name, 80, lambda: against_pytorch(run, network, head, modes, name, profiles))
-    run.part("two ranks on one GPU", 5, lambda: {"skipped": "fit has no ranks yet"})
-    run.part("kernels of our trainer", 5, lambda: {"skipped": "no profiler attaches to a program without Python here"})
+    profiles = {}
+    for network in run.sizes.steps:
+        for head in HEADS:
+            name, ours = name_of(network, head), {}
+            run.part(name, 80, lambda: against_pytorch(run, network, head, run.sizes.modes, ours, profiles))
+            if run.sizes.compiled:
+                run.part(f"{name}, compiled", 80, lambda: against_pytorch(run, network, head, run.sizes.compiled, ours, profiles))
+    run.part("two ranks on one GPU", LEAST_SECONDS, no_ranks)
+    run.part("kernels of our trainer", LEAST_SECONDS, no_profiler)
 
 
-def against_pytorch(run, network, head, modes, name, profiles):
+def no_ranks():
+    raise Skipped("fit has no ranks yet")
+
+
+def no_profiler():
+    raise Skipped("no profiler here attaches to a program without Python")
+
+
+def against_pytorch(run, network, head, modes, ours, profiles):
+    """Their modes between two measurements of ours; `ours` are those so far, and the last one is the first of the next part."""
     checkpoint = checkpoint_of(run, network, head)
-    ours = {precision: [] for precision in run.sizes.precisions if precision != "fp32" or not run.on_gpu}
 
     def measure_ours():
-        for precision, found in ours.items():
-            try:
-                found.append(full_speed(run, network, head, precision, epochs=2))
-            except training.Skipped as reason:
-                found.append({"skipped": str(reason)})
+        for precision in run.sizes.precisions:
+            # The peers' settings are TF32, unless they say fp32.
+            if precision != "fp32" or not run.on_gpu:
+                try:
+                    found = full_speed(run, network, head, precision, epochs=2, out=run.work / "peers")
+                except Skipped as reason:
+                    found = {"skipped": str(reason)}
+                ours.setdefault(precision, []).append(found)
 
-    measure_ours()
+    if not ours:
+        measure_ours()
     settings = ("--device", run.sizes.device, "--batch", run.sizes.batch, "--seconds", run.sizes.peer_seconds, "--modes", ",".join(modes))
     theirs = run.peer("gpu_train.py", checkpoint, data(run), "--split", SPLIT, *settings, "--profile", limit=run.ends - run.now() - 1)
-    profiles[name] = theirs.pop("profile", {"skipped": "out of time"})
+    profiles.setdefault(name_of(network, head), {}).update(theirs.pop("profile"))
     run.write_json("profile.json", profiles)
-    found = {"ours": ours, "theirs": theirs, "ours_to_theirs": ratios(ours, theirs)}
-    best = max((speed[field], mode, field) for mode, speed in theirs["modes"].items() for field in SPEEDS if field in speed) if ratios(ours, theirs) else None
-    found["best_of_theirs"] = best and dict(zip(("steps_per_second", "mode", "field"), best))
-    if left := [mode for mode in modes if mode not in theirs["modes"]]:
-        found["cut_off"] = left
-    if (count := theirs["check"]["parameters"]) != (own := training.parameters(checkpoint)):
-        found["error"] = f"the peer has {count} parameters, ours {own}"
-    # After theirs once more, where there is time: the card's clock may have changed.
+    speeds = [(speed[field], mode, field) for mode, speed in theirs["modes"].items() for field in SPEEDS if field in speed]
+    best = dict(zip(("steps_per_second", "mode", "field"), max(speeds, default=())))
+    # What a measurement of ours takes.
     if run.ends - run.now() > 20:
         measure_ours()
-        found["ours_to_theirs"] = ratios(ours, theirs)
+    found = {"best_of_theirs": best, "ours_to_theirs": ratios(ours, theirs), "theirs": theirs, "ours": {name: list(runs) for name, runs in ours.items()}}
+    found["cut_off"] = [mode for mode in modes if mode not in theirs["modes"]]
+    if (count := theirs["check"]["parameters"]) != (own := parameters(checkpoint)):
+        found["error"] = f"the peer has {count} parameters, ours {own}"
     return found
 
 

@@ -11,7 +11,7 @@ from training import HEADS, checkpoint_of, name_of
 
 # Files, and how they are opened.
 FORMS = {"portable": (), "cuda": ("--target", "cuda"), "cuda-fp16": ("--target", "cuda", "--precision", "fp16")}
-RUNS = {"fp32": ("portable", ()), "tf32": ("portable", ("--tf32",)), "cuda": ("cuda", ()), "cuda, tf32": ("cuda", ("--tf32",)), "fp16": ("cuda-fp16", ())}
+RUNS = {"fp32": ("portable", ()), "tf32": ("portable", ("--tf32",)), "cuda, tf32": ("cuda", ("--tf32",)), "fp16": ("cuda-fp16", ())}
 # Probabilities of a song on two devices.
 SAME_SONG = 1e-4
 
@@ -87,7 +87,7 @@ def theirs(run, network, head, modes, batches):
 
 
 def names_of(run):
-    return list(RUNS) if run.on_gpu else [name for name in RUNS if "tf32" not in name]
+    return [name for name in RUNS if run.on_gpu or "tf32" not in name]
 
 
 def against_pytorch(run, network, head):
@@ -118,7 +118,8 @@ def ratios(runs, peer):
         speeds = [speeds_of(run[name]["batches"]) for run in runs if name in run]
         for mode, batches in peer["modes"].items():
             their = speeds_of(batches)
-            found.setdefault(name, {})[mode] = {batch: median(values) / their[batch] for batch in their if (values := [own[batch] for own in speeds if batch in own])}
+            ours = {batch: [own[batch] for own in speeds if batch in own] for batch in their}
+            found.setdefault(name, {})[mode] = {batch: median(values) / their[batch] for batch, values in ours.items() if values}
     return found
 
 

@@ -52,7 +52,7 @@ FULL = Sizes(
     modes=("eager", "channels-last", "bf16", "benchmark", "bf16-benchmark", "fp32"), compiled=("compile-bf16", "compile"), peer_seconds=1.0,
     serve_modes=("tf32", "bf16", "fp16", "fp32"), serve_compiled=("compile-fp16", "compile-tf32"),
     batches=(1, 8, 64, 256), compiled_batches=(1, 64), serve_seconds=0.4, songs=10,
-    shares={"smoke": 75, "train": 130, "peers": 150, "serve": 120, "projection": 5},
+    shares={"smoke": 90, "train": 125, "peers": 155, "serve": 105, "projection": 5},
 )  # fmt: skip
 
 SMALL = Sizes(

@@ -37,7 +37,7 @@ def smoke(run):
     steps = [(f"ten steps, {head}", 50, lambda head=head: same_loss(run, network, head)) for head in HEADS]
     run.together([*steps, ("kernels", 40, lambda: kernels(run))])
     graphs = [(head, graph) for head in HEADS for graph in GRAPHS[head]]
-    run.together([(f"model1-{head}.{graph}", 40, lambda head=head, graph=graph: opens(run, head, graph)) for head, graph in graphs])
+    run.together([(f"opens {run.sizes.music_network}-{head}.{graph}", 40, lambda head=head, graph=graph: opens(run, head, graph)) for head, graph in graphs])
     run.part("page cache", 10, warm.found)
 
 
@@ -65,7 +65,8 @@ class Warm:
         self.pool.shutdown(wait=False, cancel_futures=True)
         if not self.reads:
             raise NO_GPU
-        return {"files": len(self.reads), "unread": unread, "bytes": self.bytes, "until_seconds": max((read.result() for read in self.reads if read.done() and not read.cancelled()), default=None)}
+        ends = [read.result() for read in self.reads if read.done() and not read.cancelled()]
+        return {"files": len(self.reads), "unread": unread, "bytes": self.bytes, "last_after_seconds": max(ends, default=None)}
 
 
 def machine(run):
@@ -111,7 +112,10 @@ def libraries(run):
             continue
         linked = run.command("ldd", file)
         paths = dict(re.findall(r"(\S+) => (/\S+)", linked))
-        found[file.name] = {"lacks": re.findall(r"(?m)^.*not found.*$", linked), "paths": {name: path for name, path in paths.items() if not path.startswith(("/lib/", "/usr/lib/"))}}
+        paths = {name: path for name, path in paths.items() if not path.startswith(("/lib/", "/usr/lib/"))}
+        found[file.name] = {"lacks": [line.strip() for line in linked.splitlines() if "not found" in line], "paths": paths}
+        if run.on_gpu and found[file.name]["lacks"]:
+            found["error"] = f"{file.name} lacks {found[file.name]['lacks']}"
     return found
 
 
@@ -181,7 +185,9 @@ def opens(run, head, graph):
     found = {"cpu": made["graphs"][GRAPHS[head].index(graph)]}
     found["cuda"] = on_device(run, model, checkpoint, "cuda") if run.on_gpu else {"skipped": str(NO_GPU)}
     served = run.json("serve", model, "--device", run.sizes.device, "--batches", 1, "--seconds", 0, "--placement", "--against-cpu")
-    return {**found, **{key: served[key] for key in ("opened_seconds", "first_answer_seconds", "placement", "largest_difference_to_cpu")}}
+    elsewhere = {provider: nodes for provider, nodes in served["placement"].items() if not provider.lower().startswith(run.sizes.device)}
+    of_serve = ("opened_seconds", "first_answer_seconds", "placement", "largest_difference_to_cpu")
+    return {**found, "not_on_device": elsewhere, **{key: served[key] for key in of_serve}}
 
 
 def on_device(run, model, checkpoint, device, *how):

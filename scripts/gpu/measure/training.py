@@ -72,17 +72,18 @@ def fit(run, dataset, out, network, head, *settings, device=None, env=None):
     """Trains in a fresh folder; returns the epochs of the history and the samples of the GPU."""
     device = device or run.sizes.device
     with Sampler(device == "cuda") as sampler:
-        run.program("leitmotif-train", "fit", dataset, "--split", SPLIT, "--out", fresh(out), "--network", network, "--head", head, "--device", device, *settings, env=env)
+        how = ("--split", SPLIT, "--out", fresh(out), "--network", network, "--head", head, "--device", device, *settings)
+        run.program("leitmotif-train", "fit", dataset, *how, env=env)
     with open(out / "history.csv", encoding="utf-8", newline="") as file:
         rows = [{key: float(row[key]) for key in ("loss", "accuracy", "seconds")} for row in csv.DictReader(file)]
     return rows, sampler
 
 
-def full_speed(run, network, head, precision, epochs=3):
+def full_speed(run, network, head, precision, epochs=3, out=None):
     """Steps a second at the paper's size, disk included; the first epoch is for warm-up."""
     if not has_data(run):
         raise Failed("there is no synthetic data: the step `train` makes it")
-    steps, out = run.sizes.steps[network], run.work / f"{network}-{head}-{precision}"
+    steps, out = run.sizes.steps[network], out or run.work / f"{network}-{head}-{precision}"
     settings, env = arithmetic(run, precision)
     began = run.now()
     rows, sampler = fit(run, data(run), out, network, head, "--batch", run.sizes.batch, "--epochs", epochs, "--steps", steps, *settings, env=env)
