@@ -3,7 +3,7 @@
 import json
 import math
 
-from runner import Failed
+from runner import Failed, Skipped
 from training import name_of
 
 EPOCHS, CLIPS, BATCH = 50, 24_847, 16
@@ -23,7 +23,7 @@ def project(run):
 
 def hours(part):
     if "skipped" in part:
-        return {"skipped": part["skipped"]}
+        raise Skipped(part["skipped"])
     if "steps_per_second" not in part:
         raise Failed("its speed was not measured: the step `train` does it")
     speed = part["steps_per_second"]
