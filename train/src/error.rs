@@ -157,6 +157,14 @@ pub enum ModelError {
         /// The name.
         name: String,
     },
+    /// The libtorch that is loaded lacks a function.
+    #[error(
+        "the libtorch that is loaded has no `{symbol}` (this program needs the release that `make setup` fetches)"
+    )]
+    Libtorch {
+        /// The function's name in the library.
+        symbol: &'static str,
+    },
     /// The description has no output layer.
     #[error("the network has no output layer")]
     NoOutputLayer,
