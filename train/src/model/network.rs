@@ -94,7 +94,7 @@ impl Model {
             precision: Precision::Fp32,
         };
         if let (HeadKind::Lstm, Device::Cuda(_)) = (model.network.head.kind, device) {
-            flatten_lstm(&model.lstm_params("lstm")?.map(Tensor::shallow_clone))?;
+            let _ = flatten_lstm(&model.lstm_params("lstm")?.map(Tensor::shallow_clone))?;
         }
         Ok(model)
     }
