@@ -34,7 +34,7 @@ bench-peers: ## our speed to ffmpeg's, Python's and PyTorch's, into benches/resu
 	cargo build --release -p leitmotif-benches -p leitmotif-train
 	benches/peers/run
 
-gpu-bundle: setup ## what measuring on a GPU box needs, at most 40 MiB (target/gpu-bundle), after `make demo`: 1 min
+gpu-bundle: setup ## what measuring on a GPU box needs, in one file of at most 45 MiB (target/gpu-bundle.tar.xz), after `make demo`: 2 min
 	scripts/gpu-bundle
 
 setup: ## fetch libtorch and ONNX Runtime into .deps (1.3 GB, pinned, hashes checked): 1 min, once

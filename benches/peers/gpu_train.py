@@ -1,6 +1,6 @@
 """Trains the network of one of our checkpoints in PyTorch and prints its speed as JSON: fed from our data set, and with one batch.
 
-gpu_train.py CHECKPOINT DATASET --split NAME [--device cuda] [--modes eager,channels-last,benchmark,bf16,compile]
+gpu_train.py CHECKPOINT DATASET --split NAME [--device cuda] [--modes eager,channels-last,…,compile] [--profile]
 """
 
 import argparse
@@ -16,14 +16,21 @@ import numpy
 import torch
 from torch.nn import functional
 
-# Layout (flat: Conv1d), mixed precision, compiled, exhaustive search for algorithms.
+# Layout (flat: Conv1d), mixed precision, compiled, exhaustive search for algorithms, TF32 in convolutions and products. PyTorch's own
+# choice is TF32 in convolutions alone.
 MODES = {
     "eager": {"flat": True},
-    "channels-last": {"flat": False},
-    "benchmark": {"flat": False, "benchmark": True},
-    "bf16": {"flat": False, "bf16": True},
-    "compile": {"flat": True, "compiled": True},
+    "channels-last": {},
+    "fp32": {"tf32": (False, False)},
+    "benchmark": {"tf32": (True, True), "benchmark": True},
+    "bf16": {"bf16": True},
+    "bf16-benchmark": {"bf16": True, "tf32": (True, True), "benchmark": True},
+    "compile": {"flat": True, "compiled": True, "tf32": (True, True), "benchmark": True},
+    "compile-bf16": {"bf16": True, "compiled": True, "tf32": (True, True), "benchmark": True},
+    "compile-bf16-flat": {"flat": True, "bf16": True, "compiled": True, "tf32": (True, True), "benchmark": True},
 }
+# Steps under the profiler, and the dearest kernels that are listed.
+PROFILED, DEAREST = 3, 25
 
 
 class Feed:
@@ -46,17 +53,15 @@ class Feed:
     def _read(self):
         random = numpy.random.default_rng(1)
         while not self.ended.is_set():
-            waveforms = numpy.empty((self.batch, self.samples), dtype=numpy.float32)
+            # As 16-bit numbers, in memory that the GPU reads by itself: half of the bytes.
+            waveforms = torch.empty((self.batch, self.samples), dtype=torch.int16, pin_memory=self.device == "cuda")
             chosen = random.integers(len(self.clips), size=self.batch)
-            for waveform, number in zip(waveforms, chosen):
+            for waveform, number in zip(waveforms.numpy(), chosen):
                 row = self.clips[number]
                 begin = int(row["offset"])
                 waveform[:] = self.shards[int(row["shard"])][begin : begin + self.samples]
-            waveforms /= 32768
             targets = torch.tensor([self.class_of[self.clips[number]["artist"]] for number in chosen])
-            made = torch.from_numpy(waveforms), targets
-            if self.device == "cuda":
-                made = tuple(tensor.pin_memory() for tensor in made)
+            made = waveforms, targets.pin_memory() if self.device == "cuda" else targets
             while not self.ended.is_set():
                 try:
                     self.ready.put(made, timeout=0.1)
@@ -66,7 +71,7 @@ class Feed:
 
     def next(self):
         waveforms, targets = (tensor.to(self.device, non_blocking=True) for tensor in self.ready.get())
-        return self.checkpoint.segments(waveforms).contiguous(), targets
+        return self.checkpoint.segments(waveforms.float().div_(32768)).contiguous(), targets
 
     def end(self):
         self.ended.set()
@@ -77,11 +82,14 @@ def rows(path):
         return list(csv.DictReader(file))
 
 
-def measure(checkpoint, make_feed, device, seconds, flat, bf16=False, compiled=False, benchmark=False):
-    torch.backends.cudnn.benchmark = benchmark
-    if device == "cuda":
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats()
+def prepare(checkpoint, device, flat=False, bf16=False, compiled=False, benchmark=False, tf32=(True, False)):
+    """The training step of a mode, which returns the loss on the device, and what switches libtorch to the mode."""
+
+    def switch():
+        torch.backends.cudnn.benchmark = benchmark
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = tf32
+
+    switch()
     model = checkpoint.network(flat).train().to(device)
     if not flat:
         model = model.to(memory_format=torch.channels_last)
@@ -99,25 +107,51 @@ def measure(checkpoint, make_feed, device, seconds, flat, bf16=False, compiled=F
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
-        # Our trainer reads every loss, too.
-        return loss.item()
+        return loss.detach()
 
+    return step, switch
+
+
+def measure(step, make_feed, device, seconds):
+    if device == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
     feed = make_feed()
+    losses = []
     try:
         began = time.perf_counter()
         batch = feed.next()
-        losses = [step(*batch)]
+        losses.append(step(*batch).item())
         found = {"first_step_seconds": time.perf_counter() - began}
-        for _ in range(2):
-            losses.append(step(*feed.next()))
-        found["fed_steps_per_second"] = steps_per_second(lambda: losses.append(step(*feed.next())), device, seconds)
+        for _ in range(4):
+            losses.append(step(*feed.next()).item())
+        # Every loss is read, as obvious code does; then none, so that the next step is launched while this one runs.
+        found["fed_steps_per_second"] = steps_per_second(lambda: losses.append(step(*feed.next()).item()), device, seconds)
+        found["late_steps_per_second"] = steps_per_second(lambda: step(*feed.next()), device, seconds)
     finally:
         feed.end()
-    found["resident_steps_per_second"] = steps_per_second(lambda: losses.append(step(*batch)), device, seconds)
+    found["resident_steps_per_second"] = steps_per_second(lambda: step(*batch), device, seconds)
     found["fed_clips_per_second"] = found["fed_steps_per_second"] * len(batch[0])
-    found["first_loss"], found["last_loss"], found["steps"] = losses[0], losses[-1], len(losses)
+    found["first_loss"], found["last_loss"], found["steps_with_loss"] = losses[0], losses[-1], len(losses)
     found["peak_memory_mib"] = torch.cuda.max_memory_allocated() / 2**20 if device == "cuda" else None
     return found
+
+
+def profile(step, batch):
+    """The dearest kernels of three steps, by their time on the device."""
+    step(*batch)
+    torch.cuda.synchronize()
+    began = time.perf_counter()
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profiler:
+        for _ in range(PROFILED):
+            step(*batch)
+        torch.cuda.synchronize()
+    # Without the calls that launched them.
+    kernels = [of for of in profiler.key_averages() if of.device_type == torch.autograd.DeviceType.CUDA]
+    kernels.sort(key=lambda kernel: -kernel.self_device_time_total)
+    total = sum(kernel.self_device_time_total for kernel in kernels)
+    rows = [{"kernel": k.key[:200], "launches": k.count / PROFILED, "microseconds": k.self_device_time_total / PROFILED} for k in kernels[:DEAREST]]
+    return {"per": "step", "kernel_microseconds": total / PROFILED, "with_profiler_seconds": (time.perf_counter() - began) / PROFILED, "kernels": rows}
 
 
 def steps_per_second(step, device, seconds, least=3):
@@ -139,22 +173,40 @@ def main():
     parser.add_argument("--modes", default=",".join(MODES))
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--profile", action="store_true", help="also list the kernels of the best eager and of every compiled mode")
     arguments = parser.parse_args()
+    device = arguments.device
     checkpoint = network.Checkpoint(arguments.checkpoint)
-    found = {"settings": network.settings(arguments.device), "check": checkpoint.check(), "modes": {}}
+    found = {"settings": network.settings(device), "check": checkpoint.check(), "modes": {}, "profile": {}}
+    prepared = {}
 
     def make_feed():
-        return Feed(arguments.dataset, arguments.split, checkpoint, arguments.batch, arguments.device)
+        return Feed(arguments.dataset, arguments.split, checkpoint, arguments.batch, device)
 
     for mode in arguments.modes.split(","):
         began = time.perf_counter()
         try:
-            found["modes"][mode] = measure(checkpoint, make_feed, arguments.device, arguments.seconds, **MODES[mode])
+            prepared[mode] = prepare(checkpoint, device, **MODES[mode])
+            found["modes"][mode] = measure(prepared[mode][0], make_feed, device, arguments.seconds)
         except Exception as error:  # A mode that cannot run here must not hide the others.
             found["modes"][mode] = {"error": f"{type(error).__name__}: {str(error)[-2000:]}"}
         found["modes"][mode]["seconds"] = time.perf_counter() - began
         # Everything so far, after each mode: what is printed counts when time cuts this off.
         print(json.dumps(found), flush=True)
+    if not arguments.profile:
+        return
+    measured = {mode: of["resident_steps_per_second"] for mode, of in found["modes"].items() if "error" not in of}
+    eager = [mode for mode in measured if "compiled" not in MODES[mode]]
+    feed = make_feed()
+    for mode in [*sorted(eager, key=measured.get)[-1:], *(mode for mode in measured if mode not in eager)]:
+        step, switch = prepared[mode]
+        switch()
+        try:
+            found["profile"][mode] = profile(step, feed.next()) if device == "cuda" else {"skipped": "no GPU"}
+        except Exception as error:  # What was measured counts without it.
+            found["profile"][mode] = {"failure": f"{type(error).__name__}: {str(error)[-500:]}"}
+        print(json.dumps(found), flush=True)
+    feed.end()
 
 
 if __name__ == "__main__":

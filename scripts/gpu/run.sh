@@ -2,39 +2,31 @@
 # Measures leitmotif on a GPU box. Needs there: an NVIDIA driver for CUDA 13, a Python 3.11 or later with torch 2.11.0 (+cu130,
 # its nvidia-* wheels beside it) and numpy. No Rust, no network, nothing installed.
 #
-#   ./run.sh                     everything, within ten minutes
-#   ./run.sh --only train,peer   some of: box, train, peer, export, serve, projection
-#   ./run.sh --minutes 9         in less; what does not fit is left out by name
-#   ./run.sh --cpu-small         the rehearsal: all steps on the CPU, small
+#   tar -xJf gpu-bundle.tar.xz -C FOLDER && FOLDER/run.sh --minutes 8 --out RESULTS
+#   …/run.sh --only smoke,train   some of: smoke, train, peers, serve, projection
+#   …/run.sh --go-on              also after a failure in smoke, which otherwise ends the run
+#   …/run.sh --cpu-small          the rehearsal: all steps on the CPU, small
 #
-# Results: results/STEP.json, updated after every part, results/log.txt, results/run.json last. A part that fails is recorded as
-# {"error": …}, the others go on, and the exit code is 1. `--out` and `--work` choose other folders: the latter holds up to 24 GB of
-# synthetic clips.
+# Results: RESULTS/STEP.json and profile.json, updated after every part, log.txt, run.json. A part that fails is recorded as
+# {"error": …}, the others go on, and the exit code is 1; what does not fit into the minutes is left out by name. `--work` chooses
+# another folder than FOLDER/work for 4 GB of synthetic clips and checkpoints.
 #
-# ONNX Runtime with CUDA is not in the bundle: have the wheel onnxruntime-gpu in that Python, or unpacked beside this file in
-# onnxruntime-gpu/, or set ORT_DYLIB_PATH to its libonnxruntime.so. PYTHON names another Python than python3.
+# PYTHON names another Python than python3, ORT_DYLIB_PATH another ONNX Runtime than the bundle's, which has the code of one GPU
+# generation (H100, H200) and is for measuring only.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 python=${PYTHON:-python3}
 
-folder_of() { "$python" -c 'import importlib.util as i, sys; s = i.find_spec(sys.argv[1]); print(s.submodule_search_locations[0] if s else "")' "$1"; }
-torch=$(folder_of torch)
+torch=$("$python" -c 'import importlib.util as i; s = i.find_spec("torch"); print(s.submodule_search_locations[0] if s else "")')
 [ -n "$torch" ] || { echo "$python has no torch: set PYTHON to one that has torch 2.11.0" >&2; exit 2; }
 export TORCH_LIB=$torch/lib
 
 # ONNX Runtime's CUDA provider finds CUDA and cuDNN only through the system loader; libtorch's own folder must come before the run
 # path of the machine that built our programs.
 export LD_LIBRARY_PATH=$TORCH_LIB:${torch%/*}/nvidia/cu13/lib:${torch%/*}/nvidia/cudnn/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
-
-if [ -z "${ORT_DYLIB_PATH:-}" ]; then
-    package=$(folder_of onnxruntime)
-    for capi in "$here/onnxruntime-gpu/onnxruntime/capi" "${package:-/nowhere}/capi"; do
-        for library in "$capi"/libonnxruntime.so.*; do
-            [ -z "${ORT_DYLIB_PATH:-}" ] && [ -e "$library" ] && export ORT_DYLIB_PATH=$library
-        done
-    done
-fi
-[ -n "${ORT_DYLIB_PATH:-}" ] || echo "no ONNX Runtime found: steps export and serve will fail" >&2
+for library in "$here"/onnxruntime-gpu/libonnxruntime.so.*; do export ORT_DYLIB_PATH=${ORT_DYLIB_PATH:-$library}; done
+# The provider's code that other networks need is blank; CUDA must not load it at the start.
+export CUDA_MODULE_LOADING=LAZY
 
 # File modes may have been lost on the way here.
 chmod +x "$here"/bin/* 2>/dev/null || true

@@ -1,17 +1,18 @@
-"""Started by run.sh: every step in order, a JSON file each."""
+"""Started by run.sh: every step in order, most telling first, a JSON file each."""
 
 import argparse
 import sys
 from pathlib import Path
 
-import box
+import peers
 import projection
 import serving
 import sizes
+import smoke
 import training
-from runner import Run, write_json
+from runner import Run
 
-STEPS = {"box": box.measure, "train": training.train, "peer": training.peer, "export": serving.export, "serve": serving.serve, "projection": projection.project}
+STEPS = {"smoke": smoke.smoke, "train": training.train, "peers": peers.peers, "serve": serving.serve, "projection": projection.project}
 
 
 def main():
@@ -20,7 +21,8 @@ def main():
     parser.add_argument("--out", type=Path, default=bundle / "results", help="folder of the results")
     parser.add_argument("--work", type=Path, default=bundle / "work", help="folder on a large disk for data and checkpoints")
     parser.add_argument("--only", default=",".join(STEPS), metavar="STEP,…", help=f"of {', '.join(STEPS)}")
-    parser.add_argument("--minutes", type=float, default=10.0, help="for everything; the time of steps that are left out is not used by others")
+    parser.add_argument("--minutes", type=float, default=8.0, help="for everything; what does not fit is left out by name")
+    parser.add_argument("--go-on", action="store_true", help="go on after a failure in smoke")
     parser.add_argument("--cpu-small", action="store_true", help="rehearse on the CPU with small sizes")
     arguments = parser.parse_args()
     chosen = arguments.only.split(",")
@@ -30,10 +32,16 @@ def main():
         folder.mkdir(parents=True, exist_ok=True)
     size = sizes.SMALL if arguments.cpu_small else sizes.FULL
     run = Run(bundle, arguments.out.resolve(), arguments.work.resolve(), size, arguments.minutes, sys.executable)
-    succeeded = {step: run.step(step, STEPS[step]) for step in STEPS if step in chosen}
-    failed = [step for step, good in succeeded.items() if not good]
-    seconds = round(run.now() - run.began, 1)
-    write_json(run.out / "run.json", {"steps": chosen, "failed": failed, "seconds": seconds, "device": size.device, "minutes": arguments.minutes})
+    succeeded = {}
+    for step in (step for step in STEPS if step in chosen):
+        succeeded[step] = run.step(step, STEPS[step])
+        failed = [name for name, good in succeeded.items() if not good]
+        left_out = [name for name in chosen if name not in succeeded]
+        record = {"steps": list(succeeded), "failed": failed, "left_out": left_out, "seconds": round(run.now() - run.began, 1)}
+        run.write_json("run.json", {**record, "device": size.device, "minutes": arguments.minutes})
+        if step == "smoke" and failed and not arguments.go_on:
+            run.log("smoke failed: the rest is left out, so that time remains to mend it (--go-on runs it all the same)")
+            break
     run.log(f"{len(succeeded) - len(failed)} of {len(succeeded)} steps succeeded; results in {run.out}")
     sys.exit(1 if failed else 0)
 

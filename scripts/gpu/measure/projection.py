@@ -1,9 +1,10 @@
-"""Step 6: how long the paper's training would take at the speed of step 2."""
+"""Step 5: how long the paper's training would take at the speeds of step 2."""
 
 import json
 import math
 
 from runner import Failed
+from training import name_of
 
 EPOCHS, CLIPS, BATCH = 50, 24_847, 16
 # Clips of the training part, where a fifth is kept for testing.
@@ -13,12 +14,16 @@ PAPERS_HOURS = "12 to 24 on a GTX 1080 Ti"
 
 def project(run):
     file = run.out / "train.json"
+    measured = json.loads(file.read_text())["parts"] if file.exists() else {}
     for network, head in run.sizes.networks:
-        run.part(f"{network}-{head}", 10, lambda: hours(file, f"{network}-{head}"))
+        for precision in run.sizes.precisions:
+            name = name_of(network, head, precision)
+            run.part(name, 10, lambda: hours(measured.get(name, {})))
 
 
-def hours(file, name):
-    part = json.loads(file.read_text())["parts"].get(name, {}) if file.exists() else {}
+def hours(part):
+    if "skipped" in part:
+        return {"skipped": part["skipped"]}
     if "steps_per_second" not in part:
         raise Failed("its speed was not measured: the step `train` does it")
     speed = part["steps_per_second"]

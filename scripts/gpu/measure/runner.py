@@ -2,9 +2,12 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 # A part is not started with less time than this.
 LEAST_SECONDS = 5
@@ -26,13 +29,19 @@ class Run:
         self.bundle, self.out, self.work, self.sizes, self.python = bundle, out, work, sizes, python
         self.scale = minutes * 60 / sum(sizes.shares.values())
         self.began = self.now()
-        self.ends = self.began
         self.allowed = 0.0
+        self.part_of = threading.local()
+        self.lock = threading.RLock()
         self.log_file = open(out / "log.txt", "a", encoding="utf-8")
 
     @property
     def on_gpu(self):
         return self.sizes.device == "cuda"
+
+    @property
+    def ends(self):
+        """When the part that this thread runs must have ended."""
+        return self.part_of.ends
 
     @staticmethod
     def now():
@@ -63,24 +72,41 @@ class Run:
         try:
             if limit < LEAST_SECONDS:
                 raise Skipped("out of time")
-            self.ends = began + limit
+            self.part_of.ends = began + limit
             result = function()
             recorded = dict(result)
+            if "error" in recorded:
+                outcome = f"FAILED: {recorded['error'][:300]}"
         except Skipped as reason:
             recorded, outcome = {"skipped": str(reason)}, f"skipped: {reason}"
         except Exception as error:  # Whatever it is, the next part may succeed.
             text = str(error) if isinstance(error, Failed) else f"{type(error).__name__}: {error}"
             recorded, outcome = {"error": text}, f"FAILED: {text[:300]}"
         recorded["seconds"], recorded["limit_seconds"] = round(self.now() - began, 2), round(limit, 1)
-        self.record["parts"][name] = recorded
-        self.write()
+        with self.lock:
+            self.record["parts"][name] = recorded
+            self.write()
         self.log(f"{self.record['step']}: {name} ... {outcome} ({recorded['seconds']:.1f} s)")
         return result
+
+    def together(self, parts):
+        """Runs parts (name, limit, function) at once: of programs that start on CUDA most of the time is waiting."""
+        with ThreadPoolExecutor(len(parts)) as pool:
+            return list(pool.map(lambda part: self.part(*part), parts))
+
+    def as_part(self, function):
+        """`function` for another thread, within the limit of the part that this thread runs."""
+        ends = self.ends
+
+        def limited(*arguments, **named):
+            self.part_of.ends = ends
+            return function(*arguments, **named)
+
+        return limited
 
     def command(self, *arguments, env=None, limit=float("inf"), partial=False):
         """Standard output of a command; with `partial` also of one that is stopped at its time limit."""
         name, arguments = str(arguments[0]).rsplit("/", 1)[-1], [str(argument) for argument in arguments]
-        self.log_file.write(f"$ {' '.join(arguments)}\n")
         environment = {**os.environ, **(env or {})}
         # A session of its own, so that its children are killed with it.
         child = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace", env=environment, start_new_session=True)
@@ -91,8 +117,9 @@ class Run:
             cut_off = True
             os.killpg(child.pid, signal.SIGKILL)
             out, err = child.communicate()
-        self.log_file.write(f"{err}\n")
-        self.log_file.flush()
+        with self.lock:
+            self.log_file.write(f"$ {' '.join(arguments)}\n{err}\n")
+            self.log_file.flush()
         if cut_off and not (partial and out):
             raise Failed(f"{name} did not end in time; its output: {tail(err or out)}")
         if child.returncode != 0 and not cut_off:
@@ -103,6 +130,10 @@ class Run:
         """Standard output of one of our programs."""
         return self.command(self.bundle / "bin" / name, *arguments, **how)
 
+    def json(self, name, *arguments, **how):
+        """The JSON that one of our programs prints."""
+        return json.loads(self.program(name, *arguments, **how))
+
     def peer(self, name, *arguments, limit=float("inf")):
         """The result of a PyTorch script, which prints a line with everything so far after each of its modes."""
         out = self.command(self.python, self.bundle / "peers" / name, *arguments, limit=limit, partial=True)
@@ -112,19 +143,22 @@ class Run:
         return json.loads(whole[-1])
 
     def write(self):
-        write_json(self.out / f"{self.record['step']}.json", self.record)
+        self.write_json(f"{self.record['step']}.json", self.record)
+
+    def write_json(self, name, value):
+        """Completely or not at all, and without other files among the results."""
+        temporary = self.work / name
+        temporary.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+        try:
+            temporary.replace(self.out / name)
+        except OSError:  # Another file system.
+            shutil.move(temporary, self.out / name)
 
     def log(self, text):
-        print(f"[{self.now() - self.began:6.1f} s] {text}", flush=True)
-        self.log_file.write(text + "\n")
-        self.log_file.flush()
-
-
-def write_json(path, value):
-    """Completely or not at all."""
-    temporary = path.with_suffix(".new")
-    temporary.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
-    temporary.replace(path)
+        with self.lock:
+            print(f"[{self.now() - self.began:6.1f} s] {text}", flush=True)
+            self.log_file.write(text + "\n")
+            self.log_file.flush()
 
 
 def has_error(value):

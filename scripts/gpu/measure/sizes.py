@@ -10,28 +10,32 @@ class Sizes:
     clips: int
     artists: int
     samples: int
-    write_seconds: float
-    # Training at full speed: networks with both heads, and steps of one of the epochs that are timed.
+    # Training at full speed: networks with both heads, steps of one of the epochs that are timed, and arithmetic.
     steps: dict
     batch: int
+    precisions: tuple
     # Training on real music: the network, and the segments of a clip, as many as the bundle's clips hold.
     music_network: str
     window: int
     music_epochs: int
     music_steps: int
     music_batch: int
-    # The same step on two devices.
+    # The same steps on two devices; the first of them on the CPU.
     same_batch: int
-    # Peers and serving.
+    same_steps: int
+    same_steps_cpu: int
+    # Peers: what PyTorch runs as it is and, because compiling takes as long as everything else, what it compiles.
     modes: tuple
     compiled: tuple
     peer_seconds: float
-    precisions: tuple
+    # Serving.
+    serve_modes: tuple
+    serve_compiled: tuple
     batches: tuple
+    compiled_batches: tuple
     serve_seconds: float
-    # Alternations of ours and theirs, for the first network; the others have one.
-    rounds: int
-    # Seconds of the ten minutes that each step may take; what a step does not use goes to the next.
+    songs: int
+    # Seconds of eight minutes that each step may take; what a step does not use goes to the next.
     shares: dict = field(default_factory=dict)
 
     @property
@@ -41,19 +45,22 @@ class Sizes:
 
 
 FULL = Sizes(
-    device="cuda", clips=24_847, artists=222, samples=465_984, write_seconds=40,
-    steps={"model1": 60, "model2": 30}, batch=16,
-    music_network="model1", window=2, music_epochs=12, music_steps=5, music_batch=9, same_batch=4,
-    modes=("eager", "channels-last", "benchmark", "bf16"), compiled=("compile",), peer_seconds=1.5,
-    precisions=("fp32", "tf32", "bf16"), batches=(1, 2, 4, 8, 16, 32, 64, 128, 256), serve_seconds=0.3, rounds=2,
-    shares={"box": 40, "train": 150, "peer": 155, "export": 110, "serve": 135, "projection": 5},
+    device="cuda", clips=4_096, artists=222, samples=465_984,
+    steps={"model1": 40, "model2": 20}, batch=16, precisions=("tf32", "bf16", "fp32"),
+    music_network="model1", window=2, music_epochs=12, music_steps=5, music_batch=9,
+    same_batch=4, same_steps=10, same_steps_cpu=5,
+    modes=("eager", "channels-last", "bf16", "benchmark", "bf16-benchmark", "fp32"), compiled=("compile-bf16", "compile"), peer_seconds=1.0,
+    serve_modes=("tf32", "bf16", "fp16", "fp32"), serve_compiled=("compile-fp16", "compile-tf32"),
+    batches=(1, 8, 64, 256), compiled_batches=(1, 64), serve_seconds=0.4, songs=10,
+    shares={"smoke": 90, "train": 125, "peers": 155, "serve": 105, "projection": 5},
 )  # fmt: skip
 
 SMALL = Sizes(
-    device="cpu", clips=96, artists=8, samples=5_103, write_seconds=40,
-    steps={"example": 3}, batch=4,
-    music_network="example", window=2, music_epochs=4, music_steps=4, music_batch=9, same_batch=2,
+    device="cpu", clips=96, artists=8, samples=5_103,
+    steps={"example": 3}, batch=4, precisions=("fp32", "bf16"),
+    music_network="example", window=2, music_epochs=4, music_steps=4, music_batch=9,
+    same_batch=2, same_steps=10, same_steps_cpu=5,
     modes=("eager", "channels-last", "bf16"), compiled=(), peer_seconds=0.2,
-    precisions=("fp32", "bf16"), batches=(1, 2), serve_seconds=0.2, rounds=1,
-    shares={"box": 60, "train": 150, "peer": 150, "export": 90, "serve": 120, "projection": 5},
+    serve_modes=("fp32", "bf16"), serve_compiled=(), batches=(1, 2), compiled_batches=(1,), serve_seconds=0.2, songs=2,
+    shares={"smoke": 150, "train": 150, "peers": 150, "serve": 150, "projection": 5},
 )  # fmt: skip
