@@ -114,9 +114,12 @@ fn build_native(libtorch: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
 
 /// The wheels' headers beside libtorch, or those of an installed CUDA.
 fn cuda_headers(torch: &Path) -> Option<PathBuf> {
-    let installed = env::var_os("CUDA_HOME").map_or_else(|| "/usr/local/cuda".into(), PathBuf::from);
+    let installed =
+        env::var_os("CUDA_HOME").map_or_else(|| "/usr/local/cuda".into(), PathBuf::from);
     let folders = [torch.join("../nvidia/cu13/include"), installed.join("include")];
     folders.into_iter().find(|folder| {
-        ["cuda.h", "cuda_runtime_api.h", "crt/host_config.h"].iter().all(|file| folder.join(file).exists())
+        ["cuda.h", "cuda_runtime_api.h", "crt/host_config.h"]
+            .iter()
+            .all(|file| folder.join(file).exists())
     })
 }

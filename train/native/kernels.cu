@@ -1,12 +1,12 @@
 // Batch norm with the batch's statistics, ReLU and max pooling over the last axis, in one operator.
 //
 // Compiled at run time, after arguments.h, once for each number of channels, pool and element type, which are the macros
-// CHANNELS, POOL and BF16; VECTOR is the number of values of one load (at most 16 bytes) and THREADS the most threads of
-// a block. Activations are read twice forward and twice backward and nothing is kept in between but x: the position of a
+// CHANNELS, POOL and BF16; VECTOR is the number of values of one load (at most 16 bytes), THREADS the most threads of a
+// block and FINISH_THREADS those of a block that adds up what other blocks left. Activations are read twice forward and twice backward and nothing is kept in between but x: the position of a
 // maximum is found again. Sums have a fixed order, so results repeat to the bit.
 
 #ifndef KERNEL
-#define KERNEL extern "C" __global__ void __launch_bounds__(THREADS)
+#define KERNEL(threads) extern "C" __global__ void __launch_bounds__(threads)
 typedef unsigned int u32;
 typedef unsigned long long u64;
 #endif
@@ -16,7 +16,7 @@ constexpr int TILE = tile(CHANNELS, VECTOR, THREADS);
 constexpr int LANES = lanes(CHANNELS, VECTOR, THREADS);
 constexpr int OUTPUTS = outputs_at_once(POOL);
 constexpr int GRADIENTS = gradients_at_once(POOL);
-constexpr int FINISH_LANES = THREADS / FINISH_CHANNELS;
+constexpr int FINISH_LANES = FINISH_THREADS / FINISH_CHANNELS;
 
 #if BF16
 typedef unsigned short Element;
@@ -120,7 +120,7 @@ __device__ __forceinline__ void merge(const Pack (&loaded)[N], u32 count, float 
 }
 
 // Every block's mean and summed squared deviations of each channel.
-KERNEL moments(const Arguments a) {
+KERNEL(THREADS) moments(const Arguments a) {
     __shared__ float means[VECTOR * THREADS];
     __shared__ float squares[VECTOR * THREADS];
     const Place at = place();
@@ -171,10 +171,21 @@ KERNEL moments(const Arguments a) {
     }
 }
 
+// Leaves in lane 0 the sums over the lanes of a block that finishes; the number of lanes is a power of two.
+__device__ __forceinline__ void add_lanes(double* firsts, double* seconds, u32 lane) {
+    for (u32 half = FINISH_LANES / 2; half > 0; half /= 2) {
+        __syncthreads();
+        if (lane < half) {
+            firsts[threadIdx.x] += firsts[threadIdx.x + half * FINISH_CHANNELS];
+            seconds[threadIdx.x] += seconds[threadIdx.x + half * FINISH_CHANNELS];
+        }
+    }
+}
+
 // The batch's statistics from those of the blocks, and the running ones.
-KERNEL finish_moments(const Arguments a) {
-    __shared__ double firsts[THREADS];
-    __shared__ double seconds[THREADS];
+KERNEL(FINISH_THREADS) finish_moments(const Arguments a) {
+    __shared__ double firsts[FINISH_THREADS];
+    __shared__ double seconds[FINISH_THREADS];
     const u32 lane = threadIdx.x / FINISH_CHANNELS;
     const u32 channel = blockIdx.x * FINISH_CHANNELS + threadIdx.x % FINISH_CHANNELS;
     const u32 rows = a.groups * a.width;
@@ -197,13 +208,10 @@ KERNEL finish_moments(const Arguments a) {
     }
     firsts[threadIdx.x] = first;
     seconds[threadIdx.x] = second;
-    __syncthreads();
+    add_lanes(firsts, seconds, lane);
     if (lane != 0 || channel >= CHANNELS) return;
-    first = second = 0.0;
-    for (u32 i = 0; i < FINISH_LANES; i++) {
-        first += firsts[i * FINISH_CHANNELS + threadIdx.x];
-        second += seconds[i * FINISH_CHANNELS + threadIdx.x];
-    }
+    first = firsts[threadIdx.x];
+    second = seconds[threadIdx.x];
     const double mean = shift + first / rows;
     double squares = second - first * first / rows;
     if (squares < 0.0) squares = 0.0;
@@ -238,7 +246,7 @@ __device__ __forceinline__ u64 first_row(const Arguments& a, u32 output) {
 }
 
 // y. From the last output to the first: the rows that `moments` read last may still be in the cache.
-KERNEL outputs(const Arguments a) {
+KERNEL(THREADS) outputs(const Arguments a) {
     const Place at = place();
     if (at.vector >= VECTORS) return;
     const Pack* x = (const Pack*)a.x + at.vector;
@@ -306,7 +314,7 @@ __device__ __forceinline__ void passed(const Pack (&window)[POOL], const Norm& n
 }
 
 // Every block's sums of the gradient after the norm, and of it times x − mean.
-KERNEL sums(const Arguments a) {
+KERNEL(THREADS) sums(const Arguments a) {
     __shared__ float plain[VECTOR * THREADS];
     __shared__ float times[VECTOR * THREADS];
     const Place at = place();
@@ -369,9 +377,9 @@ KERNEL sums(const Arguments a) {
 }
 
 // The gradients of gamma and beta from the blocks' sums.
-KERNEL finish_sums(const Arguments a) {
-    __shared__ double firsts[THREADS];
-    __shared__ double seconds[THREADS];
+KERNEL(FINISH_THREADS) finish_sums(const Arguments a) {
+    __shared__ double firsts[FINISH_THREADS];
+    __shared__ double seconds[FINISH_THREADS];
     const u32 lane = threadIdx.x / FINISH_CHANNELS;
     const u32 channel = blockIdx.x * FINISH_CHANNELS + threadIdx.x % FINISH_CHANNELS;
     double first = 0.0, second = 0.0;
@@ -385,20 +393,17 @@ KERNEL finish_sums(const Arguments a) {
     }
     firsts[threadIdx.x] = first;
     seconds[threadIdx.x] = second;
-    __syncthreads();
+    add_lanes(firsts, seconds, lane);
     if (lane != 0 || channel >= CHANNELS) return;
-    first = second = 0.0;
-    for (u32 i = 0; i < FINISH_LANES; i++) {
-        first += firsts[i * FINISH_CHANNELS + threadIdx.x];
-        second += seconds[i * FINISH_CHANNELS + threadIdx.x];
-    }
+    first = firsts[threadIdx.x];
+    second = seconds[threadIdx.x];
     a.dbeta[channel] = (float)first;
     a.dgamma[channel] = (float)(second * (double)a.invstd[channel]);
 }
 
 // dx = scale · (gradient after the norm − dbeta / rows − (x − mean) · invstd · dgamma / rows), also where no window
 // reaches. From the last window to the first, as in `outputs`.
-KERNEL gradients(const Arguments a) {
+KERNEL(THREADS) gradients(const Arguments a) {
     const Place at = place();
     if (at.vector >= VECTORS) return;
     const Pack* x = (const Pack*)a.x + at.vector;

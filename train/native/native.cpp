@@ -36,6 +36,7 @@ const char* const SOURCE =
 
 // The most threads of a block; small blocks fill a multiprocessor's registers best.
 constexpr int THREADS = 128;
+constexpr int FINISH_THREADS = 512;
 
 template <typename Body>
 const char* guarded(Body body) noexcept {
@@ -167,6 +168,7 @@ std::string cubin(const Shape& shape, const cudaDeviceProp& properties) {
         "-DBF16=" + std::to_string(shape.bf16 ? 1 : 0),
         "-DVECTOR=" + std::to_string(shape.vector()),
         "-DTHREADS=" + std::to_string(THREADS),
+        "-DFINISH_THREADS=" + std::to_string(FINISH_THREADS),
     };
     std::vector<const char*> pointers;
     for (const auto& option : options) pointers.push_back(option.c_str());
@@ -244,7 +246,7 @@ void stream_rows(const Kernel& kernel, const Shape& shape, unsigned count, Argum
 }
 
 void finish(const Kernel& kernel, const Shape& shape, Arguments& arguments) {
-    run(kernel, divided_up(shape.channels, FINISH_CHANNELS), 1, THREADS, arguments);
+    run(kernel, divided_up(shape.channels, FINISH_CHANNELS), 1, FINISH_THREADS, arguments);
 }
 
 // Channels-last memory whose vectors can be loaded at once.

@@ -1,5 +1,7 @@
 // One specialisation of the kernels with its test; the includer sets NAME and the macros of kernels.cu.
 
+#define FINISH_THREADS 32
+
 namespace NAME {
 #include "../kernels.cu"
 
@@ -24,10 +26,10 @@ double run(u32 groups, u32 width, u32 blocks) {
     a.groups = groups, a.width = width, a.pooled = pooled, a.spans = spans, a.blocks = blocks;
     const Index grid{blocks, (VECTORS + TILE - 1) / TILE}, finish{(CHANNELS + FINISH_CHANNELS - 1) / FINISH_CHANNELS, 1};
     launch(moments, grid, TILE * LANES, a);
-    launch(finish_moments, finish, THREADS, a);
+    launch(finish_moments, finish, FINISH_THREADS, a);
     launch(outputs, grid, TILE * LANES, a);
     launch(sums, grid, TILE * LANES, a);
-    launch(finish_sums, finish, THREADS, a);
+    launch(finish_sums, finish, FINISH_THREADS, a);
     launch(gradients, grid, TILE * LANES, a);
 
     const Reference expected = reference(data, groups, width, CHANNELS, POOL);
@@ -50,3 +52,4 @@ double run(u32 groups, u32 width, u32 blocks) {
 #undef BF16
 #undef VECTOR
 #undef THREADS
+#undef FINISH_THREADS

@@ -12,7 +12,7 @@
 #define __device__
 #define __forceinline__ inline
 #define __shared__ static
-#define KERNEL static void
+#define KERNEL(threads) static void
 
 typedef unsigned int u32;
 typedef unsigned long long u64;

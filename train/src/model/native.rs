@@ -233,12 +233,7 @@ impl Functions {
         unsafe_code,
         reason = "the pointers are those of live tensors, and the result is a new tensor that belongs to the caller"
     )]
-    fn norm_relu_pool(
-        &self,
-        x: &Tensor,
-        norm: Norm<'_>,
-        pool: i64,
-    ) -> Result<Tensor, NativeError> {
+    fn norm_relu_pool(&self, x: &Tensor, norm: Norm<'_>, pool: i64) -> Result<Tensor, NativeError> {
         let mut y = ptr::null_mut();
         let outcome = unsafe {
             (self.norm_relu_pool)(
