@@ -8,6 +8,7 @@ use leitmotif_dataset::store::StoreError;
 use leitmotif_models::{PredictionsError, RunError};
 
 use crate::model::cuda::CudaError;
+use crate::model::native::NativeError;
 use leitmotif_models::tensors::TensorProblems;
 
 /// An error of this crate's library.
@@ -62,6 +63,9 @@ pub enum TrainError {
     /// The network's outputs are no probabilities, e.g. NaN.
     #[error("the network's outputs cannot be used")]
     Predictions(#[from] PredictionsError),
+    /// The fused operator or a CUDA graph fails.
+    #[error(transparent)]
+    Native(#[from] NativeError),
     /// libtorch reports an error.
     #[error("libtorch: {message}")]
     Torch {
