@@ -8,13 +8,19 @@
 //! does not start where NVIDIA's libraries are missing. Empty archives therefore shadow both names
 //! for the linker (not `.so`, or the loader would meet them under `cargo run`), and `src/cuda.rs`
 //! opens the CUDA library while the program runs.
+//!
+//! For this crate it also builds `native/`, a library of its own for the same reason, where the CUDA headers are found. A
+//! copy lies beside the programs and travels with them.
 
 use std::error::Error;
 use std::path::{Component, Path, PathBuf};
+use std::process::Command;
 use std::{env, fs};
 
+const NATIVE: &str = "libleitmotif_cuda.so";
+
 fn main() -> Result<(), Box<dyn Error>> {
-    // Not on a file: this script is also that of `benches`, seen from another folder, and a changed script runs anyway.
+    // Not on itself: this script is also that of `benches`, seen from another folder, and a changed script runs anyway.
     println!("cargo::rerun-if-env-changed=LIBTORCH");
     if env::var("CARGO_CFG_TARGET_OS").as_deref() != Ok("linux") {
         return Ok(());
@@ -32,6 +38,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     // Cargo puts a package's own search folder before those of its dependencies.
     println!("cargo::rustc-link-search=native={}", out.display());
 
+    if env::var("CARGO_PKG_NAME").as_deref() == Ok("leitmotif-train") {
+        build_native(&libtorch, &out)?;
+    }
+
     let mut folders = Vec::new();
     // OUT_DIR is PROFILE/build/PACKAGE/out: programs lie in PROFILE, tests in PROFILE/deps.
     if let (Some(profile), Some(checkout)) =
@@ -48,4 +58,68 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("cargo::rustc-link-arg=-Wl,-rpath,{}", folder.display());
     }
     Ok(())
+}
+
+/// Compiles `native/` with the C++ compiler that torch-sys needs too; without CUDA's headers there is no library, and the
+/// program says so where it is wanted.
+fn build_native(libtorch: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=native");
+    for variable in ["CUDA_HOME", "CXX"] {
+        println!("cargo::rerun-if-env-changed={variable}");
+    }
+    let (library, profile) = (out.join(NATIVE), out.ancestors().nth(3));
+    let (Some(torch), Some(profile)) = (libtorch.parent(), profile) else {
+        return Err("libtorch or OUT_DIR lies in no folder".into());
+    };
+    let beside = profile.join(NATIVE);
+    let Some(cuda) = cuda_headers(torch) else {
+        // Those of an earlier build do not fit this one.
+        let _ = fs::remove_file(&library);
+        let _ = fs::remove_file(&beside);
+        return Ok(());
+    };
+    // Raw text is at most 64 KiB a piece.
+    let mut source = String::new();
+    for file in ["arguments.h", "kernels.cu"] {
+        let text = fs::read_to_string(Path::new("native").join(file))?;
+        source.push_str(&format!("R\"KERNELS({text})KERNELS\"\n"));
+    }
+    fs::write(out.join("kernels.inc"), source)?;
+    let compiler = env::var_os("CXX").unwrap_or_else(|| "c++".into());
+    let output = Command::new(&compiler)
+        .args(["-std=c++17", "-O2", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall", "-Wextra"])
+        .arg("native/native.cpp")
+        .arg("-I")
+        .arg(out)
+        .arg("-isystem")
+        .arg(torch.join("include"))
+        .arg("-isystem")
+        .arg(torch.join("include/torch/csrc/api/include"))
+        .arg("-isystem")
+        .arg(cuda)
+        .arg("-o")
+        .arg(&library)
+        .output()?;
+    if !output.status.success() {
+        let errors = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("{} cannot build {NATIVE}:\n{errors}", compiler.display()).into());
+    }
+    // Renamed, because a running program may have the old one open.
+    let part = profile.join(format!("{NATIVE}.part"));
+    fs::copy(&library, &part)?;
+    fs::rename(&part, &beside)?;
+    println!("cargo::rustc-env=LEITMOTIF_NATIVE={}", library.display());
+    Ok(())
+}
+
+/// The wheels' headers beside libtorch, or those of an installed CUDA.
+fn cuda_headers(torch: &Path) -> Option<PathBuf> {
+    let installed =
+        env::var_os("CUDA_HOME").map_or_else(|| "/usr/local/cuda".into(), PathBuf::from);
+    let folders = [torch.join("../nvidia/cu13/include"), installed.join("include")];
+    folders.into_iter().find(|folder| {
+        ["cuda.h", "cuda_runtime_api.h", "crt/host_config.h"]
+            .iter()
+            .all(|file| folder.join(file).exists())
+    })
 }

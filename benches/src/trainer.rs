@@ -7,14 +7,15 @@ use leitmotif_models::Network;
 use leitmotif_train::error::TrainError;
 use leitmotif_train::learn::adam::{Adam, AdamConfig};
 use leitmotif_train::learn::batches::Batch;
-use leitmotif_train::learn::step::train_step;
+use leitmotif_train::learn::feed::DeviceBatch;
+use leitmotif_train::learn::step::{Measured, train_step};
 use leitmotif_train::model::network::Model;
 
 /// A network, its optimizer and its batch of [`cases::BATCH`] clips.
 pub(crate) struct Trainer {
     model: Model,
     adam: Adam,
-    batch: Batch,
+    batch: DeviceBatch,
 }
 
 impl Trainer {
@@ -28,11 +29,14 @@ impl Trainer {
         let segments = fresh::noise(7, shape.iter().product());
         let model = Model::new(network.clone(), classes, 1, tch::Device::Cpu)?;
         let adam = Adam::new(AdamConfig::default(), &model.trainable()?)?;
-        Ok(Trainer { model, adam, batch: Batch { segments, shape, targets } })
+        let batch = Batch { segments, shape, targets };
+        Ok(Trainer { model, adam, batch: DeviceBatch::upload(&batch, tch::Device::Cpu)? })
     }
 
     /// One training step; returns the loss.
     pub(crate) fn step(&mut self) -> Result<f64, TrainError> {
-        train_step(&self.model, &mut self.adam, &self.batch, 1e-3).map(|step| step.loss)
+        let step = train_step(&self.model, &mut self.adam, &self.batch, 1e-3)?;
+        let loss = Measured::read(&[step])?.first().map_or(f64::NAN, |step| step.loss);
+        Ok(loss)
     }
 }

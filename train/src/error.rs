@@ -8,6 +8,7 @@ use leitmotif_dataset::store::StoreError;
 use leitmotif_models::{PredictionsError, RunError};
 
 use crate::model::cuda::CudaError;
+use crate::model::native::NativeError;
 use leitmotif_models::tensors::TensorProblems;
 
 /// An error of this crate's library.
@@ -62,6 +63,9 @@ pub enum TrainError {
     /// The network's outputs are no probabilities, e.g. NaN.
     #[error("the network's outputs cannot be used")]
     Predictions(#[from] PredictionsError),
+    /// The fused operator or a CUDA graph fails.
+    #[error(transparent)]
+    Native(#[from] NativeError),
     /// libtorch reports an error.
     #[error("libtorch: {message}")]
     Torch {
@@ -156,6 +160,14 @@ pub enum ModelError {
     NoSuchTensor {
         /// The name.
         name: String,
+    },
+    /// The libtorch that is loaded lacks a function.
+    #[error(
+        "the libtorch that is loaded has no `{symbol}` (this program needs the release that `make setup` fetches)"
+    )]
+    Libtorch {
+        /// The function's name in the library.
+        symbol: &'static str,
     },
     /// The description has no output layer.
     #[error("the network has no output layer")]

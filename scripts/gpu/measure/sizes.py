@@ -46,7 +46,7 @@ class Sizes:
 
 FULL = Sizes(
     device="cuda", clips=4_096, artists=222, samples=465_984,
-    steps={"model1": 40, "model2": 20}, batch=16, precisions=("tf32", "bf16", "fp32"),
+    steps={"model1": 80, "model2": 40}, batch=16, precisions=("tf32", "bf16", "bf16-benchmark", "fp32"),
     music_network="model1", window=2, music_epochs=12, music_steps=5, music_batch=9,
     same_batch=4, same_steps=10, same_steps_cpu=5,
     modes=("eager", "channels-last", "bf16", "benchmark", "bf16-benchmark", "fp32"), compiled=("compile-bf16", "compile"), peer_seconds=1.0,

@@ -62,7 +62,8 @@ def arithmetic(run, precision):
     if "has_precision" not in vars(run):
         run.has_precision = "--precision" in run.program("leitmotif-train", "fit", "--help")
     if run.has_precision:
-        return ("--precision", precision), NO_TF32 if precision == "fp32" else {}
+        precision, *benchmark = precision.split("-")
+        return ("--precision", precision, *(f"--cudnn-{option}" for option in benchmark)), NO_TF32 if precision == "fp32" else {}
     if precision == "bf16":
         raise Skipped("fit has no --precision")
     return (), NO_TF32 if precision == "fp32" else {}

@@ -19,6 +19,7 @@ use crate::learn::start::{Changes, PretrainedBlocks, Start, newest_record, recor
 use crate::learn::task::Task;
 use crate::model::device;
 use crate::model::init::FirstFilters;
+use crate::model::precision::Precision;
 
 /// Arguments of `fit`.
 #[derive(Debug, Args)]
@@ -91,6 +92,15 @@ struct Settings {
     /// Share of all steps over which the learning rate first rises linearly
     #[arg(long, default_value_t = 0.0)]
     warm_up: f64,
+    /// Precision of training: of convolutions, LSTM and matrix products (tf32: fp32 where the device has none)
+    #[arg(long, value_enum, default_value = "tf32")]
+    precision: Precision,
+    /// Let cuDNN try its algorithms and keep the fastest: bits may change from run to run
+    #[arg(long)]
+    cudnn_benchmark: bool,
+    /// Let cuDNN take only algorithms that give the same bits each time
+    #[arg(long, conflicts_with = "cudnn_benchmark")]
+    deterministic: bool,
     /// Weight decay: share of a weight taken off per step, times the learning rate
     #[arg(long, default_value_t = 0.0)]
     weight_decay: f64,
@@ -234,6 +244,9 @@ impl Settings {
             first_filters: self.first_filters,
             patience: self.patience,
             watch_test: self.watch_test,
+            precision: self.precision,
+            cudnn_benchmark: self.cudnn_benchmark,
+            deterministic: self.deterministic,
             seed: self.seed,
             ..defaults
         }

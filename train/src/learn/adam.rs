@@ -1,12 +1,11 @@
 //! Adam (Kingma and Ba 2014), our own because tch's optimizer gives no access to its state, and a run must resume
 //! exactly.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use crate::error::{ModelError, TrainError};
+use crate::model::flat::FlatBuffer;
 use crate::model::host::{on_device, to_host};
 use crate::model::tensors::{Tensors, check};
 
@@ -32,69 +31,64 @@ impl Default for AdamConfig {
 }
 
 /// The optimizer and its moments.
+///
+/// All tensors lie in one buffer, as do their moments: a step is a few operations however many tensors there are, and
+/// not ten for each.
 #[derive(Debug)]
 pub struct Adam {
     config: AdamConfig,
     steps: u64,
-    moments: BTreeMap<String, Moments>,
-}
-
-#[derive(Debug)]
-struct Moments {
-    mean: Tensor,
-    square: Tensor,
+    params: FlatBuffer,
+    means: Tensor,
+    squares: Tensor,
+    /// One at values that decay, zero at biases and batch norms; absent without weight decay.
+    decaying: Option<Tensor>,
 }
 
 impl Adam {
-    /// Zero moments for each of the named tensors.
+    /// Zero moments for the named tensors, whose values move into one buffer: they stay the tensors that they were.
     ///
     /// # Errors
     ///
     /// Whatever libtorch refuses, e.g. memory.
     pub fn new(config: AdamConfig, params: &[(&str, Tensor)]) -> Result<Self, TrainError> {
-        let mut moments = BTreeMap::new();
-        for (name, tensor) in params {
-            // Like the tensor in its memory order, too.
-            let zeros = || tensor.f_detach()?.f_zeros_like();
-            moments.insert((*name).to_owned(), Moments { mean: zeros()?, square: zeros()? });
-        }
-        Ok(Adam { config, steps: 0, moments })
+        let params = FlatBuffer::take_in(params)?;
+        let (means, squares) = (params.zeros()?, params.zeros()?);
+        let decaying = match config.weight_decay > 0.0 {
+            true => Some(params.mask(|shape| shape.len() > 1)?),
+            false => None,
+        };
+        Ok(Adam { config, steps: 0, params, means, squares, decaying })
     }
 
-    /// Updates every tensor in place, once; `gradients` has the tensors' order and shapes.
+    /// Updates every tensor in place, once, and returns the Euclidean norm of all gradients together, a scalar on their
+    /// device; `gradients` has the order and shapes of the tensors given to [`Adam::new`].
     ///
     /// # Errors
     ///
-    /// A tensor that [`Adam::new`] did not see; whatever libtorch refuses.
-    pub fn step(
-        &mut self,
-        params: &[(&str, Tensor)],
-        gradients: &[Tensor],
-        learning_rate: f64,
-    ) -> Result<(), TrainError> {
+    /// Whatever libtorch refuses.
+    pub fn step(&mut self, gradients: &[Tensor], learning_rate: f64) -> Result<Tensor, TrainError> {
         self.steps += 1;
         let AdamConfig { beta1, beta2, epsilon, weight_decay } = self.config;
         let steps = self.steps as f64;
         let (bias1, bias2) = (1.0 - beta1.powf(steps), 1.0 - beta2.powf(steps));
         tch::no_grad(|| {
+            let gradient = self.params.gather(gradients)?;
             // An operation in place returns the same tensor.
-            for ((name, tensor), gradient) in params.iter().zip(gradients) {
-                let moments = self.moments.get_mut(*name).ok_or_else(|| {
-                    ModelError::NoSuchTensor { name: format!("moments of {name}") }
-                })?;
-                let _ = moments.mean.f_lerp_(gradient, 1.0 - beta1)?;
-                let _ = moments.square.f_lerp_(&gradient.f_square()?, 1.0 - beta2)?;
-                let mut root = moments.square.f_sqrt()?;
-                let mut root = root.f_div_scalar_(bias2.sqrt())?;
-                let mut change = moments.mean.f_div(&root.f_add_scalar_(epsilon)?)?;
-                let change = change.f_mul_scalar_(learning_rate / bias1)?;
-                let mut tensor = tensor.shallow_clone();
-                if weight_decay > 0.0 && tensor.dim() > 1 {
-                    let _ = tensor.f_mul_scalar_(1.0 - learning_rate * weight_decay)?;
-                }
-                let _ = tensor.f_sub_(&change)?;
+            let _ = self.means.f_lerp_(&gradient, 1.0 - beta1)?;
+            let _ = self.squares.f_lerp_(&gradient.f_square()?, 1.0 - beta2)?;
+            let mut root = self.squares.f_sqrt()?;
+            let mut root = root.f_div_scalar_(bias2.sqrt())?;
+            let mut change = self.means.f_div(&root.f_add_scalar_(epsilon)?)?;
+            let change = change.f_mul_scalar_(learning_rate / bias1)?;
+            let mut values = self.params.values();
+            if let Some(decaying) = &self.decaying {
+                let kept =
+                    decaying.f_mul_scalar(-learning_rate * weight_decay)?.f_add_scalar(1.0)?;
+                let _ = values.f_mul_(&kept)?;
             }
-            Ok(())
+            let _ = values.f_sub_(&change)?;
+            Ok(gradient.f_norm()?)
         })
     }
 
@@ -105,9 +99,10 @@ impl Adam {
     /// Whatever libtorch refuses.
     pub fn values(&self) -> Result<Tensors, TrainError> {
         let mut values = Tensors::new();
-        for (name, moments) in &self.moments {
-            values.insert(format!("{name}.mean"), to_host(&moments.mean)?);
-            values.insert(format!("{name}.square"), to_host(&moments.square)?);
+        for (kind, moments) in [("mean", &self.means), ("square", &self.squares)] {
+            for (name, view) in self.params.views_of(moments)? {
+                values.insert(format!("{name}.{kind}"), to_host(&view)?);
+            }
         }
         Ok(values)
     }
@@ -123,10 +118,10 @@ impl Adam {
         let given: Tensors = given.map(|(name, v)| (name.clone(), v.clone())).collect();
         let shapes = expected.into_iter().map(|(name, v)| (name, v.shape));
         check(shapes, &given).map_err(ModelError::Optimizer)?;
-        for (name, moments) in &mut self.moments {
-            for (kind, tensor) in [("mean", &mut moments.mean), ("square", &mut moments.square)] {
+        for (kind, moments) in [("mean", &self.means), ("square", &self.squares)] {
+            for (name, mut view) in self.params.views_of(moments)? {
                 if let Some(given) = given.get(&format!("{name}.{kind}")) {
-                    tensor.f_copy_(&on_device(given, tensor.device())?)?;
+                    view.f_copy_(&on_device(given, moments.device())?)?;
                 }
             }
         }
@@ -149,7 +144,7 @@ mod tests {
         let mut adam = Adam::new(config, &params).unwrap();
         for _ in 0..count {
             let gradient = [tensor.copy()];
-            adam.step(&params, &gradient, learning_rate).unwrap();
+            adam.step(&gradient, learning_rate).unwrap();
         }
         Vec::try_from(&tensor).unwrap()
     }
@@ -185,7 +180,7 @@ mod tests {
         let vector = Tensor::from_slice(&[2.0f32]);
         let params = [("m", matrix.shallow_clone()), ("v", vector.shallow_clone())];
         let mut adam = Adam::new(config, &params).unwrap();
-        adam.step(&params, &[matrix.zeros_like(), vector.zeros_like()], 0.5).unwrap();
+        adam.step(&[matrix.zeros_like(), vector.zeros_like()], 0.5).unwrap();
         assert_eq!(f64::try_from(&matrix.squeeze()).unwrap(), f64::from(2.0f32 * 0.95));
         assert_eq!(f64::try_from(&vector.squeeze()).unwrap(), 2.0);
     }
@@ -195,13 +190,13 @@ mod tests {
         let tensor = Tensor::from_slice(&[1.0f32, 2.0]);
         let params = [("w", tensor.shallow_clone())];
         let mut first = Adam::new(AdamConfig::default(), &params).unwrap();
-        first.step(&params, &[tensor.copy()], 0.1).unwrap();
+        first.step(&[tensor.copy()], 0.1).unwrap();
         let saved = first.values().unwrap();
-        let mut second = Adam::new(AdamConfig::default(), &params).unwrap();
-        second.restore(&saved, 1).unwrap();
         let twin = tensor.copy();
-        first.step(&params, &[tensor.copy()], 0.1).unwrap();
-        second.step(&[("w", twin.shallow_clone())], &[twin.copy()], 0.1).unwrap();
+        let mut second = Adam::new(AdamConfig::default(), &[("w", twin.shallow_clone())]).unwrap();
+        second.restore(&saved, 1).unwrap();
+        first.step(&[tensor.copy()], 0.1).unwrap();
+        second.step(&[twin.copy()], 0.1).unwrap();
         assert_eq!(Vec::<f32>::try_from(&tensor).unwrap(), Vec::<f32>::try_from(&twin).unwrap());
         let error = second.restore(&Tensors::new(), 1).unwrap_err();
         let message = format!("{:#}", anyhow::Error::from(error));

@@ -80,6 +80,25 @@ pub struct Batch {
     pub targets: Vec<f32>,
 }
 
+/// A batch whose samples are elsewhere.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BatchPlan {
+    /// Clip of each segment and the segment's first sample in it, in the order of [`Batch::segments`].
+    pub segments: Vec<(usize, usize)>,
+    /// As [`Batch::shape`].
+    pub shape: [usize; 3],
+    /// As [`Batch::targets`].
+    pub targets: Vec<f32>,
+}
+
+/// A stretch of a clip.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Cut {
+    start: usize,
+    /// Samples of the clip per sample of the segment.
+    ratio: f64,
+}
+
 /// A shuffled order of all examples, for one round of an epoch.
 #[derive(Debug, Default)]
 struct Order {
@@ -167,16 +186,13 @@ impl Batches {
         let chosen = self.examples(epoch, step);
         let row = self.count * self.segment;
         let mut segments = vec![0.0; chosen.len() * row];
-        let mut targets = vec![0.0; chosen.len() * self.classes];
         for (item, example) in chosen.iter().enumerate() {
             let place = [epoch as u64, step as u64, item as u64];
             if let Some(out) = segments.get_mut(item * row..(item + 1) * row) {
                 self.cut(example, &place, out)?;
             }
-            if let Some(target) = targets.get_mut(item * self.classes + example.class) {
-                *target = 1.0;
-            }
         }
+        let mut targets = self.one_hot(&chosen);
         let place = [epoch as u64, step as u64];
         let augmentation = &self.config.augmentation;
         augmentation.apply(
@@ -186,11 +202,60 @@ impl Batches {
             self.config.seed,
             &place,
         );
+        self.smooth(&mut targets);
+        Ok(Batch { segments, shape: self.shape(&chosen), targets })
+    }
+
+    /// The same batch without its samples, or `None` where augmentation changes them.
+    pub fn plan(&self, epoch: usize, step: usize) -> Option<BatchPlan> {
+        if self.config.augmentation != Augmentation::default() {
+            return None;
+        }
+        let chosen = self.examples(epoch, step);
+        let segments = chosen.iter().enumerate().flat_map(|(item, example)| {
+            let place = [epoch as u64, step as u64, item as u64];
+            let cuts = self.cuts(example, &place);
+            let in_a_row = if self.sequence { self.count } else { 1 };
+            let starts = cuts.into_iter().flat_map(move |cut| {
+                (0..in_a_row).map(move |k| (example.clip, cut.start + k * self.hop))
+            });
+            starts.collect::<Vec<_>>()
+        });
+        let segments = segments.collect();
+        let mut targets = self.one_hot(&chosen);
+        self.smooth(&mut targets);
+        Some(BatchPlan { segments, shape: self.shape(&chosen), targets })
+    }
+
+    /// The data set of the clips.
+    pub fn dataset(&self) -> &Dataset {
+        &self.dataset
+    }
+
+    /// The clips that batches are made of.
+    pub fn all_examples(&self) -> &[Example] {
+        &self.examples
+    }
+
+    fn shape(&self, chosen: &[Example]) -> [usize; 3] {
+        [chosen.len(), self.count, self.segment]
+    }
+
+    fn one_hot(&self, chosen: &[Example]) -> Vec<f32> {
+        let mut targets = vec![0.0; chosen.len() * self.classes];
+        for (item, example) in chosen.iter().enumerate() {
+            if let Some(target) = targets.get_mut(item * self.classes + example.class) {
+                *target = 1.0;
+            }
+        }
+        targets
+    }
+
+    fn smooth(&self, targets: &mut [f32]) {
         let smoothing = self.config.label_smoothing as f32;
-        for target in &mut targets {
+        for target in targets {
             *target = *target * (1.0 - smoothing) + smoothing / self.classes as f32;
         }
-        Ok(Batch { segments, shape: [chosen.len(), self.count, self.segment], targets })
     }
 
     /// The clips of a step's batch, without reading them. All batches have one size, so libtorch sees one shape only.
@@ -240,6 +305,27 @@ impl Batches {
 
     /// Fills `out` with `count` segments of a clip.
     fn cut(&self, example: &Example, place: &[u64], out: &mut [f32]) -> Result<(), TrainError> {
+        let cuts = self.cuts(example, place);
+        if self.sequence {
+            let whole = (self.count - 1) * self.hop + self.segment;
+            let Some(cut) = cuts.first() else { return Ok(()) };
+            let source = self.read_at_speed(example.clip, whole, cut)?;
+            for (segment, start) in out.chunks_exact_mut(self.segment).zip((0..).step_by(self.hop))
+            {
+                if let Some(samples) = source.get(start..start + self.segment) {
+                    segment.copy_from_slice(samples);
+                }
+            }
+            return Ok(());
+        }
+        for (segment, cut) in out.chunks_exact_mut(self.segment).zip(&cuts) {
+            segment.copy_from_slice(&self.read_at_speed(example.clip, self.segment, cut)?);
+        }
+        Ok(())
+    }
+
+    /// Where segments are cut from a clip: for an LSTM where the first of a row begins, else where each begins.
+    fn cuts(&self, example: &Example, place: &[u64]) -> Vec<Cut> {
         let mut random = Random::derive(self.config.seed, "crop", place);
         let samples = usize::try_from(example.samples).unwrap_or(usize::MAX);
         let anywhere = |random: &mut Random, length: usize| match self.config.crop {
@@ -249,15 +335,7 @@ impl Batches {
         if self.sequence {
             let whole = (self.count - 1) * self.hop + self.segment;
             let ratio = self.ratio(&mut random, whole, samples);
-            let first = anywhere(&mut random, stretched(whole, ratio));
-            let source = self.read_at_speed(example.clip, first, whole, ratio)?;
-            for (segment, start) in out.chunks_exact_mut(self.segment).zip((0..).step_by(self.hop))
-            {
-                if let Some(samples) = source.get(start..start + self.segment) {
-                    segment.copy_from_slice(samples);
-                }
-            }
-            return Ok(());
+            return vec![Cut { start: anywhere(&mut random, stretched(whole, ratio)), ratio }];
         }
         // Fewer segments than the grid has are a random selection from it, without repetition.
         let on_grid = segment_count(samples, self.segment, self.hop).max(1);
@@ -265,7 +343,7 @@ impl Batches {
         if self.count < on_grid {
             random.shuffle(&mut grid);
         }
-        for (k, segment) in out.chunks_exact_mut(self.segment).enumerate() {
+        let cuts = (0..self.count).map(|k| {
             let ratio = self.ratio(&mut random, self.segment, samples);
             let length = stretched(self.segment, ratio);
             let start = match self.config.crop {
@@ -275,14 +353,9 @@ impl Batches {
                     start.min(samples.saturating_sub(length))
                 }
             };
-            segment.copy_from_slice(&self.read_at_speed(
-                example.clip,
-                start,
-                self.segment,
-                ratio,
-            )?);
-        }
-        Ok(())
+            Cut { start, ratio }
+        });
+        cuts.collect()
     }
 
     /// Samples of the clip per sample of the segment: speed and pitch together; 1 where the clip is too short for more.
@@ -295,15 +368,14 @@ impl Batches {
         if stretched(length, ratio) > samples { 1.0 } else { ratio }
     }
 
-    /// `length` samples from `start` on, each `ratio` samples after the one before, interpolated linearly.
+    /// `length` samples from the cut's start on, each `ratio` samples after the one before, interpolated linearly.
     ///
     /// Linear interpolation damps the highest octave; that is part of the augmentation.
     fn read_at_speed(
         &self,
         clip: usize,
-        start: usize,
         length: usize,
-        ratio: f64,
+        &Cut { start, ratio }: &Cut,
     ) -> Result<Vec<f32>, TrainError> {
         let mut source = vec![0.0; stretched(length, ratio)];
         self.dataset.read(clip, start as u64, &mut source)?;
@@ -319,23 +391,47 @@ impl Batches {
         Ok(resampled.collect())
     }
 
-    /// Prefetches the batches of `epochs` in order in a thread until the receiver is dropped or a batch fails.
-    pub fn prefetch(self: &Arc<Self>, epochs: Range<usize>) -> Receiver<Result<Batch, TrainError>> {
-        // Two batches ready and one being read keep a GPU busy without much memory.
-        let (sender, receiver) = sync_channel(2);
-        let batches = Arc::clone(self);
-        std::thread::spawn(move || {
-            for epoch in epochs {
-                for step in 0..batches.steps_per_epoch() {
+    /// Reads the batches of `epochs` ahead in `readers` threads, until the result is dropped or a batch fails.
+    pub fn prefetch(self: &Arc<Self>, epochs: Range<usize>, readers: usize) -> Prefetched {
+        let receivers = (0..readers.max(1)).map(|reader| {
+            // Two batches ready and one being read keep a device busy without much memory.
+            let (sender, receiver) = sync_channel(if readers > 1 { 1 } else { 2 });
+            let (batches, epochs) = (Arc::clone(self), epochs.clone());
+            std::thread::spawn(move || {
+                let steps = batches.steps_per_epoch();
+                let all = epochs.flat_map(|epoch| (0..steps).map(move |step| (epoch, step)));
+                for (epoch, step) in all.skip(reader).step_by(readers.max(1)) {
                     let batch = batches.batch(epoch, step);
                     let failed = batch.is_err();
                     if sender.send(batch).is_err() || failed {
                         return;
                     }
                 }
-            }
+            });
+            receiver
         });
-        receiver
+        Prefetched { receivers: receivers.collect(), next: 0 }
+    }
+}
+
+/// Batches in order, read ahead in threads of their own.
+#[derive(Debug)]
+pub struct Prefetched {
+    /// Of the readers, each of which has every so manieth batch.
+    receivers: Vec<Receiver<Result<Batch, TrainError>>>,
+    next: usize,
+}
+
+impl Prefetched {
+    /// The next batch; waits for it.
+    ///
+    /// # Errors
+    ///
+    /// A clip that cannot be read; `ReaderEnded` after the last batch.
+    pub fn take(&mut self) -> Result<Batch, TrainError> {
+        let receiver = self.receivers.get(self.next).ok_or(TrainError::ReaderEnded)?;
+        self.next = (self.next + 1) % self.receivers.len();
+        receiver.recv().map_err(|_| TrainError::ReaderEnded)?
     }
 }
 

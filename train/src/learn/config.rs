@@ -8,6 +8,7 @@ use crate::learn::augment::Augmentation;
 use crate::learn::batches::{Balance, BatchConfig, Crop};
 use crate::learn::schedule::Schedule;
 use crate::model::init::FirstFilters;
+use crate::model::precision::{Precision, Switches};
 
 /// Everything that decides what a run computes, beside network, data and split; the defaults are the paper's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,6 +48,15 @@ pub struct FitConfig {
     /// Whether the test part is evaluated after every epoch, for curves only: nothing is chosen by it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub watch_test: bool,
+    /// Precision of the training passes.
+    #[serde(default, skip_serializing_if = "Precision::is_default")]
+    pub precision: Precision,
+    /// Whether cuDNN tries its algorithms and keeps the fastest, so that bits may change from run to run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cudnn_benchmark: bool,
+    /// Whether cuDNN takes only algorithms that give the same bits each time.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deterministic: bool,
     /// Whether the pretrained convolution blocks stay as they are.
     pub freeze_convolutions: bool,
     /// Where the pretrained convolution blocks come from: network, epoch, data set and split.
@@ -82,6 +92,9 @@ impl Default for FitConfig {
             first_filters: FirstFilters::default(),
             patience: None,
             watch_test: false,
+            precision: Precision::default(),
+            cudnn_benchmark: false,
+            deterministic: false,
             freeze_convolutions: false,
             started_from: None,
             seed: 1,
@@ -193,6 +206,15 @@ impl FitConfig {
     pub fn bare(&self) -> Self {
         let FitConfig { threads, device, changes, .. } = FitConfig::default();
         FitConfig { threads, device, changes, ..self.clone() }
+    }
+
+    /// libtorch's switches for it.
+    pub fn switches(&self) -> Switches {
+        Switches {
+            tf32: self.precision != Precision::Fp32,
+            cudnn_benchmark: self.cudnn_benchmark,
+            cudnn_deterministic: self.deterministic,
+        }
     }
 
     /// The settings of the batches.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use leitmotif_models::Scores;
 use leitmotif_models::checkpoint::{BEST, LAST, PREDICTIONS, WEIGHTS};
@@ -12,11 +12,12 @@ use crate::error::TrainError;
 use crate::learn::batches::Example;
 use crate::learn::checkpoint::{Checkpoint, read_record, write_record, write_text};
 use crate::learn::evaluate::{Evaluation, evaluate};
+use crate::learn::feed::Feed;
 use crate::learn::history::{EpochRow, History};
 use crate::learn::probe;
 use crate::learn::progress::Progress;
 use crate::learn::start::{RunState, Start, begin};
-use crate::learn::step::{StepResult, train_step};
+use crate::learn::step::{Measured, StepResult, train_step};
 use crate::learn::task::Task;
 use crate::model::network::Model;
 use crate::model::tensors;
@@ -56,7 +57,7 @@ pub fn fit(
     let probe = probe::probe_input(task, model.network())?;
     let steps = batches.steps_per_epoch();
     let all_steps = (config.epochs as u64).saturating_mul(steps as u64);
-    let prefetched = batches.prefetch(epoch..config.epochs);
+    let mut feed = Feed::new(&batches, epoch..config.epochs, device)?;
     let mut progress = Progress::new(&model, task, &config, steps);
     if epoch < config.epochs && history.is_exhausted(config.patience) {
         log!("validation had stopped improving: no epoch is added");
@@ -67,20 +68,25 @@ pub fn fit(
         let began = Instant::now();
         let mut learning_rate = config.learning_rate;
         progress.epoch(epoch);
-        for _ in 0..steps {
+        let mut unread = Unread::new(device);
+        for step_of_epoch in 0..steps {
             if stop.load(Ordering::Relaxed) {
                 return Err(TrainError::Interrupted);
             }
             let factor = config.schedule.factor(step, all_steps, config.warm_up);
             learning_rate = config.learning_rate * factor;
-            let batch = prefetched.recv().map_err(|_| TrainError::ReaderEnded)??;
-            let result = train_step(&model, &mut adam, &batch, learning_rate)?;
+            let batch = feed.take(epoch, step_of_epoch)?;
+            let clips = batch.clips();
+            let measured = train_step(&model, &mut adam, &batch, learning_rate)?;
             step += 1;
-            if !result.loss.is_finite() {
-                return Err(TrainError::Diverged { loss: result.loss, epoch: epoch + 1, step });
+            for (result, before) in unread.push(measured, step_of_epoch + 1 == steps)? {
+                if !result.loss.is_finite() {
+                    let step = step - before;
+                    return Err(TrainError::Diverged { loss: result.loss, epoch: epoch + 1, step });
+                }
+                totals.add(&result, clips);
+                progress.step(totals.mean_loss(), totals.accuracy(), clips);
             }
-            totals.add(&result, batch.shape[0]);
-            progress.step(totals.mean_loss(), totals.accuracy(), batch.shape[0]);
         }
         epoch += 1;
         let seconds = began.elapsed().as_secs_f64();
@@ -102,7 +108,7 @@ pub fn fit(
         save(run, &checkpoint, is_best, &history)?;
         progress.epoch_done(&history);
     }
-    drop(prefetched);
+    drop(feed);
     finish(run, task, &mut model, stop, &progress)
 }
 
@@ -122,6 +128,37 @@ fn save(
     }
     history.write(run)?;
     checkpoint.write(&run.join(LAST))
+}
+
+/// Results of steps that have not been read: reading waits for the device, and a GPU would then wait for the next step.
+#[derive(Debug)]
+struct Unread {
+    steps: Vec<Measured>,
+    at_once: bool,
+    since: Instant,
+}
+
+impl Unread {
+    /// Progress is shown, and a loss that is not finite is noticed, after so long.
+    const LONGEST: Duration = Duration::from_millis(250);
+
+    fn new(device: tch::Device) -> Self {
+        // A CPU's steps have ended when they return.
+        Unread { steps: Vec::new(), at_once: device == tch::Device::Cpu, since: Instant::now() }
+    }
+
+    /// Adds a step; returns the results that are due, each with the number of steps after it.
+    fn push(&mut self, step: Measured, all: bool) -> Result<Vec<(StepResult, u64)>, TrainError> {
+        self.steps.push(step);
+        if !(all || self.at_once || self.since.elapsed() > Self::LONGEST) {
+            return Ok(Vec::new());
+        }
+        let results = Measured::read(&self.steps)?;
+        self.steps.clear();
+        self.since = Instant::now();
+        let after = (0..results.len() as u64).rev();
+        Ok(results.into_iter().zip(after).collect())
+    }
 }
 
 /// Sums over an epoch.

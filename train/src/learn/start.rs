@@ -256,7 +256,9 @@ fn lock(run: &Path) -> Result<Lock, TrainError> {
 
 impl RunState {
     fn new(model: Model, config: FitConfig, lock: Lock) -> Result<Self, TrainError> {
-        let mut model = model.with_norm_momentum(config.norm_momentum);
+        config.switches().set()?;
+        let mut model =
+            model.with_norm_momentum(config.norm_momentum).with_precision(config.precision);
         if config.freeze_convolutions {
             model.freeze_convolutions()?;
         }

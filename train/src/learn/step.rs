@@ -5,7 +5,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::error::TrainError;
 use crate::learn::adam::Adam;
-use crate::learn::batches::Batch;
+use crate::learn::feed::DeviceBatch;
 use crate::model::network::Model;
 
 /// What a step measured, before it changed the weights.
@@ -21,61 +21,72 @@ pub struct StepResult {
     pub outputs: usize,
 }
 
+/// A [`StepResult`] that is still on the device: reading it waits for the step.
+#[derive(Debug)]
+pub struct Measured {
+    /// Loss, norm of the gradients, correct outputs: f64 `[3]`.
+    values: Tensor,
+    outputs: usize,
+}
+
+impl Measured {
+    /// Copies the results of some steps to the host, all at once.
+    ///
+    /// # Errors
+    ///
+    /// Whatever libtorch refuses, and what went wrong on the device in these steps.
+    pub fn read(steps: &[Measured]) -> Result<Vec<StepResult>, TrainError> {
+        if steps.is_empty() {
+            return Ok(Vec::new());
+        }
+        let values: Vec<&Tensor> = steps.iter().map(|step| &step.values).collect();
+        let together = Tensor::f_cat(&values, 0)?.f_to_device(Device::Cpu)?;
+        let mut host = vec![0.0; together.numel()];
+        together.f_copy_data(&mut host, together.numel())?;
+        let rows = host.as_chunks::<3>().0.iter().zip(steps);
+        let results = rows.map(|([loss, gradient_norm, correct], step)| StepResult {
+            loss: *loss,
+            gradient_norm: *gradient_norm,
+            correct: *correct as usize,
+            outputs: step.outputs,
+        });
+        Ok(results.collect())
+    }
+}
+
 /// Trains `model` on one batch with categorical cross-entropy and Adam (Nibbeling 2018, section 3.2).
-///
-/// # Shapes
-/// `batch.segments` `[clips, segments, samples]`, `batch.targets` `[clips, classes]`.
 ///
 /// # Errors
 /// A batch whose shape does not fit the network, and whatever libtorch refuses, e.g. memory.
 pub fn train_step(
     model: &Model,
     adam: &mut Adam,
-    batch: &Batch,
+    batch: &DeviceBatch,
     learning_rate: f64,
-) -> Result<StepResult, TrainError> {
-    let shape = batch.shape.map(|d| d as i64);
-    let input =
-        Tensor::f_from_slice(&batch.segments)?.f_reshape(shape)?.f_to_device(model.device())?;
-    let targets = Tensor::f_from_slice(&batch.targets)?
-        .f_reshape([shape[0], 1, -1])?
-        .f_to_device(model.device())?;
-    let mut logits = model.forward(&input, true)?.logits;
+) -> Result<Measured, TrainError> {
+    let mut logits = model.forward(&batch.segments, true)?.logits;
     if model.network().head.kind == HeadKind::Lstm {
-        logits = logits.f_narrow(1, shape[1] - 1, 1)?;
+        let segments = logits.size().get(1).copied().unwrap_or(1);
+        logits = logits.f_narrow(1, segments - 1, 1)?;
     }
     // Of a dense head every segment is an example.
-    let cross_entropy = logits.f_log_softmax(-1, Kind::Float)?.f_neg()?.f_mul(&targets)?;
+    let cross_entropy = logits.f_log_softmax(-1, Kind::Float)?.f_neg()?.f_mul(&batch.targets)?;
     let loss = cross_entropy.f_sum_dim_intlist(-1, false, Kind::Float)?.f_mean(Kind::Float)?;
     let params = model.trainable()?;
     let inputs: Vec<&Tensor> = params.iter().map(|(_, tensor)| tensor).collect();
     let gradients = Tensor::f_run_backward(&[&loss], &inputs, false, false)?;
-    let gradient_norm = global_norm(&gradients)?;
-    adam.step(&params, &gradients, learning_rate)?;
+    let gradient_norm = adam.step(&gradients, learning_rate)?;
     let correct = logits
         .f_argmax(-1, false)?
-        .f_eq_tensor(&targets.f_argmax(-1, false)?)?
+        .f_eq_tensor(&batch.targets.f_argmax(-1, false)?)?
         .f_sum(Kind::Int64)?;
-    let [loss, gradient_norm, correct] = read([loss, gradient_norm, correct])?;
-    let outputs = cross_entropy.numel() / model.classes();
-    Ok(StepResult { loss, gradient_norm, correct: correct as usize, outputs })
-}
-
-/// The Euclidean norm of all `tensors` together, on their device.
-fn global_norm(tensors: &[Tensor]) -> Result<Tensor, TrainError> {
-    let norms = tensors.iter().map(Tensor::f_norm).collect::<Result<Vec<_>, _>>()?;
-    Ok(Tensor::f_stack(&norms, 0)?.f_norm()?)
-}
-
-/// Copies three scalars to the host at once: each copy waits for the GPU.
-fn read(scalars: [Tensor; 3]) -> Result<[f64; 3], TrainError> {
     // f64 holds every f32 and every count exactly.
-    let scalars = scalars.map(|scalar| scalar.f_detach()?.f_to_kind(Kind::Double));
-    let scalars = scalars.into_iter().collect::<Result<Vec<_>, _>>()?;
-    let mut values = [0.0; 3];
-    let together = Tensor::f_stack(&scalars, 0)?.f_to_device(Device::Cpu)?;
-    together.f_copy_data(&mut values, 3)?;
-    Ok(values)
+    let scalars = [loss, gradient_norm, correct]
+        .map(|scalar| scalar.f_detach()?.f_to_kind(Kind::Double))
+        .into_iter()
+        .collect::<Result<Vec<_>, _>>()?;
+    let outputs = cross_entropy.numel() / model.classes();
+    Ok(Measured { values: Tensor::f_stack(&scalars, 0)?, outputs })
 }
 
 #[cfg(test)]
@@ -84,13 +95,7 @@ mod tests {
 
     use super::*;
     use crate::learn::adam::AdamConfig;
-
-    #[test]
-    fn the_norm_is_that_of_all_gradients_together() {
-        let tensors = [Tensor::from_slice(&[3.0f32]), Tensor::from_slice(&[0.0f32, 4.0])];
-        let norm = global_norm(&tensors).unwrap();
-        assert_eq!(f64::try_from(norm).unwrap(), 5.0);
-    }
+    use crate::learn::batches::Batch;
 
     #[test]
     fn a_step_measures_the_loss_and_the_gradients_that_it_follows() {
@@ -103,9 +108,11 @@ mod tests {
         let model = Model::new(network.clone(), classes, 1, Device::Cpu).unwrap();
         let mut adam = Adam::new(AdamConfig::default(), &model.trainable().unwrap()).unwrap();
         // With a learning rate of zero the second step has the same weights.
-        let first = train_step(&model, &mut adam, &batch, 0.0).unwrap();
-        let second = train_step(&model, &mut adam, &batch, 0.0).unwrap();
-        assert_eq!(first, second);
+        let on_device = DeviceBatch::upload(&batch, Device::Cpu).unwrap();
+        let mut step = || train_step(&model, &mut adam, &on_device, 0.0).unwrap();
+        let measured = Measured::read(&[step(), step()]).unwrap();
+        assert_eq!(measured[0], measured[1]);
+        let first = measured[0];
         assert_eq!(first.outputs, clips * network.window);
         assert!(first.correct <= first.outputs && first.gradient_norm > 0.0, "{first:?}");
 

@@ -88,6 +88,23 @@ pub fn device(asked: usize) -> Result<tch::Device, CudaError> {
     Ok(tch::Device::Cuda(asked))
 }
 
+/// Bytes of memory that are free on a GPU; 0 on a CPU and where CUDA does not say.
+#[expect(unsafe_code, reason = "tch does not bind this function of CUDA's runtime")]
+pub fn free_memory(device: tch::Device) -> u64 {
+    type MemGetInfo = unsafe extern "C" fn(*mut usize, *mut usize) -> i32;
+    let tch::Device::Cuda(number) = device else { return 0 };
+    // SAFETY: the signature is that of cuda_runtime_api.h; libtorch's CUDA library has brought the runtime into the
+    // process, and its tensors are on the device that is the current one of this thread.
+    unsafe {
+        let program = Library::this();
+        let Ok(ask) = program.get::<MemGetInfo>(b"cudaMemGetInfo") else { return 0 };
+        // The first tensor makes a device's context; the runtime asks for the current device, the first by default.
+        let (mut free, mut total) = (0, 0);
+        let failed = number != 0 || ask(&raw mut free, &raw mut total) != 0;
+        if failed { 0 } else { free as u64 }
+    }
+}
+
 #[expect(
     unsafe_code,
     reason = "opening a library runs its initialisers; this one is part of the linked libtorch"

@@ -5,12 +5,14 @@
 
 use std::collections::BTreeMap;
 
-use leitmotif_models::{BatchNorm, Conv, Layer, Network, ParamKind, segment_count};
+use leitmotif_models::{BatchNorm, Conv, HeadKind, Layer, Network, ParamKind, segment_count};
 use tch::{Device, Kind, Tensor};
 
 use crate::error::{ModelError, TrainError};
+use crate::model::flat::flatten_lstm;
 use crate::model::host::{on_device, to_host};
 use crate::model::init::initial_values;
+use crate::model::precision::Precision;
 use crate::model::tensors::{Tensors, check};
 
 /// A network with its tensors on one device (Lee et al. 2017; Nibbeling 2018, section 3.1, heads in section 3.4).
@@ -23,6 +25,7 @@ pub struct Model {
     trainable: Vec<String>,
     frozen_blocks: bool,
     norm_momentum: Option<f32>,
+    precision: Precision,
 }
 
 /// The outputs of a forward pass; an LSTM's row `s` depends on the segments `0..=s`.
@@ -80,7 +83,7 @@ impl Model {
             }
             tensors.insert(param.name, tensor);
         }
-        Ok(Model {
+        let model = Model {
             network,
             classes,
             device,
@@ -88,7 +91,17 @@ impl Model {
             trainable,
             frozen_blocks: false,
             norm_momentum: None,
-        })
+            precision: Precision::Fp32,
+        };
+        if let (HeadKind::Lstm, Device::Cuda(_)) = (model.network.head.kind, device) {
+            let _ = flatten_lstm(&model.lstm_params("lstm")?.map(Tensor::shallow_clone))?;
+        }
+        Ok(model)
+    }
+
+    /// With training passes in this precision; passes without training are in f32 or, where libtorch is told so, TF32.
+    pub fn with_precision(self, precision: Precision) -> Self {
+        Model { precision, ..self }
     }
 
     /// Overrides the description's share of the old running statistics that a batch norm keeps (Keras' sense).
@@ -189,22 +202,31 @@ impl Model {
         let size = segments.size();
         // A channel axis of stride one marks the memory as channels-last for libtorch.
         let mut x = segments.f_contiguous()?.f_unsqueeze(3)?.f_permute([0, 3, 1, 2])?;
+        if train && self.precision == Precision::Bf16 {
+            x = x.f_to_kind(Kind::BFloat16)?;
+        }
         let mut embedding = None;
-        for step in self.network.steps(self.classes) {
+        let mut steps = self.network.steps(self.classes).into_iter().peekable();
+        while let Some(step) = steps.next() {
             let name = step.name.as_str();
             x = match step.layer {
                 Layer::Conv(conv) => self.conv(&x, name, conv)?,
                 Layer::BatchNorm(norm) => self.batch_norm(&x, name, norm, train)?,
                 // In place: a batch norm's backward pass needs its input, not its output.
                 Layer::Relu => {
-                    let mut x = x;
+                    let pool = steps.next_if(|next| matches!(next.layer, Layer::MaxPool { .. }));
+                    // The same values and gradients in either order, and fewer to clip after pooling.
+                    let mut x = match pool.map(|pool| pool.layer) {
+                        Some(Layer::MaxPool { size }) => max_pool(&x, size)?,
+                        _ => x,
+                    };
                     x.f_relu_()?
                 }
-                Layer::MaxPool { size } => {
-                    let size = [1, size as i64];
-                    x.f_max_pool2d(size, size, [0, 0], [1, 1], false)?
-                }
-                Layer::Flatten => x.f_permute([0, 2, 3, 1])?.f_reshape([size[0], size[1], -1])?,
+                Layer::MaxPool { size } => max_pool(&x, size)?,
+                Layer::Flatten => x
+                    .f_permute([0, 2, 3, 1])?
+                    .f_reshape([size[0], size[1], -1])?
+                    .f_to_kind(Kind::Float)?,
                 Layer::Dense { .. } => x.f_linear(self.param(name, "weight")?, None::<&Tensor>)?,
                 Layer::Tanh => x.f_tanh()?,
                 Layer::Lstm { units, .. } => self.lstm(&x, name, units)?,
@@ -243,10 +265,7 @@ impl Model {
                     normed
                 }
                 Layer::Relu => x.f_relu()?,
-                Layer::MaxPool { size } => {
-                    let size = [1, size as i64];
-                    x.f_max_pool2d(size, size, [0, 0], [1, 1], false)?
-                }
+                Layer::MaxPool { size } => max_pool(&x, size)?,
                 _ => break,
             };
         }
@@ -272,9 +291,9 @@ impl Model {
     }
 
     fn conv(&self, x: &Tensor, step: &str, conv: Conv) -> Result<Tensor, TrainError> {
-        let weight = self.param(step, "conv.weight")?;
+        let weight = self.param(step, "conv.weight")?.f_to_kind(x.kind())?;
         let (stride, padding) = ([1, conv.stride as i64], [0, conv.padding as i64]);
-        Ok(x.f_conv2d(weight, None::<&Tensor>, stride, padding, [1, 1], 1)?)
+        Ok(x.f_conv2d(&weight, None::<&Tensor>, stride, padding, [1, 1], 1)?)
     }
 
     /// # Shapes
@@ -312,14 +331,19 @@ impl Model {
         let batch = x.size().first().copied().unwrap_or(0);
         let zeros = Tensor::f_zeros([1, batch, units as i64], (Kind::Float, self.device))?;
         let state = [&zeros, &zeros];
-        let params = [
+        let params = self.lstm_params(step)?;
+        let (output, _, _) = x.f_lstm(&state, &params, true, 1, 0.0, true, false, true)?;
+        Ok(output)
+    }
+
+    /// In libtorch's order.
+    fn lstm_params(&self, step: &str) -> Result<[&Tensor; 4], TrainError> {
+        Ok([
             self.param(step, "weight_ih")?,
             self.param(step, "weight_hh")?,
             self.param(step, "bias_ih")?,
             self.param(step, "bias_hh")?,
-        ];
-        let (output, _, _) = x.f_lstm(&state, &params, true, 1, 0.0, true, false, true)?;
-        Ok(output)
+        ])
     }
 
     fn param(&self, step: &str, name: &str) -> Result<&Tensor, TrainError> {
@@ -330,6 +354,13 @@ impl Model {
         let tensor = self.tensors.get(name);
         Ok(tensor.ok_or_else(|| ModelError::NoSuchTensor { name: name.to_owned() })?)
     }
+}
+
+/// # Shapes
+/// `[batch, channels, segments, length]`; what is left after the last whole window of `size` is dropped.
+fn max_pool(x: &Tensor, size: usize) -> Result<Tensor, TrainError> {
+    let size = [1, size as i64];
+    Ok(x.f_max_pool2d(size, size, [0, 0], [1, 1], false)?)
 }
 
 /// Keras' momentum is the share of the old running value that is kept, torch's that of the new one.

@@ -105,21 +105,39 @@ impl Dataset {
     ///
     /// [`StoreError::OutOfClip`] where the clip is shorter; [`StoreError::Unreadable`] for I/O errors.
     pub fn read(&self, clip: usize, start: u64, out: &mut [f32]) -> Result<(), StoreError> {
-        let row = self.clips.get(clip);
-        let samples = row.map_or(0, |row| row.samples);
-        let within = start.checked_add(out.len() as u64).is_some_and(|end| end <= samples);
-        let (Some(row), true) = (row, within) else {
-            let (path, length) = (self.folder.clone(), out.len());
-            return Err(StoreError::OutOfClip { path, clip, start, length, samples });
-        };
-        let mut bytes = vec![0; out.len() * files::SAMPLE as usize];
-        let position = (row.offset + start) * files::SAMPLE;
-        self.shards.read(row.shard, position, &mut bytes)?;
-        let (pairs, _) = bytes.as_chunks::<2>();
-        for (sample, pair) in out.iter_mut().zip(pairs) {
+        let bytes = self.bytes(clip, start, out.len())?;
+        for (sample, pair) in out.iter_mut().zip(bytes.as_chunks::<2>().0) {
             *sample = f32::from(i16::from_le_bytes(*pair)) / 32_768.0;
         }
         Ok(())
+    }
+
+    /// The same as the 16-bit integers that are stored, ±32,768 at full scale.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    pub fn read_pcm(&self, clip: usize, start: u64, out: &mut [i16]) -> Result<(), StoreError> {
+        let bytes = self.bytes(clip, start, out.len())?;
+        for (sample, pair) in out.iter_mut().zip(bytes.as_chunks::<2>().0) {
+            *sample = i16::from_le_bytes(*pair);
+        }
+        Ok(())
+    }
+
+    /// The bytes of `length` samples from `start` on.
+    fn bytes(&self, clip: usize, start: u64, length: usize) -> Result<Vec<u8>, StoreError> {
+        let row = self.clips.get(clip);
+        let samples = row.map_or(0, |row| row.samples);
+        let within = start.checked_add(length as u64).is_some_and(|end| end <= samples);
+        let (Some(row), true) = (row, within) else {
+            let path = self.folder.clone();
+            return Err(StoreError::OutOfClip { path, clip, start, length, samples });
+        };
+        let mut bytes = vec![0; length * files::SAMPLE as usize];
+        let position = (row.offset + start) * files::SAMPLE;
+        self.shards.read(row.shard, position, &mut bytes)?;
+        Ok(bytes)
     }
 
     /// The part of each clip in a split, in the order of [`clips`](Self::clips); `None` for clips not in the split.

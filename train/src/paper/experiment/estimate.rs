@@ -14,9 +14,10 @@ use crate::error::TrainError;
 use crate::learn::adam::Adam;
 use crate::learn::batches::Batch;
 use crate::learn::checkpoint::{is_checkpoint, read_record};
+use crate::learn::feed::DeviceBatch;
 use crate::learn::history::History;
 use crate::learn::start::recorded_config;
-use crate::learn::step::train_step;
+use crate::learn::step::{Measured, train_step};
 use crate::model::device;
 use crate::model::network::Model;
 
@@ -106,11 +107,14 @@ fn step_speed(run: &PlannedRun, classes: usize, device: Device) -> Result<f64, T
     let batch = Batch { segments, shape, targets };
     let model = Model::new(network, classes, 1, device)?;
     let mut adam = Adam::new(run.config.adam, &model.trainable()?)?;
-    train_step(&model, &mut adam, &batch, 1e-3)?;
+    let batch = DeviceBatch::upload(&batch, device)?;
+    // Read, so that the time is that of the device and not of giving it work.
+    let mut step = || Measured::read(&[train_step(&model, &mut adam, &batch, 1e-3)?]);
+    step()?;
     let began = Instant::now();
     let mut trained = 0;
     while trained == 0 || began.elapsed() < MEASURED {
-        train_step(&model, &mut adam, &batch, 1e-3)?;
+        step()?;
         trained += clips;
     }
     Ok(trained as f64 / began.elapsed().as_secs_f64().max(1e-9))
