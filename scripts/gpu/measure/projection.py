@@ -28,5 +28,5 @@ def hours(part):
         raise Failed("its speed was not measured: the step `train` does it")
     speed = part["steps_per_second"]
     of = {clips: EPOCHS * math.ceil(clips / BATCH) / speed / 3600 for clips in (CLIPS, TRAINING)}
-    found = {"epochs": EPOCHS, "batch": BATCH, "steps_per_second": speed, f"hours_for_{CLIPS}_clips": of[CLIPS], f"hours_for_{TRAINING}_clips": of[TRAINING]}
+    found = {"epochs": EPOCHS, "batch": BATCH, "steps_per_second": speed, **{f"hours_for_{clips}_clips": value for clips, value in of.items()}}
     return {**found, "without": "validation and checkpoints", "papers_hours": PAPERS_HOURS, "papers_size": part["batch"] == BATCH}

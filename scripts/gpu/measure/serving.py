@@ -3,6 +3,7 @@
 import json
 import shutil
 import time
+from functools import partial
 from statistics import median
 
 from runner import NO_GPU, Failed
@@ -18,7 +19,7 @@ SAME_SONG = 1e-4
 
 def serve(run):
     network = next(iter(run.sizes.steps))
-    forms = [(f"{name_of(network, head)}, {form}", 40, lambda head=head, form=form: compiled(run, network, head, form)) for head in HEADS for form in FORMS]
+    forms = [(f"{name_of(network, head)}, {form}", 40, partial(compiled, run, network, head, form)) for head in HEADS for form in FORMS]
     run.together([*forms, ("ten songs", 60, lambda: songs(run))])
     for head in HEADS:
         run.part(f"{name_of(network, head)} against PyTorch", 60, lambda: against_pytorch(run, network, head))
@@ -83,7 +84,8 @@ def ours(run, network, head, names, batches):
 
 def theirs(run, network, head, modes, batches):
     how = ("--device", run.sizes.device, "--batches", ",".join(map(str, batches)), "--seconds", run.sizes.serve_seconds)
-    return without_memory_errors(run.peer("gpu_serve.py", checkpoint_of(run, network, head), *how, "--modes", ",".join(modes), limit=run.ends - run.now() - 1))
+    how += ("--modes", ",".join(modes))
+    return without_memory_errors(run.peer("gpu_serve.py", checkpoint_of(run, network, head), *how, limit=run.ends - run.now() - 1))
 
 
 def names_of(run):
@@ -95,7 +97,8 @@ def against_pytorch(run, network, head):
     first = ours(run, network, head, names_of(run), sizes.batches)
     peer = theirs(run, network, head, sizes.serve_modes, sizes.batches)
     found = {"ours": first, "theirs": peer, "ours_to_theirs": ratios([first], peer)}
-    found["first_answer_seconds"] = {"ours": {name: run["first_answer_seconds"] for name, run in first.items()}, "theirs": peer["first_answer_seconds"]}
+    answers = {name: served["first_answer_seconds"] for name, served in first.items()}
+    found["first_answer_seconds"] = {"ours": answers, "theirs": peer.get("first_answer_seconds")}
     # After theirs once more, where there is time: the card's clock may have changed.
     if run.ends - run.now() > 15:
         found["ours, again"] = ours(run, network, head, ["fp32"], sizes.batches)

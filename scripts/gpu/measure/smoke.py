@@ -8,6 +8,7 @@ import re
 import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from checkpoint import LAST, is_checkpoint
@@ -34,11 +35,12 @@ def smoke(run):
         ("onnxruntime", 50, lambda: onnxruntime(run)),
     ])  # fmt: skip
     network = music_network(run)
-    steps = [(f"ten steps, {head}", 50, lambda head=head: same_loss(run, network, head)) for head in HEADS]
-    run.together([*steps, ("kernels", 40, lambda: kernels(run))])
-    graphs = [(head, graph) for head in HEADS for graph in GRAPHS[head]]
-    run.together([(f"opens {run.sizes.music_network}-{head}.{graph}", 40, lambda head=head, graph=graph: opens(run, head, graph)) for head, graph in graphs])
+    run.together([(f"ten steps, {head}", 50, partial(same_loss, run, network, head)) for head in HEADS])
+    name, graphs = run.sizes.music_network, [(head, graph) for head in HEADS for graph in GRAPHS[head]]
+    run.together([(f"opens {name}-{head}.{graph}", 40, partial(opens, run, head, graph)) for head, graph in graphs])
     run.part("page cache", 10, warm.found)
+    # Alone, as it measures time.
+    run.part("kernels", 40, lambda: kernels(run))
 
 
 class Warm:
@@ -47,7 +49,8 @@ class Warm:
     def __init__(self, run):
         self.run, self.bytes, self.began = run, 0, run.now()
         torch = Path(os.environ["TORCH_LIB"])
-        files = [file for folder in (torch, *torch.parent.parent.glob("nvidia/*/lib")) for file in folder.glob("*.so*")] if run.on_gpu else []
+        folders = (torch, *torch.parent.parent.glob("nvidia/*/lib")) if run.on_gpu else ()
+        files = [file for folder in folders for file in folder.glob("*.so*")]
         # Dearest first: every program waits for them.
         files.sort(key=lambda file: -file.stat().st_size)
         self.pool = ThreadPoolExecutor(4)
@@ -106,7 +109,7 @@ def gpu(run):
 def libraries(run):
     """Where the system's loader finds what our programs and the CUDA provider link, and what it does not find."""
     found = {}
-    for file in (run.bundle / "bin" / "leitmotif-train", Path(os.environ["ORT_DYLIB_PATH"]).parent / PROVIDER):
+    for file in (*sorted((run.bundle / "bin").iterdir()), Path(os.environ["ORT_DYLIB_PATH"]).parent / PROVIDER):
         if not file.exists():
             found[file.name] = {"skipped": "there is no such file"}
             continue
@@ -153,7 +156,7 @@ def kernels(run):
 def same_loss(run, network, head):
     """Ten steps on the device and the first five on the CPU, from the same first values and clips."""
 
-    precision, env = arithmetic(run, "fp32")
+    precision, env = arithmetic("fp32")
 
     def losses(name, device, steps, *settings):
         settings = ("--batch", run.sizes.same_batch, "--epochs", steps, "--steps", 1, "--rate", RATE, *precision, *settings)

@@ -3,14 +3,22 @@
 import csv
 import json
 import shutil
+from functools import partial
 from statistics import median
 
 from checkpoint import LAST, WEIGHTS, is_checkpoint, locate
-from runner import Failed, Skipped
+from runner import Failed
 from sampler import Sampler
 
 HEADS = ("dense", "lstm")
 SPLIT = "song-seed1"
+# Arithmetic of our trainer by the names of the results.
+PRECISIONS = {
+    "fp32": ("--precision", "fp32"),
+    "tf32": ("--precision", "tf32"),
+    "bf16": ("--precision", "bf16"),
+    "bf16-benchmark": ("--precision", "bf16", "--cudnn-benchmark"),
+}
 # No TF32 in cuBLAS and cuDNN, whatever a program requests.
 NO_TF32 = {"NVIDIA_TF32_OVERRIDE": "0"}
 # The loss on real music must fall to this share of the first epoch's.
@@ -32,9 +40,9 @@ def name_of(network, head, precision=None):
 def train(run):
     # Not timed, so all at once.
     network = music_network(run)
-    falls = [(f"trains on music, {head}", 50, lambda head=head: trains_on_music(run, network, head)) for head in HEADS]
-    lower = [(f"trains on music, {head}, bf16", 50, lambda head=head: trains_on_music(run, network, head, "bf16")) for head in HEADS]
-    run.together([("synthetic data", 60, lambda: make_data(run)), *falls, *lower])
+    pairs = [(head, precision) for precision in ("tf32", "bf16") for head in HEADS]
+    falls = [(f"trains on music, {head}, {precision}", 50, partial(trains_on_music, run, network, head, precision)) for head, precision in pairs]
+    run.together([("synthetic data", 60, lambda: make_data(run)), *falls])
     for network, head in run.sizes.networks:
         for precision in run.sizes.precisions:
             run.part(name_of(network, head, precision), 30, lambda: full_speed(run, network, head, precision))
@@ -55,18 +63,9 @@ def fresh(folder):
     return folder
 
 
-def arithmetic(run, precision):
-    """Settings and environment of a fit with a precision; the trainer's own where that is None."""
-    if precision is None:
-        return (), {}
-    if "has_precision" not in vars(run):
-        run.has_precision = "--precision" in run.program("leitmotif-train", "fit", "--help")
-    if run.has_precision:
-        precision, *benchmark = precision.split("-")
-        return ("--precision", precision, *(f"--cudnn-{option}" for option in benchmark)), NO_TF32 if precision == "fp32" else {}
-    if precision == "bf16":
-        raise Skipped("fit has no --precision")
-    return (), NO_TF32 if precision == "fp32" else {}
+def arithmetic(precision):
+    """Settings and environment of a fit."""
+    return PRECISIONS[precision], NO_TF32 if precision == "fp32" else {}
 
 
 def fit(run, dataset, out, network, head, *settings, device=None, env=None):
@@ -85,13 +84,13 @@ def full_speed(run, network, head, precision, epochs=3, out=None):
     if not has_data(run):
         raise Failed("there is no synthetic data: the step `train` makes it")
     steps, out = run.sizes.steps[network], out or run.work / f"{network}-{head}-{precision}"
-    settings, env = arithmetic(run, precision)
+    settings, env = arithmetic(precision)
     began = run.now()
     rows, sampler = fit(run, data(run), out, network, head, "--batch", run.sizes.batch, "--epochs", epochs, "--steps", steps, *settings, env=env)
     timed = [row["seconds"] for row in rows[1:]]
     speed = steps / median(timed)
     return {
-        "precision": precision, "flag": "--precision" in settings, "tf32_override": env.get("NVIDIA_TF32_OVERRIDE"),
+        "settings": " ".join(settings), "tf32_override": env.get("NVIDIA_TF32_OVERRIDE"),
         "parameters": parameters(out / LAST), "batch": run.sizes.batch, "steps": steps, "first_epoch_seconds": rows[0]["seconds"],
         "start_seconds": run.now() - began - sum(row["seconds"] for row in rows),
         "steps_per_second": speed, "every_steps_per_second": [steps / seconds for seconds in timed], "clips_per_second": speed * run.sizes.batch,
@@ -130,11 +129,11 @@ def music_network(run):
     return file
 
 
-def trains_on_music(run, network, head, precision=None):
+def trains_on_music(run, network, head, precision):
     sizes = run.sizes
-    settings, env = arithmetic(run, precision)
+    settings, env = arithmetic(precision)
     settings = ("--batch", sizes.music_batch, "--balance", "artists", "--epochs", sizes.music_epochs, "--steps", sizes.music_steps, *settings)
-    out = run.work / f"music-{head}-{precision or 'own'}"
+    out = run.work / f"music-{head}-{precision}"
     rows, _ = fit(run, music(run), out, network, head, *settings, env=env)
     losses = [row["loss"] for row in rows]
     found = {"losses": losses, "accuracies": [row["accuracy"] for row in rows], "fallen_to": losses[-1] / losses[0], "limit": FALLEN}
