@@ -101,6 +101,12 @@ struct Settings {
     /// Let cuDNN take only algorithms that give the same bits each time
     #[arg(long, conflicts_with = "cudnn_benchmark")]
     deterministic: bool,
+    /// On a GPU: batch norm, ReLU and pooling by libtorch's operators, not by one fused operator
+    #[arg(long)]
+    no_fused_operator: bool,
+    /// On a GPU: launch every kernel by itself, not all of a step as one CUDA graph
+    #[arg(long)]
+    no_cuda_graph: bool,
     /// Weight decay: share of a weight taken off per step, times the learning rate
     #[arg(long, default_value_t = 0.0)]
     weight_decay: f64,
@@ -247,6 +253,8 @@ impl Settings {
             precision: self.precision,
             cudnn_benchmark: self.cudnn_benchmark,
             deterministic: self.deterministic,
+            no_fused_operator: self.no_fused_operator,
+            no_cuda_graph: self.no_cuda_graph,
             seed: self.seed,
             ..defaults
         }

@@ -61,30 +61,43 @@ impl Adam {
         Ok(Adam { config, steps: 0, params, means, squares, decaying })
     }
 
-    /// Updates every tensor in place, once, and returns the Euclidean norm of all gradients together, a scalar on their
-    /// device; `gradients` has the order and shapes of the tensors given to [`Adam::new`].
+    /// Counts a step and returns what it needs beside the gradients, f32 `[3]` on the host: the learning rate over the
+    /// first bias correction, the root of the second, and the negative share of the values that weight decay takes.
     ///
     /// # Errors
     ///
     /// Whatever libtorch refuses.
-    pub fn step(&mut self, gradients: &[Tensor], learning_rate: f64) -> Result<Tensor, TrainError> {
+    pub fn next_rates(&mut self, learning_rate: f64) -> Result<Tensor, TrainError> {
         self.steps += 1;
-        let AdamConfig { beta1, beta2, epsilon, weight_decay } = self.config;
+        let AdamConfig { beta1, beta2, weight_decay, .. } = self.config;
         let steps = self.steps as f64;
         let (bias1, bias2) = (1.0 - beta1.powf(steps), 1.0 - beta2.powf(steps));
+        let rates = [learning_rate / bias1, bias2.sqrt(), -learning_rate * weight_decay];
+        Ok(Tensor::f_from_slice(&rates.map(|rate| rate as f32))?)
+    }
+
+    /// Updates every tensor in place, once, and returns the Euclidean norm of all gradients together, a scalar on their
+    /// device; `gradients` has the order and shapes of the tensors given to [`Adam::new`], `rates` is what
+    /// [`Adam::next_rates`] gave, on the device.
+    ///
+    /// # Errors
+    ///
+    /// Whatever libtorch refuses.
+    pub fn step(&self, gradients: &[Tensor], rates: &Tensor) -> Result<Tensor, TrainError> {
+        let AdamConfig { beta1, beta2, epsilon, .. } = self.config;
+        let (mut means, mut squares) = (self.means.shallow_clone(), self.squares.shallow_clone());
         tch::no_grad(|| {
             let gradient = self.params.gather(gradients)?;
             // An operation in place returns the same tensor.
-            let _ = self.means.f_lerp_(&gradient, 1.0 - beta1)?;
-            let _ = self.squares.f_lerp_(&gradient.f_square()?, 1.0 - beta2)?;
-            let mut root = self.squares.f_sqrt()?;
-            let mut root = root.f_div_scalar_(bias2.sqrt())?;
-            let mut change = self.means.f_div(&root.f_add_scalar_(epsilon)?)?;
-            let change = change.f_mul_scalar_(learning_rate / bias1)?;
+            let _ = means.f_lerp_(&gradient, 1.0 - beta1)?;
+            let _ = squares.f_lerp_(&gradient.f_square()?, 1.0 - beta2)?;
+            let mut root = squares.f_sqrt()?;
+            let mut root = root.f_div_(&rates.f_get(1)?)?;
+            let mut change = means.f_div(&root.f_add_scalar_(epsilon)?)?;
+            let change = change.f_mul_(&rates.f_get(0)?)?;
             let mut values = self.params.values();
             if let Some(decaying) = &self.decaying {
-                let kept =
-                    decaying.f_mul_scalar(-learning_rate * weight_decay)?.f_add_scalar(1.0)?;
+                let kept = decaying.f_mul(&rates.f_get(2)?)?.f_add_scalar(1.0)?;
                 let _ = values.f_mul_(&kept)?;
             }
             let _ = values.f_sub_(&change)?;
@@ -144,7 +157,8 @@ mod tests {
         let mut adam = Adam::new(config, &params).unwrap();
         for _ in 0..count {
             let gradient = [tensor.copy()];
-            adam.step(&gradient, learning_rate).unwrap();
+            let rates = adam.next_rates(learning_rate).unwrap();
+            adam.step(&gradient, &rates).unwrap();
         }
         Vec::try_from(&tensor).unwrap()
     }
@@ -180,7 +194,8 @@ mod tests {
         let vector = Tensor::from_slice(&[2.0f32]);
         let params = [("m", matrix.shallow_clone()), ("v", vector.shallow_clone())];
         let mut adam = Adam::new(config, &params).unwrap();
-        adam.step(&[matrix.zeros_like(), vector.zeros_like()], 0.5).unwrap();
+        let rates = adam.next_rates(0.5).unwrap();
+        adam.step(&[matrix.zeros_like(), vector.zeros_like()], &rates).unwrap();
         assert_eq!(f64::try_from(&matrix.squeeze()).unwrap(), f64::from(2.0f32 * 0.95));
         assert_eq!(f64::try_from(&vector.squeeze()).unwrap(), 2.0);
     }
@@ -190,13 +205,15 @@ mod tests {
         let tensor = Tensor::from_slice(&[1.0f32, 2.0]);
         let params = [("w", tensor.shallow_clone())];
         let mut first = Adam::new(AdamConfig::default(), &params).unwrap();
-        first.step(&[tensor.copy()], 0.1).unwrap();
+        let rates = first.next_rates(0.1).unwrap();
+        first.step(&[tensor.copy()], &rates).unwrap();
         let saved = first.values().unwrap();
         let twin = tensor.copy();
         let mut second = Adam::new(AdamConfig::default(), &[("w", twin.shallow_clone())]).unwrap();
         second.restore(&saved, 1).unwrap();
-        first.step(&[tensor.copy()], 0.1).unwrap();
-        second.step(&[twin.copy()], 0.1).unwrap();
+        let rates = first.next_rates(0.1).unwrap();
+        first.step(&[tensor.copy()], &rates).unwrap();
+        second.step(&[twin.copy()], &second.next_rates(0.1).unwrap()).unwrap();
         assert_eq!(Vec::<f32>::try_from(&tensor).unwrap(), Vec::<f32>::try_from(&twin).unwrap());
         let error = second.restore(&Tensors::new(), 1).unwrap_err();
         let message = format!("{:#}", anyhow::Error::from(error));

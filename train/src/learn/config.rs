@@ -57,6 +57,12 @@ pub struct FitConfig {
     /// Whether cuDNN takes only algorithms that give the same bits each time.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub deterministic: bool,
+    /// Whether batch norm, ReLU and pooling are libtorch's own operators on a GPU, too, and not one fused operator.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_fused_operator: bool,
+    /// Whether each step is launched kernel by kernel on a GPU, too, and not as a CUDA graph.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_cuda_graph: bool,
     /// Whether the pretrained convolution blocks stay as they are.
     pub freeze_convolutions: bool,
     /// Where the pretrained convolution blocks come from: network, epoch, data set and split.
@@ -95,6 +101,8 @@ impl Default for FitConfig {
             precision: Precision::default(),
             cudnn_benchmark: false,
             deterministic: false,
+            no_fused_operator: false,
+            no_cuda_graph: false,
             freeze_convolutions: false,
             started_from: None,
             seed: 1,

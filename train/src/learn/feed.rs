@@ -15,6 +15,7 @@ use crate::console::log;
 use crate::error::TrainError;
 use crate::learn::batches::{Batch, BatchPlan, Batches, Prefetched};
 use crate::model::cuda;
+use crate::model::host::to_device;
 
 /// Share of a GPU's free memory that samples may take; the rest is for activations.
 const MOST_OF_FREE: f64 = 0.4;
@@ -50,7 +51,7 @@ impl DeviceBatch {
 }
 
 fn targets(values: &[f32], shape: [i64; 3], device: Device) -> Result<Tensor, TrainError> {
-    Ok(Tensor::f_from_slice(values)?.f_reshape([shape[0], 1, -1])?.f_to_device(device)?)
+    to_device(&Tensor::f_from_slice(values)?.f_reshape([shape[0], 1, -1])?, device)
 }
 
 /// The batches of a run, in order.
@@ -161,7 +162,7 @@ impl ResidentClips {
         let starts = Tensor::f_from_slice(&starts.collect::<Result<Vec<i64>, TrainError>>()?)?;
         // Every stretch of the length of a segment, as a view.
         let stretches = self.samples.f_unfold(0, shape[2], 1)?;
-        let cut = stretches.f_index_select(0, &starts.f_to_device(device)?)?;
+        let cut = stretches.f_index_select(0, &to_device(&starts, device)?)?;
         let segments = cut.f_to_kind(Kind::Float)?.f_div_scalar(32_768.0)?.f_view(shape)?;
         Ok(DeviceBatch { segments, targets: targets(&plan.targets, shape, device)? })
     }

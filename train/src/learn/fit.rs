@@ -17,8 +17,9 @@ use crate::learn::history::{EpochRow, History};
 use crate::learn::probe;
 use crate::learn::progress::Progress;
 use crate::learn::start::{RunState, Start, begin};
-use crate::learn::step::{Measured, StepResult, train_step};
+use crate::learn::step::{Measured, StepResult, Steps};
 use crate::learn::task::Task;
+use crate::model::native;
 use crate::model::network::Model;
 use crate::model::tensors;
 
@@ -57,6 +58,7 @@ pub fn fit(
     let probe = probe::probe_input(task, model.network())?;
     let steps = batches.steps_per_epoch();
     let all_steps = (config.epochs as u64).saturating_mul(steps as u64);
+    let mut training = Steps::new(device, !config.no_cuda_graph && native::available().is_ok());
     let mut feed = Feed::new(&batches, epoch..config.epochs, device)?;
     let mut progress = Progress::new(&model, task, &config, steps);
     if epoch < config.epochs && history.is_exhausted(config.patience) {
@@ -77,7 +79,7 @@ pub fn fit(
             learning_rate = config.learning_rate * factor;
             let batch = feed.take(epoch, step_of_epoch)?;
             let clips = batch.clips();
-            let measured = train_step(&model, &mut adam, &batch, learning_rate)?;
+            let measured = training.take(&model, &mut adam, &batch, learning_rate)?;
             step += 1;
             for (result, before) in unread.push(measured, step_of_epoch + 1 == steps)? {
                 if !result.loss.is_finite() {

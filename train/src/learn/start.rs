@@ -17,6 +17,7 @@ use crate::learn::history::History;
 use crate::learn::task::{Task, artist_differences, differences, format_split};
 use crate::model::device;
 use crate::model::init::{FirstFilters, mel_filters};
+use crate::model::native;
 use crate::model::network::Model;
 use crate::model::tensors::{self, Tensors, check};
 
@@ -259,6 +260,12 @@ impl RunState {
         config.switches().set()?;
         let mut model =
             model.with_norm_momentum(config.norm_momentum).with_precision(config.precision);
+        if model.device() != Device::Cpu && !config.no_fused_operator {
+            match native::available() {
+                Ok(()) => model = model.with_fused_operator(),
+                Err(error) => log!("training is slower than it could be: {error}"),
+            }
+        }
         if config.freeze_convolutions {
             model.freeze_convolutions()?;
         }

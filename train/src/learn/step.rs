@@ -1,11 +1,15 @@
 //! One training step: forward pass, cross-entropy, gradients, Adam.
 
 use leitmotif_models::HeadKind;
+use leitmotif_models::text::with_causes;
 use tch::{Device, Kind, Tensor};
 
+use crate::console::log;
 use crate::error::TrainError;
 use crate::learn::adam::Adam;
 use crate::learn::feed::DeviceBatch;
+use crate::model::host::to_device;
+use crate::model::native::{self, Graph};
 use crate::model::network::Model;
 
 /// What a step measured, before it changed the weights.
@@ -64,6 +68,17 @@ pub fn train_step(
     batch: &DeviceBatch,
     learning_rate: f64,
 ) -> Result<Measured, TrainError> {
+    let rates = to_device(&adam.next_rates(learning_rate)?, model.device())?;
+    device_step(model, adam, batch, &rates)
+}
+
+/// The part of a step that is on the device alone.
+fn device_step(
+    model: &Model,
+    adam: &Adam,
+    batch: &DeviceBatch,
+    rates: &Tensor,
+) -> Result<Measured, TrainError> {
     let mut logits = model.forward(&batch.segments, true)?.logits;
     if model.network().head.kind == HeadKind::Lstm {
         let segments = logits.size().get(1).copied().unwrap_or(1);
@@ -75,7 +90,7 @@ pub fn train_step(
     let params = model.trainable()?;
     let inputs: Vec<&Tensor> = params.iter().map(|(_, tensor)| tensor).collect();
     let gradients = Tensor::f_run_backward(&[&loss], &inputs, false, false)?;
-    let gradient_norm = adam.step(&gradients, learning_rate)?;
+    let gradient_norm = adam.step(&gradients, rates)?;
     let correct = logits
         .f_argmax(-1, false)?
         .f_eq_tensor(&batch.targets.f_argmax(-1, false)?)?
@@ -87,6 +102,102 @@ pub fn train_step(
         .collect::<Result<Vec<_>, _>>()?;
     let outputs = cross_entropy.numel() / model.classes();
     Ok(Measured { values: Tensor::f_stack(&scalars, 0)?, outputs })
+}
+
+/// The steps of a run. On a GPU the first ones are taken as they are; then one is recorded as a CUDA graph and repeated,
+/// so that the GPU does not wait for the launches of some hundred kernels.
+#[derive(Debug)]
+pub struct Steps {
+    recorded: Option<Recorded>,
+    /// Steps to take before one is recorded, while kernels are compiled and libraries set up; `None` never records.
+    until_recorded: Option<usize>,
+}
+
+/// A step that is repeated with other values in the same memory.
+#[derive(Debug)]
+struct Recorded {
+    graph: Graph,
+    batch: DeviceBatch,
+    rates: Tensor,
+    measured: Measured,
+}
+
+impl Steps {
+    /// cuDNN and the allocator need two.
+    const BEFORE_RECORDING: usize = 2;
+
+    /// With `graph`, steps on a GPU are repeated from a CUDA graph.
+    pub fn new(device: Device, graph: bool) -> Self {
+        let records = graph && device != Device::Cpu;
+        Steps { recorded: None, until_recorded: records.then_some(Self::BEFORE_RECORDING) }
+    }
+
+    /// [`train_step`], with the same result.
+    ///
+    /// # Errors
+    ///
+    /// As [`train_step`]; another shape than the step before.
+    pub fn take(
+        &mut self,
+        model: &Model,
+        adam: &mut Adam,
+        batch: &DeviceBatch,
+        learning_rate: f64,
+    ) -> Result<Measured, TrainError> {
+        let Some(left) = self.until_recorded else {
+            return train_step(model, adam, batch, learning_rate);
+        };
+        if left > 0 {
+            self.until_recorded = Some(left - 1);
+            return native::on_side_stream(|| train_step(model, adam, batch, learning_rate));
+        }
+        let rates = to_device(&adam.next_rates(learning_rate)?, model.device())?;
+        let recorded = match self.recorded.take() {
+            Some(recorded) => recorded,
+            None => match Recorded::new(model, adam, batch, &rates) {
+                Ok(recorded) => recorded,
+                Err(error) => {
+                    log!(
+                        "no CUDA graph, so each kernel is launched by itself: {}",
+                        with_causes(&error)
+                    );
+                    self.until_recorded = None;
+                    return device_step(model, adam, batch, &rates);
+                }
+            },
+        };
+        let measured = recorded.repeat(batch, &rates);
+        self.recorded = Some(recorded);
+        measured
+    }
+}
+
+impl Recorded {
+    fn new(
+        model: &Model,
+        adam: &Adam,
+        like: &DeviceBatch,
+        rates: &Tensor,
+    ) -> Result<Self, TrainError> {
+        let batch = DeviceBatch {
+            segments: like.segments.f_zeros_like()?,
+            targets: like.targets.f_zeros_like()?,
+        };
+        let rates = rates.f_zeros_like()?;
+        let (graph, measured) = Graph::capture(|| device_step(model, adam, &batch, &rates))?;
+        Ok(Recorded { graph, batch, rates, measured })
+    }
+
+    fn repeat(&self, batch: &DeviceBatch, rates: &Tensor) -> Result<Measured, TrainError> {
+        self.batch.segments.shallow_clone().f_copy_(&batch.segments)?;
+        self.batch.targets.shallow_clone().f_copy_(&batch.targets)?;
+        self.rates.shallow_clone().f_copy_(rates)?;
+        self.graph.replay()?;
+        // The next repetition overwrites them.
+        let mut values = self.measured.values.f_empty_like()?;
+        values.f_copy_(&self.measured.values)?;
+        Ok(Measured { values, outputs: self.measured.outputs })
+    }
 }
 
 #[cfg(test)]

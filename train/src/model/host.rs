@@ -29,3 +29,16 @@ pub(crate) fn to_host(tensor: &Tensor) -> Result<Values, TrainError> {
     tensor.f_copy_data(&mut data, tensor.numel())?;
     Ok(Values { shape: shape.into_iter().map(|d| d as usize).collect(), data })
 }
+
+/// Copies a small tensor of the host to `device` without waiting for the work that the device has.
+///
+/// # Errors
+///
+/// Whatever libtorch refuses.
+pub(crate) fn to_device(tensor: &Tensor, device: Device) -> Result<Tensor, TrainError> {
+    Ok(match device {
+        Device::Cpu => tensor.shallow_clone(),
+        // CUDA has taken a small tensor's values when this returns; a plain copy would wait for the device.
+        _ => tensor.f_internal_to_copy((tensor.kind(), device), true)?,
+    })
+}
