@@ -23,6 +23,8 @@ MODES = {
     "bf16-benchmark": {"bf16": True, "tf32": (True, True), "benchmark": True},
     "compile": {"flat": True, "compiled": True, "tf32": (True, True), "benchmark": True},
     "compile-bf16": {"bf16": True, "compiled": True, "tf32": (True, True), "benchmark": True},
+    # Its own CUDA graphs.
+    "compile-bf16-graphs": {"bf16": True, "compiled": "reduce-overhead", "tf32": (True, True), "benchmark": True},
     "compile-bf16-flat": {"flat": True, "bf16": True, "compiled": True, "tf32": (True, True), "benchmark": True},
 }
 # Steps under the profiler, and the dearest kernels that are listed.
@@ -42,7 +44,7 @@ def prepare(checkpoint, device, flat=False, bf16=False, compiled=False, benchmar
         model = model.to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, eps=1e-7, fused=device == "cuda")
     lstm = model.lstm
-    forward = torch.compile(model) if compiled else model
+    forward = torch.compile(model, mode="default" if compiled is True else compiled) if compiled else model
 
     def step(segments, targets):
         with torch.autocast(device, torch.bfloat16, enabled=bf16):

@@ -127,6 +127,20 @@ impl Runtime {
                 .with_device_id(number)
                 .with_tf32(options.tf32)
                 .with_conv_algorithm_search(ep::cuda::ConvAlgorithmSearch::Heuristic);
+            let experiment = std::env::var("LEITMOTIF_EXPERIMENT").unwrap_or_default();
+            let mut cuda = cuda;
+            if experiment.contains("nhwc") {
+                cuda = cuda.with_prefer_nhwc(true);
+            }
+            if experiment.contains("fuse") {
+                cuda = cuda.with_fuse_conv_bias(true);
+            }
+            if experiment.contains("exhaustive") {
+                cuda = cuda.with_conv_algorithm_search(ep::cuda::ConvAlgorithmSearch::Exhaustive);
+            }
+            if experiment.contains("workspace") {
+                cuda = cuda.with_conv_max_workspace(true);
+            }
             let providers = [cuda.build().error_on_failure()];
             builder = builder.with_execution_providers(providers).map_err(|e| one_line(&e))?;
         }

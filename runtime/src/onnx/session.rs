@@ -225,6 +225,29 @@ fn run(
     session: &mut ort::session::Session,
     inputs: &[(&str, &[usize], &[f32])],
 ) -> ort::Result<Vec<NamedTensor>> {
+    if std::env::var("LEITMOTIF_EXPERIMENT").is_ok_and(|e| e.contains("pinned")) {
+        use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
+        let info = MemoryInfo::new(
+            AllocationDevice::CUDA_PINNED,
+            0,
+            AllocatorType::Device,
+            MemoryType::CPUInput,
+        )?;
+        let allocator = Allocator::new(session, info)?;
+        let mut values = Vec::new();
+        for (name, shape, data) in inputs {
+            let mut tensor = Tensor::<f32>::new(&allocator, shape.to_vec())?;
+            let (_, out) = tensor.extract_tensor_mut();
+            let chunk = out.len().div_ceil(8).max(1);
+            std::thread::scope(|scope| {
+                for (to, from) in out.chunks_mut(chunk).zip(data.chunks(chunk)) {
+                    scope.spawn(|| to.copy_from_slice(from));
+                }
+            });
+            values.push((*name, tensor));
+        }
+        return copy_outputs(&session.run(values)?);
+    }
     copy_outputs(&session.run(tensors(inputs)?)?)
 }
 

@@ -17,7 +17,58 @@ RUNS = {"fp32": ("portable", ()), "tf32": ("portable", ("--tf32",)), "cuda, tf32
 SAME_SONG = 1e-4
 
 
+def experiments(run):
+    import os
+    network = next(iter(run.sizes.steps))
+    found = {}
+    for form in ("portable", "cuda-fp16"):
+        run.json("leitmotif-export", "compile", checkpoint_of(run, network, "dense"), *FORMS[form], "--out", run.work / "models", "--name", f"{network}-dense-{form}", "--force", "--json")
+    for name, how in [("tf32", ""), ("tf32", "nhwc"), ("fp16", ""), ("fp16", "nhwc"), ("fp16", "nhwc,pinned"), ("fp16", "nhwc,fuse"), ("tf32", "exhaustive"), ("fp16", "nhwc,exhaustive"), ("fp16", "nhwc,workspace")]:
+        form, options = RUNS[name]
+        file = file_of(run, network, "dense", form)
+        try:
+            made = run.json("serve", file, "--device", run.sizes.device, "--batches", "1,64", "--seconds", 0.3, "--placement", *options, env={"LEITMOTIF_EXPERIMENT": how}, limit=15)
+            made = without_memory_errors(made)
+        except Exception as error:
+            made = {"failure": str(error)[-1500:]}
+        found[f"{name} {how}"] = made
+        run.log(f"{name} {how}: {[(b['batch'], b.get('per_second', b.get('too_large', '')[-300:])) for b in made.get('batches', [])]} {made.get('failure', '')[-300:]}")
+    return found
+
+
+LIMITS = """
+import json, time, torch
+found = {}
+def timed(name, bytes_, work, times=5):
+    work(); torch.cuda.synchronize(); best = 1e9
+    for _ in range(times):
+        began = time.perf_counter(); work(); torch.cuda.synchronize(); best = min(best, time.perf_counter() - began)
+    found[name] = bytes_ / best / 1e9
+host = torch.rand(64, 465984); pinned = host.pin_memory(); on = torch.empty_like(host, device="cuda"); size = host.numel() * 4
+timed("pageable to device, GB/s", size, lambda: on.copy_(host))
+timed("pinned to device, GB/s", size, lambda: on.copy_(pinned))
+timed("host copy, GB/s read", size, lambda: pinned.copy_(host))
+big, other = torch.rand(1 << 30, device="cuda"), torch.empty(1 << 30, device="cuda")
+timed("device copy, GB/s read and written", 2 * big.numel() * 4, lambda: other.copy_(big))
+del big, other
+for name, kind, tf32 in (("bf16", torch.bfloat16, False), ("tf32", torch.float32, True), ("fp32", torch.float32, False)):
+    torch.backends.cuda.matmul.allow_tf32 = tf32
+    a = torch.randn(8192, 8192, device="cuda", dtype=kind)
+    timed(f"product of matrices, {name}, GFLOP/s", 2 * 8192**3, lambda: a @ a)
+print(json.dumps(found))
+"""
+
+
+def limits(run):
+    if not run.on_gpu:
+        raise NO_GPU
+    return json.loads(run.command(run.python, "-c", LIMITS))
+
+
 def serve(run):
+    run.part("limits", 30, lambda: limits(run))
+    if run.on_gpu:
+        run.part("experiments", 90, lambda: experiments(run))
     network = next(iter(run.sizes.steps))
     forms = [(f"{name_of(network, head)}, {form}", 40, partial(compiled, run, network, head, form)) for head in HEADS for form in FORMS]
     run.together([*forms, ("ten songs", 60, lambda: songs(run))])

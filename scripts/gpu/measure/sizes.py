@@ -14,6 +14,8 @@ class Sizes:
     steps: dict
     batch: int
     precisions: tuple
+    # Of the first network, to see what each part of the trainer saves.
+    without: tuple
     # Of these, the ones that are measured again beside PyTorch.
     again: tuple
     # Training on real music: the network, and the segments of a clip, as many as the bundle's clips hold.
@@ -48,10 +50,11 @@ class Sizes:
 
 FULL = Sizes(
     device="cuda", clips=4_096, artists=222, samples=465_984,
-    steps={"model1": 80, "model2": 40}, batch=16, precisions=("tf32", "bf16", "bf16-benchmark", "fp32"), again=("tf32", "bf16-benchmark"),
+    steps={"model1": 80, "model2": 40}, batch=16, 
+    precisions=("bf16", "tf32", "bf16-benchmark", "fp32"), without=("bf16, not fused", "bf16, no graph", "bf16, not fused, no graph"), again=("tf32", "bf16"),
     music_network="model1", window=2, music_epochs=12, music_steps=5, music_batch=9,
     same_batch=4, same_steps=10, same_steps_cpu=5,
-    modes=("eager", "channels-last", "bf16", "benchmark", "bf16-benchmark", "fp32"), compiled=("compile-bf16", "compile"), peer_seconds=1.0,
+    modes=("channels-last", "bf16", "bf16-benchmark", "eager", "benchmark", "fp32"), compiled=("compile-bf16", "compile-bf16-graphs"), peer_seconds=0.8,
     serve_modes=("tf32", "bf16", "fp16", "fp32"), serve_compiled=("compile-fp16", "compile-tf32"),
     batches=(1, 8, 64, 256), compiled_batches=(1, 64), serve_seconds=0.4, songs=10,
     shares={"smoke": 90, "train": 135, "peers": 150, "serve": 100, "projection": 5},
@@ -59,7 +62,7 @@ FULL = Sizes(
 
 SMALL = Sizes(
     device="cpu", clips=96, artists=8, samples=5_103,
-    steps={"example": 3}, batch=4, precisions=("fp32", "bf16"), again=("fp32", "bf16"),
+    steps={"example": 3}, batch=4, precisions=("fp32", "bf16"), without=(), again=("fp32", "bf16"),
     music_network="example", window=2, music_epochs=4, music_steps=4, music_batch=9,
     same_batch=2, same_steps=10, same_steps_cpu=5,
     modes=("eager", "channels-last", "bf16"), compiled=(), peer_seconds=0.2,

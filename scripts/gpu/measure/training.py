@@ -18,6 +18,10 @@ PRECISIONS = {
     "tf32": ("--precision", "tf32"),
     "bf16": ("--precision", "bf16"),
     "bf16-benchmark": ("--precision", "bf16", "--cudnn-benchmark"),
+    # What the fused operator and the CUDA graph save.
+    "bf16, not fused": ("--precision", "bf16", "--no-fused-operator"),
+    "bf16, no graph": ("--precision", "bf16", "--no-cuda-graph"),
+    "bf16, not fused, no graph": ("--precision", "bf16", "--no-fused-operator", "--no-cuda-graph"),
 }
 # No TF32 in cuBLAS and cuDNN, whatever a program requests.
 NO_TF32 = {"NVIDIA_TF32_OVERRIDE": "0"}
@@ -43,9 +47,10 @@ def train(run):
     pairs = [(head, precision) for precision in ("tf32", "bf16") for head in HEADS]
     falls = [(f"trains on music, {head}, {precision}", 50, partial(trains_on_music, run, network, head, precision)) for head, precision in pairs]
     run.together([("synthetic data", 60, lambda: make_data(run)), *falls])
-    for network, head in run.sizes.networks:
-        for precision in run.sizes.precisions:
-            run.part(name_of(network, head, precision), 30, lambda: full_speed(run, network, head, precision))
+    timed = [(*pair, precision) for precision in run.sizes.precisions for pair in run.sizes.networks]
+    timed += [(*run.sizes.networks[0], precision) for precision in run.sizes.without]
+    for network, head, precision in timed:
+        run.part(name_of(network, head, precision), 30, lambda: full_speed(run, network, head, precision))
 
 
 def make_data(run):
