@@ -403,6 +403,14 @@ EXPORT const char* leitmotif_norm_relu_pool(const at::Tensor* x, const at::Tenso
     });
 }
 
+// A copy of a host's tensor on a GPU, through memory that the GPU reads by itself: nothing waits for its other work.
+EXPORT const char* leitmotif_upload(const at::Tensor* host, int64_t device, at::Tensor** copy) {
+    return guarded([&] {
+        const auto to = c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(device));
+        *copy = new at::Tensor(host->pin_memory().to(to, host->scalar_type(), /*non_blocking=*/true));
+    });
+}
+
 // Makes the side stream the thread's stream; `*before` becomes what `leitmotif_leave_side_stream` wants back.
 EXPORT const char* leitmotif_enter_side_stream(int64_t (*before)[3]) {
     return guarded([&] {

@@ -44,6 +44,8 @@ struct Arguments {
 #[derive(Serialize)]
 struct Speed {
     batch: usize,
+    /// Calls of the network that it takes.
+    parts: usize,
     calls: usize,
     /// Median of the calls, and the slowest.
     seconds: f64,
@@ -64,7 +66,7 @@ fn main() -> Result<()> {
 
     let mut speeds = Vec::new();
     for batch in &arguments.batches {
-        match speed(&mut session, &Input::new(&card, *batch), arguments.seconds) {
+        match speed(&mut session, &card, *batch, arguments.seconds) {
             Ok(speed) => speeds.push(json!(speed)),
             Err(error) => {
                 // A batch that does not fit in memory: larger ones will not either.
@@ -136,22 +138,41 @@ impl Input {
     }
 }
 
-fn speed(session: &mut Session, input: &Input, seconds: f64) -> Result<Speed> {
+/// Clips, or segments, that fit into one call: cuDNN takes tensors of less than 2³¹ values.
+fn most_at_once(card: &Card) -> usize {
+    let network = &card.network;
+    let steps = network.steps(card.classes.len());
+    let segments = if Input::takes_clips(card) { network.window } else { 1 };
+    let largest = steps.iter().map(|step| step.output.values()).max().unwrap_or(1) * segments;
+    ((i32::MAX as usize) / largest).max(1)
+}
+
+fn speed(session: &mut Session, card: &Card, batch: usize, seconds: f64) -> Result<Speed> {
     const LEAST_CALLS: usize = 3;
+    let parts = batch.div_ceil(most_at_once(card));
+    let input = Input::new(card, batch.div_ceil(parts));
+    let mut all = || (0..parts).try_for_each(|_| input.run(session).map(drop));
     // The first call of a shape chooses algorithms and allocates memory.
-    input.run(session)?;
+    all()?;
     let mut calls = Vec::new();
     let began = Instant::now();
     while calls.len() < LEAST_CALLS || began.elapsed().as_secs_f64() < seconds {
         let began = Instant::now();
-        input.run(session)?;
+        all()?;
         calls.push(began.elapsed().as_secs_f64());
     }
     calls.sort_by(f64::total_cmp);
     let seconds = calls.get(calls.len() / 2).copied().unwrap_or(f64::NAN);
     let slowest = calls.last().copied().unwrap_or(f64::NAN);
-    let batch = input.batch;
-    Ok(Speed { batch, calls: calls.len(), seconds, slowest, per_second: batch as f64 / seconds })
+    let batch = parts * input.batch;
+    Ok(Speed {
+        batch,
+        parts,
+        calls: calls.len(),
+        seconds,
+        slowest,
+        per_second: batch as f64 / seconds,
+    })
 }
 
 /// How many nodes of each operator ran on each provider, from the profile of one call.

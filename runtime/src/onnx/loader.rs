@@ -121,26 +121,13 @@ impl Runtime {
         if let Some(number) = cuda {
             self.preload_cuda();
             let number = i32::try_from(number).map_err(|_| format!("no device {number}"))?;
-            // Unlike ONNX Runtime's own defaults: TF32 is opt-in, and the exhaustive search for algorithms would stall on
-            // each new length.
+            // Unlike ONNX Runtime's own defaults: TF32 is opt-in, the exhaustive search for algorithms would stall on each
+            // new length, and channels-last memory (NHWC) is what tensor cores want: 1.4 times the speed on an H200.
             let cuda = ep::CUDA::default()
                 .with_device_id(number)
                 .with_tf32(options.tf32)
+                .with_prefer_nhwc(true)
                 .with_conv_algorithm_search(ep::cuda::ConvAlgorithmSearch::Heuristic);
-            let experiment = std::env::var("LEITMOTIF_EXPERIMENT").unwrap_or_default();
-            let mut cuda = cuda;
-            if experiment.contains("nhwc") {
-                cuda = cuda.with_prefer_nhwc(true);
-            }
-            if experiment.contains("fuse") {
-                cuda = cuda.with_fuse_conv_bias(true);
-            }
-            if experiment.contains("exhaustive") {
-                cuda = cuda.with_conv_algorithm_search(ep::cuda::ConvAlgorithmSearch::Exhaustive);
-            }
-            if experiment.contains("workspace") {
-                cuda = cuda.with_conv_max_workspace(true);
-            }
             let providers = [cuda.build().error_on_failure()];
             builder = builder.with_execution_providers(providers).map_err(|e| one_line(&e))?;
         }

@@ -5,7 +5,8 @@
 //! ```
 //!
 //! `loader` opens ONNX Runtime once in a process, `session` runs a network as it is, `graph` runs a block of segments
-//! through any of the four graphs, `recognizer` pools the blocks of a recording. Only `loader` and `session` know `ort`.
+//! through any of the four graphs, `recognizer` pools the blocks of a recording. Only `loader`, `session` and `pinned`,
+//! its inputs for a GPU, know `ort`.
 
 mod answer;
 mod device;
@@ -13,6 +14,7 @@ mod error;
 mod graph;
 mod loader;
 mod options;
+mod pinned;
 mod recognizer;
 pub mod session;
 

@@ -16,6 +16,7 @@ use ort::value::{Tensor, TensorElementType, TensorRef, ValueType};
 use super::device::DeviceTaken;
 use super::error::Error;
 use super::loader::{Runtime, one_line};
+use super::pinned::Pinned;
 
 pub use super::loader::{RuntimeInfo, runtime_info};
 pub use super::options::SessionOptions;
@@ -23,6 +24,8 @@ pub use super::options::SessionOptions;
 /// A network ready to run.
 #[derive(Debug)]
 pub struct Session {
+    /// For a GPU; before the session, which must outlive it.
+    pinned: Option<Pinned>,
     session: ort::session::Session,
     device: DeviceTaken,
     /// The model's file, for errors.
@@ -115,7 +118,11 @@ impl Session {
         };
         let inputs = session.inputs().iter().map(port).collect();
         let outputs = session.outputs().iter().map(port).collect();
-        Ok(Self { session, device, path: path.to_owned(), inputs, outputs })
+        let pinned = match device.device {
+            Device::Cuda(_) => Some(Pinned::of(&session).map_err(|e| refused(one_line(&e)))?),
+            _ => None,
+        };
+        Ok(Self { pinned, session, device, path: path.to_owned(), inputs, outputs })
     }
 
     /// The value under `key` in the model's `metadata_props`; `None` if there is none.
@@ -167,7 +174,7 @@ impl Session {
     /// [`Error::Run`] if ONNX Runtime fails: an unknown or missing input, dimensions that do not fit the graph or the
     /// number of values, an output that is not a tensor of `f32`, out of memory.
     pub fn run(&mut self, inputs: &[(&str, &[usize], &[f32])]) -> Result<Vec<NamedTensor>, Error> {
-        let outputs = run(&mut self.session, inputs);
+        let outputs = run(&mut self.session, self.pinned.as_mut(), inputs);
         outputs.map_err(|source| self.failed(&source))
     }
 
@@ -197,7 +204,7 @@ impl Session {
         inputs: &[(&str, &[usize], &[f32])],
         outputs: &[(&str, &[usize])],
     ) -> Result<Vec<NamedTensor>, Error> {
-        let outputs = run_shaped(&mut self.session, inputs, outputs);
+        let outputs = run_shaped(&mut self.session, self.pinned.as_mut(), inputs, outputs);
         outputs.map_err(|source| self.failed(&source))
     }
 
@@ -223,36 +230,18 @@ fn tensors<'a>(inputs: &[(&'a str, &[usize], &'a [f32])]) -> ort::Result<Tensors
 
 fn run(
     session: &mut ort::session::Session,
+    pinned: Option<&mut Pinned>,
     inputs: &[(&str, &[usize], &[f32])],
 ) -> ort::Result<Vec<NamedTensor>> {
-    if std::env::var("LEITMOTIF_EXPERIMENT").is_ok_and(|e| e.contains("pinned")) {
-        use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
-        let info = MemoryInfo::new(
-            AllocationDevice::CUDA_PINNED,
-            0,
-            AllocatorType::Device,
-            MemoryType::CPUInput,
-        )?;
-        let allocator = Allocator::new(session, info)?;
-        let mut values = Vec::new();
-        for (name, shape, data) in inputs {
-            let mut tensor = Tensor::<f32>::new(&allocator, shape.to_vec())?;
-            let (_, out) = tensor.extract_tensor_mut();
-            let chunk = out.len().div_ceil(8).max(1);
-            std::thread::scope(|scope| {
-                for (to, from) in out.chunks_mut(chunk).zip(data.chunks(chunk)) {
-                    scope.spawn(|| to.copy_from_slice(from));
-                }
-            });
-            values.push((*name, tensor));
-        }
-        return copy_outputs(&session.run(values)?);
+    match pinned {
+        None => copy_outputs(&session.run(tensors(inputs)?)?),
+        Some(pinned) => copy_outputs(&session.run(tensors(&pinned.take(inputs)?)?)?),
     }
-    copy_outputs(&session.run(tensors(inputs)?)?)
 }
 
 fn run_shaped(
     session: &mut ort::session::Session,
+    pinned: Option<&mut Pinned>,
     inputs: &[(&str, &[usize], &[f32])],
     outputs: &[(&str, &[usize])],
 ) -> ort::Result<Vec<NamedTensor>> {
@@ -262,7 +251,13 @@ fn run_shaped(
         selector = selector.with(*name).preallocate(*name, tensor);
     }
     let options = RunOptions::new()?.with_outputs(selector);
-    copy_outputs(&session.run_with_options(tensors(inputs)?, &options)?)
+    match pinned {
+        None => copy_outputs(&session.run_with_options(tensors(inputs)?, &options)?),
+        Some(pinned) => {
+            let inputs = pinned.take(inputs)?;
+            copy_outputs(&session.run_with_options(tensors(&inputs)?, &options)?)
+        }
+    }
 }
 
 fn copy_outputs(outputs: &SessionOutputs<'_>) -> ort::Result<Vec<NamedTensor>> {

@@ -40,7 +40,7 @@ impl DeviceBatch {
     pub fn upload(batch: &Batch, device: Device) -> Result<Self, TrainError> {
         let shape = batch.shape.map(|d| d as i64);
         let segments = Tensor::f_from_slice(&batch.segments)?.f_reshape(shape)?;
-        let segments = segments.f_to_device(device)?;
+        let segments = to_device(&segments, device)?;
         Ok(DeviceBatch { segments, targets: targets(&batch.targets, shape, device)? })
     }
 

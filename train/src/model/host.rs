@@ -3,6 +3,7 @@
 use tch::{Device, Tensor};
 
 use crate::error::TrainError;
+use crate::model::native;
 use crate::model::tensors::Values;
 
 /// `[filters, in, kernel]` becomes `[filters, in, 1, kernel]` in channels-last memory, everything else stays.
@@ -30,15 +31,12 @@ pub(crate) fn to_host(tensor: &Tensor) -> Result<Values, TrainError> {
     Ok(Values { shape: shape.into_iter().map(|d| d as usize).collect(), data })
 }
 
-/// Copies a small tensor of the host to `device` without waiting for the work that the device has.
-///
-/// # Errors
-///
-/// Whatever libtorch refuses.
+/// Copies a tensor of the host to `device`, if it can be without waiting for the work that a GPU has: else the GPU would
+/// have nothing to do between two steps.
 pub(crate) fn to_device(tensor: &Tensor, device: Device) -> Result<Tensor, TrainError> {
     Ok(match device {
         Device::Cpu => tensor.shallow_clone(),
-        // CUDA has taken a small tensor's values when this returns; a plain copy would wait for the device.
-        _ => tensor.f_internal_to_copy((tensor.kind(), device), true)?,
+        Device::Cuda(gpu) if native::available().is_ok() => native::upload(tensor, gpu)?,
+        _ => tensor.f_to_device(device)?,
     })
 }

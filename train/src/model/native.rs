@@ -79,6 +79,15 @@ pub fn norm_relu_pool(x: &Tensor, norm: Norm<'_>, pool: i64) -> Result<Tensor, N
     functions()?.norm_relu_pool(x, norm, pool)
 }
 
+/// A copy of a host's tensor on the GPU of this number, made without waiting for the GPU's other work.
+///
+/// # Errors
+///
+/// The library is missing; no memory.
+pub fn upload(host: &Tensor, gpu: usize) -> Result<Tensor, NativeError> {
+    functions()?.upload(host, gpu)
+}
+
 /// Waits for all work of the present GPU.
 ///
 /// # Errors
@@ -219,6 +228,7 @@ struct Functions {
         i64,
         *mut *mut c_void,
     ) -> Outcome,
+    upload: unsafe extern "C" fn(TensorPointer, i64, *mut *mut c_void) -> Outcome,
     enter_side_stream: unsafe extern "C" fn(*mut [i64; 3]) -> Outcome,
     leave_side_stream: unsafe extern "C" fn(*const [i64; 3]) -> Outcome,
     graph_begin: unsafe extern "C" fn(*mut *mut c_void) -> Outcome,
@@ -250,6 +260,17 @@ impl Functions {
         };
         result(outcome)?;
         Ok(unsafe { Tensor::from_ptr(y.cast()) })
+    }
+
+    #[expect(
+        unsafe_code,
+        reason = "the pointer is that of a live tensor, and the result is a new tensor that belongs to the caller"
+    )]
+    fn upload(&self, host: &Tensor, gpu: usize) -> Result<Tensor, NativeError> {
+        let mut copy = ptr::null_mut();
+        let gpu = i64::try_from(gpu).unwrap_or(i64::MAX);
+        result(unsafe { (self.upload)(host.as_ptr().cast(), gpu, &raw mut copy) })?;
+        Ok(unsafe { Tensor::from_ptr(copy.cast()) })
     }
 
     #[expect(unsafe_code, reason = "the library writes three numbers")]
@@ -337,6 +358,7 @@ fn load(place: &Path) -> Result<Functions, libloading::Error> {
     let functions = unsafe {
         Functions {
             norm_relu_pool: *library.get(b"leitmotif_norm_relu_pool")?,
+            upload: *library.get(b"leitmotif_upload")?,
             enter_side_stream: *library.get(b"leitmotif_enter_side_stream")?,
             leave_side_stream: *library.get(b"leitmotif_leave_side_stream")?,
             graph_begin: *library.get(b"leitmotif_graph_begin")?,
