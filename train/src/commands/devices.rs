@@ -4,6 +4,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::model::cuda::{self, CudaLibrary};
+use crate::model::native;
 
 /// Arguments of `devices`.
 #[derive(Debug, Args)]
@@ -28,6 +29,8 @@ struct Devices {
     gpus: i64,
     /// Why the first GPU cannot be trained on.
     obstacle: Option<String>,
+    /// Why it would train without the fused operator and CUDA graphs, and so more slowly.
+    slower: Option<String>,
 }
 
 /// Runs `devices`.
@@ -47,7 +50,9 @@ pub fn run(args: DevicesArgs) -> anyhow::Result<()> {
         }
         writeln!(out, "CUDA library  {}", yes(found.cuda_library))?;
         writeln!(out, "CUDA runtime  {} ({})", yes(found.has_cudart), version(found.cudart))?;
-        writeln!(out, "cuDNN         {}", version(found.cudnn))
+        writeln!(out, "cuDNN         {}", version(found.cudnn))?;
+        let fused = found.slower.as_deref().unwrap_or("fused operator and CUDA graphs");
+        writeln!(out, "speed         {fused}")
     })
 }
 
@@ -63,5 +68,6 @@ fn find() -> Devices {
         cudnn: version(tch::utils::version_cudnn),
         gpus: if has_cudart { tch::Cuda::device_count() } else { 0 },
         obstacle: cuda::device(0).err().map(|error| error.to_string()),
+        slower: native::available().err().map(|error| error.to_string()),
     }
 }
