@@ -10,6 +10,9 @@ const PER_THREAD: usize = 1 << 19;
 /// Threads beyond which copying gains nothing.
 const MOST_THREADS: usize = 8;
 
+/// An input: its name, its dimensions and its values.
+pub(super) type Input<'a> = (&'a str, &'a [usize], &'a [f32]);
+
 /// Page-locked memory for the inputs of one session; it grows to the largest call and stays.
 #[derive(Debug)]
 pub(super) struct Pinned {
@@ -33,7 +36,7 @@ impl Pinned {
     pub(super) fn take<'a>(
         &'a mut self,
         inputs: &[(&'a str, &'a [usize], &[f32])],
-    ) -> ort::Result<Vec<(&'a str, &'a [usize], &'a [f32])>> {
+    ) -> ort::Result<Vec<Input<'a>>> {
         for (number, (_, _, values)) in inputs.iter().enumerate() {
             let room = self.inputs.get(number).map_or(0, |input| input.shape().num_elements());
             if room < values.len() || number >= self.inputs.len() {

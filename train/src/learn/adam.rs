@@ -213,7 +213,8 @@ mod tests {
         second.restore(&saved, 1).unwrap();
         let rates = first.next_rates(0.1).unwrap();
         first.step(&[tensor.copy()], &rates).unwrap();
-        second.step(&[twin.copy()], &second.next_rates(0.1).unwrap()).unwrap();
+        let rates = second.next_rates(0.1).unwrap();
+        second.step(&[twin.copy()], &rates).unwrap();
         assert_eq!(Vec::<f32>::try_from(&tensor).unwrap(), Vec::<f32>::try_from(&twin).unwrap());
         let error = second.restore(&Tensors::new(), 1).unwrap_err();
         let message = format!("{:#}", anyhow::Error::from(error));
