@@ -15,7 +15,8 @@ import torch
 from gpu_limits import limits
 
 TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
-LARGEST = 64
+# Clips whose copying is timed.
+COPIED = 64
 
 
 class Answerer:
@@ -60,52 +61,62 @@ def main():
     parser.add_argument("--device", default="cuda")
     arguments = parser.parse_args()
     device = arguments.device
-    largest = max([LARGEST, *(batch for *_, batch in arguments.units)]) if device == "cuda" else 2
 
     @cache
     def answerer(file, head, mode):
         return Answerer(network.preset(file, head), arguments.classes, device, mode)
 
     @cache
-    def clips(samples):
-        waveforms = (torch.rand(largest, samples, generator=torch.Generator().manual_seed(1)) - 0.5) / 5
+    def clips(samples, batch):
+        waveforms = (torch.rand(batch, samples, generator=torch.Generator().manual_seed(1)) - 0.5) / 5
         return waveforms.pin_memory() if device == "cuda" else waveforms
 
-    def waveforms_of(file, head):
+    def waveforms_of(file, head, batch):
         description = network.preset(file, head)
-        return clips((description["window"] - 1) * description["hop"] + description["segment"])
+        return clips((description["window"] - 1) * description["hop"] + description["segment"], batch)
+
+    def release():
+        """Gives memory back to the others on the card, and ends this process where its CUDA is broken: a new one then works."""
+        if device == "cuda":
+            torch.cuda.synchronize()
+            torch.cuda.empty_cache()
 
     def prepare(file, head, mode, batch):
         answer = answerer(file, head, mode)
         for _ in range(2):
-            answer(waveforms_of(file, head)[:batch])
+            answer(waveforms_of(file, head, batch))
+        release()
 
     def measure(file, head, checkpoint, modes, batches, seconds):
         saved = network.Checkpoint(checkpoint)
         found = {"unit": "clip", "settings": network.settings(device), "modes": {}}
+        answers = {}
         for mode in modes:
             found["modes"][mode] = []
             try:
-                answer = answerer(file, head, mode)
-                answer.load(saved)
+                answers[mode] = answerer(file, head, mode)
+                answers[mode].load(saved)
+                found["parameters"] = sum(parameter.numel() for parameter in answers[mode].model.parameters())
             except Exception as error:  # A mode that cannot run here must not hide the others.
                 found["modes"][mode] = {"error": gpu_worker.described(error)}
-                continue
-            found["parameters"] = sum(parameter.numel() for parameter in answer.model.parameters())
-            for batch in batches:
+                answers.pop(mode, None)
+        # Large batches last.
+        for batch in batches:
+            for mode, answer in answers.items():
                 try:
-                    found["modes"][mode].append(speed(answer, waveforms_of(file, head)[:batch], seconds))
+                    found["modes"][mode].append(speed(answer, waveforms_of(file, head, batch), seconds))
                 except Exception as error:  # Of memory, or of a library that does not take so large a batch.
                     found["modes"][mode].append({"batch": batch, "error": gpu_worker.described(error)})
-            yield found
+                yield found
+                release()
 
     def answer(card=False, **request):
         if not card:
             return measure(**request)
         file, head = arguments.units[0][:2]
-        return [limits(waveforms_of(file, head)[:LARGEST])]
+        return [limits(waveforms_of(file, head, COPIED))]
 
-    gpu_worker.work(arguments.units, prepare, answer)
+    gpu_worker.work(arguments.units, prepare, answer, release)
 
 
 main()

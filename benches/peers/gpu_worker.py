@@ -12,7 +12,7 @@ BEGAN = time.perf_counter()
 faulthandler.register(signal.SIGUSR1, all_threads=True)
 
 
-def work(units, prepare, answer):
+def work(units, prepare, answer, release=lambda: None):
     """Calls `prepare(*unit)` for each unit until the first request, then `answer(request)`, which yields everything so far again and again.
 
     Requests are lines of JSON on standard input, answers on standard output: {"unit": …}, {"ready": seconds}, {"found": …}, {"done": true}.
@@ -36,6 +36,7 @@ def work(units, prepare, answer):
         except Exception as error:
             say(found={"error": described(error)})
         say(done=True)
+        release()
 
 
 def say(**line):

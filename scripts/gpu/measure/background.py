@@ -61,21 +61,26 @@ class Peer:
     def preparing(self):
         return self.ready is None and self.state != "ended"
 
-    def ask(self, **request):
-        """The answer to a request, or as much of it as came within the limit of the part that this thread runs; then the peer is killed."""
+    def ask(self, spare=0, **request):
+        """The answer to a request. A peer that exceeds the limit of the part that this thread runs, less `spare` seconds, is killed, and what
+        it measured until then counts.
+        """
         with self.changed:
             ended, self.answer = self.state == "ended", None
             if not ended:
                 self.state = "answering"
                 self.child.stdin.write(json.dumps(request) + "\n")
                 self.child.stdin.flush()
-                self.changed.wait_for(lambda: self.state != "answering", max(1, self.run.ends - self.run.now() - LAST_WORDS_SECONDS - 0.5))
+                self.changed.wait_for(lambda: self.state != "answering", max(1, self.run.ends - self.run.now() - LAST_WORDS_SECONDS - spare))
             state, answer = self.state, self.answer
         if state == "answering":
             self.stop()
         if answer is None:
-            what = "ended" if state == "ended" else "did not prepare" if self.ready is None else "did not answer"
-            raise Failed(f"{self.name} {what} in {self.run.now() - self.began:.1f} s; so far {self.preparation}; its errors: {tail(self.errors.read_text())}")
+            what = "ended" if state == "ended" else "did not compile" if self.ready is None else "did not answer"
+            text = self.errors.read_text(errors="replace")
+            # Where its main thread was, innermost first.
+            text = text.partition("Current thread")[2][:1500] or tail(text)
+            raise Failed(f"{self.name} {what} in {self.run.now() - self.began:.1f} s; so far {self.preparation}; its errors: {text}")
         return {**answer, "preparation": [*self.preparation, {"ready": self.ready}]}
 
     def stop(self):
@@ -89,6 +94,8 @@ class Peer:
             pass
         self.child.wait()
         self.reader.join()
+        for pipe in (self.child.stdin, self.child.stdout):
+            pipe.close()
         self.run.log_only(f"$ {' '.join(self.words)}\n{self.errors.read_text(errors='replace')}")
 
 
@@ -108,17 +115,20 @@ class Peers:
         return [[*pair, mode, *each] for pair in pairs for mode in modes for each in more or [()]]
 
     def get(self, name):
-        """The peer of that name, started now unless it was."""
-        if name not in self.started:
+        """The peer of that name, started now unless it runs."""
+        if not self.runs(name):
             script, units, settings = self.plan()[name]
             self.started[name] = Peer(self.run, name, script, units, *settings)
         return self.started[name]
+
+    def runs(self, name):
+        return name in self.started and self.started[name].state != "ended"
 
     def plan(self):
         """By name: script, units and settings. One process for all that is not compiled; one for each compiled mode, as compiling takes long."""
         sizes = self.run.sizes
         first, others = sizes.networks[0], sizes.peers_too
-        batch, batches = ("--batch", sizes.batch), [(batch,) for batch in sizes.peer_batches]
+        batch, batches = ("--batch", sizes.batch), [(batch,) for batch in sizes.compiled_batches]
         train = {"train": [*self.units([first], sizes.modes), *self.units(others, sizes.modes[:1])]}
         train |= {f"train {mode}": self.units([first], [mode]) for mode in sizes.compiled}
         serve = {"serve": self.units([(first[0], head) for head in ("dense", "lstm")], sizes.serve_modes, *batches)}

@@ -20,15 +20,12 @@ def peers(run):
     first = sizes.networks[0]
     ours = {}
     run.part(name_of(*first), 90, lambda: against_pytorch(run, *first, "train", sizes.modes, ours, sizes.again))
-    compiled = [
-        (f"{name_of(*first)}, {mode}", 60, lambda mode=mode: against_pytorch(run, *first, f"train {mode}", [mode], ours, sizes.again[:1]))
-        for mode in sizes.compiled
-    ]
-    others = [(name_of(*pair), 40, lambda pair=pair: against_pytorch(run, *pair, "train", sizes.modes[:1], {}, sizes.again[:1])) for pair in sizes.peers_too]
-    # While they compile there is something else to measure.
-    waiting = any(f"train {mode}" in run.peers.preparing() for mode in sizes.compiled)
-    for part in [*others, *compiled] if waiting else [*compiled, *others]:
-        run.part(*part)
+    compiled = [(name_of(*first) + f", {mode}", 60, *first, f"train {mode}", [mode], ours) for mode in sizes.compiled]
+    others = [(name_of(*pair), 40, *pair, "train", sizes.modes[:1], {}) for pair in sizes.peers_too]
+    # While one compiles there are others to measure.
+    preparing = run.peers.preparing()
+    for name, limit, *what in sorted((*compiled, *others), key=lambda part: part[4] in preparing):
+        run.part(name, limit, lambda: against_pytorch(run, *what, sizes.again[:1]))
     # Last, as a profiler may slow down what runs after it.
     for name, mode in (("train", sizes.modes[0]), *((f"train {mode}", mode) for mode in sizes.compiled[:1])):
         run.part(f"profile of {mode}", 20, lambda: profile(run, *first, name, mode, profiles))
@@ -79,6 +76,8 @@ def against_pytorch(run, network, head, peer, modes, ours, again):
 
 def profile(run, network, head, peer, mode, profiles):
     """Into a file of its own, as it is long."""
+    if not run.peers.runs(peer):
+        raise Skipped(f"the peer of {mode} has ended")
     found = run.peers.get(peer).ask(file=preset(run, network), head=head, modes=[], profiled=[mode])
     profiles.setdefault(name_of(network, head), {}).update(found.get("profile", {}))
     run.write_json("profile.json", profiles)

@@ -14,6 +14,8 @@ from training import HEADS, checkpoint_of, name_of, parameters
 # Files, and how they are opened.
 FORMS = {"portable": (), "cuda": ("--target", "cuda"), "cuda-fp16": ("--target", "cuda", "--precision", "fp16")}
 RUNS = {"fp32": ("portable", ()), "tf32": ("portable", ("--tf32",)), "fp16": ("cuda-fp16", ())}
+# What ours take at most to be measured once more.
+OURS_SECONDS = 8
 # Probabilities of a song on two devices.
 SAME_SONG = 1e-4
 
@@ -24,9 +26,13 @@ def serve(run):
     forms = [(f"{name_of(network, head)}, {form}", 40, partial(compiled, run, network, head, form)) for head in HEADS for form in FORMS]
     run.together([*forms, ("ten songs", 60, lambda: songs(run))])
     run.part(f"{name_of(network, 'dense')} against PyTorch", 60, lambda: against_pytorch(run, network, "dense"))
+    prepared, late = run.sizes.compiled_batches, [batch for batch in run.sizes.peer_batches if batch not in run.sizes.compiled_batches]
     if run.sizes.serve_compiled:
-        run.part(f"{name_of(network, 'dense')} against torch.compile", 60, lambda: against_compiled(run, network))
+        run.part(f"{name_of(network, 'dense')} against torch.compile", 60, lambda: against_compiled(run, network, prepared))
     run.part(f"{name_of(network, 'lstm')} against PyTorch", 50, lambda: against_pytorch(run, network, "lstm"))
+    if run.sizes.serve_compiled:
+        # It must still compile them.
+        run.part(f"{name_of(network, 'dense')} against torch.compile, batch {max(late)}", 60, lambda: against_compiled(run, network, late))
     run.peers.stop("serve")
     # With what time is left.
     run.part("kernels", 40, lambda: kernels(run))
@@ -107,10 +113,10 @@ def ours(run, network, head, names, batches):
     return found
 
 
-def theirs(run, peer, network, head, modes):
-    sizes, checkpoint = run.sizes, checkpoint_of(run, network, head)
-    how = {"batches": sizes.peer_batches, "seconds": sizes.serve_seconds}
-    found = run.peers.get(peer).ask(file=preset(run, network), head=head, checkpoint=str(checkpoint), modes=modes, **how)
+def theirs(run, peer, network, head, modes, batches, spare=0):
+    checkpoint = checkpoint_of(run, network, head)
+    how = {"batches": batches, "seconds": run.sizes.serve_seconds}
+    found = run.peers.get(peer).ask(file=preset(run, network), head=head, checkpoint=str(checkpoint), modes=modes, spare=spare, **how)
     if (count := found.get("parameters")) and count != (own := parameters(checkpoint)):
         found["error"] = f"the peer has {count} parameters, ours {own}"
     return without_memory_errors(found)
@@ -123,25 +129,26 @@ def names_of(run):
 def against_pytorch(run, network, head):
     sizes = run.sizes
     first = ours(run, network, head, names_of(run), sizes.batches)
-    found = {"ours": first, "theirs": theirs(run, "serve", network, head, sizes.serve_modes)}
+    found = {"ours": first, "theirs": theirs(run, "serve", network, head, sizes.serve_modes, sizes.peer_batches)}
     found["ours_to_theirs"] = ratios([first], found["theirs"])
     found["first_answer_seconds"] = {name: served["first_answer_seconds"] for name, served in first.items()}
     found["cut_off"] = [mode for mode in sizes.serve_modes if mode not in found["theirs"]["modes"]]
     return found
 
 
-def against_compiled(run, network):
+def against_compiled(run, network, batches):
     """Each compiled mode, and then ours again: the card's clock may have changed since the part before."""
     sizes, modes, failures = run.sizes, {}, {}
-    for mode in sizes.serve_compiled:
+    # Those that still compile come last.
+    for mode in sorted(sizes.serve_compiled, key=lambda mode: f"serve {mode}" in run.peers.preparing()):
         try:
-            modes[mode] = theirs(run, f"serve {mode}", network, "dense", [mode])
+            modes[mode] = theirs(run, f"serve {mode}", network, "dense", [mode], batches, spare=OURS_SECONDS)
         except Failed as error:
             failures[mode] = {"failure": str(error)}
     if not modes:
         raise Skipped(json.dumps(failures))
     found = {"theirs": {**modes, **failures}}
-    again = ours(run, network, "dense", [name for name in names_of(run) if name != "fp32" or not run.on_gpu], sizes.peer_batches)
+    again = ours(run, network, "dense", [name for name in names_of(run) if name != "fp32" or not run.on_gpu], batches)
     together = {mode: peer["modes"].get(mode) for mode, peer in modes.items()}
     return {**found, "ours": again, "ours_to_theirs": ratios([again], {"modes": together})}
 

@@ -35,7 +35,9 @@ class Sizes:
     serve_modes: tuple
     serve_compiled: tuple
     batches: tuple
+    # What the peers run, and what is compiled and warmed up in the background: others may exceed memory or what cuDNN takes.
     peer_batches: tuple
+    compiled_batches: tuple
     serve_seconds: float
     songs: int
     # Seconds of eight minutes that each step may take; what a step does not use goes to the next.
@@ -65,7 +67,7 @@ FULL = Sizes(
     modes=("bf16", "channels-last", "eager"), compiled=("compile-bf16", "compile-bf16-graphs"),
     peers_too=(("model1", "lstm"), ("model2", "dense")), peer_seconds=0.8,
     serve_modes=("tf32", "fp16"), serve_compiled=("compile-fp16", "compile-tf32"),
-    batches=(1, 8, 64, 256), peer_batches=(1, 64, 256), serve_seconds=0.4, songs=10,
+    batches=(1, 8, 64, 256), peer_batches=(1, 64, 256), compiled_batches=(1, 64), serve_seconds=0.4, songs=10,
     shares={"smoke": 60, "train": 190, "peers": 110, "serve": 110, "projection": 10},
 )  # fmt: skip
 
@@ -76,6 +78,6 @@ SMALL = Sizes(
     music_network="example", window=2, music_epochs=4, music_steps=4, music_batch=9,
     same_batch=2, same_steps=10, same_steps_cpu=5,
     modes=("bf16", "channels-last", "eager"), compiled=("compile",), peers_too=(("example", "lstm"),), peer_seconds=0.2,
-    serve_modes=("fp32", "bf16"), serve_compiled=(), batches=(1, 2), peer_batches=(1, 2), serve_seconds=0.2, songs=2,
+    serve_modes=("fp32", "bf16"), serve_compiled=(), batches=(1, 2), peer_batches=(1, 2), compiled_batches=(1,), serve_seconds=0.2, songs=2,
     shares={"smoke": 150, "train": 150, "peers": 150, "serve": 150, "projection": 5},
 )  # fmt: skip
