@@ -1,40 +1,46 @@
-"""Runs the network of one of our checkpoints in PyTorch and prints its speed as JSON; host to host, as our program measures.
+"""Runs our networks in PyTorch and prints their speed as JSON; host to host, as our program measures.
 
-gpu_serve.py CHECKPOINT [--device cuda] [--batches 1,8,64] [--modes fp32,tf32,bf16,fp16,compile-tf32,compile-fp16]
+gpu_serve.py UNITS --classes 222 [--device cuda]; gpu_worker.py describes the requests. UNITS is JSON: a list of the description's file, the
+head, the mode (fp32, tf32, bf16, fp16, compile-tf32, compile-fp16) and the batch of each call that is prepared.
 """
 
+import argparse
+import json
 import time
+from functools import cache
 
-BEGAN = time.perf_counter()
-
-import argparse  # noqa: E402
-import json  # noqa: E402
-
-import network  # noqa: E402
-import torch  # noqa: E402
-
+import gpu_worker  # Before torch, as it measures how long that takes.
+import network
+import torch
+from gpu_limits import limits
 
 TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+# Clips whose copying is timed.
+COPIED = 64
 
 
-def answerer(checkpoint, device, mode):
-    precision = mode.removeprefix("compile-")
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = precision != "fp32"
-    # Every shape is measured for long enough to search for its fastest algorithm.
-    torch.backends.cudnn.benchmark = device == "cuda"
-    model = checkpoint.network(flat=False).eval().to(device, memory_format=torch.channels_last)
-    model = model.to(TYPES.get(precision, torch.float32))
-    forward = torch.compile(model, dynamic=False) if mode != precision else model
-    dtype = next(model.parameters()).dtype
+class Answerer:
+    """A network in a mode; `load` gives it the weights of a checkpoint."""
 
-    def answer(waveforms):
+    def __init__(self, description, classes, device, mode):
+        self.device, self.precision, self.description = device, mode.removeprefix("compile-"), description
+        self.model = network.Network(description, classes, flat=False).eval().to(device, memory_format=torch.channels_last)
+        self.model = self.model.to(TYPES.get(self.precision, torch.float32))
+        self.dtype = next(self.model.parameters()).dtype
+        self.forward = torch.compile(self.model, dynamic=False) if mode != self.precision else self.model
+
+    def load(self, checkpoint):
+        self.model.load(checkpoint.weights)
+
+    def __call__(self, waveforms):
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = self.precision != "fp32"
+        # Every shape is measured for long enough to search for its fastest algorithm.
+        torch.backends.cudnn.benchmark = self.device == "cuda"
         with torch.inference_mode():
-            logits = forward(checkpoint.segments(waveforms.to(device, non_blocking=True)).to(dtype).contiguous())
-            probabilities = logits.float().softmax(-1)
+            segments = waveforms.to(self.device, non_blocking=True).unfold(1, self.description["segment"], self.description["hop"])
+            probabilities = self.forward(segments.to(self.dtype).contiguous()).float().softmax(-1)
             # A dense head averages over the segments; an LSTM answers at the last one.
-            return (probabilities[:, -1] if model.lstm else probabilities.mean(1)).cpu()
-
-    return answer
+            return (probabilities[:, -1] if self.model.lstm else probabilities.mean(1)).cpu()
 
 
 def speed(answer, waveforms, seconds, least=3):
@@ -50,34 +56,67 @@ def speed(answer, waveforms, seconds, least=3):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("checkpoint")
+    parser.add_argument("units", type=json.loads)
+    parser.add_argument("--classes", type=int, required=True)
     parser.add_argument("--device", default="cuda")
-    parser.add_argument("--batches", default="1,8,64")
-    parser.add_argument("--modes", default="fp32,tf32,bf16")
-    parser.add_argument("--seconds", type=float, default=1.0)
     arguments = parser.parse_args()
-    checkpoint = network.Checkpoint(arguments.checkpoint)
-    description = checkpoint.description
-    samples = (description["window"] - 1) * description["hop"] + description["segment"]
-    generator = torch.Generator().manual_seed(1)
-    found = {"unit": "clip", "settings": network.settings(arguments.device), "modes": {}}
-    for mode in arguments.modes.split(","):
-        found["modes"][mode] = []
-        try:
-            answer = answerer(checkpoint, arguments.device, mode)
-            answer(torch.zeros(1, samples))
-            found.setdefault("first_answer_seconds", time.perf_counter() - BEGAN)
-            for batch in map(int, arguments.batches.split(",")):
-                waveforms = (torch.rand(batch, samples, generator=generator) - 0.5) / 5
-                if arguments.device == "cuda":
-                    waveforms = waveforms.pin_memory()
-                found["modes"][mode].append(speed(answer, waveforms, arguments.seconds))
-        except torch.OutOfMemoryError as error:
-            found["modes"][mode].append({"batch": batch, "error": str(error)[:300]})
-        except Exception as error:  # A mode that cannot run here must not hide the others.
-            found["modes"][mode] = {"error": f"{type(error).__name__}: {str(error)[-2000:]}"}
-        # Everything so far, after each mode: what is printed counts when time cuts this off.
-        print(json.dumps(found), flush=True)
+    device = arguments.device
+
+    @cache
+    def answerer(file, head, mode):
+        return Answerer(network.preset(file, head), arguments.classes, device, mode)
+
+    @cache
+    def clips(samples, batch):
+        waveforms = (torch.rand(batch, samples, generator=torch.Generator().manual_seed(1)) - 0.5) / 5
+        return waveforms.pin_memory() if device == "cuda" else waveforms
+
+    def waveforms_of(file, head, batch):
+        description = network.preset(file, head)
+        return clips((description["window"] - 1) * description["hop"] + description["segment"], batch)
+
+    def release():
+        """Gives memory back to the others on the card, and ends this process where its CUDA is broken: a new one then works."""
+        if device == "cuda":
+            torch.cuda.synchronize()
+            torch.cuda.empty_cache()
+
+    def prepare(file, head, mode, batch):
+        answer = answerer(file, head, mode)
+        for _ in range(2):
+            answer(waveforms_of(file, head, batch))
+        release()
+
+    def measure(file, head, checkpoint, modes, batches, seconds):
+        saved = network.Checkpoint(checkpoint)
+        found = {"unit": "clip", "settings": network.settings(device), "modes": {}}
+        answers = {}
+        for mode in modes:
+            found["modes"][mode] = []
+            try:
+                answers[mode] = answerer(file, head, mode)
+                answers[mode].load(saved)
+                found["parameters"] = sum(parameter.numel() for parameter in answers[mode].model.parameters())
+            except Exception as error:  # A mode that cannot run here must not hide the others.
+                found["modes"][mode] = {"error": gpu_worker.described(error)}
+                answers.pop(mode, None)
+        # Large batches last.
+        for batch in batches:
+            for mode, answer in answers.items():
+                try:
+                    found["modes"][mode].append(speed(answer, waveforms_of(file, head, batch), seconds))
+                except Exception as error:  # Of memory, or of a library that does not take so large a batch.
+                    found["modes"][mode].append({"batch": batch, "error": gpu_worker.described(error)})
+                yield found
+                release()
+
+    def answer(card=False, **request):
+        if not card:
+            return measure(**request)
+        file, head = arguments.units[0][:2]
+        return [limits(waveforms_of(file, head, COPIED))]
+
+    gpu_worker.work(arguments.units, prepare, answer, release)
 
 
 main()

@@ -1,12 +1,15 @@
-"""Trains the network of one of our checkpoints in PyTorch and prints its speed as JSON: fed from our data set, and with one batch.
+"""Trains our networks in PyTorch and prints their speed as JSON: fed from our data set, and with one batch.
 
-gpu_train.py CHECKPOINT DATASET --split NAME [--device cuda] [--modes eager,channels-last,…,compile] [--profile]
+gpu_train.py UNITS --classes 222 [--device cuda] [--batch 16]; gpu_worker.py describes the requests. UNITS is JSON: a list of the
+description's file, the head and the mode of each network that is prepared.
 """
 
 import argparse
 import json
 import time
+from functools import cache
 
+import gpu_worker  # Before torch, as it measures how long that takes.
 import network
 import torch
 from gpu_feed import Feed
@@ -29,36 +32,38 @@ MODES = {
 }
 # Steps under the profiler, and the dearest kernels that are listed.
 PROFILED, DEAREST = 3, 25
+# Steps on random values before anything is measured: a CUDA graph is recorded in one of the first.
+WARM = 5
 
 
-def prepare(checkpoint, device, flat=False, bf16=False, compiled=False, benchmark=False, tf32=(True, False)):
-    """The training step of a mode, which returns the loss on the device, and what switches libtorch to the mode."""
+class Trainer:
+    """A network in a mode; called with a batch it trains a step and returns the loss on the device."""
 
-    def switch():
-        torch.backends.cudnn.benchmark = benchmark
-        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = tf32
+    def __init__(self, description, classes, device, flat=False, bf16=False, compiled=False, benchmark=False, tf32=(True, False)):
+        self.device, self.bf16, self.benchmark, self.tf32 = device, bf16, benchmark, tf32
+        self.switch()
+        self.model = network.Network(description, classes, flat).train().to(device)
+        if not flat:
+            self.model = self.model.to(memory_format=torch.channels_last)
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=1e-3, eps=1e-7, fused=device == "cuda")
+        self.forward = torch.compile(self.model, mode="default" if compiled is True else compiled) if compiled else self.model
 
-    switch()
-    model = checkpoint.network(flat).train().to(device)
-    if not flat:
-        model = model.to(memory_format=torch.channels_last)
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, eps=1e-7, fused=device == "cuda")
-    lstm = model.lstm
-    forward = torch.compile(model, mode="default" if compiled is True else compiled) if compiled else model
+    def switch(self):
+        """Sets libtorch's own switches as the mode needs them."""
+        torch.backends.cudnn.benchmark = self.benchmark
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = self.tf32
 
-    def step(segments, targets):
-        with torch.autocast(device, torch.bfloat16, enabled=bf16):
-            logits = forward(segments)
+    def __call__(self, segments, targets):
+        with torch.autocast(self.device, torch.bfloat16, enabled=self.bf16):
+            logits = self.forward(segments)
         # Every segment is an example of a dense head; an LSTM answers at the last one.
-        logits = logits[:, -1:] if lstm else logits
+        logits = logits[:, -1:] if self.model.lstm else logits
         targets = targets[:, None].expand(-1, logits.shape[1])
         loss = functional.cross_entropy(logits.flatten(0, 1).float(), targets.flatten())
-        optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        optimizer.step()
+        self.optimizer.step()
         return loss.detach()
-
-    return step, switch
 
 
 def measure(step, make_feed, device, seconds):
@@ -115,47 +120,59 @@ def steps_per_second(step, device, seconds, least=3):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("checkpoint")
-    parser.add_argument("dataset")
-    parser.add_argument("--split", required=True)
+    parser.add_argument("units", type=json.loads)
+    parser.add_argument("--classes", type=int, required=True)
     parser.add_argument("--device", default="cuda")
-    parser.add_argument("--modes", default=",".join(MODES))
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--seconds", type=float, default=3.0)
-    parser.add_argument("--profile", action="store_true", help="also list the kernels of the best eager and of every compiled mode")
     arguments = parser.parse_args()
-    device = arguments.device
-    checkpoint = network.Checkpoint(arguments.checkpoint)
-    found = {"settings": network.settings(device), "check": checkpoint.check(), "modes": {}, "profile": {}}
-    prepared = {}
+    device, batch = arguments.device, arguments.batch
 
-    def make_feed():
-        return Feed(arguments.dataset, arguments.split, checkpoint, arguments.batch, device)
+    @cache
+    def trainer(file, head, mode):
+        return Trainer(network.preset(file, head), arguments.classes, device, **MODES[mode])
 
-    for mode in arguments.modes.split(","):
-        began = time.perf_counter()
-        try:
-            prepared[mode] = prepare(checkpoint, device, **MODES[mode])
-            found["modes"][mode] = measure(prepared[mode][0], make_feed, device, arguments.seconds)
-        except Exception as error:  # A mode that cannot run here must not hide the others.
-            found["modes"][mode] = {"error": f"{type(error).__name__}: {str(error)[-2000:]}"}
-        found["modes"][mode]["seconds"] = time.perf_counter() - began
-        # Everything so far, after each mode: what is printed counts when time cuts this off.
-        print(json.dumps(found), flush=True)
-    if not arguments.profile:
-        return
-    measured = {mode: of["resident_steps_per_second"] for mode, of in found["modes"].items() if "error" not in of}
-    eager = [mode for mode in measured if "compiled" not in MODES[mode]]
-    feed = make_feed()
-    for mode in [*sorted(eager, key=measured.get)[-1:], *(mode for mode in measured if mode not in eager)]:
-        step, switch = prepared[mode]
-        switch()
-        try:
-            found["profile"][mode] = profile(step, feed.next()) if device == "cuda" else {"skipped": "no GPU"}
-        except Exception as error:  # What was measured counts without it.
-            found["profile"][mode] = {"failure": f"{type(error).__name__}: {str(error)[-500:]}"}
-        print(json.dumps(found), flush=True)
-    feed.end()
+    def random_batch(file, head):
+        description = network.preset(file, head)
+        segments = (torch.rand(batch, description["window"], description["segment"], device=device) - 0.5) / 5
+        return segments, torch.randint(arguments.classes, (batch,), device=device)
+
+    def prepare(file, head, mode):
+        step, made = trainer(file, head, mode), random_batch(file, head)
+        step.switch()
+        for _ in range(WARM):
+            step(*made).item()
+        if device == "cuda":
+            torch.cuda.empty_cache()
+
+    def answer(file, head, modes, checkpoint=None, dataset=None, split=None, seconds=None, profiled=()):
+        """Speeds of `modes` with the checkpoint's weights; the profile needs none."""
+        found = {"settings": network.settings(device), "modes": {}, "profile": {}}
+        saved = checkpoint and network.Checkpoint(checkpoint)
+        # That both layouts are our network; a compiled one is the same class.
+        if modes and not any("compiled" in MODES[mode] for mode in modes):
+            found["check"] = saved.check()
+        for mode in modes:
+            began = time.perf_counter()
+            try:
+                step = trainer(file, head, mode)
+                step.switch()
+                step.model.load(saved.weights)
+                found["parameters"] = sum(parameter.numel() for parameter in step.model.parameters())
+                found["modes"][mode] = measure(step, lambda: Feed(dataset, split, saved, batch, device), device, seconds)
+            except Exception as error:  # A mode that cannot run here must not hide the others.
+                found["modes"][mode] = {"error": gpu_worker.described(error)}
+            found["modes"][mode]["seconds"] = time.perf_counter() - began
+            yield found
+        for mode in profiled:
+            step = trainer(file, head, mode)
+            step.switch()
+            try:
+                found["profile"][mode] = profile(step, random_batch(file, head)) if device == "cuda" else {"skipped": "no GPU"}
+            except Exception as error:  # What was measured counts without it.
+                found["profile"][mode] = {"failure": gpu_worker.described(error)}
+            yield found
+
+    gpu_worker.work(arguments.units, prepare, answer)
 
 
 if __name__ == "__main__":

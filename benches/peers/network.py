@@ -23,8 +23,9 @@ TOLERANCE = 1e-4
 
 
 def preset(name, head):
-    """The description of a preset with `head` (dense or lstm), as our trainer writes it into `run.json`."""
-    described = tomllib.loads((ROOT / "models" / "presets" / f"{name}.toml").read_text())
+    """The description of a preset, or of its file, with `head` (dense or lstm), as our trainer writes it into `run.json`."""
+    file = name if str(name).endswith(".toml") else ROOT / "models" / "presets" / f"{name}.toml"
+    described = tomllib.loads(Path(file).read_text())
     described["head"]["kind"] = head
     described.setdefault("hop", described["segment"])
     for block in described["blocks"]:

@@ -32,18 +32,31 @@ def main():
         folder.mkdir(parents=True, exist_ok=True)
     size = sizes.SMALL if arguments.cpu_small else sizes.FULL
     run = Run(bundle, arguments.out.resolve(), arguments.work.resolve(), size, arguments.minutes, sys.executable)
+    try:
+        succeeded = measure(run, chosen, arguments.go_on)
+    finally:
+        run.peers.stop()
+    failed = [name for name, good in succeeded.items() if not good]
+    run.log(f"{len(succeeded) - len(failed)} of {len(succeeded)} steps succeeded; results in {run.out}")
+    sys.exit(1 if failed else 0)
+
+
+def measure(run, chosen, go_on):
+    # Not timed: beside the step `smoke`.
+    run.peers.start([kind for kind, step in (("train", "peers"), ("serve", "serve")) if step in chosen])
+    if "train" in chosen:
+        training.begin_data(run)
     succeeded = {}
     for step in (step for step in STEPS if step in chosen):
         succeeded[step] = run.step(step, STEPS[step])
         failed = [name for name, good in succeeded.items() if not good]
         left_out = [name for name in chosen if name not in succeeded]
         record = {"steps": list(succeeded), "failed": failed, "left_out": left_out, "seconds": round(run.now() - run.began, 1)}
-        run.write_json("run.json", {**record, "device": size.device, "minutes": arguments.minutes})
-        if step == "smoke" and failed and not arguments.go_on:
+        run.write_json("run.json", {**record, "device": run.sizes.device, "minutes": run.minutes})
+        if step == "smoke" and failed and not go_on:
             run.log("smoke failed: the rest is left out, so that time remains to mend it (--go-on runs it all the same)")
             break
-    run.log(f"{len(succeeded) - len(failed)} of {len(succeeded)} steps succeeded; results in {run.out}")
-    sys.exit(1 if failed else 0)
+    return succeeded
 
 
 main()

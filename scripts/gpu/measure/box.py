@@ -10,7 +10,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from runner import NO_GPU, Failed
+from outcome import NO_GPU, Failed
 
 QUERY = "name,driver_version,memory.total,memory.used,compute_cap,clocks.sm,clocks.max.sm,power.limit"
 PROVIDER = "libonnxruntime_providers_cuda.so"

@@ -3,7 +3,7 @@
 import json
 import math
 
-from runner import Failed, Skipped
+from outcome import Skipped
 from training import name_of
 
 EPOCHS, CLIPS, BATCH = 50, 24_847, 16
@@ -15,17 +15,15 @@ PAPERS_HOURS = "12 to 24 on a GTX 1080 Ti"
 def project(run):
     file = run.out / "train.json"
     measured = json.loads(file.read_text())["parts"] if file.exists() else {}
-    for network, head in run.sizes.networks:
-        for precision in run.sizes.precisions:
-            name = name_of(network, head, precision)
-            run.part(name, 10, lambda: hours(measured.get(name, {})))
+    for network, head, precision in run.sizes.timed:
+        name = name_of(network, head, precision)
+        # Whatever the others left: it measures nothing.
+        run.part(name, 10, lambda: hours(measured.get(name, {})), least=0)
 
 
 def hours(part):
-    if "skipped" in part:
-        raise Skipped(part["skipped"])
     if "steps_per_second" not in part:
-        raise Failed("its speed was not measured: the step `train` does it")
+        raise Skipped(part.get("skipped", "its speed was not measured: the step `train` does it"))
     speed = part["steps_per_second"]
     of = {clips: EPOCHS * math.ceil(clips / BATCH) / speed / 3600 for clips in (CLIPS, TRAINING)}
     found = {"epochs": EPOCHS, "batch": BATCH, "steps_per_second": speed, **{f"hours_for_{clips}_clips": value for clips, value in of.items()}}

@@ -9,30 +9,23 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+from background import Peers
+from outcome import Failed, Skipped, has_error, tail
+
 # A part is not started with less time than this.
 LEAST_SECONDS = 5
 
 
-class Skipped(Exception):
-    """A part that cannot be measured here, with the reason."""
-
-
-class Failed(Exception):
-    """A part that failed, with the reason."""
-
-
-NO_GPU = Skipped("no GPU")
-
-
 class Run:
     def __init__(self, bundle, out, work, sizes, minutes, python):
-        self.bundle, self.out, self.work, self.sizes, self.python = bundle, out, work, sizes, python
+        self.bundle, self.out, self.work, self.sizes, self.minutes, self.python = bundle, out, work, sizes, minutes, python
         self.scale = minutes * 60 / sum(sizes.shares.values())
         self.began = self.now()
         self.allowed = 0.0
         self.part_of = threading.local()
         self.lock = threading.RLock()
         self.log_file = open(out / "log.txt", "a", encoding="utf-8")
+        self.peers, self.begun = Peers(self), {}
 
     @property
     def on_gpu(self):
@@ -64,13 +57,13 @@ class Run:
         self.write()
         return not failed
 
-    def part(self, name, limit, function):
-        """Runs one part and records its result, or why there is none; returns the result, else None."""
+    def part(self, name, limit, function, least=LEAST_SECONDS):
+        """Runs one part and records its result, or why there is none; returns the result, else None. With `least` 0 it always runs."""
         began = self.now()
-        limit = min(limit * max(self.scale, 0.5), self.step_ends - began)
+        limit = min(limit * max(self.scale, 0.5), self.step_ends - began) if least else limit
         result, outcome = None, "done"
         try:
-            if limit < LEAST_SECONDS:
+            if limit < least:
                 raise Skipped("out of time")
             self.part_of.ends = began + limit
             result = function()
@@ -94,9 +87,9 @@ class Run:
         with ThreadPoolExecutor(len(parts)) as pool:
             return list(pool.map(lambda part: self.part(*part), parts))
 
-    def as_part(self, function):
-        """`function` for another thread, within the limit of the part that this thread runs."""
-        ends = self.ends
+    def as_part(self, function, ends=None):
+        """`function` for another thread, within the limit of the part that this thread runs, or until `ends`."""
+        ends = ends or self.ends
 
         def limited(*arguments, **named):
             self.part_of.ends = ends
@@ -104,8 +97,16 @@ class Run:
 
         return limited
 
-    def command(self, *arguments, env=None, limit=float("inf"), partial=False):
-        """Standard output of a command; with `partial` also of one that is stopped at its time limit."""
+    def begin(self, name, limit, function):
+        """Begins what is not timed in the background, if it has not begun; returns its future."""
+        if name not in self.begun:
+            pool = ThreadPoolExecutor(1)
+            self.begun[name] = pool.submit(self.as_part(function, self.now() + limit))
+            pool.shutdown(wait=False)
+        return self.begun[name]
+
+    def command(self, *arguments, env=None, limit=float("inf")):
+        """Standard output of a command."""
         name, arguments = str(arguments[0]).rsplit("/", 1)[-1], [str(argument) for argument in arguments]
         environment = {**os.environ, **(env or {})}
         # A session of its own, so that its children are killed with it.
@@ -117,12 +118,10 @@ class Run:
             cut_off = True
             os.killpg(child.pid, signal.SIGKILL)
             out, err = child.communicate()
-        with self.lock:
-            self.log_file.write(f"$ {' '.join(arguments)}\n{err}\n")
-            self.log_file.flush()
-        if cut_off and not (partial and out):
+        self.log_only(f"$ {' '.join(arguments)}\n{err}")
+        if cut_off:
             raise Failed(f"{name} did not end in time; its output: {tail(err or out)}")
-        if child.returncode != 0 and not cut_off:
+        if child.returncode != 0:
             raise Failed(f"{name} ended with {child.returncode}: {tail(err or out)}")
         return out
 
@@ -133,14 +132,6 @@ class Run:
     def json(self, name, *arguments, **how):
         """The JSON that one of our programs prints."""
         return json.loads(self.program(name, *arguments, **how))
-
-    def peer(self, name, *arguments, limit=float("inf")):
-        """The result of a PyTorch script, which prints a line with everything so far after each of its modes."""
-        out = self.command(self.python, self.bundle / "peers" / name, *arguments, limit=limit, partial=True)
-        whole = out[: out.rfind("\n") + 1].splitlines()
-        if not whole:
-            raise Failed(f"{name} printed nothing in its time")
-        return json.loads(whole[-1])
 
     def write(self):
         self.write_json(f"{self.record['step']}.json", self.record)
@@ -157,16 +148,9 @@ class Run:
     def log(self, text):
         with self.lock:
             print(f"[{self.now() - self.began:6.1f} s] {text}", flush=True)
+            self.log_only(text)
+
+    def log_only(self, text):
+        with self.lock:
             self.log_file.write(text + "\n")
             self.log_file.flush()
-
-
-def has_error(value):
-    """Whether there is an `error` anywhere in a result."""
-    if isinstance(value, dict):
-        return "error" in value or any(map(has_error, value.values()))
-    return isinstance(value, list) and any(map(has_error, value))
-
-
-def tail(text):
-    return text.strip()[-1500:]

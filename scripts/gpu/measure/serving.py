@@ -6,76 +6,56 @@ import time
 from functools import partial
 from statistics import median
 
-from runner import NO_GPU, Failed
+from background import preset
+from outcome import NO_GPU, Failed, Skipped, has_error
 from smoke import GRAPHS, on_device
-from training import HEADS, checkpoint_of, name_of
+from training import HEADS, checkpoint_of, name_of, parameters
 
 # Files, and how they are opened.
 FORMS = {"portable": (), "cuda": ("--target", "cuda"), "cuda-fp16": ("--target", "cuda", "--precision", "fp16")}
-RUNS = {"fp32": ("portable", ()), "tf32": ("portable", ("--tf32",)), "cuda, tf32": ("cuda", ("--tf32",)), "fp16": ("cuda-fp16", ())}
+RUNS = {"fp32": ("portable", ()), "tf32": ("portable", ("--tf32",)), "fp16": ("cuda-fp16", ())}
+# What ours take at most to be measured once more.
+OURS_SECONDS = 8
 # Probabilities of a song on two devices.
 SAME_SONG = 1e-4
 
 
-def experiments(run):
-    import os
-    network = next(iter(run.sizes.steps))
-    found = {}
-    for form in ("portable", "cuda-fp16"):
-        run.json("leitmotif-export", "compile", checkpoint_of(run, network, "dense"), *FORMS[form], "--out", run.work / "models", "--name", f"{network}-dense-{form}", "--force", "--json")
-    for name, how in [("tf32", ""), ("tf32", "nhwc"), ("fp16", ""), ("fp16", "nhwc"), ("fp16", "nhwc,pinned"), ("fp16", "nhwc,fuse"), ("tf32", "exhaustive"), ("fp16", "nhwc,exhaustive"), ("fp16", "nhwc,workspace")]:
-        form, options = RUNS[name]
-        file = file_of(run, network, "dense", form)
-        try:
-            made = run.json("serve", file, "--device", run.sizes.device, "--batches", "1,64", "--seconds", 0.3, "--placement", *options, env={"LEITMOTIF_EXPERIMENT": how}, limit=15)
-            made = without_memory_errors(made)
-        except Exception as error:
-            made = {"failure": str(error)[-1500:]}
-        found[f"{name} {how}"] = made
-        run.log(f"{name} {how}: {[(b['batch'], b.get('per_second', b.get('too_large', '')[-300:])) for b in made.get('batches', [])]} {made.get('failure', '')[-300:]}")
-    return found
-
-
-LIMITS = """
-import json, time, torch
-found = {}
-def timed(name, bytes_, work, times=5):
-    work(); torch.cuda.synchronize(); best = 1e9
-    for _ in range(times):
-        began = time.perf_counter(); work(); torch.cuda.synchronize(); best = min(best, time.perf_counter() - began)
-    found[name] = bytes_ / best / 1e9
-host = torch.rand(64, 465984); pinned = host.pin_memory(); on = torch.empty_like(host, device="cuda"); size = host.numel() * 4
-timed("pageable to device, GB/s", size, lambda: on.copy_(host))
-timed("pinned to device, GB/s", size, lambda: on.copy_(pinned))
-timed("host copy, GB/s read", size, lambda: pinned.copy_(host))
-big, other = torch.rand(1 << 30, device="cuda"), torch.empty(1 << 30, device="cuda")
-timed("device copy, GB/s read and written", 2 * big.numel() * 4, lambda: other.copy_(big))
-del big, other
-for name, kind, tf32 in (("bf16", torch.bfloat16, False), ("tf32", torch.float32, True), ("fp32", torch.float32, False)):
-    torch.backends.cuda.matmul.allow_tf32 = tf32
-    a = torch.randn(8192, 8192, device="cuda", dtype=kind)
-    timed(f"product of matrices, {name}, GFLOP/s", 2 * 8192**3, lambda: a @ a)
-print(json.dumps(found))
-"""
-
-
-def limits(run):
-    if not run.on_gpu:
-        raise NO_GPU
-    return json.loads(run.command(run.python, "-c", LIMITS))
-
-
 def serve(run):
-    run.part("limits", 30, lambda: limits(run))
-    if run.on_gpu:
-        run.part("experiments", 90, lambda: experiments(run))
+    run.part("limits", 20, lambda: limits(run))
     network = next(iter(run.sizes.steps))
     forms = [(f"{name_of(network, head)}, {form}", 40, partial(compiled, run, network, head, form)) for head in HEADS for form in FORMS]
     run.together([*forms, ("ten songs", 60, lambda: songs(run))])
-    for head in HEADS:
-        run.part(f"{name_of(network, head)} against PyTorch", 60, lambda: against_pytorch(run, network, head))
-    for head in HEADS if run.sizes.serve_compiled else ():
-        run.part(f"{name_of(network, head)} against torch.compile", 60, lambda: against_compiled(run, network, head))
+    run.part(f"{name_of(network, 'dense')} against PyTorch", 60, lambda: against_pytorch(run, network, "dense"))
+    prepared, late = run.sizes.compiled_batches, [batch for batch in run.sizes.peer_batches if batch not in run.sizes.compiled_batches]
+    if run.sizes.serve_compiled:
+        run.part(f"{name_of(network, 'dense')} against torch.compile", 60, lambda: against_compiled(run, network, prepared))
+    run.part(f"{name_of(network, 'lstm')} against PyTorch", 50, lambda: against_pytorch(run, network, "lstm"))
+    if run.sizes.serve_compiled:
+        # It must still compile them.
+        run.part(f"{name_of(network, 'dense')} against torch.compile, batch {max(late)}", 60, lambda: against_compiled(run, network, late))
+    run.peers.stop("serve")
+    # With what time is left.
+    run.part("kernels", 40, lambda: kernels(run))
+
+
+def limits(run):
+    """Of the card and its bus, to judge the speeds by."""
+    if not run.on_gpu:
+        raise NO_GPU
+    return run.peers.get("serve").ask(card=True)
+
+
+def kernels(run):
+    """Our fused kernels against libtorch's operators, where the bundle has them; a failure is recorded and does not end the run."""
+    if not (run.bundle / "bin" / "kernels").exists():
+        raise Skipped("the bundle has no program `kernels`")
+    if not run.on_gpu:
+        raise NO_GPU
+    try:
+        found = run.json("kernels", "--repeats", 5, "--calls", 3)
+    except (Failed, ValueError) as error:
+        return {"failure": str(error)}
+    return {"failure": "see its answer", "answer": json.dumps(found)} if has_error(found) else found
 
 
 def file_of(run, network, head, form):
@@ -133,10 +113,13 @@ def ours(run, network, head, names, batches):
     return found
 
 
-def theirs(run, network, head, modes, batches):
-    how = ("--device", run.sizes.device, "--batches", ",".join(map(str, batches)), "--seconds", run.sizes.serve_seconds)
-    how += ("--modes", ",".join(modes))
-    return without_memory_errors(run.peer("gpu_serve.py", checkpoint_of(run, network, head), *how, limit=run.ends - run.now() - 1))
+def theirs(run, peer, network, head, modes, batches, spare=0):
+    checkpoint = checkpoint_of(run, network, head)
+    how = {"batches": batches, "seconds": run.sizes.serve_seconds}
+    found = run.peers.get(peer).ask(file=preset(run, network), head=head, checkpoint=str(checkpoint), modes=modes, spare=spare, **how)
+    if (count := found.get("parameters")) and count != (own := parameters(checkpoint)):
+        found["error"] = f"the peer has {count} parameters, ours {own}"
+    return without_memory_errors(found)
 
 
 def names_of(run):
@@ -146,23 +129,28 @@ def names_of(run):
 def against_pytorch(run, network, head):
     sizes = run.sizes
     first = ours(run, network, head, names_of(run), sizes.batches)
-    peer = theirs(run, network, head, sizes.serve_modes, sizes.batches)
-    found = {"ours": first, "theirs": peer, "ours_to_theirs": ratios([first], peer)}
-    answers = {name: served["first_answer_seconds"] for name, served in first.items()}
-    found["first_answer_seconds"] = {"ours": answers, "theirs": peer.get("first_answer_seconds")}
-    # After theirs once more, where there is time: the card's clock may have changed.
-    if run.ends - run.now() > 15:
-        found["ours, again"] = ours(run, network, head, ["fp32"], sizes.batches)
-        found["ours_to_theirs"] = ratios([first, found["ours, again"]], peer)
+    found = {"ours": first, "theirs": theirs(run, "serve", network, head, sizes.serve_modes, sizes.peer_batches)}
+    found["ours_to_theirs"] = ratios([first], found["theirs"])
+    found["first_answer_seconds"] = {name: served["first_answer_seconds"] for name, served in first.items()}
+    found["cut_off"] = [mode for mode in sizes.serve_modes if mode not in found["theirs"]["modes"]]
     return found
 
 
-def against_compiled(run, network, head):
-    sizes = run.sizes
-    first = ours(run, network, head, ["cuda, tf32", "fp16"], sizes.compiled_batches)
-    peer = theirs(run, network, head, sizes.serve_compiled, sizes.compiled_batches)
-    left = [mode for mode in sizes.serve_compiled if mode not in peer["modes"]]
-    return {"ours": first, "theirs": peer, "ours_to_theirs": ratios([first], peer), "cut_off": left}
+def against_compiled(run, network, batches):
+    """Each compiled mode, and then ours again: the card's clock may have changed since the part before."""
+    sizes, modes, failures = run.sizes, {}, {}
+    # Those that still compile come last.
+    for mode in sorted(sizes.serve_compiled, key=lambda mode: f"serve {mode}" in run.peers.preparing()):
+        try:
+            modes[mode] = theirs(run, f"serve {mode}", network, "dense", [mode], batches, spare=OURS_SECONDS)
+        except Failed as error:
+            failures[mode] = {"failure": str(error)}
+    if not modes:
+        raise Skipped(json.dumps(failures))
+    found = {"theirs": {**modes, **failures}}
+    again = ours(run, network, "dense", [name for name in names_of(run) if name != "fp32" or not run.on_gpu], batches)
+    together = {mode: peer["modes"].get(mode) for mode, peer in modes.items()}
+    return {**found, "ours": again, "ours_to_theirs": ratios([again], {"modes": together})}
 
 
 def ratios(runs, peer):

@@ -6,7 +6,7 @@ from functools import partial
 
 import box
 from checkpoint import LAST, is_checkpoint
-from runner import NO_GPU, Failed, Skipped, has_error
+from outcome import NO_GPU, Failed
 from training import HEADS, arithmetic, fit, music, music_network
 
 GRAPHS = {"dense": ("clip", "segment"), "lstm": ("sequence", "step")}
@@ -25,21 +25,6 @@ def smoke(run):
     name, graphs = run.sizes.music_network, [(head, graph) for head in HEADS for graph in GRAPHS[head]]
     run.together([(f"opens {name}-{head}.{graph}", 40, partial(opens, run, head, graph)) for head, graph in graphs])
     run.part("page cache", 10, warm.found)
-    # Alone, as it measures time.
-    run.part("kernels", 40, lambda: kernels(run))
-
-
-def kernels(run):
-    """Our fused kernels against libtorch's operators, where the bundle has them; a failure is recorded and does not end the run."""
-    if not (run.bundle / "bin" / "kernels").exists():
-        raise Skipped("the bundle has no program `kernels`")
-    if not run.on_gpu:
-        raise NO_GPU
-    try:
-        found = run.json("kernels")
-    except (Failed, ValueError) as error:
-        return {"failure": str(error)}
-    return {"failure": "see its answer", "answer": json.dumps(found)} if has_error(found) else found
 
 
 def same_loss(run, network, head):

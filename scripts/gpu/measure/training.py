@@ -2,12 +2,12 @@
 
 import csv
 import json
+import math
 import shutil
 from functools import partial
-from statistics import median
 
 from checkpoint import LAST, WEIGHTS, is_checkpoint, locate
-from runner import Failed
+from outcome import Failed
 from sampler import Sampler
 
 HEADS = ("dense", "lstm")
@@ -23,6 +23,8 @@ PRECISIONS = {
     "bf16, no graph": ("--precision", "bf16", "--no-cuda-graph"),
     "bf16, not fused, no graph": ("--precision", "bf16", "--no-fused-operator", "--no-cuda-graph"),
 }
+# Share of the steps, so that an epoch lasts about as long with slower arithmetic.
+STEPS = {"tf32": 0.6, "fp32": 0.3, "bf16, not fused": 0.6, "bf16, no graph": 0.6, "bf16, not fused, no graph": 0.6}
 # No TF32 in cuBLAS and cuDNN, whatever a program requests.
 NO_TF32 = {"NVIDIA_TF32_OVERRIDE": "0"}
 # The loss on real music must fall to this share of the first epoch's.
@@ -46,17 +48,21 @@ def train(run):
     network = music_network(run)
     pairs = [(head, precision) for precision in ("tf32", "bf16") for head in HEADS]
     falls = [(f"trains on music, {head}, {precision}", 50, partial(trains_on_music, run, network, head, precision)) for head, precision in pairs]
-    run.together([("synthetic data", 60, lambda: make_data(run)), *falls])
-    timed = [(*pair, precision) for precision in run.sizes.precisions for pair in run.sizes.networks]
-    timed += [(*run.sizes.networks[0], precision) for precision in run.sizes.without]
-    for network, head, precision in timed:
-        run.part(name_of(network, head, precision), 30, lambda: full_speed(run, network, head, precision))
+    run.together([("synthetic data", 60, lambda: begin_data(run).result(run.ends - run.now())), *falls])
+    for network, head, precision in run.sizes.timed:
+        run.part(name_of(network, head, precision), 40, lambda: full_speed(run, network, head, precision))
+
+
+def begin_data(run):
+    """Writing takes a quarter of a minute, so it begins beside the step before."""
+    return run.begin("synthetic data", 90, lambda: make_data(run))
 
 
 def make_data(run):
     sizes = run.sizes
+    began = run.now()
     found = run.json("synthetic", fresh(data(run)), "--clips", sizes.clips, "--artists", sizes.artists, "--samples", sizes.samples)
-    return {**found, "read_from": "the disk's cache, where memory holds it"}
+    return {**found, "in_background_seconds": run.now() - began, "read_from": "the disk's cache, where memory holds it"}
 
 
 def has_data(run):
@@ -84,28 +90,29 @@ def fit(run, dataset, out, network, head, *settings, device=None, env=None):
     return rows, sampler
 
 
-def full_speed(run, network, head, precision, epochs=3, out=None):
-    """Steps a second at the paper's size, disk included; the first epoch is for warm-up."""
+def full_speed(run, network, head, precision, share=1.0, out=None):
+    """Steps a second at the paper's size, disk included, in the second of two epochs; `share` of the steps that the precision usually has."""
     if not has_data(run):
         raise Failed("there is no synthetic data: the step `train` makes it")
-    steps, out = run.sizes.steps[network], out or run.work / f"{network}-{head}-{precision}"
+    steps = math.ceil(run.sizes.steps[network] * share * STEPS.get(precision, 1.0))
+    out = out or run.work / f"{network}-{head}-{precision}"
     settings, env = arithmetic(precision)
-    began = run.now()
-    rows, sampler = fit(run, data(run), out, network, head, "--batch", run.sizes.batch, "--epochs", epochs, "--steps", steps, *settings, env=env)
-    timed = [row["seconds"] for row in rows[1:]]
-    speed = steps / median(timed)
+    began, beside = run.now(), run.peers.preparing()
+    rows, sampler = fit(run, data(run), out, network, head, "--batch", run.sizes.batch, "--epochs", 2, "--steps", steps, *settings, env=env)
+    timed = rows[-1]["seconds"]
+    speed = steps / timed
     return {
         "settings": " ".join(settings), "tf32_override": env.get("NVIDIA_TF32_OVERRIDE"),
         "parameters": parameters(out / LAST), "batch": run.sizes.batch, "steps": steps, "first_epoch_seconds": rows[0]["seconds"],
         "start_seconds": run.now() - began - sum(row["seconds"] for row in rows),
-        "steps_per_second": speed, "every_steps_per_second": [steps / seconds for seconds in timed], "clips_per_second": speed * run.sizes.batch,
-        "losses": [row["loss"] for row in rows], "gpu": sampler.summary(timed[-1]),
+        "steps_per_second": speed, "timed_seconds": timed, "clips_per_second": speed * run.sizes.batch,
+        "losses": [row["loss"] for row in rows], "gpu": sampler.summary(timed), "compiling_beside": beside,
     }  # fmt: skip
 
 
 def checkpoint_of(run, network, head):
     """A checkpoint of the network at full size, for the peers and for serving."""
-    for precision in run.sizes.precisions:
+    for precision in (precision for *pair, precision in run.sizes.timed if pair == [network, head]):
         if is_checkpoint(found := run.work / f"{network}-{head}-{precision}" / LAST):
             return found
     raise Failed("there is no checkpoint: the step `train` makes it")
