@@ -158,7 +158,7 @@ mod tests {
         for _ in 0..count {
             let gradient = [tensor.copy()];
             let rates = adam.next_rates(learning_rate).unwrap();
-            adam.step(&gradient, &rates).unwrap();
+            let _norm = adam.step(&gradient, &rates).unwrap();
         }
         Vec::try_from(&tensor).unwrap()
     }
@@ -195,7 +195,7 @@ mod tests {
         let params = [("m", matrix.shallow_clone()), ("v", vector.shallow_clone())];
         let mut adam = Adam::new(config, &params).unwrap();
         let rates = adam.next_rates(0.5).unwrap();
-        adam.step(&[matrix.zeros_like(), vector.zeros_like()], &rates).unwrap();
+        let _norm = adam.step(&[matrix.zeros_like(), vector.zeros_like()], &rates).unwrap();
         assert_eq!(f64::try_from(&matrix.squeeze()).unwrap(), f64::from(2.0f32 * 0.95));
         assert_eq!(f64::try_from(&vector.squeeze()).unwrap(), 2.0);
     }
@@ -206,15 +206,15 @@ mod tests {
         let params = [("w", tensor.shallow_clone())];
         let mut first = Adam::new(AdamConfig::default(), &params).unwrap();
         let rates = first.next_rates(0.1).unwrap();
-        first.step(&[tensor.copy()], &rates).unwrap();
+        let _norm = first.step(&[tensor.copy()], &rates).unwrap();
         let saved = first.values().unwrap();
         let twin = tensor.copy();
         let mut second = Adam::new(AdamConfig::default(), &[("w", twin.shallow_clone())]).unwrap();
         second.restore(&saved, 1).unwrap();
         let rates = first.next_rates(0.1).unwrap();
-        first.step(&[tensor.copy()], &rates).unwrap();
+        let _norm = first.step(&[tensor.copy()], &rates).unwrap();
         let rates = second.next_rates(0.1).unwrap();
-        second.step(&[twin.copy()], &rates).unwrap();
+        let _norm = second.step(&[twin.copy()], &rates).unwrap();
         assert_eq!(Vec::<f32>::try_from(&tensor).unwrap(), Vec::<f32>::try_from(&twin).unwrap());
         let error = second.restore(&Tensors::new(), 1).unwrap_err();
         let message = format!("{:#}", anyhow::Error::from(error));
