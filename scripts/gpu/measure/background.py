@@ -19,19 +19,18 @@ class Peer:
     """A peer's process; `ask` has it measure."""
 
     def __init__(self, run, name, script, units, *settings):
-        self.run, self.name, self.units = run, name, units
+        self.run, self.name = run, name
         self.began, self.preparation, self.ready, self.answer, self.state = run.now(), [], None, None, "preparing"
         self.changed = threading.Condition()
-        words = [run.python, run.bundle / "peers" / script, json.dumps(units), "--device", run.sizes.device, "--classes", run.sizes.artists, *settings]
-        self.words = [str(word) for word in words]
+        how = ("--device", run.sizes.device, "--classes", run.sizes.artists, *settings)
+        self.words = [str(word) for word in (run.python, run.bundle / "peers" / script, json.dumps(units), *how)]
         # A file, because nobody reads its errors until it ends.
         self.errors = run.work / f"{name}.stderr"
         environment = {**os.environ, "TORCHINDUCTOR_CACHE_DIR": str(run.work / "inductor"), "TORCHINDUCTOR_COMPILE_THREADS": str(COMPILER_THREADS)}
         with open(self.errors, "w", encoding="utf-8") as errors:
-            # It ends by itself when its input does, so also when this program is killed; a session of its own, to be killed with its children.
-            self.child = subprocess.Popen(
-                self.words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, errors="replace", env=environment, start_new_session=True
-            )
+            # It ends when its input does, so also when this program is killed; a session of its own, to be killed with its children.
+            streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": errors}
+            self.child = subprocess.Popen(self.words, **streams, text=True, errors="replace", env=environment, start_new_session=True)
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
 
