@@ -48,7 +48,10 @@ pub(super) fn table(smoke: &Step) -> anyhow::Result<String> {
     if table.is_empty() {
         return Ok(String::new());
     }
-    let heads =
-        ["answers on CUDA, fp32", "largest |Δp| to libtorch on the CPU", "nodes not on CUDA"];
+    let heads = [
+        "answers on CUDA, fp32",
+        "largest difference of a probability to libtorch on the CPU",
+        "nodes not on CUDA",
+    ];
     Ok(rows(&heads, &table))
 }
