@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{fresh, music};
 
+/// Clips of MagnaTagATune that the paper uses.
+pub const PAPERS_CLIPS: f64 = 24_847.0;
+
 /// CPU threads that are compared.
 pub const THREADS: [usize; 2] = [1, 2];
 /// Preset that is served.

@@ -7,6 +7,7 @@
 //!
 //! - [`cases`]: every case of the criterion benches.
 //! - [`fresh`]: checkpoints and `.onnx` files with noise for weights.
+//! - [`gpu`]: the tables of a measurement on a GPU box.
 //! - [`machine`]: what a result was measured on.
 //! - [`music`]: real music in every format.
 //! - [`compatibility`], [`pairs`], [`paper`] and [`results`]: the files of `benches/results`.
@@ -15,6 +16,7 @@
 pub mod cases;
 pub mod compatibility;
 pub mod fresh;
+pub mod gpu;
 pub mod machine;
 mod markdown;
 pub mod music;

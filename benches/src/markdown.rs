@@ -18,3 +18,12 @@ pub(crate) fn wrap(text: &str) -> String {
     }
     lines + "\n"
 }
+
+/// A table.
+pub(crate) fn rows(heads: &[&str], rows: &[Vec<String>]) -> String {
+    let mut text = format!("| {} |\n{}|\n", heads.join(" | "), "|---".repeat(heads.len()));
+    for row in rows {
+        text += &format!("| {} |\n", row.join(" | "));
+    }
+    text
+}

@@ -11,6 +11,7 @@ use leitmotif_models::{GraphKind, Network, SampleRate};
 use crate::cases::{self, COMPILED, HEADS, Length, SERVED, THREADS, TRAINED};
 use crate::compatibility::{COMPATIBILITY, Compatibility};
 use crate::fresh;
+use crate::gpu;
 use crate::markdown::wrap;
 use crate::music;
 use crate::pairs::Pairs;
@@ -20,7 +21,7 @@ use crate::results::{OWN, Own, newest};
 /// The documents with tables, by their path in the repository, and the names of their blocks. A block stands between
 /// `<!-- bench:NAME -->` and `<!-- /bench -->`.
 pub const DOCUMENTS: [(&str, &[&str]); 3] = [
-    ("benches/README.md", &["own", "peers", "compatibility"]),
+    ("benches/README.md", &["own", "peers", "compatibility", "gpu"]),
     ("runtime/README.md", &["decode"]),
     ("train/README.md", &["prepare", "large", "paper"]),
 ];
@@ -32,7 +33,7 @@ const MINIATURE_CLIPS: f64 = 300.0;
 const CLIP_SAMPLES: u64 = 465_984;
 
 /// Data sets that are too large to be measured, and their clips.
-const LARGE: [(&str, f64); 2] = [("MagnaTagATune", 24_847.0), ("a million clips", 1e6)];
+const LARGE: [(&str, f64); 2] = [("MagnaTagATune", cases::PAPERS_CLIPS), ("a million clips", 1e6)];
 
 /// Results of `benches/peers/run`: decoding, preparing, serving, training.
 const DECODE: &str = "decode.jsonl";
@@ -68,6 +69,7 @@ fn tables(results: &Path) -> anyhow::Result<Vec<(&'static str, String)>> {
     let (prepared, steps) = (pairs(PREPARE)?, pairs(STEP)?);
     let compatibility = newest(results, COMPATIBILITY)?;
     let answers = newest(results, ANSWERS)?;
+    let on_gpu = newest(results, gpu::RUN)?;
     Ok(vec![
         ("own", own.map_or_else(|| Ok(unmeasured("make bench")), |own| own_table(&own))?),
         ("decode", decode_table(&pairs(DECODE)?)?),
@@ -86,6 +88,13 @@ fn tables(results: &Path) -> anyhow::Result<Vec<(&'static str, String)>> {
             match answers {
                 Some(path) => paper::table(&path)?,
                 None => unmeasured("leitmotif-train experiment all --scale small"),
+            },
+        ),
+        (
+            "gpu",
+            match on_gpu {
+                Some(path) => gpu::table(&path)?,
+                None => unmeasured("make gpu-bundle"),
             },
         ),
     ])
@@ -371,7 +380,11 @@ mod tests {
             let homes = DOCUMENTS.iter().filter(|(_, blocks)| blocks.contains(name)).count();
             assert_eq!(homes, 1, "{name}");
             let table = table.replace('\n', " ");
-            assert!(table.contains(" cores of ") && table.contains(", commit "), "{name}");
+            let machine = if *name == "gpu" { ", driver " } else { " cores of " };
+            // A GPU box is not always there.
+            let unmeasured = *name == "gpu" && table.starts_with("Not measured yet");
+            let named = table.contains(machine) && table.contains(", commit ");
+            assert!(named || unmeasured, "{name}");
         }
         let blocks: usize = DOCUMENTS.iter().map(|(_, blocks)| blocks.len()).sum();
         assert_eq!(blocks, tables.len());
