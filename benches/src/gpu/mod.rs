@@ -51,12 +51,12 @@ pub fn table(path: &Path) -> anyhow::Result<String> {
         ["smoke", "train", "peers", "serve"].map(|name| Step::read(&path.with_file_name(name)));
     let (smoke, train, peers, serve) = (smoke?, train?, peers?, serve?);
     let sections = [
-        training::speeds(&train)?,
-        training::savings(&train)?,
+        training::speeds(&train, &peers)?,
+        training::savings(&train, &peers)?,
         peers::table(&peers)?,
-        operator::table(&smoke, &serve)?,
+        operator::table(path, &serve)?,
         serving::table(&serve)?,
-        parity::table(&smoke)?,
+        parity::table(&smoke, &serve)?,
         caption(path, &smoke, &[&train, &peers, &serve])?,
     ];
     let sections: Vec<String> = sections.into_iter().filter(|text| !text.is_empty()).collect();

@@ -1,15 +1,22 @@
 //! The fused operator beside libtorch's three.
 
+use std::path::Path;
+
 use serde::Deserialize;
 
 use super::record::Step;
 use crate::markdown::{rows, wrap};
+use crate::results::read_json;
 
 /// Blocks that are shown: the others take little of a step's time.
 const LARGEST: usize = 3;
 
+/// What the program `kernels` prints, in a file of its own: it may be of another commit than the rest.
+const FILE: &str = "kernels.json";
+
 #[derive(Deserialize)]
 struct Kernels {
+    commit: String,
     blocks: Vec<Block>,
 }
 
@@ -45,9 +52,12 @@ struct Limits {
 }
 
 /// The largest blocks in bf16.
-pub(super) fn table(smoke: &Step, serve: &Step) -> anyhow::Result<String> {
-    let kernels: Option<Kernels> = smoke.part("kernels")?;
-    let mut blocks = kernels.map_or(Vec::new(), |kernels| kernels.blocks);
+pub(super) fn table(path: &Path, serve: &Step) -> anyhow::Result<String> {
+    let file = path.with_file_name(FILE);
+    if !file.exists() {
+        return Ok(String::new());
+    }
+    let Kernels { commit, mut blocks } = read_json(&file)?;
     blocks.retain(|block| block.kind == "bf16");
     if blocks.is_empty() {
         return Ok(String::new());
@@ -90,7 +100,7 @@ pub(super) fn table(smoke: &Step, serve: &Step) -> anyhow::Result<String> {
         format!(" The limit is a copy on the card: {:.2} TB/s.", copy / 1e3)
     });
     let caption = format!(
-        "The {LARGEST} largest blocks of model 1; TB/s of what must be moved at the least.{limit}"
+        "The {LARGEST} largest blocks of model 1; TB/s of what must be moved at the least.{limit} Commit {commit}."
     );
     Ok(table + "\n" + &wrap(&caption))
 }

@@ -46,14 +46,20 @@ impl Network {
     fn read(peers: &Step, name: &str) -> anyhow::Result<Self> {
         let mut network =
             Network { name: name.to_owned(), ours: BTreeMap::new(), theirs: Vec::new() };
-        for part in [name.to_owned(), format!("{name}, compiled")] {
-            let Some(part) = peers.part::<Part>(&part)? else { continue };
+        let mut runs: BTreeMap<&'static str, Vec<f64>> = BTreeMap::new();
+        // What they compile has parts of its own.
+        let compiled = format!("{name}, ");
+        let parts = peers.names().filter(|part| *part == name || part.starts_with(&compiled));
+        for part in parts {
+            let Some(part) = peers.part::<Part>(part)? else { continue };
             for precision in PRECISIONS {
-                let runs = part.ours.get(precision).into_iter().flatten();
-                let speeds = runs.filter_map(|run| Some(run.0.as_ref()?.steps_per_second));
+                let found = part.ours.get(precision).into_iter().flatten();
+                let speeds = found.filter_map(|run| Some(run.0.as_ref()?.steps_per_second));
                 let speeds: Vec<f64> = speeds.collect();
-                if !speeds.is_empty() {
-                    network.ours.insert(precision, median(&speeds));
+                // Each part has the runs of those before it, too.
+                let known = runs.entry(precision).or_default();
+                if speeds.len() > known.len() {
+                    *known = speeds;
                 }
             }
             for (mode, speed) in part.theirs.modes {
@@ -62,6 +68,8 @@ impl Network {
                 }
             }
         }
+        runs.retain(|_, speeds| !speeds.is_empty());
+        network.ours = runs.iter().map(|(name, speeds)| (*name, median(speeds))).collect();
         network.theirs.sort_by(|(_, a, _), (_, b, _)| b.total_cmp(a));
         Ok(network)
     }

@@ -25,10 +25,27 @@ struct Served {
     batches: Vec<Tried<Batch>>,
 }
 
+/// One process with several modes, or one for each mode that is compiled.
 #[derive(Deserialize)]
-struct Theirs {
+#[serde(untagged)]
+enum Theirs {
+    Together(Modes),
+    Apart(BTreeMap<String, Tried<Modes>>),
+}
+
+#[derive(Deserialize)]
+struct Modes {
     first_answer_seconds: Option<f64>,
     modes: BTreeMap<String, Tried<Vec<Tried<Batch>>>>,
+}
+
+impl Theirs {
+    fn all(self) -> Vec<Modes> {
+        match self {
+            Theirs::Together(modes) => vec![modes],
+            Theirs::Apart(each) => each.into_values().filter_map(|modes| modes.0).collect(),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -68,11 +85,13 @@ impl Network {
                     of_batch.entry(way.clone()).or_default().push(*per_second);
                 }
             }
-            network.their_first = network.their_first.or(part.theirs.first_answer_seconds);
-            for (mode, batches) in part.theirs.modes {
-                let batches = batches.0.into_iter().flatten().filter_map(|of| of.0);
-                for Batch { batch, per_second } in batches {
-                    network.theirs.entry(batch).or_default().push((mode.clone(), per_second));
+            for theirs in part.theirs.all() {
+                network.their_first = network.their_first.or(theirs.first_answer_seconds);
+                for (mode, batches) in theirs.modes {
+                    let batches = batches.0.into_iter().flatten().filter_map(|of| of.0);
+                    for Batch { batch, per_second } in batches {
+                        network.theirs.entry(batch).or_default().push((mode.clone(), per_second));
+                    }
                 }
             }
         }
@@ -144,7 +163,10 @@ pub(super) fn table(serve: &Step) -> anyhow::Result<String> {
         ];
         text += &rows(&heads, &table);
         text.push('\n');
-        caption.insert(0, "From the host's memory and back to it.".to_owned());
+        caption.insert(
+            0,
+            "From the host's memory and back to it; PyTorch's is page-locked, ours any.".to_owned(),
+        );
     }
     if !caption.is_empty() {
         text += &wrap(&caption.join(" "));

@@ -1,6 +1,6 @@
 //! How fast the trainer is with each arithmetic, and what its parts save.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
@@ -28,11 +28,22 @@ struct Speed {
     steps_per_second: f64,
     clips_per_second: f64,
     gpu: Tried<Gpu>,
+    /// Peers that were compiling or starting beside it: not a measurement of ours.
+    #[serde(default)]
+    compiling_beside: Vec<String>,
 }
 
 #[derive(Deserialize)]
 struct Gpu {
     peak_memory_mib: f64,
+    /// Of other processes.
+    memory_before_mib: f64,
+}
+
+/// Our runs between those of PyTorch.
+#[derive(Deserialize)]
+struct BesidePeers {
+    ours: BTreeMap<String, Vec<Tried<Speed>>>,
 }
 
 impl Speed {
@@ -42,14 +53,41 @@ impl Speed {
     }
 
     fn memory(&self) -> Option<String> {
-        let Gpu { peak_memory_mib } = self.gpu.0.as_ref()?;
-        Some(format!("{:.1} GiB", peak_memory_mib / 1024.0))
+        let Gpu { peak_memory_mib, memory_before_mib } = self.gpu.0.as_ref()?;
+        Some(format!("{:.1} GiB", (peak_memory_mib - memory_before_mib) / 1024.0))
     }
 
     fn cell(&self) -> String {
         let speed = format!("{:.1} ({:.0})", self.steps_per_second, self.clips_per_second);
         self.memory().map_or(speed.clone(), |memory| format!("{speed}, {memory}"))
     }
+}
+
+/// A network with an arithmetic: measured by itself, else the run with the median speed of those between PyTorch's.
+fn speed(
+    train: &Step,
+    peers: &Step,
+    network: &str,
+    precision: &str,
+) -> anyhow::Result<Option<Speed>> {
+    let alone = train.part::<Speed>(&format!("{network}, {precision}"))?;
+    if let Some(speed) = alone.filter(|speed| speed.compiling_beside.is_empty()) {
+        return Ok(Some(speed));
+    }
+    let mut runs: Vec<Speed> = Vec::new();
+    let compiled = format!("{network}, ");
+    for part in peers.names().filter(|name| *name == network || name.starts_with(&compiled)) {
+        let found = peers.part::<BesidePeers>(part)?;
+        let ours = found.and_then(|mut part| part.ours.remove(precision)).unwrap_or_default();
+        let ours: Vec<Speed> = ours.into_iter().filter_map(|run| run.0).collect();
+        if ours.len() > runs.len() {
+            runs = ours;
+        }
+    }
+    runs.retain(|run| run.compiling_beside.is_empty());
+    runs.sort_by(|a, b| a.steps_per_second.total_cmp(&b.steps_per_second));
+    let middle = runs.len() / 2;
+    Ok(runs.into_iter().nth(middle))
 }
 
 /// Networks that were trained at full speed.
@@ -61,12 +99,12 @@ fn networks(train: &Step) -> BTreeSet<&str> {
 }
 
 /// Steps a second with every arithmetic, and the hours of the paper's training.
-pub(super) fn speeds(train: &Step) -> anyhow::Result<String> {
+pub(super) fn speeds(train: &Step, peers: &Step) -> anyhow::Result<String> {
     let mut measured = Vec::new();
     for network in networks(train) {
         let mut speeds = Vec::new();
         for precision in PRECISIONS {
-            if let Some(speed) = train.part::<Speed>(&format!("{network}, {precision}"))? {
+            if let Some(speed) = speed(train, peers, network, precision)? {
                 speeds.push((precision, speed));
             }
         }
@@ -97,17 +135,17 @@ pub(super) fn speeds(train: &Step) -> anyhow::Result<String> {
     }
     let also = if rest.is_empty() { rest.concat() } else { format!(" Also {}.", rest.join("; ")) };
     let caption = format!(
-        "Fed from our data set; memory is the most in use on the card.{also} The hours are computed for {PAPERS_CLIPS} clips, without \
+        "Fed from our data set; memory is the most that it took on the card.{also} The hours are computed for {PAPERS_CLIPS} clips, without \
          validation and checkpoints; the paper's took {PAPERS_HOURS}."
     );
     Ok(rows(&heads, &table) + "\n" + &wrap(&caption))
 }
 
 /// What each part of the trainer saves.
-pub(super) fn savings(train: &Step) -> anyhow::Result<String> {
+pub(super) fn savings(train: &Step, peers: &Step) -> anyhow::Result<String> {
     let mut table = Vec::new();
     for network in networks(train) {
-        let Some(whole) = train.part::<Speed>(&format!("{network}, bf16"))? else { continue };
+        let Some(whole) = speed(train, peers, network, "bf16")? else { continue };
         let row = |what: &str, speed: &Speed| {
             let steps = speed.steps_per_second;
             let share = 100.0 * steps / whole.steps_per_second;
@@ -116,13 +154,13 @@ pub(super) fn savings(train: &Step) -> anyhow::Result<String> {
         };
         let mut found = Vec::new();
         for (name, what) in WITHOUT {
-            let speed = train.part::<Speed>(&format!("{network}, {name}"))?;
+            let speed = speed(train, peers, network, name)?;
             found.extend(speed.and_then(|speed| row(what, &speed)));
         }
         if !found.is_empty() {
             table.extend(row("as it is", &whole));
             table.append(&mut found);
-            let searched = train.part::<Speed>(&format!("{network}, bf16-benchmark"))?;
+            let searched = speed(train, peers, network, "bf16-benchmark")?;
             table.extend(searched.and_then(|speed| row("with `--cudnn-benchmark`", &speed)));
         }
     }

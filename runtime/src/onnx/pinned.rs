@@ -7,6 +7,8 @@ use ort::value::Tensor;
 
 /// Values that one thread copies, at least: starting a thread costs as much as copying some of them.
 const PER_THREAD: usize = 1 << 19;
+/// Calls with fewer values are not copied: the driver is as fast with them.
+const LEAST: usize = 1 << 20;
 /// Threads beyond which copying gains nothing.
 const MOST_THREADS: usize = 8;
 
@@ -32,11 +34,11 @@ impl Pinned {
         Ok(Self { inputs: Vec::new(), allocator: Allocator::new(session, info)? })
     }
 
-    /// The inputs with their values copied into this memory.
-    pub(super) fn take<'a>(
-        &'a mut self,
-        inputs: &[(&'a str, &'a [usize], &[f32])],
-    ) -> ort::Result<Vec<Input<'a>>> {
+    /// The inputs, with their values copied into this memory where that pays.
+    pub(super) fn take<'a>(&'a mut self, inputs: &[Input<'a>]) -> ort::Result<Vec<Input<'a>>> {
+        if inputs.iter().map(|(_, _, values)| values.len()).sum::<usize>() < LEAST {
+            return Ok(inputs.to_vec());
+        }
         for (number, (_, _, values)) in inputs.iter().enumerate() {
             let room = self.inputs.get(number).map_or(0, |input| input.shape().num_elements());
             if room < values.len() || number >= self.inputs.len() {

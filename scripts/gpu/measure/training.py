@@ -20,7 +20,6 @@ PRECISIONS = {
     "bf16-benchmark": ("--precision", "bf16", "--cudnn-benchmark"),
     # What the fused operator and the CUDA graph save.
     "bf16, not fused": ("--precision", "bf16", "--no-fused-operator"),
-    "bf16, first as product": ("--precision", "bf16"),
     "bf16, no graph": ("--precision", "bf16", "--no-cuda-graph"),
     "bf16, not fused, no graph": ("--precision", "bf16", "--no-fused-operator", "--no-cuda-graph"),
 }
@@ -77,7 +76,7 @@ def fresh(folder):
 
 def arithmetic(precision):
     """Settings and environment of a fit."""
-    return PRECISIONS[precision], NO_TF32 if precision == "fp32" else {"LEITMOTIF_FIRST": "1"} if "first" in precision else {}
+    return PRECISIONS[precision], NO_TF32 if precision == "fp32" else {}
 
 
 def fit(run, dataset, out, network, head, *settings, device=None, env=None):

@@ -312,22 +312,6 @@ impl Model {
 
     fn conv(&self, x: &Tensor, step: &str, conv: Conv) -> Result<Tensor, TrainError> {
         let weight = self.param(step, "conv.weight")?.f_to_kind(x.kind())?;
-        if std::env::var_os("LEITMOTIF_FIRST").is_some()
-            && let [batch, 1, segments, samples] = *x.size().as_slice()
-            && conv.stride == conv.kernel
-            && conv.padding == 0
-        {
-            let (kernel, filters) = (conv.kernel as i64, conv.filters as i64);
-            let positions = samples / kernel;
-            let missing = (8 - kernel % 8) % 8;
-            let rows = x
-                .f_permute([0, 2, 3, 1])?
-                .f_reshape([batch * segments * positions, kernel])?
-                .f_constant_pad_nd([0, missing])?;
-            let weight = weight.f_reshape([filters, kernel])?.f_constant_pad_nd([0, missing])?;
-            let y = rows.f_linear(&weight, None::<&Tensor>)?;
-            return Ok(y.f_view([batch, segments, positions, filters])?.f_permute([0, 3, 1, 2])?);
-        }
         let (stride, padding) = ([1, conv.stride as i64], [0, conv.padding as i64]);
         Ok(x.f_conv2d(&weight, None::<&Tensor>, stride, padding, [1, 1], 1)?)
     }
