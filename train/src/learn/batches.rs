@@ -417,7 +417,7 @@ impl Batches {
 /// Batches in order, read ahead in threads of their own.
 #[derive(Debug)]
 pub struct Prefetched {
-    /// Of the readers, each of which has every so manieth batch.
+    /// One of each reader; with `n` readers, each has every `n`-th batch.
     receivers: Vec<Receiver<Result<Batch, TrainError>>>,
     next: usize,
 }

@@ -125,7 +125,7 @@ impl ResidentClips {
         let examples = batches.all_examples();
         let count: u64 = examples.iter().map(|example| example.samples).sum();
         let bytes = 2 * count;
-        let free = cuda::free_memory(device);
+        let free = cuda::free_memory();
         if bytes as f64 > MOST_OF_FREE * free as f64 {
             log!(
                 "the clips take {} MB, more than {} of the GPU's {} MB that are free: they are read from the data set",

@@ -257,20 +257,32 @@ fn lock(run: &Path) -> Result<Lock, TrainError> {
 
 impl RunState {
     fn new(model: Model, config: FitConfig, lock: Lock) -> Result<Self, TrainError> {
-        config.switches().set()?;
-        let mut model =
-            model.with_norm_momentum(config.norm_momentum).with_precision(config.precision);
-        if model.device() != Device::Cpu && !config.no_fused_operator {
-            match native::available() {
-                Ok(()) => model = model.with_fused_operator(),
-                Err(error) => log!("training is slower than it could be: {error}"),
-            }
-        }
+        let mut model = configured(model, &config)?;
         if config.freeze_convolutions {
             model.freeze_convolutions()?;
         }
         let adam = Adam::new(config.adam, &model.trainable()?)?;
         Ok(RunState { model, adam, config, epoch: 0, step: 0, history: History::default(), lock })
+    }
+}
+
+/// `model` as the settings of a run want its training passes, and libtorch's switches with it.
+///
+/// # Errors
+///
+/// A libtorch without these switches.
+pub(crate) fn configured(model: Model, config: &FitConfig) -> Result<Model, TrainError> {
+    config.switches().set()?;
+    let model = model.with_norm_momentum(config.norm_momentum).with_precision(config.precision);
+    if model.device() == Device::Cpu || config.no_fused_operator {
+        return Ok(model);
+    }
+    match native::available() {
+        Ok(()) => Ok(model.with_fused_operator()),
+        Err(error) => {
+            log!("training is slower than it could be: {error}");
+            Ok(model)
+        }
     }
 }
 

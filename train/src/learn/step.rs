@@ -207,6 +207,7 @@ mod tests {
     use super::*;
     use crate::learn::adam::AdamConfig;
     use crate::learn::batches::Batch;
+    use crate::model::precision::Precision;
 
     #[test]
     fn a_step_measures_the_loss_and_the_gradients_that_it_follows() {
@@ -245,5 +246,28 @@ mod tests {
             .map(|(_, tensor)| f64::try_from(tensor.grad().square().sum(Kind::Double)).unwrap())
             .sum();
         assert!((first.gradient_norm - squares.sqrt()).abs() < 1e-5 * squares.sqrt(), "{first:?}");
+    }
+
+    #[test]
+    fn a_step_in_bf16_differs_from_f32_by_its_rounding() {
+        let network = Network::preset("example").unwrap();
+        let shape = [2, network.window, network.segment];
+        let segments = (0..shape.iter().product()).map(|i| (i as f32 * 0.37).sin()).collect();
+        let batch = Batch { segments, shape, targets: vec![1.0, 0.0, 0.0, 0.0, 1.0, 0.0] };
+        let batch = DeviceBatch::upload(&batch, Device::Cpu).unwrap();
+        let step = |precision| {
+            let model = Model::new(network.clone(), 3, 1, Device::Cpu).unwrap();
+            let model = model.with_precision(precision);
+            let mut adam = Adam::new(AdamConfig::default(), &model.trainable().unwrap()).unwrap();
+            let measured = train_step(&model, &mut adam, &batch, 1e-3).unwrap();
+            Measured::read(&[measured]).unwrap()[0]
+        };
+        let (whole, half) = (step(Precision::Fp32), step(Precision::Bf16));
+        let loss = (whole.loss, half.loss, 0.02);
+        let norm = (whole.gradient_norm, half.gradient_norm, 0.2);
+        for (whole, half, most) in [loss, norm] {
+            let difference = (whole - half).abs() / whole;
+            assert!(difference > 0.0 && difference < most, "{whole} {half}");
+        }
     }
 }

@@ -69,7 +69,7 @@ pub fn load() -> &'static CudaLibrary {
     LOADED.get_or_init(open)
 }
 
-/// The CUDA device of that number, counted from 0.
+/// The CUDA device of that number, counted from 0, which becomes the one that this thread uses.
 ///
 /// # Errors
 ///
@@ -85,24 +85,37 @@ pub fn device(asked: usize) -> Result<tch::Device, CudaError> {
     if asked >= count {
         return Err(CudaError::NoSuchDevice { asked, count });
     }
+    use_gpu(asked)?;
     Ok(tch::Device::Cuda(asked))
 }
 
-/// Bytes of memory that are free on a GPU; 0 on a CPU and where CUDA does not say.
+/// Bytes of memory that are free on the GPU that this thread uses; 0 where CUDA does not say.
 #[expect(unsafe_code, reason = "tch does not bind this function of CUDA's runtime")]
-pub fn free_memory(device: tch::Device) -> u64 {
+pub fn free_memory() -> u64 {
     type MemGetInfo = unsafe extern "C" fn(*mut usize, *mut usize) -> i32;
-    let tch::Device::Cuda(number) = device else { return 0 };
-    // SAFETY: the signature is that of cuda_runtime_api.h; libtorch's CUDA library has brought the runtime into the
-    // process, and its tensors are on the device that is the current one of this thread.
-    unsafe {
+    let (mut free, mut total) = (0, 0);
+    // SAFETY: the signature is that of cuda_runtime_api.h, whose library libtorch's CUDA library brings along.
+    let code = unsafe {
+        match Library::this().get::<MemGetInfo>(b"cudaMemGetInfo") {
+            Ok(ask) => ask(&raw mut free, &raw mut total),
+            Err(_) => return 0,
+        }
+    };
+    if code == 0 { free as u64 } else { 0 }
+}
+
+/// Makes a GPU the one that this thread uses where nothing names another: streams, CUDA graphs, free memory.
+#[expect(unsafe_code, reason = "tch does not bind this function of CUDA's runtime")]
+fn use_gpu(number: usize) -> Result<(), CudaError> {
+    type SetDevice = unsafe extern "C" fn(i32) -> i32;
+    let number = i32::try_from(number).map_err(|_| CudaError::NoDevice)?;
+    // SAFETY: as in `free_memory`.
+    let code = unsafe {
         let program = Library::this();
-        let Ok(ask) = program.get::<MemGetInfo>(b"cudaMemGetInfo") else { return 0 };
-        // The first tensor makes a device's context; the runtime asks for the current device, the first by default.
-        let (mut free, mut total) = (0, 0);
-        let failed = number != 0 || ask(&raw mut free, &raw mut total) != 0;
-        if failed { 0 } else { free as u64 }
-    }
+        let set = program.get::<SetDevice>(b"cudaSetDevice").map_err(|_| CudaError::NoDevice)?;
+        set(number)
+    };
+    if code == 0 { Ok(()) } else { Err(CudaError::NoDevice) }
 }
 
 #[expect(

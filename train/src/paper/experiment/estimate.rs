@@ -16,6 +16,7 @@ use crate::learn::batches::Batch;
 use crate::learn::checkpoint::{is_checkpoint, read_record};
 use crate::learn::feed::DeviceBatch;
 use crate::learn::history::History;
+use crate::learn::start::configured;
 use crate::learn::start::recorded_config;
 use crate::learn::step::{Measured, train_step};
 use crate::model::device;
@@ -105,7 +106,7 @@ fn step_speed(run: &PlannedRun, classes: usize, device: Device) -> Result<f64, T
     let mut targets = vec![0.0; clips * classes];
     targets.iter_mut().step_by(classes.max(1)).for_each(|target| *target = 1.0);
     let batch = Batch { segments, shape, targets };
-    let model = Model::new(network, classes, 1, device)?;
+    let model = configured(Model::new(network, classes, 1, device)?, &run.config)?;
     let mut adam = Adam::new(run.config.adam, &model.trainable()?)?;
     let batch = DeviceBatch::upload(&batch, device)?;
     // Read, so that the time is that of the device and not of giving it work.
