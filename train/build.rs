@@ -18,6 +18,8 @@ use std::process::Command;
 use std::{env, fs};
 
 const NATIVE: &str = "libleitmotif_cuda.so";
+/// Of what `native/native.cpp` exports: an older copy beside the program is refused.
+const NATIVE_VERSION: u32 = 2;
 
 fn main() -> Result<(), Box<dyn Error>> {
     // Not on itself: this script is also that of `benches`, seen from another folder, and a changed script runs anyway.
@@ -88,6 +90,7 @@ fn build_native(libtorch: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
     let compiler = env::var_os("CXX").unwrap_or_else(|| "c++".into());
     let output = Command::new(&compiler)
         .args(["-std=c++17", "-O2", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall", "-Wextra"])
+        .arg(format!("-DLEITMOTIF_VERSION={NATIVE_VERSION}"))
         .arg("native/native.cpp")
         .arg("-I")
         .arg(out)
@@ -109,17 +112,24 @@ fn build_native(libtorch: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
     fs::copy(&library, &part)?;
     fs::rename(&part, &beside)?;
     println!("cargo::rustc-env=LEITMOTIF_NATIVE={}", library.display());
+    println!("cargo::rustc-env=LEITMOTIF_NATIVE_VERSION={NATIVE_VERSION}");
     Ok(())
 }
 
-/// The wheels' headers beside libtorch, or those of an installed CUDA.
+/// The wheels' headers beside libtorch, or those of an installed CUDA of libtorch's generation.
 fn cuda_headers(torch: &Path) -> Option<PathBuf> {
+    /// libtorch 2.11 of PyPI is built for CUDA 13.
+    const GENERATION: &str = "#define CUDA_VERSION 13";
     let installed =
         env::var_os("CUDA_HOME").map_or_else(|| "/usr/local/cuda".into(), PathBuf::from);
     let folders = [torch.join("../nvidia/cu13/include"), installed.join("include")];
+    // What `make setup` fetches later is noticed.
+    for folder in &folders {
+        println!("cargo::rerun-if-changed={}", folder.join("crt/host_config.h").display());
+    }
     folders.into_iter().find(|folder| {
-        ["cuda.h", "cuda_runtime_api.h", "crt/host_config.h"]
-            .iter()
-            .all(|file| folder.join(file).exists())
+        let version = fs::read_to_string(folder.join("cuda.h")).unwrap_or_default();
+        let has = |file| folder.join(file).exists();
+        version.contains(GENERATION) && has("cuda_runtime_api.h") && has("crt/host_config.h")
     })
 }

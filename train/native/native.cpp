@@ -5,6 +5,7 @@
 
 #include <dlfcn.h>
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -357,7 +358,8 @@ void check_parameter(const at::Tensor& x, const at::Tensor& parameter, const cha
                 name, " must be ", x.size(1), " f32 values on ", x.device());
 }
 
-// The stream of captures and of what runs before them: always the same one, so that both share their memory.
+// The stream of captures and of what runs before them: cuBLAS and cuDNN keep handles and workspaces for each stream. A
+// capture has memory of its own.
 c10::cuda::CUDAStream side_stream() {
     static std::mutex mutex;
     static std::map<int, c10::cuda::CUDAStream> streams;
@@ -383,6 +385,9 @@ void order(c10::cuda::CUDAStream earlier, c10::cuda::CUDAStream later) {
 struct LeitmotifGraph {
     at::cuda::CUDAGraph graph;
 };
+
+// Of these functions' arguments and meaning: the program wants the version that it was built with.
+EXPORT int64_t leitmotif_version() { return LEITMOTIF_VERSION; }
 
 // y = max pool over the last axis of relu(batch norm of x); `*y` becomes a new tensor.
 EXPORT const char* leitmotif_norm_relu_pool(const at::Tensor* x, const at::Tensor* gamma, const at::Tensor* beta,

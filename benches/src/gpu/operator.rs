@@ -11,12 +11,13 @@ use crate::results::read_json;
 /// Blocks that are shown: the others take little of a step's time.
 const LARGEST: usize = 3;
 
-/// What the program `kernels` prints, in a file of its own: it may be of another commit than the rest.
+/// What the program `kernels` prints, where it comes from another run than the rest.
 const FILE: &str = "kernels.json";
 
 #[derive(Deserialize)]
 struct Kernels {
-    commit: String,
+    /// Of [`FILE`] alone.
+    commit: Option<String>,
     blocks: Vec<Block>,
 }
 
@@ -54,10 +55,11 @@ struct Limits {
 /// The largest blocks in bf16.
 pub(super) fn table(path: &Path, serve: &Step) -> anyhow::Result<String> {
     let file = path.with_file_name(FILE);
-    if !file.exists() {
-        return Ok(String::new());
-    }
-    let Kernels { commit, mut blocks } = read_json(&file)?;
+    let found: Option<Kernels> = match serve.part("kernels")? {
+        None if file.exists() => Some(read_json(&file)?),
+        found => found,
+    };
+    let Some(Kernels { commit, mut blocks }) = found else { return Ok(String::new()) };
     blocks.retain(|block| block.kind == "bf16");
     if blocks.is_empty() {
         return Ok(String::new());
@@ -99,8 +101,9 @@ pub(super) fn table(path: &Path, serve: &Step) -> anyhow::Result<String> {
     let limit = copy.map_or(String::new(), |copy| {
         format!(" The limit is a copy on the card: {:.2} TB/s.", copy / 1e3)
     });
+    let of = commit.map_or(String::new(), |commit| format!(" Commit {commit}."));
     let caption = format!(
-        "The {LARGEST} largest blocks of model 1; TB/s of what must be moved at the least.{limit} Commit {commit}."
+        "The {LARGEST} largest blocks of model 1; TB/s of what must be moved at the least.{limit}{of}"
     );
     Ok(table + "\n" + &wrap(&caption))
 }

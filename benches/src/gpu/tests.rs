@@ -48,7 +48,7 @@ fn a_run_without_results_has_a_caption() {
 
 #[test]
 fn training_has_rows_for_what_was_measured() {
-    let speed = |steps: f64| json!({ "batch": 16, "steps_per_second": steps, "clips_per_second": 16.0 * steps, "gpu": { "peak_memory_mib": 2048 } });
+    let speed = |steps: f64| json!({ "batch": 16, "steps_per_second": steps, "clips_per_second": 16.0 * steps, "gpu": { "peak_memory_mib": 2048, "memory_before_mib": 0 } });
     let table = tables(&[(
         "train",
         json!({
@@ -115,9 +115,12 @@ fn the_operator_is_compared_with_the_cards_copy() {
     };
     let mut blocks: Vec<Value> = (1000..1004).map(|samples| block(samples, "bf16")).collect();
     blocks.push(block(5000, "f32"));
-    let limits = json!({ "limits": { "device copy, GB/s read and written": 4000.0 } });
-    let kernels = json!({ "kernels": { "blocks": blocks } });
-    let table = tables(&[("smoke", kernels.clone()), ("serve", limits)]).unwrap();
+    let limits = json!({ "device copy, GB/s read and written": 4000.0 });
+    let kernels = |limits: Value| {
+        let parts = json!({ "kernels": { "blocks": blocks }, "limits": limits });
+        tables(&[("serve", parts)]).unwrap()
+    };
+    let table = kernels(limits);
     assert_lines(
         &table,
         &[
@@ -125,7 +128,7 @@ fn the_operator_is_compared_with_the_cards_copy() {
         ],
     );
     assert!(!table.contains("of 1000 samples") && !table.contains("of 5000 samples"), "{table}");
-    let table = tables(&[("smoke", kernels)]).unwrap();
+    let table = kernels(json!({ "skipped": "s" }));
     assert!(table.contains("| 2.01 | 1.000 ms") && !table.contains('%'), "{table}");
 }
 
@@ -150,24 +153,75 @@ fn serving_names_what_did_not_run() {
 }
 
 #[test]
-fn parity_names_the_nodes_that_are_not_on_cuda() {
-    let opened = |largest: f64, elsewhere: Value| {
-        let outputs = json!([{ "output": "embedding", "largest": 1.0 }, { "output": "probabilities", "largest": largest }]);
-        json!({ "cuda": { "outputs": outputs }, "not_on_device": elsewhere })
-    };
-    let table = tables(&[(
-        "smoke",
+fn what_was_disturbed_is_taken_from_the_runs_between_the_peers() {
+    let speed = |steps: f64, beside: &[&str]| {
         json!({
-            "opens a.clip": opened(1.2e-8, json!({ "CPUExecutionProvider": { "Add": 1, "Gather": 2 } })),
-            "opens a.segment": opened(3e-7, json!({})),
-            "opens b.step": { "cuda": { "error": "e" }, "not_on_device": {} },
-            "gpu": { "name": "X100", "driver_version": "1.2" },
-        }),
-    )]);
+            "batch": 16, "steps_per_second": steps, "clips_per_second": 16.0 * steps, "compiling_beside": beside,
+            "gpu": { "peak_memory_mib": 3072.0, "memory_before_mib": 1024.0 },
+        })
+    };
+    let between: Vec<Value> = [70.0, 90.0, 80.0].map(|steps| speed(steps, &[])).to_vec();
+    let mode = json!({ "fed_steps_per_second": 10.0, "late_steps_per_second": 20.0 });
+    let theirs = json!({ "modes": { "compile-bf16": mode } });
+    let table = tables(&[
+        (
+            "train",
+            json!({ "a, bf16": speed(1.0, &["train compile"]), "b, bf16": speed(1.0, &["serve"]) }),
+        ),
+        (
+            "peers",
+            json!({ "a": { "ours": { "bf16": between[..1] }, "theirs": { "modes": {} } },
+            "a, compile-bf16": { "ours": { "bf16": between }, "theirs": theirs } }),
+        ),
+    ]);
+    let table = table.unwrap();
+    assert_lines(&table, &["| `a` | 80.0 (1280), 2.0 GiB | 0.27 h (bf16) |"]);
+    assert!(table.contains("| 20.0 | 10.0 | 4.00×, 8.00× |") && !table.contains("`b`"), "{table}");
+}
+
+#[test]
+fn modes_that_are_compiled_apart_count_together() {
+    let batches = |speed: f64| json!([{ "batch": 1, "per_second": speed }]);
+    let served = |speed: f64| json!({ "first_answer_seconds": 0.5, "batches": batches(speed) });
+    let part = json!({
+        "ours": { "fp32": served(100.0), "tf32": served(100.0), "fp16": served(100.0) },
+        "theirs": { "compile-tf32": { "modes": { "compile-tf32": batches(50.0) } }, "compile-fp16": { "error": "e" } },
+    });
+    let table = tables(&[("serve", json!({ "a against torch.compile": part }))]).unwrap();
+    assert_lines(&table, &["| `a`, 1 | 100 | 100 | 100 | 50 (compile-tf32) | 2.00× |"]);
+}
+
+#[test]
+fn parity_is_that_of_probabilities() {
+    let compared = |graph: &str, largest: f64| {
+        let outputs = json!([{ "output": "embedding", "largest": 1.0 }, { "output": "probabilities", "largest": largest }]);
+        json!({ "graph": graph, "outputs": outputs })
+    };
+    let table = tables(&[
+        (
+            "smoke",
+            json!({
+                "opens a.segment": { "cuda": compared("segment", 1.2e-8) },
+                "opens b.step": { "cuda": { "error": "e" } },
+                "gpu": { "name": "X100", "driver_version": "1.2" },
+            }),
+        ),
+        (
+            "serve",
+            json!({
+                "a, portable": { "cuda": compared("clip", 3e-7), "cuda, tf32": compared("clip", 1e-4) },
+                "a, cuda-fp16": { "cuda": compared("clip", 2e-4), "cuda, tf32": { "skipped": "s" } },
+            }),
+        ),
+    ]);
     let table = table.unwrap();
     assert_lines(
         &table,
-        &["| `a.clip` | 1e-8 | 1 `Add`, 2 `Gather` |", "| `a.segment` | 3e-7 | 0 |"],
+        &[
+            "| `a.segment`, fp32 | 1e-8 | not compared |",
+            "| `a.clip`, fp32 | 3e-7 | 1e-4 |",
+            "| `a.clip`, fp16 | 2e-4 | not compared |",
+        ],
     );
     assert!(!table.contains("b.step"), "{table}");
     assert!(table.contains("2026-01-02, X100, driver 1.2, commit c0ffee,"), "{table}");

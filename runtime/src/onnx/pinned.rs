@@ -23,15 +23,19 @@ pub(super) struct Pinned {
 }
 
 impl Pinned {
-    /// None yet, for a session on a GPU.
-    pub(super) fn of(session: &ort::session::Session) -> ort::Result<Self> {
-        let info = MemoryInfo::new(
-            AllocationDevice::CUDA_PINNED,
-            0,
-            AllocatorType::Device,
-            MemoryType::CPUInput,
-        )?;
-        Ok(Self { inputs: Vec::new(), allocator: Allocator::new(session, info)? })
+    /// For a session on the GPU of this number; `None` where ONNX Runtime gives none: it only saves time.
+    pub(super) fn of(session: &ort::session::Session, gpu: usize) -> Option<Self> {
+        // Releases differ in whether page-locked memory belongs to a GPU or to the host.
+        [i32::try_from(gpu).unwrap_or(0), 0].into_iter().find_map(|number| {
+            let info = MemoryInfo::new(
+                AllocationDevice::CUDA_PINNED,
+                number,
+                AllocatorType::Device,
+                MemoryType::CPUInput,
+            );
+            let allocator = Allocator::new(session, info.ok()?).ok()?;
+            Some(Self { inputs: Vec::new(), allocator })
+        })
     }
 
     /// The inputs, with their values copied into this memory where that pays.
@@ -44,7 +48,10 @@ impl Pinned {
             if room < values.len() || number >= self.inputs.len() {
                 // The old one goes first: both would take twice the memory.
                 self.inputs.truncate(number);
-                self.inputs.push(Tensor::new(&self.allocator, [values.len()])?);
+                let Ok(memory) = Tensor::new(&self.allocator, [values.len()]) else {
+                    return Ok(inputs.to_vec());
+                };
+                self.inputs.push(memory);
             }
         }
         self.inputs

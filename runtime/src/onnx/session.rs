@@ -7,6 +7,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use leitmotif_models::{CARD_VERSION, Card, CardError, Device};
 use ort::memory::Allocator;
@@ -25,7 +26,7 @@ pub use super::options::SessionOptions;
 #[derive(Debug)]
 pub struct Session {
     /// For a GPU; before the session, which must outlive it.
-    pinned: Option<Pinned>,
+    pinned: Mutex<Option<Pinned>>,
     session: ort::session::Session,
     device: DeviceTaken,
     /// The model's file, for errors.
@@ -119,9 +120,11 @@ impl Session {
         let inputs = session.inputs().iter().map(port).collect();
         let outputs = session.outputs().iter().map(port).collect();
         let pinned = match device.device {
-            Device::Cuda(_) => Some(Pinned::of(&session).map_err(|e| refused(one_line(&e)))?),
+            Device::Cuda(gpu) => Pinned::of(&session, gpu),
             _ => None,
         };
+        // ONNX Runtime's allocators are not `Sync`, a session is.
+        let pinned = Mutex::new(pinned);
         Ok(Self { pinned, session, device, path: path.to_owned(), inputs, outputs })
     }
 
@@ -174,7 +177,7 @@ impl Session {
     /// [`Error::Run`] if ONNX Runtime fails: an unknown or missing input, dimensions that do not fit the graph or the
     /// number of values, an output that is not a tensor of `f32`, out of memory.
     pub fn run(&mut self, inputs: &[(&str, &[usize], &[f32])]) -> Result<Vec<NamedTensor>, Error> {
-        let outputs = run(&mut self.session, self.pinned.as_mut(), inputs);
+        let outputs = run(&mut self.session, pinned(&mut self.pinned), inputs);
         outputs.map_err(|source| self.failed(&source))
     }
 
@@ -204,7 +207,7 @@ impl Session {
         inputs: &[(&str, &[usize], &[f32])],
         outputs: &[(&str, &[usize])],
     ) -> Result<Vec<NamedTensor>, Error> {
-        let outputs = run_shaped(&mut self.session, self.pinned.as_mut(), inputs, outputs);
+        let outputs = run_shaped(&mut self.session, pinned(&mut self.pinned), inputs, outputs);
         outputs.map_err(|source| self.failed(&source))
     }
 
@@ -218,6 +221,10 @@ impl Session {
 }
 
 type Tensors<'a> = Vec<(&'a str, TensorRef<'a, f32>)>;
+
+fn pinned(memory: &mut Mutex<Option<Pinned>>) -> Option<&mut Pinned> {
+    memory.get_mut().unwrap_or_else(PoisonError::into_inner).as_mut()
+}
 
 fn tensors<'a>(inputs: &[(&'a str, &[usize], &'a [f32])]) -> ort::Result<Tensors<'a>> {
     inputs
@@ -279,4 +286,17 @@ fn port(outlet: &ort::value::Outlet) -> Port {
         _ => None,
     };
     Port { name: outlet.name().to_owned(), dims }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Recognizer;
+
+    #[test]
+    fn sessions_are_moved_and_shared_between_threads() {
+        fn both<T: Send + Sync>() {}
+        both::<Session>();
+        both::<Recognizer>();
+    }
 }

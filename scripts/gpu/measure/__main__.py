@@ -1,6 +1,7 @@
 """Started by run.sh: every step in order, most telling first, a JSON file each."""
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
@@ -46,13 +47,15 @@ def measure(run, chosen, go_on):
     run.peers.start([kind for kind, step in (("train", "peers"), ("serve", "serve")) if step in chosen])
     if "train" in chosen:
         training.begin_data(run)
+    packed = bundle / "bundle.json"
+    built = {"commit": json.loads(packed.read_text())["commit"] if packed.exists() else None, "command": " ".join(["run.sh", *sys.argv[1:]])}
     succeeded = {}
     for step in (step for step in STEPS if step in chosen):
         succeeded[step] = run.step(step, STEPS[step])
         failed = [name for name, good in succeeded.items() if not good]
         left_out = [name for name in chosen if name not in succeeded]
         record = {"steps": list(succeeded), "failed": failed, "left_out": left_out, "seconds": round(run.now() - run.began, 1)}
-        run.write_json("run.json", {**record, "device": run.sizes.device, "minutes": run.minutes})
+        run.write_json("run.json", {**built, **record, "device": run.sizes.device, "minutes": run.minutes})
         if step == "smoke" and failed and not go_on:
             run.log("smoke failed: the rest is left out, so that time remains to mend it (--go-on runs it all the same)")
             break

@@ -48,7 +48,7 @@ class Warm:
 def machine(run):
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
-        "system": platform.platform(), "libc": " ".join(platform.libc_ver()), "python": sys.version.split()[0], "cores": len(os.sched_getaffinity(0)),
+        "system": f"{platform.system()} on {platform.machine()}", "libc": " ".join(platform.libc_ver()), "python": sys.version.split()[0], "cores": len(os.sched_getaffinity(0)),
         "memory_gib": round(memory / 2**30, 1), "free_disk_gib": round(shutil.disk_usage(run.work).free / 2**30, 1),
     }  # fmt: skip
 

@@ -5,9 +5,11 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from background import Peers
 from outcome import Failed, Skipped, has_error, tail
@@ -139,11 +141,20 @@ class Run:
     def write_json(self, name, value):
         """Completely or not at all, and without other files among the results."""
         temporary = self.work / name
-        temporary.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+        temporary.write_text(self.without_paths(json.dumps(value, indent=1)) + "\n", encoding="utf-8")
         try:
             temporary.replace(self.out / name)
         except OSError:  # Another file system.
             shutil.move(temporary, self.out / name)
+
+    def without_paths(self, text):
+        """The names of folders in the place of this machine's paths: results are published."""
+        packages = str(Path(os.environ.get("TORCH_LIB", "/nowhere/nowhere")).parent.parent)
+        folders = {str(self.bundle): "BUNDLE", str(self.work): "WORK", str(self.out): "RESULTS", packages: "SITE-PACKAGES", sys.prefix: "PYTHON"}
+        for path in sorted(folders, key=len, reverse=True):
+            if len(path) > 4:
+                text = text.replace(path, folders[path])
+        return text
 
     def log(self, text):
         with self.lock:

@@ -51,8 +51,11 @@ pub fn run(args: DevicesArgs) -> anyhow::Result<()> {
         writeln!(out, "CUDA library  {}", yes(found.cuda_library))?;
         writeln!(out, "CUDA runtime  {} ({})", yes(found.has_cudart), version(found.cudart))?;
         writeln!(out, "cuDNN         {}", version(found.cudnn))?;
-        let fused = found.slower.as_deref().unwrap_or("fused operator and CUDA graphs");
-        writeln!(out, "speed         {fused}")
+        match (&found.obstacle, &found.slower) {
+            (Some(_), _) => Ok(()),
+            (None, None) => writeln!(out, "speed         fused operator and CUDA graphs"),
+            (None, Some(reason)) => writeln!(out, "speed         lower: {reason}"),
+        }
     })
 }
 

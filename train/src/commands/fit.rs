@@ -33,7 +33,7 @@ pub struct FitArgs {
     #[arg(long, required_unless_present = "resume", conflicts_with = "resume")]
     out: Option<PathBuf>,
     /// Folder of a run to resume with its own settings; only --epochs, --device and --threads may change. Without
-    /// changes it ends like a run that never stopped, bit for bit on one device with one number of threads
+    /// changes it ends like a run that never stopped, on a CPU with one number of threads bit for bit
     #[arg(long)]
     resume: Option<PathBuf>,
     /// A preset or a TOML file

@@ -1,6 +1,6 @@
 //! Training batches: clips chosen, cut into segments, augmented and stacked.
 //!
-//! A batch is a function of (seed, epoch, step) only. A thread of its own prefetches them for the training loop.
+//! A batch is a function of (seed, epoch, step) only. Threads of their own read them ahead of the training loop.
 
 use std::collections::BTreeMap;
 use std::ops::Range;

@@ -275,5 +275,21 @@ mod tests {
         let json = serde_json::to_string(&config).unwrap();
         assert!(json.contains("\"rate\":0.00125"), "{json}");
         assert_eq!(serde_json::from_str::<FitConfig>(&json).unwrap(), config);
+        let (cudnn_benchmark, deterministic, no_fused_operator, no_cuda_graph) =
+            (true, true, true, true);
+        let precision = Precision::Bf16;
+        let config = FitConfig { precision, cudnn_benchmark, deterministic, ..config };
+        let config = FitConfig { no_fused_operator, no_cuda_graph, ..config };
+        let json = serde_json::to_string(&config).unwrap();
+        assert_eq!(serde_json::from_str::<FitConfig>(&json).unwrap(), config);
+    }
+
+    #[test]
+    fn a_record_from_before_there_was_a_choice_is_read() {
+        let json = serde_json::to_string(&FitConfig::default()).unwrap();
+        for newer in ["precision", "cudnn", "deterministic", "fused", "graph"] {
+            assert!(!json.contains(newer), "{json}");
+        }
+        assert_eq!(serde_json::from_str::<FitConfig>(&json).unwrap(), FitConfig::default());
     }
 }

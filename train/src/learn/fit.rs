@@ -19,7 +19,6 @@ use crate::learn::progress::Progress;
 use crate::learn::start::{RunState, Start, begin};
 use crate::learn::step::{Measured, StepResult, Steps};
 use crate::learn::task::Task;
-use crate::model::native;
 use crate::model::network::Model;
 use crate::model::tensors;
 
@@ -38,8 +37,8 @@ pub struct Outcome {
 
 /// Trains in the folder `run` until the epochs are done, validation stops improving (`patience`), or `stop` is set.
 ///
-/// A run that was stopped or killed and then resumed ends like an uninterrupted one, bit for bit on one device with one
-/// number of threads; elsewhere sums differ in their last bits.
+/// A run that was stopped or killed and then resumed ends like an uninterrupted one, bit for bit on a CPU with one number
+/// of threads; elsewhere sums differ in their last bits, and on one GPU it has not been tested.
 ///
 /// # Errors
 ///
@@ -58,8 +57,9 @@ pub fn fit(
     let probe = probe::probe_input(task, model.network())?;
     let steps = batches.steps_per_epoch();
     let all_steps = (config.epochs as u64).saturating_mul(steps as u64);
-    let mut training = Steps::new(device, !config.no_cuda_graph && native::available().is_ok());
-    let mut feed = Feed::new(&batches, epoch..config.epochs, device)?;
+    let mut training = Steps::new(device, &config);
+    // Made with the first epoch: there may be none left.
+    let mut feed = None;
     let mut progress = Progress::new(&model, task, &config, steps);
     if epoch < config.epochs && history.is_exhausted(config.patience) {
         log!("validation had stopped improving: no epoch is added");
@@ -67,9 +67,13 @@ pub fn fit(
 
     while epoch < config.epochs && !history.is_exhausted(config.patience) {
         let mut totals = EpochTotals::default();
-        let began = Instant::now();
         let mut learning_rate = config.learning_rate;
         progress.epoch(epoch);
+        let feed = match &mut feed {
+            Some(feed) => feed,
+            None => feed.insert(Feed::new(&batches, epoch..config.epochs, device)?),
+        };
+        let began = Instant::now();
         let mut unread = Unread::new(device);
         for step_of_epoch in 0..steps {
             if stop.load(Ordering::Relaxed) {
@@ -261,4 +265,26 @@ fn finish(
     progress.end();
     let ([epochs, best_epoch], [last, best]) = (epochs, scores);
     Ok(Outcome { epochs, best_epoch, best, last })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_are_due_at_once_on_a_cpu_and_else_when_all_are_wanted() {
+        let step = |loss: f64| Measured::of(&[loss, 0.5, 3.0], 4);
+        let losses = |due: Vec<(StepResult, u64)>| {
+            due.iter().map(|(result, after)| (result.loss, *after)).collect::<Vec<_>>()
+        };
+        let mut unread = Unread::new(tch::Device::Cpu);
+        assert_eq!(losses(unread.push(step(1.0), false).unwrap()), [(1.0, 0)]);
+        let mut unread = Unread::new(tch::Device::Cuda(0));
+        unread.since = Instant::now() + Duration::from_secs(3600);
+        assert!(unread.push(step(1.0), false).unwrap().is_empty());
+        assert!(unread.push(step(2.0), false).unwrap().is_empty());
+        let due = losses(unread.push(step(3.0), true).unwrap());
+        assert_eq!(due, [(1.0, 2), (2.0, 1), (3.0, 0)]);
+        assert!(unread.steps.is_empty());
+    }
 }

@@ -266,15 +266,18 @@ impl RunState {
     }
 }
 
-/// `model` as the settings of a run want its training passes, and libtorch's switches with it.
+/// `model` as the settings of a run want its training passes; on a GPU libtorch's switches with it.
 ///
 /// # Errors
 ///
 /// A libtorch without these switches.
 pub(crate) fn configured(model: Model, config: &FitConfig) -> Result<Model, TrainError> {
-    config.switches().set()?;
     let model = model.with_norm_momentum(config.norm_momentum).with_precision(config.precision);
-    if model.device() == Device::Cpu || config.no_fused_operator {
+    if model.device() == Device::Cpu {
+        return Ok(model);
+    }
+    config.switches().set()?;
+    if config.no_fused_operator {
         return Ok(model);
     }
     match native::available() {

@@ -7,6 +7,7 @@ use tch::{Device, Kind, Tensor};
 use crate::console::log;
 use crate::error::TrainError;
 use crate::learn::adam::Adam;
+use crate::learn::config::FitConfig;
 use crate::learn::feed::DeviceBatch;
 use crate::model::host::to_device;
 use crate::model::native::{self, Graph};
@@ -34,6 +35,12 @@ pub struct Measured {
 }
 
 impl Measured {
+    /// Results that the host knows.
+    #[cfg(test)]
+    pub(crate) fn of(values: &[f64; 3], outputs: usize) -> Self {
+        Measured { values: Tensor::from_slice(values), outputs }
+    }
+
     /// Copies the results of some steps to the host, all at once.
     ///
     /// # Errors
@@ -123,16 +130,16 @@ struct Recorded {
 }
 
 impl Steps {
-    /// cuDNN and the allocator need two.
+    /// In the first, kernels are compiled and cuDNN and cuBLAS set up their memory; the second shows that it stays so.
     const BEFORE_RECORDING: usize = 2;
 
-    /// With `graph`, steps on a GPU are repeated from a CUDA graph.
-    pub fn new(device: Device, graph: bool) -> Self {
-        let records = graph && device != Device::Cpu;
+    /// Steps on a GPU are repeated from a CUDA graph, unless the settings do without or the library for it is missing.
+    pub fn new(device: Device, config: &FitConfig) -> Self {
+        let records = device != Device::Cpu && !config.no_cuda_graph && native::available().is_ok();
         Steps { recorded: None, until_recorded: records.then_some(Self::BEFORE_RECORDING) }
     }
 
-    /// [`train_step`], with the same result.
+    /// [`train_step`], by the same operations.
     ///
     /// # Errors
     ///

@@ -51,6 +51,14 @@ pub enum CudaError {
         "libtorch finds no usable GPU: is the NVIDIA driver running (`nvidia-smi`) and new enough for CUDA 13?"
     )]
     NoDevice,
+    /// CUDA refuses a GPU that is there.
+    #[error("CUDA refuses GPU {gpu}: error {code} (does another program use it alone?)")]
+    Refused {
+        /// Its number, from 0.
+        gpu: i32,
+        /// CUDA's code, as in `driver_types.h`.
+        code: i32,
+    },
     /// There are GPUs, but fewer than the number asked for implies.
     #[error("there is no GPU {asked}: this machine has {count}, counted from 0")]
     NoSuchDevice {
@@ -115,7 +123,7 @@ fn use_gpu(number: usize) -> Result<(), CudaError> {
         let set = program.get::<SetDevice>(b"cudaSetDevice").map_err(|_| CudaError::NoDevice)?;
         set(number)
     };
-    if code == 0 { Ok(()) } else { Err(CudaError::NoDevice) }
+    if code == 0 { Ok(()) } else { Err(CudaError::Refused { gpu: number, code }) }
 }
 
 #[expect(

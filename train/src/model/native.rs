@@ -345,16 +345,21 @@ fn open() -> Result<Functions, NativeError> {
             "this program was built without CUDA's headers, so without it".to_owned()
         }));
     };
-    load(&place).map_err(|error| unavailable(error.to_string()))
+    let loaded = load(&place).map_err(|error| unavailable(error.to_string()))?;
+    loaded.ok_or_else(|| unavailable(format!("{} is of another version", place.display())))
 }
 
 #[expect(
     unsafe_code,
     reason = "opening a library runs its initialisers, and its functions must have these types: both are this crate's own"
 )]
-fn load(place: &Path) -> Result<Functions, libloading::Error> {
+fn load(place: &Path) -> Result<Option<Functions>, libloading::Error> {
     // NOW, so that a library of another libtorch fails here and not in the middle of a run.
     let library = unsafe { Library::open(Some(place), RTLD_NOW | RTLD_GLOBAL) }?;
+    let version = unsafe { library.get::<unsafe extern "C" fn() -> i64>(b"leitmotif_version")?() };
+    if option_env!("LEITMOTIF_NATIVE_VERSION") != Some(version.to_string().as_str()) {
+        return Ok(None);
+    }
     let functions = unsafe {
         Functions {
             norm_relu_pool: *library.get(b"leitmotif_norm_relu_pool")?,
@@ -370,5 +375,5 @@ fn load(place: &Path) -> Result<Functions, libloading::Error> {
     };
     // libtorch keeps pointers into it until the process ends.
     std::mem::forget(library);
-    Ok(functions)
+    Ok(Some(functions))
 }

@@ -18,12 +18,15 @@ use crate::learn::feed::DeviceBatch;
 use crate::learn::history::History;
 use crate::learn::start::configured;
 use crate::learn::start::recorded_config;
-use crate::learn::step::{Measured, train_step};
+use crate::learn::step::{Measured, Steps};
 use crate::model::device;
 use crate::model::network::Model;
 
 /// Most samples in a training step that is made to measure the speed.
 const SAMPLES_ON_CPU: usize = 1 << 21;
+/// Steps before those that count, of which a GPU records one as a CUDA graph, and steps that are read at once.
+const WARM_UP: usize = 3;
+const AT_ONCE: usize = 4;
 /// Shortest time to measure.
 const MEASURED: Duration = Duration::from_secs(1);
 
@@ -109,14 +112,18 @@ fn step_speed(run: &PlannedRun, classes: usize, device: Device) -> Result<f64, T
     let model = configured(Model::new(network, classes, 1, device)?, &run.config)?;
     let mut adam = Adam::new(run.config.adam, &model.trainable()?)?;
     let batch = DeviceBatch::upload(&batch, device)?;
-    // Read, so that the time is that of the device and not of giving it work.
-    let mut step = || Measured::read(&[train_step(&model, &mut adam, &batch, 1e-3)?]);
-    step()?;
+    let mut training = Steps::new(device, &run.config);
+    let mut take = || training.take(&model, &mut adam, &batch, 1e-3);
+    // Kernels are compiled and libraries set up in the first steps; reading waits for the device.
+    let (warm_up, at_once) = if device == Device::Cpu { (1, 1) } else { (WARM_UP, AT_ONCE) };
+    let first = (0..warm_up).map(|_| take()).collect::<Result<Vec<_>, _>>()?;
+    Measured::read(&first)?;
     let began = Instant::now();
     let mut trained = 0;
     while trained == 0 || began.elapsed() < MEASURED {
-        step()?;
-        trained += clips;
+        let some = (0..at_once).map(|_| take()).collect::<Result<Vec<_>, _>>()?;
+        Measured::read(&some)?;
+        trained += at_once * clips;
     }
     Ok(trained as f64 / began.elapsed().as_secs_f64().max(1e-9))
 }
