@@ -9,8 +9,8 @@
 //! for the linker (not `.so`, or the loader would meet them under `cargo run`), and `src/cuda.rs`
 //! opens the CUDA library while the program runs.
 //!
-//! For this crate it also builds `native/`, a library of its own for the same reason, where the CUDA headers are found. A
-//! copy lies beside the programs and travels with them.
+//! For this crate it also builds `native/`, a library of its own for the same reason, where the CUDA headers are found.
+//! A copy lies beside the programs and travels with them.
 
 use std::error::Error;
 use std::path::{Component, Path, PathBuf};
@@ -62,8 +62,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Compiles `native/` with the C++ compiler that torch-sys needs too; without CUDA's headers there is no library, and the
-/// program says so where it is wanted.
+/// Compiles `native/` with the C++ compiler that torch-sys needs too; without CUDA's headers there is no library, and
+/// the program says so where it is wanted.
 fn build_native(libtorch: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=native");
     for variable in ["CUDA_HOME", "CXX"] {

@@ -1,9 +1,10 @@
 // Batch norm with the batch's statistics, ReLU and max pooling over the last axis, in one operator.
 //
-// Compiled at run time, after arguments.h, once for each number of channels, pool and element type, which are the macros
-// CHANNELS, POOL and BF16; VECTOR is the number of values of one load (at most 16 bytes), THREADS the most threads of a
-// block and FINISH_THREADS those of a block that adds up what other blocks left. Activations are read twice forward and twice backward and nothing is kept in between but x: the position of a
-// maximum is found again. Sums have a fixed order, so results repeat to the bit.
+// Compiled at run time, after arguments.h, once for each number of channels, pool and element type, which are the
+// macros CHANNELS, POOL and BF16; VECTOR is the number of values of one load (at most 16 bytes), THREADS the most
+// threads of a block and FINISH_THREADS those of a block that adds up what other blocks left. Activations are read
+// twice forward and twice backward and nothing is kept in between but x: the position of a maximum is found again. Sums
+// have a fixed order, so results repeat to the bit.
 
 #ifndef KERNEL
 #define KERNEL(threads) extern "C" __global__ void __launch_bounds__(threads)

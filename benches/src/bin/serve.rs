@@ -1,5 +1,5 @@
-//! How fast a model runs in ONNX Runtime, on which provider each of its nodes runs, and how far a device's outputs are from
-//! the CPU's.
+//! How fast a model runs in ONNX Runtime, on which provider each of its nodes runs, and how far a device's outputs are
+//! from the CPU's.
 //!
 //! Uses `leitmotif`'s own session; outputs are copied back to the host. Prints one JSON object.
 

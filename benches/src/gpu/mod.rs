@@ -1,4 +1,5 @@
-//! The tables of a measurement on a GPU box, from the files that `scripts/gpu/run.sh` left in `benches/results/DATE-GPU`.
+//! The tables of a measurement on a GPU box, from the files that `scripts/gpu/run.sh` left in
+//! `benches/results/DATE-GPU`.
 //!
 //! What was left out, or failed, has no row; a format that this does not know is an error.
 

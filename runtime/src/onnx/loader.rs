@@ -121,9 +121,9 @@ impl Runtime {
         if let Some(number) = cuda {
             self.preload_cuda();
             let number = i32::try_from(number).map_err(|_| format!("no device {number}"))?;
-            // Unlike ONNX Runtime's own defaults: TF32 is opt-in, the exhaustive search for algorithms would stall on each
-            // new length, and channels-last memory (NHWC) is what tensor cores want: 1.1 to 1.4 times as fast on an
-            // H200 (benches/results/2026-11-26-h200/second).
+            // Unlike ONNX Runtime's own defaults: TF32 is opt-in, the exhaustive search for algorithms would stall on
+            // each new length, and channels-last memory (NHWC) is what tensor cores want: 1.1 to 1.4 times as fast on
+            // an H200 (benches/results/2026-11-26-h200/second).
             let cuda = ep::CUDA::default()
                 .with_device_id(number)
                 .with_tf32(options.tf32)

@@ -37,8 +37,8 @@ pub struct Outcome {
 
 /// Trains in the folder `run` until the epochs are done, validation stops improving (`patience`), or `stop` is set.
 ///
-/// A run that was stopped or killed and then resumed ends like an uninterrupted one, bit for bit on a CPU with one number
-/// of threads; elsewhere sums differ in their last bits, and on one GPU it has not been tested.
+/// A run that was stopped or killed and then resumed ends like an uninterrupted one, bit for bit on a CPU with one
+/// number of threads; elsewhere sums differ in their last bits, and on one GPU it has not been tested.
 ///
 /// # Errors
 ///
@@ -121,8 +121,8 @@ pub fn fit(
 /// Never set: for an evaluation that is not to be interrupted.
 static NEVER: AtomicBool = AtomicBool::new(false);
 
-/// Writes an epoch. The last checkpoint is written last: a run that is killed before that resumes from the epoch before,
-/// and so repeats this one and writes the same again.
+/// Writes an epoch. The last checkpoint is written last: a run that is killed before that resumes from the epoch
+/// before, and so repeats this one and writes the same again.
 fn save(
     run: &Path,
     checkpoint: &Checkpoint,

@@ -1,11 +1,11 @@
 //! Training and evaluation.
 //!
 //! A [`task::Task`] is what to train on: a data set, its classes and the parts of a split. A [`config::FitConfig`]
-//! holds the settings of a run. [`start`] makes a [`start::RunState`] from initial values, pretrained blocks or the last
-//! checkpoint, and [`fit::fit`] trains it: [`batches`] chooses and cuts the input, changed by [`augment`], [`feed`] brings
-//! it to the device, [`schedule`] sets the learning rate, and [`step::train_step`] takes one step with [`adam`]. After each epoch [`evaluate::evaluate`]
-//! computes predictions and the validation loss, [`history`] adds a line and chooses the best epoch, [`probe`] makes a
-//! [`checkpoint::Checkpoint`], and [`progress`] prints the epoch.
+//! holds the settings of a run. [`start`] makes a [`start::RunState`] from initial values, pretrained blocks or the
+//! last checkpoint, and [`fit::fit`] trains it: [`batches`] chooses and cuts the input, changed by [`augment`],
+//! [`feed`] brings it to the device, [`schedule`] sets the learning rate, and [`step::train_step`] takes one step with
+//! [`adam`]. After each epoch [`evaluate::evaluate`] computes predictions and the validation loss, [`history`] adds a
+//! line and chooses the best epoch, [`probe`] makes a [`checkpoint::Checkpoint`], and [`progress`] prints the epoch.
 
 pub mod adam;
 pub mod augment;

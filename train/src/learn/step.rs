@@ -111,8 +111,8 @@ fn device_step(
     Ok(Measured { values: Tensor::f_stack(&scalars, 0)?, outputs })
 }
 
-/// The steps of a run. On a GPU the first ones are taken as they are; then one is recorded as a CUDA graph and repeated,
-/// so that the GPU does not wait for the launches of some hundred kernels.
+/// The steps of a run. On a GPU the first ones are taken as they are; then one is recorded as a CUDA graph and
+/// repeated, so that the GPU does not wait for the launches of some hundred kernels.
 #[derive(Debug)]
 pub struct Steps {
     recorded: Option<Recorded>,

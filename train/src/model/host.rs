@@ -31,8 +31,8 @@ pub(crate) fn to_host(tensor: &Tensor) -> Result<Values, TrainError> {
     Ok(Values { shape: shape.into_iter().map(|d| d as usize).collect(), data })
 }
 
-/// Copies a tensor of the host to `device`, if it can be without waiting for the work that a GPU has: else the GPU would
-/// have nothing to do between two steps.
+/// Copies a tensor of the host to `device`, if it can be without waiting for the work that a GPU has: else the GPU
+/// would have nothing to do between two steps.
 pub(crate) fn to_device(tensor: &Tensor, device: Device) -> Result<Tensor, TrainError> {
     Ok(match device {
         Device::Cpu => tensor.shallow_clone(),

@@ -1,8 +1,8 @@
 //! What CUDA can do beyond tch's bindings: one operator for batch norm, ReLU and max pooling, and CUDA graphs.
 //!
 //! `libleitmotif_cuda.so` (`native/`) is opened after libtorch's CUDA library, on whose symbols it stands; `build.rs`
-//! builds it where CUDA's headers are found. Its kernels are compiled for the GPU at their first use, which takes half a
-//! second for each number of channels.
+//! builds it where CUDA's headers are found. Its kernels are compiled for the GPU at their first use, which takes half
+//! a second for each number of channels.
 
 use std::ffi::{CStr, c_char, c_void};
 use std::path::{Path, PathBuf};

@@ -75,8 +75,8 @@ fn set_context(setter: &'static str, on: bool) -> Result<(), ModelError> {
     type Context = unsafe extern "C" fn() -> *mut c_void;
     type Setter = unsafe extern "C" fn(*mut c_void, bool);
     let missing = |_| ModelError::Libtorch { symbol: setter };
-    // SAFETY: the signatures are those of libtorch 2.11's ATen/Context.h; a member function takes its object as the first
-    // argument. The program is linked to libtorch_cpu, so its symbols are among the process's own.
+    // SAFETY: the signatures are those of libtorch 2.11's ATen/Context.h; a member function takes its object as the
+    // first argument. The program is linked to libtorch_cpu, so its symbols are among the process's own.
     unsafe {
         let program = Library::this();
         let context = program.get::<Context>(b"_ZN2at13globalContextEv").map_err(missing)?;
