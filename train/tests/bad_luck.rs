@@ -45,7 +45,7 @@ fn options() -> Options {
 }
 
 fn folder(music: &Path) -> Found {
-    tagged::find(music, &mut |_| {}, &|| false).unwrap()
+    tagged::find(music, tagged::TagsPolicy::Read, &mut |_| {}, &|| false).unwrap()
 }
 
 fn run(found: Found, out: &Path, options: &Options) -> Result<Report, PrepareError> {
