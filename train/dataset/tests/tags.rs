@@ -370,6 +370,44 @@ fn containers_that_the_library_does_not_know_are_read() {
 }
 
 #[test]
+fn an_artist_beside_a_damaged_tag_of_another_kind_is_read() {
+    let damaged = mp3_with(&[frame("COMM", b"\0en")]);
+    let id3 = |frames: &[Vec<u8>]| {
+        let file = mp3_with(frames);
+        file[..file.len() - mp3().len()].to_vec()
+    };
+    let chunk = |id: &str, body: &[u8]| {
+        let mut bytes = [id.as_bytes(), &(body.len() as u32).to_be_bytes(), body].concat();
+        bytes.resize(bytes.len().next_multiple_of(2), 0);
+        bytes
+    };
+    let aiff = [
+        b"AIFF".to_vec(),
+        chunk("ID3 ", &id3(&[frame("COMM", b"\0en")])),
+        chunk("AUTH", b"Right"),
+        chunk("NAME", b"T"),
+    ];
+    let mut wave = wav(&[]);
+    let tag = id3(&[frame("COMM", b"\0en"), frame("TPE1", b"\0Right"), frame("TIT2", b"\0T")]);
+    wave.extend([b"id3 ".as_slice(), &(tag.len() as u32).to_le_bytes(), &tag].concat());
+    let size = wave.len() as u32 - 8;
+    wave[4..8].copy_from_slice(&size.to_le_bytes());
+    for (name, file) in [
+        ("a.mp3", [damaged, id3v1("T", "Right", "", 0, 255)].concat()),
+        ("b.aiff", chunk("FORM", &aiff.concat())),
+        ("c.wav", wave),
+        ("d.flac", [id3(&[frame("COMM", b"\0en")]), flac(&["ARTIST=Right", "TITLE=T"])].concat()),
+    ] {
+        let tags = read_bytes(name, &file);
+        assert_eq!(
+            (tags.artist.as_deref(), tags.title.as_deref()),
+            (Some("Right"), Some("T")),
+            "{name}"
+        );
+    }
+}
+
+#[test]
 fn tags_that_nobody_can_read_are_told_from_no_tags() {
     let ape = [b"APETAGEX".as_slice(), &[0xd0, 7, 0, 0, 0xff, 0xff, 0xff, 0x7f], &[0; 16]].concat();
     let atom = |id: &[u8; 4], body: &[u8]| {
@@ -399,6 +437,8 @@ fn tags_that_nobody_can_read_are_told_from_no_tags() {
     for (name, file) in [
         ("a.mp3", mp3()),
         ("b.mp3", mp3_with(&[frame("TIT2", b"\0Title")])),
+        // A damaged comment, but all fields that matter, then padding.
+        ("b2.mp3", mp3_with(&[frame("COMM", b"\0en"), frame("TIT2", b"\0Title"), vec![0; 50]])),
         ("c.wav", wav(&[("INAM", b"Title")])),
         ("d.flac", flac(&["TITLE=T"])),
         ("e.oga", ogg_flac(&["TITLE=T"])),

@@ -338,7 +338,7 @@ fn mp4(file: &mut Reader, start: u64, end: u64, tags: &mut RawTags) -> io::Resul
             size = u64::from_be_bytes(file.bytes()?);
             body += 8;
         }
-        let next = if size == 0 { end } else { at.saturating_add(size) };
+        let next = if size == 0 { end } else { at.saturating_add(size).min(end) };
         match &id {
             b"moov" | b"udta" => (at, end) = (body, next),
             // Four bytes of version and flags come first.
@@ -377,7 +377,7 @@ fn id3v2(tag: &[u8], tags: &mut RawTags) -> Option<()> {
     if flags & 0x40 != 0 {
         let size = match version {
             2 => return None,
-            3 => 4 + u32::from_be_bytes(*rest.first_chunk()?),
+            3 => u32::from_be_bytes(*rest.first_chunk()?).checked_add(4)?,
             _ => sync_safe(rest, 0),
         };
         rest = rest.get(size as usize..)?;
