@@ -438,7 +438,7 @@ fn tags_that_nobody_can_read_are_told_from_no_tags() {
         ("a.mp3", mp3()),
         ("b.mp3", mp3_with(&[frame("TIT2", b"\0Title")])),
         // A damaged comment, but all fields that matter, then padding.
-        ("b2.mp3", mp3_with(&[frame("COMM", b"\0en"), frame("TIT2", b"\0Title"), vec![0; 50]])),
+        ("b2.mp3", mp3_with(&[frame("COMM", b"\0en"), frame("TIT2", b"\0Title"), vec![0; 47]])),
         ("c.wav", wav(&[("INAM", b"Title")])),
         ("d.flac", flac(&["TITLE=T"])),
         ("e.oga", ogg_flac(&["TITLE=T"])),

@@ -1,7 +1,7 @@
 //! Reads the tags of audio files. Only this file uses `lofty`.
 //!
 //! A file is read by the rules of its format, then with less strict ones, then without its properties (rate, length),
-//! and where no artist was found, by [`raw_tags`](super::raw_tags).
+//! and where no artist was found, by `raw_tags`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
