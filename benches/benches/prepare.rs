@@ -22,7 +22,7 @@ fn main() -> anyhow::Result<()> {
         let case = cases::prepare(threads);
         let options = Options { threads, ..Options::default() };
         let whole = |out: tempfile::TempDir| -> anyhow::Result<(tempfile::TempDir, usize)> {
-            let found = tagged::find(&library, &mut |_| (), &|| false)?;
+            let found = tagged::find(&library, tagged::TagsPolicy::Read, &mut |_| (), &|| false)?;
             let plan = plan(found, out.path(), &options)?;
             let mut clips = 0;
             prepare(&plan, out.path(), &mut |progress| clips = progress.clips, &|| false)?;

@@ -45,7 +45,7 @@ fn options() -> Options {
 }
 
 fn folder(music: &Path) -> Found {
-    tagged::find(music, &mut |_| {}, &|| false).unwrap()
+    tagged::find(music, tagged::TagsPolicy::Read, &mut |_| {}, &|| false).unwrap()
 }
 
 fn run(found: Found, out: &Path, options: &Options) -> Result<Report, PrepareError> {
@@ -175,7 +175,7 @@ fn each_of_a_thousand_good_and_broken_files_is_stored_or_listed() {
             12 => (
                 "tag of 256 MB.mp3",
                 [b"ID3\x04\0\0\x7f\x7f\x7f\x7f", &random[..]].concat(),
-                "unreadable",
+                "unreadable-tags",
             ),
             _ => ("notes.txt", sound, "other"),
         };

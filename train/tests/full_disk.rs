@@ -41,7 +41,7 @@ fn songs(clip: usize) -> tempfile::TempDir {
 
 fn run(music: &Path, out: &Path, clip: usize) -> Result<Report, PrepareError> {
     let options = Options { clip_samples: clip, min_songs: 2, ..Options::default() };
-    let found = tagged::find(music, &mut |_| {}, &|| false).unwrap();
+    let found = tagged::find(music, tagged::TagsPolicy::Read, &mut |_| {}, &|| false).unwrap();
     prepare(&plan(found, out, &options)?, out, &mut |_| {}, &|| false)
 }
 

@@ -19,7 +19,7 @@ fn options() -> Options {
 }
 
 fn folder(music: &Path) -> Found {
-    tagged::find(music, &mut |_| {}, &|| false).unwrap()
+    tagged::find(music, tagged::TagsPolicy::Read, &mut |_| {}, &|| false).unwrap()
 }
 
 fn run(found: Found, out: &Path, options: &Options) -> Result<Report, PrepareError> {
@@ -110,6 +110,48 @@ fn unusable_files_are_listed_with_their_rule_and_the_others_are_prepared() {
 }
 
 #[test]
+fn songs_with_unreadable_tags_are_left_out_unless_the_folder_is_insisted_on() {
+    use tagged::TagsPolicy::{Folder, Read};
+    let music = four_songs();
+    // The artist's name is not in the encoding that RIFF INFO has here, UTF-8.
+    let tag = |artist: &[u8]| {
+        let item = [b"IART\x06\0\0\0", artist].concat();
+        [b"LIST\x12\0\0\0INFO".as_slice(), &item].concat()
+    };
+    let write = |name: &str, seed: u32, artist: &[u8]| {
+        let mut file = music::wave(&Wave(seed).samples(10_000));
+        file.extend(tag(artist));
+        let size = file.len() as u32 - 8;
+        file[4..8].copy_from_slice(&size.to_le_bytes());
+        fs::write(music.path().join("Ann/Album").join(name), file).unwrap();
+    };
+    write("03 - Whose.wav", 20, b"Bj\xf6rk\0");
+    write("04 - Tagged.wav", 21, b"Ann\0\0\0");
+    let find = |policy| tagged::find(music.path(), policy, &mut |_| {}, &|| false).unwrap();
+
+    let out = tempfile::tempdir().unwrap();
+    let report = run(find(Read), out.path(), &options()).unwrap();
+    assert_eq!(rules(&report), BTreeMap::from([("Ann/Album/03 - Whose.wav", "unreadable-tags")]));
+    assert_eq!((report.artist_from_tags, report.artist_from_folder), (1, 4));
+    let text = report.to_string();
+    assert!(text.contains("\n1 song took the artist from tags, 4 songs from folders\n"), "{text}");
+    assert!(text.contains("unreadable tags, for example Ann/Album/03 - Whose.wav\n"), "{text}");
+    let list = fs::read_to_string(out.path().join("left-out.csv")).unwrap();
+    assert!(
+        list.contains("Whose.wav,unreadable-tags,\"has tags that cannot be read (RIFF INFO)"),
+        "{list}"
+    );
+
+    let out = tempfile::tempdir().unwrap();
+    let report = run(find(Folder), out.path(), &options()).unwrap();
+    assert!(report.left_out.is_empty());
+    assert_eq!((report.artist_from_tags, report.artist_from_folder), (1, 5));
+    assert_eq!(report.unreadable_tags, ["Ann/Album/03 - Whose.wav"]);
+    let text = report.to_string();
+    assert!(text.contains("(--tags folder): 1 song\n        Ann/Album/03 - Whose.wav\n"), "{text}");
+}
+
+#[test]
 fn a_missing_file_of_a_manifest_is_left_out() {
     let music = four_songs();
     let text = "path,artist,album,title,song_group,genre\n\
@@ -127,6 +169,7 @@ fn a_missing_file_of_a_manifest_is_left_out() {
         run(manifest::find(&file, &mut |_| {}, &|| false).unwrap(), out.path(), &options())
             .unwrap();
     assert_eq!(report.songs, 4);
+    assert!(!report.to_string().contains("took the artist"), "a manifest has neither");
     assert_eq!(
         rules(&report),
         BTreeMap::from([

@@ -139,6 +139,7 @@ fn full() -> Tags {
         genres: vec!["Rock".into(), "Ambient".into()],
         compilation: true,
         seconds: None,
+        unreadable: None,
     }
 }
 
@@ -279,5 +280,200 @@ fn the_compilation_flag_is_read() {
     for (flag, is_one) in [("1", true), ("0", false)] {
         let tag = id3v2(3, Encoding::Latin1, &[("TCMP", flag)]);
         assert_eq!(read_bytes("a.mp3", &[tag, mp3()].concat()).compilation, is_one, "{flag}");
+    }
+}
+
+/// A frame of ID3v2.3 with any content.
+fn frame(id: &str, body: &[u8]) -> Vec<u8> {
+    [id.as_bytes(), &(body.len() as u32).to_be_bytes(), &[0, 0], body].concat()
+}
+
+/// An MP3 with these frames of ID3v2.3.
+fn mp3_with(frames: &[Vec<u8>]) -> Vec<u8> {
+    let body = frames.concat();
+    let size = [(body.len() >> 7) as u8, (body.len() & 0x7f) as u8];
+    [b"ID3\x03\0\0\0\0".as_slice(), &size, &body, &mp3()].concat()
+}
+
+/// An Ogg stream of these packets, each in a page of its own.
+fn ogg(packets: &[Vec<u8>]) -> Vec<u8> {
+    let page = |packet: &Vec<u8>| {
+        let mut lengths = vec![255; packet.len() / 255];
+        lengths.push((packet.len() % 255) as u8);
+        let mut page = b"OggS\0\0".to_vec();
+        page.extend([0; 20]);
+        page.push(lengths.len() as u8);
+        [page, lengths, packet.clone()].concat()
+    };
+    packets.iter().flat_map(page).collect()
+}
+
+/// FLAC in Ogg: the metadata blocks of `flac` as packets.
+fn ogg_flac(comments: &[&str]) -> Vec<u8> {
+    let file = flac(comments);
+    let (info, block) = file.split_at(4 + 4 + 34);
+    ogg(&[[b"\x7fFLAC\x01\0\0\x01", info].concat(), block.to_vec()])
+}
+
+#[test]
+fn what_is_wrong_beside_an_artist_does_not_lose_it() {
+    let artist = frame("TPE1", b"\0Right");
+    let genre = frame("TCON", b"\0Rock");
+    for (what, wrong) in [
+        ("a title of half a UTF-16 unit", frame("TIT2", b"\x01\xff\xfeT\0\0")),
+        ("a comment cut short", frame("COMM", b"\0en")),
+        ("a title in an encoding that does not exist", frame("TIT2", b"\x09Title")),
+        ("an artist in UTF-16 with half a unit", frame("TPE1", b"\x01\xff\xfeR\0i\0\0")),
+    ] {
+        let tags = read_bytes("a.mp3", &mp3_with(&[wrong, artist.clone()]));
+        assert!(tags.artist.is_some_and(|name| name.starts_with('R')), "{what}");
+        assert_eq!(tags.unreadable, None, "{what}");
+        assert!(tags.seconds.is_some(), "{what}");
+    }
+    let date = frame("TDRC", b"\0sometime");
+    let tags = read_bytes("a.mp3", &mp3_with(&[date, artist.clone(), genre.clone()]));
+    assert_eq!((tags.artist.as_deref(), tags.genres), (Some("Right"), vec!["Rock".to_owned()]));
+    let mut no_sound = mp3_with(&[artist, genre]);
+    no_sound.truncate(no_sound.len() - mp3().len());
+    let tags = read_bytes("a.mp3", &no_sound);
+    assert_eq!((tags.artist.as_deref(), tags.genres), (Some("Right"), vec!["Rock".to_owned()]));
+}
+
+#[test]
+fn containers_that_the_library_does_not_know_are_read() {
+    let names = |tags: Tags| (tags.artist, tags.title, tags.track, tags.unreadable);
+    let right = (Some("Right".to_owned()), Some("T".to_owned()), Some(3), None);
+    let comments = ["ARTIST=Right", "title=T", "TRACKNUMBER=3/9"];
+    assert_eq!(names(read_bytes("a.oga", &ogg_flac(&comments))), right);
+    // Longer than a page's segment of 255 bytes.
+    let long = format!("COMMENT={}", "x".repeat(1000));
+    let comments = [long.as_str(), "ARTIST=Right", "title=T", "TRACKNUMBER=3/9"];
+    assert_eq!(names(read_bytes("a.oga", &ogg_flac(&comments))), right);
+
+    // The first item has an odd length.
+    let mut wave = wav(&[("ISFT", b"Lavf"), ("IART", b"Right"), ("INAM", b"T"), ("IPRT", b"3")]);
+    let riff_size = wave[4..8].to_vec();
+    wave[4..8].fill(0xff);
+    assert_eq!(names(read_bytes("piped.wav", &wave)), right);
+    // RF64 has its sizes in a chunk of its own.
+    let data = wave.windows(4).position(|id| id == b"data").unwrap();
+    wave[data + 4..data + 8].fill(0xff);
+    let mut sizes = b"ds64\x1c\0\0\0".to_vec();
+    sizes.extend(riff_size);
+    sizes.extend([0; 4]);
+    sizes.extend(32_000u64.to_le_bytes());
+    sizes.extend([0; 12]);
+    for magic in [b"RF64", b"BW64"] {
+        let file = [magic, &wave[4..12], &sizes, &wave[12..]].concat();
+        assert_eq!(names(read_bytes("a.wav", &file)), right);
+    }
+}
+
+#[test]
+fn an_artist_beside_a_damaged_tag_of_another_kind_is_read() {
+    let damaged = mp3_with(&[frame("COMM", b"\0en")]);
+    let id3 = |frames: &[Vec<u8>]| {
+        let file = mp3_with(frames);
+        file[..file.len() - mp3().len()].to_vec()
+    };
+    let chunk = |id: &str, body: &[u8]| {
+        let mut bytes = [id.as_bytes(), &(body.len() as u32).to_be_bytes(), body].concat();
+        bytes.resize(bytes.len().next_multiple_of(2), 0);
+        bytes
+    };
+    let aiff = [
+        b"AIFF".to_vec(),
+        chunk("ID3 ", &id3(&[frame("COMM", b"\0en")])),
+        chunk("AUTH", b"Right"),
+        chunk("NAME", b"T"),
+    ];
+    let mut wave = wav(&[]);
+    let tag = id3(&[frame("COMM", b"\0en"), frame("TPE1", b"\0Right"), frame("TIT2", b"\0T")]);
+    wave.extend([b"id3 ".as_slice(), &(tag.len() as u32).to_le_bytes(), &tag].concat());
+    let size = wave.len() as u32 - 8;
+    wave[4..8].copy_from_slice(&size.to_le_bytes());
+    for (name, file) in [
+        ("a.mp3", [damaged, id3v1("T", "Right", "", 0, 255)].concat()),
+        ("b.aiff", chunk("FORM", &aiff.concat())),
+        ("c.wav", wave),
+        ("d.flac", [id3(&[frame("COMM", b"\0en")]), flac(&["ARTIST=Right", "TITLE=T"])].concat()),
+    ] {
+        let tags = read_bytes(name, &file);
+        assert_eq!(
+            (tags.artist.as_deref(), tags.title.as_deref()),
+            (Some("Right"), Some("T")),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn tags_that_nobody_can_read_are_told_from_no_tags() {
+    let ape = [b"APETAGEX".as_slice(), &[0xd0, 7, 0, 0, 0xff, 0xff, 0xff, 0x7f], &[0; 16]].concat();
+    let atom = |id: &[u8; 4], body: &[u8]| {
+        [&(body.len() as u32 + 8).to_be_bytes(), id.as_slice(), body].concat()
+    };
+    let list = atom(b"ilst", b"\0\0\x7f\xff\xa9ART");
+    let meta = atom(b"meta", &[b"\0\0\0\0", list.as_slice()].concat());
+    let mp4 = [atom(b"ftyp", b"M4A \0\0\0\0"), atom(b"moov", &atom(b"udta", &meta))].concat();
+    let mut cut_off = flac(&["ARTIST=Right"]);
+    cut_off.truncate(cut_off.len() - 2);
+    for (name, file, kind) in [
+        ("a.mp3", mp3_with(&[frame("TPE1", b"\x09Right")]), "ID3v2"),
+        ("b.mp3", [b"ID3\x03\0\0\0\x7f\0\0".as_slice(), &mp3()[..100]].concat(), "ID3v2"),
+        ("c.wav", wav(&[("IART", b"Bj\xf6rk")]), "RIFF INFO"),
+        ("d.flac", cut_off, "Vorbis comments"),
+        (
+            "e.oga",
+            ogg(&[b"\x7fFLAC".to_vec(), b"\x84\0\0\x04\xff\0\0\0".to_vec()]),
+            "Vorbis comments",
+        ),
+        ("f.m4a", mp4, "MP4"),
+        ("g.mp3", [b"no sound".repeat(20), ape].concat(), "APE"),
+    ] {
+        let tags = read_bytes(name, &file);
+        assert_eq!((tags.artist, tags.unreadable), (None, Some(kind)), "{name}");
+    }
+    for (name, file) in [
+        ("a.mp3", mp3()),
+        ("b.mp3", mp3_with(&[frame("TIT2", b"\0Title")])),
+        // A damaged comment, but all fields that matter, then padding.
+        ("b2.mp3", mp3_with(&[frame("COMM", b"\0en"), frame("TIT2", b"\0Title"), vec![0; 47]])),
+        ("c.wav", wav(&[("INAM", b"Title")])),
+        ("d.flac", flac(&["TITLE=T"])),
+        ("e.oga", ogg_flac(&["TITLE=T"])),
+        ("f.mp3", b"a text file with the extension of music\n".repeat(50)),
+    ] {
+        assert_eq!(read_bytes(name, &file).unreadable, None, "{name}");
+    }
+    let tags = read_copy("lc.m4a", |path| {
+        let mut tag = Tag::new(TagType::Mp4Ilst);
+        assert!(tag.insert_text(ItemKey::TrackTitle, "Title".to_owned()));
+        tag.save_to_path(path, WriteOptions::default()).unwrap();
+    });
+    assert_eq!((tags.title.as_deref(), tags.unreadable), (Some("Title"), None));
+}
+
+#[test]
+fn an_artist_beside_a_damaged_comment_is_read_in_every_version_of_id3v2() {
+    // Each artist is "Aÿ" in UTF-16 or Latin-1; unsynchronisation puts a zero after 0xFF.
+    let tag = |version: u8, flags: u8, body: &[u8]| {
+        [b"ID3", [version, 0, flags, 0, 0, 0, body.len() as u8].as_slice(), body, &mp3()].concat()
+    };
+    for (what, file) in [
+        ("2.2", tag(2, 0, b"COM\0\0\x03\0enTP1\0\0\x03\0A\xff")),
+        ("2.3, unsynchronised", {
+            tag(3, 0x80, b"COMM\0\0\0\x03\0\0\0enTPE1\0\0\0\x07\0\0\x01\xff\0\xfeA\0\xff\0\0")
+        }),
+        ("2.3, extended header", {
+            tag(3, 0x40, b"\0\0\0\x06\0\0\0\0\0\0COMM\0\0\0\x03\0\0\0enTPE1\0\0\0\x03\0\0\0A\xff")
+        }),
+        ("2.4, one frame unsynchronised", {
+            tag(4, 0, b"COMM\0\0\0\x03\0\0\0enTPE1\0\0\0\x09\0\x02\x01\xff\0\xfeA\0\xff\0\0")
+        }),
+        ("2.4, padded", tag(4, 0, b"COMM\0\0\0\x03\0\0\0enTPE1\0\0\0\x03\0\0\0A\xff\0\0\0\0\0\0")),
+    ] {
+        let tags = read_bytes("a.mp3", &file);
+        assert_eq!((tags.artist.as_deref(), tags.unreadable), (Some("Aÿ"), None), "{what}");
     }
 }

@@ -9,9 +9,9 @@ use serde::Serialize;
 
 use super::journal::Kept;
 use super::plan::Plan;
-use crate::sources::{LeftOut, Track};
+use crate::sources::{ArtistFrom, LeftOut, Track};
 
-/// Damaged songs that the summary names; all are in `damaged.csv`.
+/// Songs of one kind that the summary names.
 const NAMED_SONGS: usize = 10;
 
 /// What a data set contains, and what was left out.
@@ -33,6 +33,12 @@ pub struct Report {
     pub dropped_seconds: f64,
     /// Counts per artist, sorted by name.
     pub artists: Vec<ArtistCount>,
+    /// Songs whose artist comes from their tags.
+    pub artist_from_tags: usize,
+    /// Songs whose artist comes from their folders.
+    pub artist_from_folder: usize,
+    /// Those of them that have tags which cannot be read.
+    pub unreadable_tags: Vec<String>,
     /// Songs with damaged packets or a truncated end; they are kept as far as they can be decoded.
     pub damaged: Vec<String>,
     /// Files left out.
@@ -84,6 +90,12 @@ impl Report {
             .filter(|(_, kept)| kept.damaged)
             .map(|(track, _)| track.id.clone())
             .collect();
+        let artist_from = |from: ArtistFrom| {
+            kept.iter().map(|(track, _)| *track).filter(move |track| track.artist_from == from)
+        };
+        let unreadable_tags: Vec<String> = artist_from(ArtistFrom::FolderForUnreadableTags)
+            .map(|track| track.id.clone())
+            .collect();
         Report {
             finished,
             songs: kept.len(),
@@ -97,6 +109,9 @@ impl Report {
             seconds: rate.seconds((clips * plan.options.clip_samples) as u64),
             dropped_seconds: rate.seconds(kept.iter().map(|(_, kept)| kept.dropped as u64).sum()),
             artists: artists(&kept),
+            artist_from_tags: artist_from(ArtistFrom::Tags).count(),
+            artist_from_folder: artist_from(ArtistFrom::Folder).count() + unreadable_tags.len(),
+            unreadable_tags,
             damaged,
             left_out,
             left_out_by_rule: by_rule,
@@ -156,18 +171,27 @@ impl fmt::Display for Report {
             "{:.1} minutes after the last whole clips of songs are dropped",
             self.dropped_seconds / 60.0
         )?;
+        // Lists have neither.
+        if self.artist_from_tags + self.artist_from_folder > 0 {
+            writeln!(
+                f,
+                "{} took the artist from tags, {} from folders",
+                count(self.artist_from_tags, "song"),
+                count(self.artist_from_folder, "song")
+            )?;
+        }
+        if !self.unreadable_tags.is_empty() {
+            let songs = count(self.unreadable_tags.len(), "song");
+            writeln!(f, "unreadable tags, named by the folder (--tags folder): {songs}")?;
+            name_songs(f, &self.unreadable_tags)?;
+        }
         if !self.damaged.is_empty() {
             writeln!(
                 f,
                 "damaged or truncated, kept as far as they can be decoded: {} (damaged.csv)",
                 count(self.damaged.len(), "song")
             )?;
-            for song in self.damaged.iter().take(NAMED_SONGS) {
-                writeln!(f, "        {song}")?;
-            }
-            if let more @ 1.. = self.damaged.len().saturating_sub(NAMED_SONGS) {
-                writeln!(f, "        and {more} more")?;
-            }
+            name_songs(f, &self.damaged)?;
         }
         let mut headings: BTreeMap<&str, (usize, &str)> = BTreeMap::new();
         for file in &self.left_out {
@@ -181,5 +205,15 @@ impl fmt::Display for Report {
             writeln!(f, "{} of other kinds ignored", count(self.other_files, "file"))?;
         }
         Ok(())
+    }
+}
+
+fn name_songs(f: &mut fmt::Formatter<'_>, songs: &[String]) -> fmt::Result {
+    for song in songs.iter().take(NAMED_SONGS) {
+        writeln!(f, "        {song}")?;
+    }
+    match songs.len().saturating_sub(NAMED_SONGS) {
+        0 => Ok(()),
+        more => writeln!(f, "        and {more} more"),
     }
 }

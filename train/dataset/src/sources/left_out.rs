@@ -20,6 +20,11 @@ pub struct LeftOut {
 pub enum Reason {
     /// Neither tags nor folders name an artist.
     NoArtist,
+    /// The file has tags, and its artist cannot be read from them.
+    UnreadableTags {
+        /// The kind of tags.
+        kind: String,
+    },
     /// The name stands for several artists or none ("Various Artists", "Unknown").
     PseudoArtist {
         /// The name.
@@ -106,6 +111,7 @@ impl Reason {
     pub fn rule(&self) -> &'static str {
         match self {
             Reason::NoArtist => "no-artist",
+            Reason::UnreadableTags { .. } => "unreadable-tags",
             Reason::PseudoArtist { .. } => "pseudo-artist",
             Reason::KnownEmpty => "known-empty",
             Reason::Compilation { .. } => "compilation",
@@ -128,6 +134,7 @@ impl Reason {
     pub fn heading(&self) -> &'static str {
         match self {
             Reason::NoArtist => "no artist in tags or folders",
+            Reason::UnreadableTags { .. } => "unreadable tags",
             Reason::PseudoArtist { .. } => "various or unknown artists",
             Reason::KnownEmpty => "empty in every copy of the data set",
             Reason::Compilation { .. } => "compilations of several artists",
@@ -153,6 +160,10 @@ impl fmt::Display for Reason {
             Reason::NoArtist => {
                 write!(f, "no artist in its tags, and its path is not ARTIST/ALBUM/TITLE")
             }
+            Reason::UnreadableTags { kind } => write!(
+                f,
+                "has tags that cannot be read ({kind}): write them anew, or use its folder's names with --tags folder"
+            ),
             Reason::PseudoArtist { artist } => write!(f, "`{artist}` is not one artist"),
             Reason::KnownEmpty => write!(f, "the file is empty in every copy of MagnaTagATune"),
             Reason::Compilation { album } => write!(f, "`{album}` is a compilation"),

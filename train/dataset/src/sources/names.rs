@@ -8,13 +8,15 @@ use unicode_normalization::char::is_combining_mark;
 
 use super::track::Track;
 
-/// The names in `train/dataset/data/pseudo-artists.txt`, normalised.
+/// Names that stand for several artists or none, in many languages: rows of language, term and source.
+const PSEUDO_ARTISTS_CSV: &str = include_str!("../../data/pseudo-artists.csv");
+
+/// The names in [`PSEUDO_ARTISTS_CSV`], as [`folded`].
 static PSEUDO_ARTISTS: LazyLock<HashSet<String>> = LazyLock::new(|| {
-    include_str!("../../data/pseudo-artists.txt")
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-        .map(normalised)
+    csv::Reader::from_reader(PSEUDO_ARTISTS_CSV.as_bytes())
+        .records()
+        .flatten()
+        .filter_map(|row| row.get(1).map(folded))
         .collect()
 });
 
@@ -57,7 +59,12 @@ const VARIANT_WORDS: &[&str] = &[
 
 /// Whether `artist` stands for several artists or none ("Various Artists", "Unknown").
 pub fn is_pseudo_artist(artist: &str) -> bool {
-    PSEUDO_ARTISTS.contains(&normalised(artist))
+    PSEUDO_ARTISTS.contains(&folded(artist))
+}
+
+/// A name as an eye sees it, without punctuation and spaces: "V.A." is "va".
+fn folded(name: &str) -> String {
+    normalised(&visible(name))
 }
 
 /// Reduces a name to its letters, combining marks and digits, in lower case and Unicode form NFKC, for comparison. A
@@ -209,12 +216,36 @@ mod tests {
             "Verschiedene Künstler",
             "<unknown>",
             "群星",
+            "Неизвестный исполнитель",
+            "OKÄND ARTIST",
+            "不明なアーティスト",
+            "Różni wykonawcy",
+            "オムニバス",
+            "Un\u{200B}known Artist",
+            "Various\u{3164}Artists",
         ] {
             assert!(is_pseudo_artist(name), "{name}");
         }
         for name in ["Vangelis", "The Various", "!!!", "Unknown Mortal Orchestra", "Art"] {
             assert!(!is_pseudo_artist(name), "{name}");
         }
+    }
+
+    #[test]
+    fn each_pseudo_artist_has_a_language_and_a_source() {
+        let rows: Vec<csv::StringRecord> = csv::Reader::from_reader(PSEUDO_ARTISTS_CSV.as_bytes())
+            .records()
+            .map(Result::unwrap)
+            .collect();
+        let readme = include_str!("../../data/README.md");
+        for row in &rows {
+            let (term, source) = (&row[1], row[2].split(' ').next().unwrap());
+            assert!(is_pseudo_artist(term), "{term}");
+            assert!(readme.contains(&format!("`{source}`")), "{source}");
+        }
+        let languages: HashSet<&str> =
+            rows.iter().map(|row| row[0].split('-').next().unwrap()).collect();
+        assert!(languages.len() >= 40, "{}", languages.len());
     }
 
     #[test]

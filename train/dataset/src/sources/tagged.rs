@@ -2,7 +2,8 @@
 //!
 //! Artist, album, title and genre come from the tags of each file. Missing tags are taken from its path below the music
 //! folder, `ARTIST/ALBUM/…/TITLE.ext` or `ARTIST/TITLE.ext`, where a track number before the title is dropped. Files
-//! without an artist in tags or path are left out.
+//! without an artist in tags or path are left out; so are files whose tags cannot be read, unless [`TagsPolicy::Folder`]
+//! is chosen.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,18 @@ use super::error::SourceError;
 use super::left_out::{LeftOut, Reason};
 use super::names::{is_pseudo_artist, merge_spellings, normalised, song_group};
 use super::tags::{self, Tags};
-use super::track::{Excerpt, Found, Track};
+use super::track::{ArtistFrom, Excerpt, Found, Track};
+
+/// What happens to songs with tags that cannot be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
+pub enum TagsPolicy {
+    /// They are left out, as `unreadable-tags`.
+    #[default]
+    Read,
+    /// They take their names from their folders; the summary names them.
+    Folder,
+}
 
 /// Finds the music below `root`, in the order of paths; each symbolic link is followed once.
 ///
@@ -24,6 +36,7 @@ use super::track::{Excerpt, Found, Track};
 /// [`SourceError::Unreadable`], [`SourceError::NotAFolder`] or [`SourceError::Stopped`].
 pub fn find(
     root: &Path,
+    policy: TagsPolicy,
     progress: &mut dyn FnMut(usize),
     stopped: &dyn Fn() -> bool,
 ) -> Result<Found, SourceError> {
@@ -53,7 +66,7 @@ pub fn find(
             return Err(SourceError::Stopped);
         }
         let id = unique_id(&parts(root, &path), &mut ids);
-        match track(root, path, id, &tags::read) {
+        match track(root, path, id, policy, &tags::read) {
             Ok(track) => found.tracks.push(track),
             Err(left_out) => found.left_out.push(left_out),
         }
@@ -81,6 +94,7 @@ fn track(
     root: &Path,
     path: PathBuf,
     id: String,
+    policy: TagsPolicy,
     read: &dyn Fn(&Path) -> Tags,
 ) -> Result<Track, LeftOut> {
     let tags = read(&path);
@@ -91,12 +105,18 @@ fn track(
         _ => None,
     };
     let left_out = |reason| Err(LeftOut { path: id.clone(), reason });
+    if let (Some(kind), TagsPolicy::Read) = (tags.unreadable, policy) {
+        return left_out(Reason::UnreadableTags { kind: kind.to_owned() });
+    }
     let album =
         tags.album.or_else(|| by_path.map(|(_, album)| album.to_owned())).unwrap_or_default();
-    let artist = tags
-        .artist
-        .or_else(|| tags.album_artist.clone())
-        .or_else(|| by_path.map(|(artist, _)| artist.to_owned()));
+    let tagged_artist = tags.artist.or_else(|| tags.album_artist.clone());
+    let artist_from = match (&tagged_artist, tags.unreadable) {
+        (Some(_), _) => ArtistFrom::Tags,
+        (None, None) => ArtistFrom::Folder,
+        (None, Some(_)) => ArtistFrom::FolderForUnreadableTags,
+    };
+    let artist = tagged_artist.or_else(|| by_path.map(|(artist, _)| artist.to_owned()));
     let Some(artist) = artist.filter(|artist| !artist.is_empty()) else {
         return left_out(Reason::NoArtist);
     };
@@ -119,6 +139,7 @@ fn track(
         id,
         path: path.into(),
         artist,
+        artist_from,
         album,
         title,
         song_group,
@@ -173,7 +194,8 @@ mod tests {
     /// Artist, album and title of a file with this path and these tags.
     fn names_of(path: &str, tags: Tags) -> Result<(String, String, String), Reason> {
         let root = Path::new("music");
-        track(root, root.join(path), path.to_owned(), &move |_| tags.clone())
+        let read = move |_: &Path| tags.clone();
+        track(root, root.join(path), path.to_owned(), TagsPolicy::Read, &read)
             .map(|track| (track.artist, track.album, track.title))
             .map_err(|left_out| left_out.reason)
     }

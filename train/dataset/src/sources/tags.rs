@@ -1,12 +1,17 @@
 //! Reads the tags of audio files. Only this file uses `lofty`.
+//!
+//! A file is read by the rules of its format, then with less strict ones, then without its properties (rate, length),
+//! and where no artist was found, by `raw_tags`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use lofty::config::ParseOptions;
-use lofty::file::{AudioFile, TaggedFileExt};
+use lofty::config::{ParseOptions, ParsingMode};
+use lofty::file::{AudioFile, TaggedFile, TaggedFileExt};
 use lofty::probe::Probe;
-use lofty::tag::{ItemKey, Tag};
+use lofty::tag::ItemKey;
+
+use super::raw_tags::{self, Field};
 
 /// The tags of one file, trimmed; missing and blank tags are `None`. Of several values (repeated `ARTIST` fields,
 /// values separated by NUL) the first is used; "A feat. B" is one value.
@@ -28,53 +33,108 @@ pub struct Tags {
     pub compilation: bool,
     /// Playing time in seconds, from the header.
     pub seconds: Option<f64>,
+    /// The kind of tags that the file has and that could not be read, where no artist could be.
+    pub unreadable: Option<&'static str>,
 }
 
-/// Reads the tags of `path`; a file that cannot be read or parsed has none.
+/// Reads the tags of `path`; a file that cannot be opened, or in which no tags are found, has none.
 ///
 /// This is no error: the folder names may give the artist, and the decoder reports unreadable files.
 pub fn read(path: &Path) -> Tags {
-    // A panic of the tag parser over one file must not stop the preparation of all others.
-    catch_unwind(AssertUnwindSafe(|| read_unguarded(path))).unwrap_or_default()
-}
-
-fn read_unguarded(path: &Path) -> Tags {
     // Opening a named pipe would block until another process writes to it.
     if !path.is_file() {
         return Tags::default();
     }
-    let options = ParseOptions::new().read_cover_art(false);
-    let file = Probe::open(path)
-        .map(|probe| probe.options(options))
-        .and_then(|probe| Ok(probe.guess_file_type()?))
-        .and_then(Probe::read);
-    let Ok(file) = file else { return Tags::default() };
-    let seconds = file.properties().duration().as_secs_f64();
-    let mut tags = Tags { seconds: (seconds > 0.0).then_some(seconds), ..Tags::default() };
-    // The primary tag of the format first; other tags (ID3v1, for example) fill in what it lacks.
-    for tag in file.primary_tag().into_iter().chain(file.tags()) {
-        let text = |key| values(tag, key, &['\0']).next();
-        tags.artist = tags.artist.or_else(|| text(ItemKey::TrackArtist));
-        tags.album_artist = tags.album_artist.or_else(|| text(ItemKey::AlbumArtist));
-        tags.album = tags.album.or_else(|| text(ItemKey::AlbumTitle));
-        tags.title = tags.title.or_else(|| text(ItemKey::TrackTitle));
-        tags.track = tags.track.or_else(|| {
-            // Some programs write "3/12".
-            text(ItemKey::TrackNumber)?.split('/').next()?.trim().parse().ok().filter(|n| *n > 0)
-        });
-        tags.compilation |= text(ItemKey::FlagCompilation)
-            .is_some_and(|flag| flag == "1" || flag.eq_ignore_ascii_case("true"));
-        if tags.genres.is_empty() {
-            tags.genres = genres(tag);
+    let mut tags = Tags::default();
+    let mut options = ParseOptions::new().read_cover_art(false);
+    // Each change adds to the ones before it.
+    let attempts =
+        [options, options.parsing_mode(ParsingMode::Relaxed), options.read_properties(false)];
+    let mut attempts = attempts.into_iter().enumerate();
+    let read = attempts.find_map(|(number, options)| Some((number, parse(path, options)?)));
+    // Later attempts may skip fields.
+    let is_complete = matches!(read, Some((0, _)));
+    let read = read.map(|(_, file)| file);
+    let seconds = |file: &TaggedFile| {
+        let seconds = file.properties().duration().as_secs_f64();
+        (seconds > 0.0).then_some(seconds)
+    };
+    tags.seconds = read.as_ref().and_then(seconds);
+    if tags.seconds.is_none() && !is_complete {
+        let options = options.read_properties(true).read_tags(false);
+        tags.seconds = parse(path, options).as_ref().and_then(seconds);
+    }
+    if let Some(file) = read {
+        // The primary tag of the format first; other tags (ID3v1, for example) fill in what it lacks.
+        for tag in file.primary_tag().into_iter().chain(file.tags()) {
+            tags.fill(&|field| tag.get_strings(item_key(field)).collect());
         }
+    }
+    if tags.has_artist() {
+        return tags;
+    }
+    let raw = raw_tags::read(path);
+    tags.fill(&|field| {
+        raw.fields.iter().filter(|(of, _)| *of == field).map(|(_, text)| text.as_str()).collect()
+    });
+    if !tags.has_artist() {
+        tags.unreadable = raw.damaged.or(raw.unknown.filter(|_| !is_complete));
     }
     tags
 }
 
-/// The distinct genres of `tag`; several are separated by `;` or NUL, or are repeated items.
-fn genres(tag: &Tag) -> Vec<String> {
+fn parse(path: &Path, options: ParseOptions) -> Option<TaggedFile> {
+    let parse = || {
+        Probe::open(path)
+            .map(|probe| probe.options(options))
+            .and_then(|probe| Ok(probe.guess_file_type()?))
+            .and_then(Probe::read)
+            .ok()
+    };
+    // A panic of the tag parser over one file must not stop the preparation of all others.
+    catch_unwind(AssertUnwindSafe(parse)).ok().flatten()
+}
+
+fn item_key(field: Field) -> ItemKey {
+    match field {
+        Field::Artist => ItemKey::TrackArtist,
+        Field::AlbumArtist => ItemKey::AlbumArtist,
+        Field::Album => ItemKey::AlbumTitle,
+        Field::Title => ItemKey::TrackTitle,
+        Field::Track => ItemKey::TrackNumber,
+        Field::Genre => ItemKey::Genre,
+        Field::Compilation => ItemKey::FlagCompilation,
+    }
+}
+
+impl Tags {
+    fn has_artist(&self) -> bool {
+        self.artist.is_some() || self.album_artist.is_some()
+    }
+
+    /// Fills in what is missing from another tag, given its texts of each field.
+    fn fill<'a>(&mut self, texts: &dyn Fn(Field) -> Vec<&'a str>) {
+        let text = |field| values(&texts(field), &['\0']).into_iter().next();
+        self.artist = self.artist.take().or_else(|| text(Field::Artist));
+        self.album_artist = self.album_artist.take().or_else(|| text(Field::AlbumArtist));
+        self.album = self.album.take().or_else(|| text(Field::Album));
+        self.title = self.title.take().or_else(|| text(Field::Title));
+        self.track = self.track.or_else(|| {
+            // Some programs write "3/12".
+            text(Field::Track)?.split('/').next()?.trim().parse().ok().filter(|n| *n > 0)
+        });
+        self.compilation |= text(Field::Compilation)
+            .is_some_and(|flag| flag == "1" || flag.eq_ignore_ascii_case("true"));
+        if self.genres.is_empty() {
+            self.genres = genres(&texts(Field::Genre));
+        }
+    }
+}
+
+/// The distinct genres; several are separated by `;` or NUL, or are repeated items.
+fn genres(texts: &[&str]) -> Vec<String> {
     let mut genres = Vec::new();
-    for genre in values(tag, ItemKey::Genre, &[';', '\0']) {
+    for genre in values(texts, &[';', '\0']) {
         if !genres.contains(&genre) {
             genres.push(genre);
         }
@@ -82,13 +142,9 @@ fn genres(tag: &Tag) -> Vec<String> {
     genres
 }
 
-/// All values of an item that are not blank, in order.
-fn values<'a>(
-    tag: &'a Tag,
-    key: ItemKey,
-    separators: &'a [char],
-) -> impl Iterator<Item = String> + 'a {
-    tag.get_strings(key).flat_map(move |text| text.split(separators)).filter_map(clean)
+/// All values that are not blank, in order.
+fn values(texts: &[&str], separators: &[char]) -> Vec<String> {
+    texts.iter().flat_map(|text| text.split(separators)).filter_map(clean).collect()
 }
 
 /// Replaces control characters and trims; `None` for blank text.
@@ -101,7 +157,7 @@ fn clean(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use lofty::config::WriteOptions;
-    use lofty::tag::{TagExt, TagType};
+    use lofty::tag::{Tag, TagExt, TagType};
 
     use super::*;
 

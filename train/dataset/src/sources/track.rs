@@ -17,6 +17,8 @@ pub struct Track {
     pub path: Arc<Path>,
     /// The artist of the recording: the class.
     pub artist: String,
+    /// Where the artist's name comes from.
+    pub artist_from: ArtistFrom,
     /// Album; empty where unknown.
     pub album: String,
     /// Title.
@@ -39,6 +41,7 @@ impl Default for Track {
             id: String::new(),
             path: Path::new("").into(),
             artist: String::new(),
+            artist_from: ArtistFrom::default(),
             album: String::new(),
             title: String::new(),
             song_group: String::new(),
@@ -48,6 +51,20 @@ impl Default for Track {
             clips: Vec::new(),
         }
     }
+}
+
+/// Where the name of a song's artist comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ArtistFrom {
+    /// A list: a manifest, the names of MagnaTagATune, the list of open game music.
+    #[default]
+    List,
+    /// Tags of the file.
+    Tags,
+    /// The folder, because the file has no tags that name an artist.
+    Folder,
+    /// The folder, although the file has tags: they cannot be read.
+    FolderForUnreadableTags,
 }
 
 /// A file that is one clip of a song.

@@ -11,7 +11,8 @@ use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use leitmotif_dataset::prepare::{self, MIN_SONGS, Options, Progress, Report};
 use leitmotif_dataset::sources::game_music::{self, Debian, FetchEvent, LIST, MusicSet};
-use leitmotif_dataset::sources::{Found, SourceError, manifest, tagged};
+use leitmotif_dataset::sources::tagged::{self, TagsPolicy};
+use leitmotif_dataset::sources::{Found, SourceError, manifest};
 use leitmotif_models::CLIP_SAMPLES;
 
 use crate::console::log;
@@ -30,6 +31,9 @@ enum Source {
     Folder {
         /// Folder of the music
         music: PathBuf,
+        /// Songs with tags that cannot be read: `read` leaves them out, `folder` takes the names of their folders
+        #[arg(long, value_enum, default_value = "read")]
+        tags: TagsPolicy,
         #[command(flatten)]
         options: PrepareOptions,
     },
@@ -96,8 +100,8 @@ pub fn run(args: PrepareArgs) -> anyhow::Result<()> {
     let stop = super::stop_flag()?;
     let stopped = || stop.load(Ordering::SeqCst);
     let (found, options) = match args.source {
-        Source::Folder { music, options } => {
-            (with_tag_progress(|progress| tagged::find(&music, progress, &stopped)), options)
+        Source::Folder { music, tags, options } => {
+            (with_tag_progress(|progress| tagged::find(&music, tags, progress, &stopped)), options)
         }
         Source::Manifest { file, options } => {
             (with_tag_progress(|progress| manifest::find(&file, progress, &stopped)), options)

@@ -9,7 +9,7 @@ use super::list::{ListEntry, MusicSet, entries};
 use crate::fs::Lock;
 use crate::sources::SourceError;
 use crate::sources::left_out::{LeftOut, Reason};
-use crate::sources::track::{Excerpt, Found, Track};
+use crate::sources::track::{ArtistFrom, Excerpt, Found, Track};
 
 /// Identifies the data set in `dataset.toml`. The list has moved since; the text stays, or data sets of earlier versions
 /// could not be resumed.
@@ -131,6 +131,7 @@ fn track(folder: &Path, entry: &ListEntry) -> Track {
         id: entry.id(),
         path: folder.join(&entry.path_in_package).into(),
         artist: entry.artist.clone(),
+        artist_from: ArtistFrom::List,
         album: entry.album.clone(),
         title: entry.title.clone(),
         song_group: entry.song_group.clone(),

@@ -7,7 +7,7 @@ use crate::sources::SourceError;
 use crate::sources::left_out::{LeftOut, Reason};
 use crate::sources::names::{is_pseudo_artist, song_group};
 use crate::sources::tags;
-use crate::sources::track::{Found, Track};
+use crate::sources::track::{ArtistFrom, Found, Track};
 
 /// Larger manifests are refused, so that a wrong file name does not fill the memory.
 const MAX_BYTES: u64 = 1 << 30;
@@ -69,6 +69,7 @@ pub fn find(
             id,
             path: path.into(),
             artist: row.artist,
+            artist_from: ArtistFrom::List,
             album: row.album,
             title,
             song_group,
