@@ -1,6 +1,7 @@
 //! Decodes one file to mono blocks at the file's own rate. Only this module and its parts know symphonia.
 
 mod codec;
+mod ogg;
 mod open;
 
 use std::{
@@ -21,7 +22,10 @@ use symphonia::core::{
     units::{Duration, TimeBase, Timestamp},
 };
 
-use self::codec::{Codec, PacketError};
+use self::{
+    codec::{Codec, PacketError},
+    ogg::Ogg,
+};
 use super::{
     AudioError, AudioInfo, aac,
     limit::{Budget, MOST_BYTES, StopReason, TimeLimit},
@@ -58,7 +62,7 @@ pub(super) struct Decoder {
     float_pcm: bool,
     /// Samples that the file states, to detect that it was cut off.
     stated: Option<u64>,
-    /// Whether frames are numbered, as those of FLAC, and then the number of the next one.
+    /// Whether frames are numbered, as those of FLAC outside of Ogg, and then the number of the next one.
     numbered: bool,
     expected: Option<Timestamp>,
     /// The kind of the last MPEG frame.
@@ -77,6 +81,8 @@ pub(super) struct Decoder {
     tail: Vec<f32>,
     /// Samples that an MP3 file's tag asks to drop at the end.
     padding: usize,
+    /// If the container is Ogg.
+    ogg: Option<Ogg>,
     ended: bool,
     /// The first failure, reported if no packet can be decoded.
     first_failure: Option<String>,
@@ -112,7 +118,7 @@ impl Decoder {
             SourceError::Truncated => AudioError::Truncated { path: path.to_path_buf() },
             SourceError::System(error) => unreadable(path, error),
         })?;
-        let (edits, bare) = (source.take_edits(), source.bare());
+        let (edits, bare, bytes) = (source.take_edits(), source.bare(), source.length());
         budget.allow_bytes();
         let format = open::packets(path, source)?;
         let (track, parameters, mut codec) = open::choose(path, format.as_ref())?;
@@ -133,13 +139,22 @@ impl Decoder {
             skip = u64::from(track.delay.unwrap_or(0));
             padding = track.padding.unwrap_or(0) as usize;
         }
-        let frames = track.num_frames.filter(|&frames| frames > 0);
+        let ogg = open::is_ogg(format.as_ref()).then(|| Ogg::new(track, bytes));
+        let frames = match &ogg {
+            Some(ogg) => ogg.stated(),
+            None => track.num_frames.filter(|&frames| frames > 0),
+        };
+        let rate = SampleRate(parameters.sample_rate.unwrap_or(0));
+        let seconds = match &ogg {
+            Some(_) => frames.filter(|_| rate.0 > 0).map(|frames| rate.seconds(frames)),
+            None => duration(track),
+        };
         let info = AudioInfo {
             codec: codec.name().to_owned(),
-            sample_rate: SampleRate(parameters.sample_rate.unwrap_or(0)),
+            sample_rate: rate,
             channels: parameters.channels.as_ref().map_or(0, |channels| channels.count()),
             // Fragmented MP4 states zero instead of no length.
-            duration_seconds: duration(track).filter(|&seconds| states_length && seconds > 0.0),
+            duration_seconds: seconds.filter(|&seconds| states_length && seconds > 0.0),
             skipped_packets: 0,
             truncated: false,
         };
@@ -154,16 +169,18 @@ impl Decoder {
             stated: left
                 .or(frames.map(|frames| frames.saturating_sub(if edited { skip } else { 0 })))
                 .filter(|_| states_length),
-            numbered: parameters.codec == CODEC_ID_FLAC,
+            // In Ogg, packets only have the positions of their pages, which may be wrong.
+            numbered: parameters.codec == CODEC_ID_FLAC && ogg.is_none(),
             expected: None,
             mpeg_kind: None,
-            rate: SampleRate(parameters.sample_rate.unwrap_or(0)),
+            rate,
             decoded: 0,
             missed: 0.0,
             skip,
             left,
             tail: Vec::new(),
             padding,
+            ogg,
             ended: false,
             first_failure: None,
             info,
@@ -231,7 +248,16 @@ impl Decoder {
     }
 
     fn try_next_block(&mut self, mono: &mut Vec<f32>) -> Result<Option<SampleRate>, AudioError> {
-        while let Some(packet) = self.next_packet()? {
+        while let Some(mut packet) = self.next_packet()? {
+            if let Some(ogg) = &mut self.ogg
+                && ogg.goes_on(&packet)
+            {
+                ogg.release(mono);
+                self.ahead.push_front(packet);
+                self.decoded += mono.len() as u64;
+                return Ok(Some(self.rate));
+            }
+            let beyond = self.ogg.as_mut().map_or(0, |ogg| ogg.untrim(&mut packet));
             self.note_gap(&packet);
             if self.starts_another(&packet) {
                 let (_, _, codec) = open::choose(&self.path, self.format.as_ref())?;
@@ -275,8 +301,14 @@ impl Decoder {
                 self.info.sample_rate = rate;
                 self.info.channels = channels;
             }
-            self.decoded += mono.len() as u64;
             self.rate = rate;
+            if let Some(ogg) = &mut self.ogg {
+                ogg.hold(beyond, mono);
+                if mono.is_empty() {
+                    continue;
+                }
+            }
+            self.decoded += mono.len() as u64;
             return Ok(Some(rate));
         }
         self.finish(mono)
@@ -327,6 +359,9 @@ impl Decoder {
 
     /// Continues with the next recording of a chained Ogg file; false if it holds no audio.
     fn follow_chain(&mut self) -> Result<bool, AudioError> {
+        if let Some(ogg) = &mut self.ogg {
+            ogg.drop_padding();
+        }
         open::drop_tags(self.format.as_mut());
         let (track, parameters, codec) = match open::choose(&self.path, self.format.as_ref()) {
             Err(AudioError::NoAudio { .. }) => return Ok(false),
@@ -336,9 +371,11 @@ impl Decoder {
         self.float_pcm = codec::is_float_pcm(parameters);
         self.track = track.id;
         self.time_base = track.time_base;
-        self.numbered = parameters.codec == CODEC_ID_FLAC;
-        self.expected = None;
-        self.stated = match (self.stated, track.num_frames) {
+        let more = self.ogg.as_mut().and_then(|ogg| {
+            ogg.start_recording(track);
+            ogg.stated()
+        });
+        self.stated = match (self.stated, more) {
             (Some(before), Some(more)) => Some(before.saturating_add(more)),
             _ => None,
         };
@@ -424,6 +461,16 @@ impl Decoder {
     }
 
     fn finish(&mut self, mono: &mut Vec<f32>) -> Result<Option<SampleRate>, AudioError> {
+        if let Some(ogg) = &mut self.ogg {
+            if !self.info.truncated {
+                ogg.drop_padding();
+            }
+            ogg.release(mono);
+            if !mono.is_empty() {
+                self.decoded += mono.len() as u64;
+                return Ok(Some(self.rate));
+            }
+        }
         let missed = (self.missed * f64::from(self.info.sample_rate.0)) as u64;
         let tail = std::mem::take(&mut self.tail);
         let found = self.decoded + missed + tail.len() as u64;
@@ -446,7 +493,9 @@ impl Decoder {
         // Damage is known in seconds, not in samples.
         let exact = self.codec.has_no_delay() && self.info.skipped_packets == 0;
         let most = self.decoded + missed + if exact { 0 } else { MOST_DELAY };
-        self.info.truncated |= self.stated.is_some_and(|stated| most < stated);
+        let lost = self.stated.map_or(0, |stated| stated.saturating_sub(most));
+        let has_room = self.ogg.as_ref().is_none_or(|ogg| ogg.has_room(lost, self.decoded));
+        self.info.truncated |= lost > 0 && has_room;
         Ok(None)
     }
 }

@@ -10,6 +10,7 @@ use symphonia::core::{
         probe::{Hint, Probe},
         well_known::{
             FORMAT_ID_ADTS, FORMAT_ID_ISOMP4, FORMAT_ID_MP1, FORMAT_ID_MP2, FORMAT_ID_MP3,
+            FORMAT_ID_OGG,
         },
     },
     io::{MediaSource, MediaSourceStream, MediaSourceStreamOptions},
@@ -108,6 +109,10 @@ pub(super) fn choose<'f>(
 
 pub(super) fn is_mp4(format: &dyn FormatReader) -> bool {
     format.format_info().format == FORMAT_ID_ISOMP4
+}
+
+pub(super) fn is_ogg(format: &dyn FormatReader) -> bool {
+    format.format_info().format == FORMAT_ID_OGG
 }
 
 /// Whether MPEG frames follow each other without a container, with at most a tag in the first to state their length.
