@@ -62,7 +62,7 @@ impl FlatBuffer {
         Ok(FlatBuffer { values, places, order, end_padding: total - position })
     }
 
-    /// All values, f32 [positions]; changing them changes the tensors.
+    /// All values, f32 `[positions]`; changing them changes the tensors.
     pub fn values(&self) -> Tensor {
         self.values.shallow_clone()
     }
