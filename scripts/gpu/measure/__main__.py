@@ -47,7 +47,7 @@ def measure(run, chosen, go_on):
     run.peers.start([kind for kind, step in (("train", "peers"), ("serve", "serve")) if step in chosen])
     if "train" in chosen:
         training.begin_data(run)
-    packed = bundle / "bundle.json"
+    packed = run.bundle / "bundle.json"
     built = {"commit": json.loads(packed.read_text())["commit"] if packed.exists() else None, "command": " ".join(["run.sh", *sys.argv[1:]])}
     succeeded = {}
     for step in (step for step in STEPS if step in chosen):
