@@ -1,4 +1,4 @@
-"""What the card and its bus can do at best, to judge speeds by."""
+"""The highest speeds that the card and its bus reach, as limits of the measured ones."""
 
 import time
 

@@ -39,7 +39,7 @@ def serve(run):
 
 
 def limits(run):
-    """Of the card and its bus, to judge the speeds by."""
+    """The highest speeds that the card and its bus reach, as limits of the measured ones."""
     if not run.on_gpu:
         raise NO_GPU
     return run.peers.get("serve").ask(card=True)

@@ -146,7 +146,7 @@ impl Graph {
 impl Drop for Graph {
     fn drop(&mut self) {
         if let Ok(functions) = functions() {
-            // Nobody can be told, and the process may be ending after an error of CUDA.
+            // A drop returns no error, and after an error of CUDA the process is ending anyway.
             let _ = functions.with_graph(|library| library.graph_free, self.recorded);
         }
     }
@@ -174,7 +174,7 @@ impl Drop for SideStream {
         if !self.left
             && let Ok(functions) = functions()
         {
-            // The error that led here is the one to tell.
+            // The error that led here is the one to return.
             let _ = functions.leave_side_stream(&self.before);
         }
     }
@@ -203,7 +203,7 @@ impl Recording {
 impl Drop for Recording {
     fn drop(&mut self) {
         if let (Some(graph), Ok(functions)) = (&self.graph, functions()) {
-            // The error that led here is the one to tell.
+            // The error that led here is the one to return.
             let _ = functions.with_graph(|library| library.graph_end, graph.recorded);
         }
     }

@@ -4,9 +4,8 @@
 //! never mix them; the exported graphs use the same layout.
 
 use std::collections::BTreeMap;
-use std::iter::Peekable;
 
-use leitmotif_models::{BatchNorm, Conv, HeadKind, Layer, Network, ParamKind, Step, segment_count};
+use leitmotif_models::{BatchNorm, Conv, HeadKind, Layer, Network, ParamKind, segment_count};
 use tch::{Device, Kind, Tensor};
 
 use crate::error::{ModelError, TrainError};
@@ -103,7 +102,7 @@ impl Model {
         Ok(model)
     }
 
-    /// With training passes in this precision; passes without training are in f32 or, where libtorch is told so, TF32.
+    /// With training passes in this precision; passes without training are in f32 or, where TF32 is on, TF32.
     pub fn with_precision(self, precision: Precision) -> Self {
         Model { precision, ..self }
     }
@@ -221,7 +220,9 @@ impl Model {
             x = match step.layer {
                 Layer::Conv(conv) => self.conv(&x, name, conv)?,
                 Layer::BatchNorm(norm)
-                    if train && self.fuses(name) && next_is(&mut steps, |l| *l == Layer::Relu) =>
+                    if train
+                        && self.fuses(name)
+                        && steps.peek().is_some_and(|next| next.layer == Layer::Relu) =>
                 {
                     let _relu = steps.next();
                     let pool = steps.next_if(|next| matches!(next.layer, Layer::MaxPool { .. }));
@@ -409,10 +410,6 @@ fn max_pool(x: &Tensor, size: usize) -> Result<Tensor, TrainError> {
 /// Keras' momentum is the share of the old running value that is kept, torch's that of the new one.
 fn torch_momentum(keras: f32) -> f64 {
     1.0 - f64::from(keras)
-}
-
-fn next_is(steps: &mut Peekable<impl Iterator<Item = Step>>, wanted: fn(&Layer) -> bool) -> bool {
-    steps.peek().is_some_and(|next| wanted(&next.layer))
 }
 
 /// Whether a tensor or step belongs to a convolution block.
