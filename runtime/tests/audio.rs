@@ -322,7 +322,7 @@ fn names_do_not_matter() {
         let strange = folder.path().join(OsStr::from_bytes(b"M\xf6tley \xff.flac"));
         fs::copy(fixture("s16.flac"), &strange).unwrap();
         assert_eq!(decode(&strange).0, decode(&fixture("s16.flac")).0);
-        fs::write(&strange, b"PK\x03\x04").unwrap();
+        fs::write(&strange, b"just text").unwrap();
         assert!(matches!(refused(&strange), leitmotif::audio::AudioError::UnknownFormat { .. }));
     }
 }

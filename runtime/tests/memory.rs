@@ -150,9 +150,9 @@ fn claims_of_a_header_cost_no_memory() {
     };
     // 4 GB of audio.
     let mut wav =
-        b"RIFF\xf0\xff\xff\xffWAVEfmt \x10\0\0\0\x01\0\x01\0\x80\x3e\0\0\0\x7d\0\0\x02\0\x10\0"
+        b"RIFF\x24\0\0\xf0WAVEfmt \x10\0\0\0\x01\0\x01\0\x80\x3e\0\0\0\x7d\0\0\x02\0\x10\0"
             .to_vec();
-    wav.extend(b"data\xc0\xff\xff\xff");
+    wav.extend(b"data\0\0\0\xf0");
     wav.extend([0; 3200]);
     assert_eq!(measure(&write("claims-4-gb.wav", &wav)), (1_600, "cut".to_owned()));
     // 2³⁶ samples less one.
@@ -183,7 +183,7 @@ fn claims_of_a_header_cost_no_memory() {
 fn files_without_audio_cost_no_memory() {
     let folder = tempfile::tempdir().unwrap();
     let path = sparse(folder.path(), "archive.m4a", 500 << 20, &[(0, b"PK\x03\x04")]);
-    assert!(measure(&path).1.contains("no supported audio format"));
+    assert!(measure(&path).1.contains("of the format ZIP"));
     // Junk that is longer than the search for the next frame.
     let mp3 = fixture("no-tag.mp3");
     let path = sparse(folder.path(), "junk.mp3", 500 << 20, &[(0, &mp3), (400 << 20, &mp3)]);

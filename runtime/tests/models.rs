@@ -6,7 +6,7 @@ mod support;
 
 use std::fs;
 
-use leitmotif::audio::AudioError;
+use leitmotif::audio::{AudioError, Level};
 use leitmotif::session::{Session, runtime_info};
 use leitmotif::{Device, Error, Recognizer, SessionOptions};
 use support::{GRAPHS, SEGMENT, edited, noise, tiny};
@@ -174,13 +174,35 @@ fn other_files_are_not_models() {
 
 #[test]
 fn an_output_that_is_not_a_probability_is_an_error() {
-    // Out of range for audio: the first convolution overflows, and infinity minus infinity is NaN.
-    let mut recognizer = Recognizer::open_with(tiny("clip"), &on(Device::Cpu)).unwrap();
-    let loud: Vec<f32> = noise(1, SEGMENT).iter().map(|x| x.signum() * f32::MAX).collect();
-    match recognizer.recognize_samples(&loud) {
+    // The last layer's bias, behind its name and its length of 12 bytes.
+    let mut model = fs::read(tiny("clip")).unwrap();
+    let at = model.windows(13).position(|part| part == b"output.biasJ\x0c").unwrap() + 13;
+    model[at..at + 4].copy_from_slice(&f32::NAN.to_le_bytes());
+    let mut recognizer = Recognizer::from_bytes(&model, &on(Device::Cpu)).unwrap();
+    match recognizer.recognize_samples(&noise(1, SEGMENT)) {
         Err(Error::BadOutput { value, .. }) => assert!(!value.is_finite()),
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn samples_that_were_never_divided_are_refused_and_loud_ones_scaled() {
+    let mut recognizer = Recognizer::open_with(tiny("clip"), &on(Device::Cpu)).unwrap();
+    let quiet = noise(1, SEGMENT);
+    let peak = Level::peak(&quiet);
+    let full: Vec<f32> = quiet.iter().map(|x| x / peak).collect();
+    let loud: Vec<f32> = quiet.iter().map(|x| x * 16.0 / peak).collect();
+    let (full, loud) = (recognizer.recognize_samples(&full), recognizer.recognize_samples(&loud));
+    let (full, loud) = (full.unwrap(), loud.unwrap());
+    assert_eq!(loud.peak, 1.0);
+    for (full, loud) in full.artists.iter().zip(&loud.artists) {
+        assert_eq!(full.artist, loud.artist);
+        assert!((full.probability - loud.probability).abs() < 1e-5);
+    }
+    let integers: Vec<f32> = quiet.iter().map(|x| (x * 32_768.0).round()).collect();
+    let error = recognizer.recognize_samples(&integers).unwrap_err();
+    assert!(matches!(error, Error::OutOfScale { .. }), "{error:?}");
+    assert!(error.to_string().contains("divide them by 32,768"), "{error}");
 }
 
 #[test]

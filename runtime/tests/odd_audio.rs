@@ -369,7 +369,6 @@ fn files_cut_off_in_their_header_are_refused() {
         ("lc.m4a", 40_000),
         ("cbr.mp3", 50),
         ("s16.aiff", 20),
-        ("s16.aiff", 40_000),
     ] {
         let bytes = fs::read(fixture(name)).unwrap();
         let error = refused_bytes(name, &bytes[..length]);
@@ -390,7 +389,7 @@ fn files_cut_off_in_their_header_are_refused() {
 #[test]
 fn files_cut_off_in_their_audio_are_decoded_as_far_as_they_go() {
     let folder = tempfile::tempdir().unwrap();
-    for name in ["cbr.mp3", "stereo.ogg", "s16.flac", "wav"] {
+    for name in ["cbr.mp3", "stereo.ogg", "s16.flac", "s16.aiff", "wav"] {
         let path = folder.path().join(name);
         match name {
             "wav" => wav(&path, 44_100, 2, 16, false),
@@ -436,7 +435,7 @@ fn damage_in_the_audio_is_skipped() {
 
 #[test]
 fn samples_that_are_not_finite_are_refused_with_their_position() {
-    for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e30] {
+    for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         let mut samples = vec![0.1f32; 16_000];
         samples[8_000] = bad;
         let data: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();

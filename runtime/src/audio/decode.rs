@@ -1,6 +1,7 @@
 //! Decodes one file to mono blocks at the file's own rate. Only this module and its parts know symphonia.
 
 mod codec;
+mod mix;
 mod ogg;
 mod open;
 
@@ -17,23 +18,21 @@ use leitmotif_models::SampleRate;
 use symphonia::core::{
     codecs::audio::well_known::{CODEC_ID_AAC, CODEC_ID_FLAC},
     errors::Error as SymphoniaError,
-    formats::{FormatReader, Track},
+    formats::{FormatReader, SeekMode, SeekTo, Track},
     packet::Packet,
     units::{Duration, TimeBase, Timestamp},
 };
 
-use self::{
-    codec::{Codec, PacketError},
-    ogg::Ogg,
-};
+use self::{codec::Codec, mix::Mixer, ogg::Ogg};
 use super::{
-    AudioError, AudioInfo, aac,
+    AudioError, AudioInfo, AudioNote, Level, aac,
+    foreign::Foreign,
     limit::{Budget, MOST_BYTES, StopReason, TimeLimit},
     source::{Source, SourceError},
-    stream::{Stream, is_end},
+    stream::Stream,
 };
 
-/// Largest absolute sample. Full scale is 1; a float file may exceed it, but not by a factor of a million.
+/// Largest absolute sample that a damaged packet of a lossy codec may hold; full scale is 1.
 const MOST_AMPLITUDE: f32 = 1e6;
 /// Consecutive failures of the container before the rest of the file is given up.
 const MOST_FAILURES: usize = 64;
@@ -54,12 +53,15 @@ pub(super) struct Decoder {
     track: u32,
     time_base: Option<TimeBase>,
     codec: Codec,
+    mixer: Mixer,
     budget: Arc<Budget>,
     limit: TimeLimit,
     /// Packets that were read ahead to examine them.
     ahead: VecDeque<Packet>,
     /// Floats are stored in the file as they are and may be NaN; other codecs cannot hold such numbers.
     float_pcm: bool,
+    /// What samples are multiplied with: less than 1 where those of a float file are over full scale.
+    gain: f32,
     /// Samples that the file states, to detect that it was cut off.
     stated: Option<u64>,
     /// Whether frames are numbered, as those of FLAC outside of Ogg, and then the number of the next one.
@@ -71,8 +73,6 @@ pub(super) struct Decoder {
     rate: SampleRate,
     /// Samples decoded so far.
     decoded: u64,
-    /// Seconds of the packets that were skipped.
-    missed: f64,
     /// Samples still to be dropped at the start, by the container's edit list or tag.
     skip: u64,
     /// Samples still to be played, if the container states it.
@@ -116,12 +116,21 @@ impl Decoder {
         let mut source = Source::new(stream, Arc::clone(budget)).map_err(|error| match error {
             SourceError::Empty => AudioError::Empty { path: path.to_path_buf() },
             SourceError::Truncated => AudioError::Truncated { path: path.to_path_buf() },
+            SourceError::Foreign(foreign) => refused(path, foreign),
             SourceError::System(error) => unreadable(path, error),
         })?;
         let (edits, bare, bytes) = (source.take_edits(), source.bare(), source.length());
+        let truncated = source.cut();
+        let (foreign, source_notes) = (source.take_foreign(), source.take_notes());
         budget.allow_bytes();
-        let format = open::packets(path, source)?;
-        let (track, parameters, mut codec) = open::choose(path, format.as_ref())?;
+        // The demuxer's reason for what it does not know is often a false one.
+        let or_foreign = |error: AudioError| match &foreign {
+            Some(foreign) => refused(path, foreign.clone()),
+            None => error,
+        };
+        let format = open::packets(path, source).map_err(or_foreign)?;
+        let (track, parameters, mut codec) =
+            open::choose(path, format.as_ref()).map_err(or_foreign)?;
         let is_aac = parameters.codec == CODEC_ID_AAC;
 
         let states_length = open::states_length(format.as_ref(), bare);
@@ -156,7 +165,9 @@ impl Decoder {
             // Fragmented MP4 states zero instead of no length.
             duration_seconds: seconds.filter(|&seconds| states_length && seconds > 0.0),
             skipped_packets: 0,
-            truncated: false,
+            lost_seconds: 0.0,
+            truncated,
+            notes: source_notes,
         };
         let mut decoder = Self {
             path: path.to_path_buf(),
@@ -166,6 +177,8 @@ impl Decoder {
             limit,
             ahead: VecDeque::new(),
             float_pcm: codec::is_float_pcm(parameters),
+            gain: 1.0,
+            mixer: Mixer::default(),
             stated: left
                 .or(frames.map(|frames| frames.saturating_sub(if edited { skip } else { 0 })))
                 .filter(|_| states_length),
@@ -175,7 +188,6 @@ impl Decoder {
             mpeg_kind: None,
             rate,
             decoded: 0,
-            missed: 0.0,
             skip,
             left,
             tail: Vec::new(),
@@ -190,7 +202,36 @@ impl Decoder {
         if is_aac {
             decoder.refuse_hidden_replication()?;
         }
+        if decoder.float_pcm {
+            decoder.measure_scale()?;
+        }
         Ok(decoder)
+    }
+
+    /// Finds the peak of a file of floats and sets the gain by it, before the first sample is decoded.
+    fn measure_scale(&mut self) -> Result<(), AudioError> {
+        let info = self.info.clone();
+        let (mut mono, mut peak) = (Vec::new(), 0.0f32);
+        while let Some(packet) = self.next_packet()? {
+            mono.clear();
+            // What cannot be decoded is reported when it is decoded for its samples.
+            if self.codec.decode(&packet, &mut Mixer::default(), &mut mono).is_ok() {
+                let finite = mono.iter().filter(|sample| sample.is_finite());
+                peak = finite.fold(peak, |peak, sample| peak.max(sample.abs()));
+            }
+        }
+        let path = || self.path.clone();
+        self.gain =
+            Level::gain(peak).ok_or_else(|| AudioError::OutOfScale { path: path(), peak })?;
+        if self.gain < 1.0 {
+            self.info.notes.push(AudioNote::Scaled { peak });
+        }
+        let start = SeekTo::Timestamp { ts: Timestamp::ZERO, track_id: self.track };
+        self.format
+            .seek(SeekMode::Accurate, start)
+            .map_err(|error| AudioError::Damaged { path: path(), reason: error.to_string() })?;
+        (self.ended, self.first_failure) = (false, None);
+        Ok(())
     }
 
     /// Starts or continues to count time.
@@ -271,10 +312,9 @@ impl Decoder {
                     return Ok(Some(self.rate));
                 }
             }
-            let (rate, channels) = match self.codec.decode(&packet, mono) {
+            let (rate, channels) = match self.codec.decode(&packet, &mut self.mixer, mono) {
                 Ok(decoded) => decoded,
-                Err(PacketError::System(error)) => return Err(unreadable(&self.path, error)),
-                Err(PacketError::Packet(reason)) => {
+                Err(reason) => {
                     self.skip_packet(&packet, reason);
                     mono.clear();
                     continue;
@@ -302,6 +342,9 @@ impl Decoder {
                 self.info.channels = channels;
             }
             self.rate = rate;
+            if self.gain < 1.0 {
+                mono.iter_mut().for_each(|sample| *sample *= self.gain);
+            }
             if let Some(ogg) = &mut self.ogg {
                 ogg.hold(beyond, mono);
                 if mono.is_empty() {
@@ -337,9 +380,7 @@ impl Decoder {
                 Ok(Some(_)) => failures = 0,
                 Ok(None) => self.ended = true,
                 Err(SymphoniaError::ResetRequired) if self.follow_chain()? => {}
-                Err(SymphoniaError::IoError(error)) if !is_end(&error) => {
-                    return Err(unreadable(&self.path, error));
-                }
+                // Failures of the system stop the budget: any other is the demuxer's own end of data.
                 Err(SymphoniaError::IoError(_) | SymphoniaError::ResetRequired) => {
                     self.ended = true;
                     self.info.truncated = true;
@@ -456,7 +497,7 @@ impl Decoder {
 
     fn skip_duration(&mut self, duration: Duration, reason: String) {
         let length = self.time_base.and_then(|base| base.calc_duration(duration));
-        self.missed += length.map_or(0.0, |length| length.as_secs_f64());
+        self.info.lost_seconds += length.map_or(0.0, |length| length.as_secs_f64());
         self.note_skipped(reason);
     }
 
@@ -471,7 +512,7 @@ impl Decoder {
                 return Ok(Some(self.rate));
             }
         }
-        let missed = (self.missed * f64::from(self.info.sample_rate.0)) as u64;
+        let missed = (self.info.lost_seconds * f64::from(self.info.sample_rate.0)) as u64;
         let tail = std::mem::take(&mut self.tail);
         let found = self.decoded + missed + tail.len() as u64;
         // The tag's padding applies only if the file is as long as its tag states: another file may have been appended,
@@ -496,6 +537,10 @@ impl Decoder {
         let lost = self.stated.map_or(0, |stated| stated.saturating_sub(most));
         let has_room = self.ogg.as_ref().is_none_or(|ogg| ogg.has_room(lost, self.decoded));
         self.info.truncated |= lost > 0 && has_room;
+        let seconds = self.mixer.cancelled_seconds(self.info.sample_rate);
+        if seconds > 0.0 {
+            self.info.notes.push(AudioNote::Cancelling { seconds });
+        }
         Ok(None)
     }
 }
@@ -506,6 +551,14 @@ fn is_valid(sample: &f32) -> bool {
 
 fn unreadable(path: &Path, source: io::Error) -> AudioError {
     AudioError::Unreadable { path: path.to_path_buf(), source }
+}
+
+/// The error for a file of a format that is not decoded.
+fn refused(path: &Path, foreign: Foreign) -> AudioError {
+    if foreign.is_audio {
+        return codec::unsupported(path, foreign.format);
+    }
+    AudioError::NotAudio { path: path.to_path_buf(), format: foreign.format }
 }
 
 /// The error for reading that was stopped below the demuxer, which may have replaced or hidden it.

@@ -2,6 +2,8 @@
 
 use std::{io, path::PathBuf};
 
+use super::Level;
+
 /// An audio file that cannot be decoded. Every variant names the file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -41,7 +43,26 @@ pub enum AudioError {
         /// The file.
         path: PathBuf,
     },
-    /// The container is supported, but not the codec.
+    /// A file of another kind: a picture, an archive, a document.
+    #[error("{} is no audio file but of the format {format}; name the audio itself", path.display())]
+    NotAudio {
+        /// The file.
+        path: PathBuf,
+        /// The format.
+        format: String,
+    },
+    /// Its samples are far over full scale: integers that were never divided, or no audio at all.
+    #[error(
+        "{}: its samples reach {peak:.0} times full scale; divide them by {} and export it again",
+        path.display(), Level::divisor(*peak)
+    )]
+    OutOfScale {
+        /// The file.
+        path: PathBuf,
+        /// The largest absolute sample; full scale is 1.
+        peak: f32,
+    },
+    /// The container or the codec is known, but not supported.
     #[error("{} holds {codec}, which cannot be decoded: {advice}", path.display())]
     UnsupportedCodec {
         /// The file.
@@ -71,13 +92,12 @@ pub enum AudioError {
         /// The decoder's reason.
         reason: String,
     },
-    /// A float file holds a NaN, an infinity or a sample out of range.
+    /// A float file holds a NaN or an infinity.
     ///
     /// It is refused because a network's output for a NaN is NaN, and leaving samples out would hide that the file is
     /// broken.
     #[error(
-        "{} holds a sample that is not finite or out of range, {seconds:.3} seconds from the start; \
-         export the file again from its source",
+        "{} holds a sample that is not finite, {seconds:.3} seconds from the start; export the file again from its source",
         path.display()
     )]
     NotFinite {

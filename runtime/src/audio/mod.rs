@@ -13,10 +13,16 @@
 //! - **Formats**: MP3 and its older layers, Vorbis in mono and stereo, FLAC (native and Ogg), WAV (RF64 too) and AIFF
 //!   (integer and float PCM), AAC-LC in mono and stereo in MP4 and ADTS, ALAC in MP4; Opus in Ogg and MP4 with the feature
 //!   `opus`. The content decides, never the file name's extension. HE-AAC is refused by name, also if a file declares it
-//!   as AAC-LC.
+//!   as AAC-LC. Frames of MPEG and ADTS count only where several follow each other. Whatever else a file is, it is refused
+//!   by the name of its format.
+//! - **Header**: sizes and lengths are hints. Where they are wrong or were never written, the bytes that are there count,
+//!   with a note ([`AudioNote`]); zeros, pictures and other bytes in front of the audio are skipped.
 //! - **Stream**: the container's default audio track, else the first that can be decoded. Cover art, video and text are
 //!   skipped. If recordings follow each other in one file (chained Ogg, concatenated MP3 files), all are decoded.
-//! - **Channels**: the plain mean of all of them, including a subwoofer channel.
+//! - **Channels**: the plain mean of all of them, including a subwoofer channel; where they cancel each other (−40 dB), the
+//!   loudest alone. Opus in stereo is mixed before its synthesis, where they do not.
+//! - **Scale**: all samples lie in `[-1, 1]`, by the one rule of [`Level`]: overshoot is clipped, floats over full scale are
+//!   divided by their peak, and those that were never divided are refused.
 //! - **Start and end**: padding that an encoder added is cut if the file states its length: LAME's tag in MP3, granule
 //!   positions in Ogg, the edit list in MP4, the header of Opus. Other files keep it, including MP4 files that state it in
 //!   the tag `iTunSMPB` only.
@@ -33,17 +39,21 @@
 //! is limited too: [`TimeLimit`].
 
 mod aac;
+mod chunks;
 mod decode;
 mod error;
 mod files;
+mod flac;
+mod foreign;
+mod frames;
 mod info;
+mod level;
 mod limit;
 mod mp4;
 #[cfg(feature = "opus")]
 mod opus;
 mod reader;
 mod resample;
-mod rf64;
 mod segments;
 mod source;
 mod stream;
@@ -51,7 +61,8 @@ mod vorbis;
 
 pub use error::AudioError;
 pub use files::MusicFiles;
-pub use info::AudioInfo;
+pub use info::{AudioInfo, AudioNote};
+pub use level::Level;
 pub use limit::TimeLimit;
 pub use reader::{AudioReader, read_all};
 pub use resample::{Resampler, UnsupportedRate};

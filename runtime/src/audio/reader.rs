@@ -9,7 +9,7 @@ use std::{
 
 use leitmotif_models::SampleRate;
 
-use super::{AudioError, AudioInfo, Resampler, TimeLimit, decode::Decoder, stream::Stream};
+use super::{AudioError, AudioInfo, Level, Resampler, TimeLimit, decode::Decoder, stream::Stream};
 
 /// Streams a file: decoded, mixed to mono and resampled, in memory that does not grow with its length.
 ///
@@ -102,7 +102,7 @@ impl AudioReader {
 
     /// Appends the next block of mono samples to `out` and returns their number; 0 at the end, then always.
     ///
-    /// Full scale is 1; lossy codecs overshoot it a little. A file of `n` samples at its own rate gives
+    /// All lie within full scale, [-1, 1], by the rule of [`Level`](super::Level). A file of `n` samples at its own rate gives
     /// `n · rate / own rate` samples, rounded half up. Allocates nothing once its buffers have grown to one packet.
     ///
     /// # Errors
@@ -143,6 +143,7 @@ impl AudioReader {
                 }
             }
         }
+        Level::clip(out.get_mut(before..).unwrap_or_default());
         Ok(out.len() - before)
     }
 

@@ -2,8 +2,9 @@
 //!
 //! The demuxer would load every tag and picture into memory, whatever its size, only to drop it. They are therefore
 //! skipped by their stated sizes: ID3v2 tags at the start; ID3v1 and APE tags at the end of MP3, AAC and FLAC files; all
-//! of FLAC's metadata but its stream information; and the `udta` and `meta` boxes of MP4. RF64 is presented as WAV. The
-//! budget limits every header and every packet of the rest.
+//! of FLAC's metadata but its stream information; and the `udta` and `meta` boxes of MP4. Zeros, pictures and other
+//! bytes in front of MPEG or ADTS frames are skipped too. What a header states wrongly is presented as it should be: the
+//! sizes of [`chunks`], FLAC's block sizes. The budget limits every header and every packet of the rest.
 
 use std::{
     io::{self, Read, Seek, SeekFrom},
@@ -11,16 +12,20 @@ use std::{
 };
 
 use super::{
+    AudioNote, chunks, flac,
+    foreign::{self, Foreign},
+    frames,
     limit::{Budget, StopReason},
     mp4::{self, Edit},
-    rf64,
     stream::{Stream, bytes_at},
 };
 
 /// Most tags or metadata blocks that are skipped here; the demuxer gets the rest.
 const MOST_TAGS: usize = 1024;
-/// Most zeros after an ID3 tag that are skipped with it; some programs pad without stating it.
-const PADDING: usize = 4096;
+/// Most zeros that are skipped at the start and after a tag: downloads that lack their beginning have megabytes of them.
+const MOST_ZEROS: u64 = 64 << 20;
+/// Bytes in front of the sound from which on they are worth a note; some programs pad tags without stating it.
+const PADDING: u64 = 4096;
 
 /// The part of a stream that holds audio.
 pub(super) struct Source {
@@ -42,6 +47,11 @@ pub(super) struct Source {
     bare: bool,
     /// The first bytes after all tags.
     lead: [u8; 4],
+    /// What the file is if it has a format that is not decoded.
+    foreign: Option<Foreign>,
+    notes: Vec<AudioNote>,
+    /// Whether the audio is known to be cut off.
+    cut: bool,
 }
 
 /// Why a stream has no audio to demux.
@@ -51,6 +61,8 @@ pub(super) enum SourceError {
     Empty,
     /// It ends inside of a tag.
     Truncated,
+    /// It has a format that is not decoded.
+    Foreign(Foreign),
     /// The system failed.
     System(io::Error),
 }
@@ -71,15 +83,44 @@ impl Source {
         if end == 0 {
             return Err(SourceError::Empty);
         }
-        let mut start = after_id3(&mut stream, end)?;
+        let (mut start, mut skipped) = after_id3(&mut stream, end)?;
+        let mut beginning = Vec::new();
+        stream.seek(SeekFrom::Start(start))?;
+        stream.as_mut().take(foreign::BEGINNING as u64).read_to_end(&mut beginning)?;
+        let mut bare = matches!(*beginning, [0xff, 0xe0..=0xff, ..]);
+        let mut foreign = None;
+        if !has_container(&beginning) {
+            foreign = foreign::recognise(&beginning).filter(|_| !bare);
+            match &foreign {
+                Some(foreign) if !foreign.is_picture => {
+                    return Err(SourceError::Foreign(foreign.clone()));
+                }
+                _ => {}
+            }
+            if let Some(first) = frames::find(&mut stream, start, end)? {
+                skipped += first - start;
+                (start, bare) = (first, true);
+            } else if let Some(foreign) = foreign {
+                return Err(SourceError::Foreign(foreign));
+            }
+        } else if beginning.starts_with(b"OggS") {
+            foreign = foreign::recognise(&beginning);
+        }
         let lead: [u8; 8] = bytes_at(&mut stream, start)?.unwrap_or_default();
-        let bare = matches!(lead, [0xff, 0xe0..=0xff, ..]);
-        let (mut head, mut patches, mut edits) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut head, mut patches, mut edits, mut notes) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut cut = false;
+        if skipped > PADDING {
+            notes.push(AudioNote::BytesBefore { bytes: skipped });
+        }
         if bare || lead.starts_with(b"fLaC") {
             end = before_tags(&mut stream, start, end)?;
         }
         if lead.starts_with(b"fLaC") {
-            if let Some((information, frames)) = flac_frames(&mut stream, start, end)? {
+            if let Some((mut information, frames)) = flac::frames(&mut stream, start, end)? {
+                if flac::mend_block_sizes(&mut stream, &mut information, frames)? {
+                    notes.push(AudioNote::WrongHeader);
+                }
                 // The marker, then the stream information marked as the last block.
                 head.extend(b"fLaC\x80\0\0\x22");
                 head.extend(information);
@@ -90,11 +131,28 @@ impl Source {
         {
             patches = outline.patches;
             edits = outline.edits;
-        } else if (lead.starts_with(b"RF64") || lead.starts_with(b"BW64"))
-            && let Some(outline) = rf64::outline(&mut stream, start, end)?
-        {
-            patches = outline.patches;
-            end = outline.end;
+        } else if let Some(outline) = chunked(&mut stream, lead, start, end)? {
+            cut = outline.cut;
+            if outline.wrong_size {
+                notes.push(AudioNote::WrongHeader);
+            }
+            if chunks::MPEG.contains(&outline.format) {
+                // Frames that need no WAV around them.
+                (start, end, bare) = (outline.data, outline.end, true);
+            } else {
+                let mut data = Vec::new();
+                stream.seek(SeekFrom::Start(outline.data))?;
+                stream.as_mut().take(foreign::BEGINNING as u64).read_to_end(&mut data)?;
+                if let Some(coded) = foreign::coded_in_samples(&data) {
+                    let format = coded.to_owned();
+                    return Err(SourceError::Foreign(Foreign {
+                        format,
+                        is_audio: true,
+                        is_picture: false,
+                    }));
+                }
+                (patches, end) = (outline.patches, outline.end);
+            }
         }
         stream.seek(SeekFrom::Start(start))?;
         let lead = lead.first_chunk().copied().unwrap_or_default();
@@ -110,6 +168,9 @@ impl Source {
             edits,
             bare,
             lead,
+            foreign,
+            notes,
+            cut,
         })
     }
 
@@ -121,6 +182,21 @@ impl Source {
     /// The first bytes after all tags.
     pub(super) fn lead(&self) -> [u8; 4] {
         self.lead
+    }
+
+    /// What the file is if it has a format that is not decoded.
+    pub(super) fn take_foreign(&mut self) -> Option<Foreign> {
+        self.foreign.take()
+    }
+
+    /// Whether the audio is known to be cut off, though the demuxer does not notice.
+    pub(super) fn cut(&self) -> bool {
+        self.cut
+    }
+
+    /// What is remarkable about the file's bytes.
+    pub(super) fn take_notes(&mut self) -> Vec<AudioNote> {
+        std::mem::take(&mut self.notes)
     }
 
     /// The edits of MP4 tracks, by track number.
@@ -197,9 +273,42 @@ impl Seek for Source {
     }
 }
 
-/// Where the content begins, after the ID3v2 tags at the start and the zeros after each.
-fn after_id3(stream: &mut Box<dyn Stream>, end: u64) -> Result<u64, SourceError> {
-    let mut start = 0;
+/// Whether a file begins as a container that is decoded.
+fn has_container(beginning: &[u8]) -> bool {
+    match beginning {
+        [b'O', b'g', b'g', b'S', ..] | [b'f', b'L', b'a', b'C', ..] => true,
+        [b'R', b'I', b'F', b'F', _, _, _, _, kind @ ..] => kind.starts_with(b"WAVE"),
+        [b'R', b'F', b'6', b'4', ..] | [b'B', b'W', b'6', b'4', ..] => true,
+        [b'F', b'O', b'R', b'M', _, _, _, _, kind @ ..] => kind.starts_with(b"AIF"),
+        [_, _, _, _, b'f', b't', b'y', b'p', ..] => true,
+        // Files of QuickTime, without a type.
+        [_, _, _, _, b'm', b'o', b'o', b'v' | b'f', ..]
+        | [_, _, _, _, b'm', b'd', b'a', b't', ..] => true,
+        _ => false,
+    }
+}
+
+/// The outline of a WAV, RF64 or AIFF file.
+fn chunked(
+    stream: &mut Box<dyn Stream>,
+    lead: [u8; 8],
+    start: u64,
+    end: u64,
+) -> io::Result<Option<chunks::Outline>> {
+    match &lead {
+        [b'R', b'I', b'F', b'F', ..]
+        | [b'R', b'F', b'6', b'4', ..]
+        | [b'B', b'W', b'6', b'4', ..] => chunks::wave(stream, start, end),
+        [b'F', b'O', b'R', b'M', ..] => chunks::aiff(stream, start, end),
+        _ => Ok(None),
+    }
+}
+
+/// Where the content begins, after zeros and ID3v2 tags at the start, and how many bytes of zeros there are.
+fn after_id3(stream: &mut Box<dyn Stream>, end: u64) -> Result<(u64, u64), SourceError> {
+    // MP4 begins with the high bytes of a small number.
+    let mut zeros = Some(zeros_at(stream, 0)?).filter(|&zeros| zeros > 8).unwrap_or(0);
+    let mut start = zeros;
     for _ in 0..MOST_TAGS {
         let Some(header) = bytes_at::<10>(stream, start)? else { break };
         // The size has seven bits a byte; versions are never 255. ID3v2.4, section 3.1.
@@ -213,12 +322,29 @@ fn after_id3(stream: &mut Box<dyn Stream>, end: u64) -> Result<u64, SourceError>
         if start >= end {
             return Err(SourceError::Truncated);
         }
-        let mut ahead = Vec::new();
-        stream.seek(SeekFrom::Start(start))?;
-        stream.as_mut().take(PADDING as u64).read_to_end(&mut ahead)?;
-        start += ahead.iter().position(|&byte| byte != 0).unwrap_or(0) as u64;
+        let padding = zeros_at(stream, start)?;
+        start += padding;
+        zeros += padding;
     }
-    Ok(start)
+    Ok((start, zeros))
+}
+
+/// The number of zeros at a position; 0 if nothing else follows.
+fn zeros_at(stream: &mut Box<dyn Stream>, at: u64) -> io::Result<u64> {
+    let mut block = Vec::new();
+    let mut zeros = 0;
+    stream.seek(SeekFrom::Start(at))?;
+    while zeros < MOST_ZEROS {
+        block.clear();
+        if stream.as_mut().take(1 << 16).read_to_end(&mut block)? == 0 {
+            return Ok(0);
+        }
+        match block.iter().position(|&byte| byte != 0) {
+            Some(more) => return Ok(zeros + more as u64),
+            None => zeros += block.len() as u64,
+        }
+    }
+    Ok(0)
 }
 
 /// Where the content ends before ID3v1 and APE tags.
@@ -245,29 +371,4 @@ fn before_tags(stream: &mut Box<dyn Stream>, start: u64, end: u64) -> io::Result
         }
     }
     Ok(end)
-}
-
-/// The stream information of a FLAC file and where its frames begin; `None` if its blocks are invalid.
-fn flac_frames(
-    stream: &mut Box<dyn Stream>,
-    start: u64,
-    end: u64,
-) -> io::Result<Option<([u8; 34], u64)>> {
-    let mut information = None;
-    let mut at = start + 4;
-    for _ in 0..MOST_TAGS {
-        let Some([kind, size @ ..]) = bytes_at::<4>(stream, at)? else { break };
-        let size = size.iter().fold(0, |size, &byte| size << 8 | u64::from(byte));
-        if kind & 0x7f == 0 && size == 34 {
-            information = bytes_at(stream, at + 4)?;
-        }
-        at += 4 + size;
-        if at > end {
-            break;
-        }
-        if kind & 0x80 != 0 {
-            return Ok(information.map(|information| (information, at)));
-        }
-    }
-    Ok(None)
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::audio::AudioInfo;
+use crate::audio::{AudioInfo, Level};
 
 /// A network's answer for one recording.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -12,8 +12,7 @@ pub struct Answer {
     pub artists: Vec<RankedArtist>,
     /// Length of the recording in seconds, including the remainder after the last segment.
     pub seconds: f64,
-    /// Largest absolute sample. Below [`SILENCE`](Self::SILENCE) the recording is silent and the probabilities are
-    /// meaningless.
+    /// Largest absolute sample. Below [`Level::SILENCE`] the recording is silent and the probabilities are meaningless.
     pub peak: f32,
     /// Segments that count.
     pub segments: usize,
@@ -64,12 +63,9 @@ impl Moment {
 }
 
 impl Answer {
-    /// The peak below which a recording is silent: −80 dB of full scale.
-    pub const SILENCE: f32 = 1e-4;
-
     /// Whether the recording is silent.
     pub fn is_silent(&self) -> bool {
-        self.peak < Self::SILENCE
+        self.peak < Level::SILENCE
     }
 
     /// The most probable artist.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use leitmotif_models::CardError;
 
-use crate::audio::AudioError;
+use crate::audio::{AudioError, Level};
 
 /// Why a model cannot be used or gives no answer.
 ///
@@ -40,6 +40,13 @@ pub enum Error {
         index: usize,
         /// Its value.
         value: f32,
+    },
+
+    /// Samples far over full scale: integers that were never divided.
+    #[error("the samples reach {peak:.0} times full scale: divide them by {}", Level::divisor(*peak))]
+    OutOfScale {
+        /// The largest absolute sample; full scale is 1.
+        peak: f32,
     },
 
     /// Samples at a rate that cannot be resampled to the network's.

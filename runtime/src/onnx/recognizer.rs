@@ -11,7 +11,7 @@ use super::error::Error;
 use super::graph::Graph;
 use super::options::SessionOptions;
 use super::session::Session;
-use crate::audio::{AudioReader, Resampler, Segmenter};
+use crate::audio::{AudioReader, Level, Resampler, Segmenter};
 use crate::pooling::{Mean, window_counts};
 
 /// Identifies artists with a model from one `.onnx` file.
@@ -135,11 +135,13 @@ impl Recognizer {
         Ok(answer)
     }
 
-    /// Identifies the artist of mono samples at 16 kHz, in [-1, 1].
+    /// Identifies the artist of mono samples at 16 kHz, in `[-1, 1]`; beyond, they are scaled as a file's are
+    /// ([`Level`]).
     ///
     /// # Errors
     ///
-    /// As [`recognize_file`](Self::recognize_file), and [`Error::NotFinite`].
+    /// As [`recognize_file`](Self::recognize_file), [`Error::NotFinite`], and [`Error::OutOfScale`] for samples that are
+    /// integers rather than shares of full scale.
     pub fn recognize_samples(&mut self, samples: &[f32]) -> Result<Answer, Error> {
         self.recognize_samples_at(samples, SampleRate::NETWORK)
     }
@@ -158,16 +160,22 @@ impl Recognizer {
             let value = samples.get(index).copied().unwrap_or(f32::NAN);
             return Err(Error::NotFinite { index, value });
         }
+        let peak = Level::peak(samples);
+        let gain = Level::gain(peak).ok_or(Error::OutOfScale { peak })?;
         let mut resampler = Resampler::new(rate, self.card.sample_rate)
             .map_err(|error| Error::UnsupportedRate { rate: error.0 })?;
         let mut recognition = Recognition::new(&mut self.graph, &self.card);
-        let mut block = Vec::new();
+        let (mut scaled, mut block) = (Vec::new(), Vec::new());
         for samples in samples.chunks(SampleRate::NETWORK.0 as usize) {
-            resampler.push(samples, &mut block);
+            scaled.clear();
+            scaled.extend(samples.iter().map(|sample| sample * gain));
+            resampler.push(&scaled, &mut block);
+            Level::clip(&mut block);
             recognition.push(&block)?;
             block.clear();
         }
         resampler.finish(&mut block);
+        Level::clip(&mut block);
         recognition.push(&block)?;
         recognition.finish()
     }
@@ -231,7 +239,7 @@ impl<'a> Recognition<'a> {
     }
 
     fn push(&mut self, samples: &[f32]) -> Result<(), Error> {
-        self.peak = samples.iter().fold(self.peak, |peak, sample| peak.max(sample.abs()));
+        self.peak = self.peak.max(Level::peak(samples));
         let sums = &mut self.sums;
         let segments = sums.graph.block();
         self.blocks.push(samples, &mut |block| sums.add(block, segments))

@@ -1,10 +1,9 @@
-//! Decodes packets to the mean of their channels, with symphonia's decoders or that of Opus.
+//! Decodes packets to mono, with symphonia's decoders or that of Opus.
 
-use std::{io, path::Path};
+use std::path::Path;
 
 use leitmotif_models::SampleRate;
 use symphonia::core::{
-    audio::{Audio, AudioBuffer, GenericAudioBufferRef, conv::IntoSample, sample::Sample},
     codecs::audio::{
         AudioCodecId, AudioCodecParameters, AudioDecoder, AudioDecoderOptions,
         well_known::{self, CODEC_ID_AAC, CODEC_ID_OPUS, CODEC_ID_VORBIS},
@@ -13,9 +12,10 @@ use symphonia::core::{
     packet::Packet,
 };
 
+use super::mix::Mixer;
 #[cfg(feature = "opus")]
 use crate::audio::opus::{self, Opus};
-use crate::audio::{AudioError, aac, limit::MOST_BYTES, stream::is_end, vorbis};
+use crate::audio::{AudioError, aac, limit::MOST_BYTES, vorbis};
 
 /// Most frames that a decoder allocates before the first packet; its buffers grow if a packet holds more.
 const MOST_FRAMES: u64 = 65_536;
@@ -25,14 +25,6 @@ pub(super) enum Codec {
     Symphonia(Box<dyn AudioDecoder>),
     #[cfg(feature = "opus")]
     Opus(Box<Opus>),
-}
-
-/// Why a packet gave no samples.
-pub(super) enum PacketError {
-    /// The packet is damaged; the next one may be intact.
-    Packet(String),
-    /// The system failed.
-    System(io::Error),
 }
 
 impl Codec {
@@ -113,25 +105,23 @@ impl Codec {
         }
     }
 
-    /// Decodes a packet, appends the mean of its channels to `mono`, and returns its rate and number of channels.
+    /// Decodes a packet, or says why it cannot; appends it to `mono` through `mixer`, and returns its rate and number of channels.
     pub(super) fn decode(
         &mut self,
         packet: &Packet,
+        mixer: &mut Mixer,
         mono: &mut Vec<f32>,
-    ) -> Result<(SampleRate, usize), PacketError> {
+    ) -> Result<(SampleRate, usize), String> {
         match self {
             Codec::Symphonia(decoder) => {
-                let block = decoder.decode(packet).map_err(|error| match error {
-                    SymphoniaError::IoError(error) if !is_end(&error) => PacketError::System(error),
-                    error => PacketError::Packet(error.to_string()),
-                })?;
-                mix(&block, mono);
+                let block = decoder.decode(packet).map_err(|error| error.to_string())?;
+                mixer.mix(&block, mono);
                 Ok((SampleRate(block.spec().rate()), block.num_planes()))
             }
             #[cfg(feature = "opus")]
             Codec::Opus(decoder) => {
                 let trim = packet.trim_end.get();
-                decoder.decode(&packet.data, trim, mono).map_err(PacketError::Packet)?;
+                decoder.decode(&packet.data, trim, mono)?;
                 Ok((opus::RATE, decoder.channels()))
             }
         }
@@ -180,41 +170,4 @@ pub(super) fn is_float_pcm(parameters: &AudioCodecParameters) -> bool {
     };
     [CODEC_ID_PCM_F32BE, CODEC_ID_PCM_F32LE, CODEC_ID_PCM_F64BE, CODEC_ID_PCM_F64LE]
         .contains(&parameters.codec)
-}
-
-/// The mean of a block's channels, appended to `mono`.
-fn mix(block: &GenericAudioBufferRef<'_>, mono: &mut Vec<f32>) {
-    match block {
-        GenericAudioBufferRef::U8(buffer) => mean(buffer, mono),
-        GenericAudioBufferRef::U16(buffer) => mean(buffer, mono),
-        GenericAudioBufferRef::U24(buffer) => mean(buffer, mono),
-        GenericAudioBufferRef::U32(buffer) => mean(buffer, mono),
-        GenericAudioBufferRef::S8(buffer) => mean(buffer, mono),
-        GenericAudioBufferRef::S16(buffer) => mean(buffer, mono),
-        GenericAudioBufferRef::S24(buffer) => mean(buffer, mono),
-        GenericAudioBufferRef::S32(buffer) => mean(buffer, mono),
-        GenericAudioBufferRef::F32(buffer) => mean(buffer, mono),
-        GenericAudioBufferRef::F64(buffer) => mean(buffer, mono),
-    }
-}
-
-fn mean<S: Sample + IntoSample<f32>>(buffer: &AudioBuffer<S>, mono: &mut Vec<f32>) {
-    let mut planes = buffer.iter_planes();
-    let Some(first) = planes.next() else { return };
-    let start = mono.len();
-    mono.extend(first.iter().map(|&sample| IntoSample::<f32>::into_sample(sample)));
-    let channels = buffer.num_planes();
-    if channels == 1 {
-        return;
-    }
-    let sums = mono.get_mut(start..).unwrap_or_default();
-    for plane in planes {
-        for (sum, &sample) in sums.iter_mut().zip(plane) {
-            *sum += IntoSample::<f32>::into_sample(sample);
-        }
-    }
-    let share = 1.0 / channels as f32;
-    for sum in sums {
-        *sum *= share;
-    }
 }

@@ -23,13 +23,19 @@ use symphonia::default::formats::{
 use super::codec::{Codec, unsupported};
 use crate::audio::{AudioError, aac, source::Source, stream::is_end};
 
-/// The formats, without readers of tags: those would load as much as a tag claims to hold.
-static PROBE: LazyLock<Probe> = LazyLock::new(|| {
+/// The formats of frames without a container.
+static FRAMES: LazyLock<Probe> = LazyLock::new(|| {
     let mut probe = Probe::new();
     probe.register_format::<AdtsReader<'_>>();
+    probe.register_format::<MpaReader<'_>>();
+    probe
+});
+
+/// The containers, without readers of tags: those would load as much as a tag claims to hold.
+static CONTAINERS: LazyLock<Probe> = LazyLock::new(|| {
+    let mut probe = Probe::new();
     probe.register_format::<FlacReader<'_>>();
     probe.register_format::<IsoMp4Reader<'_>>();
-    probe.register_format::<MpaReader<'_>>();
     probe.register_format::<AiffReader<'_>>();
     probe.register_format::<WavReader<'_>>();
     probe.register_format::<OggReader<'_>>();
@@ -51,7 +57,9 @@ impl MediaSource for Source {
 pub(super) fn packets(path: &Path, source: Source) -> Result<Box<dyn FormatReader>, AudioError> {
     let (bare, lead) = (source.bare(), source.lead());
     let stream = MediaSourceStream::new(Box::new(source), MediaSourceStreamOptions::default());
-    let mut format = PROBE
+    // Two bytes that look like a frame's header are in any file: frames count only where several were found.
+    let probe = if bare { &FRAMES } else { &CONTAINERS };
+    let mut format = probe
         .probe(&Hint::new(), stream, FormatOptions::default(), MetadataOptions::default())
         .map_err(|error| probe_error(path, error))?;
     drop_tags(format.as_mut());
@@ -73,7 +81,8 @@ fn probe_error(path: &Path, error: SymphoniaError) -> AudioError {
     let path = path.to_path_buf();
     match error {
         SymphoniaError::IoError(error) if is_end(&error) => AudioError::Truncated { path },
-        SymphoniaError::IoError(source) => AudioError::Unreadable { path, source },
+        // Failures of the system stop the budget: any other is the demuxer's own.
+        SymphoniaError::IoError(error) => AudioError::Damaged { path, reason: error.to_string() },
         // symphonia has one error for unknown, unsupported and missing things; only its text distinguishes them.
         SymphoniaError::Unsupported(what) if what.starts_with("core (probe)") => {
             AudioError::UnknownFormat { path }

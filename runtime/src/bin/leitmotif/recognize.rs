@@ -155,11 +155,16 @@ impl Recognize {
         if let Some(audio) = &answer.audio
             && (audio.truncated || audio.skipped_packets > 0)
         {
-            let lost = (audio.skipped_packets > 0)
-                .then(|| format!("{} packets skipped", audio.skipped_packets));
+            let lost = (audio.skipped_packets > 0).then(|| {
+                let (packets, seconds) = (audio.skipped_packets, audio.lost_seconds);
+                format!("{packets} packets skipped, {seconds:.1} s")
+            });
             let cut = audio.truncated.then(|| "it is truncated".to_owned());
             let damage: Vec<String> = lost.into_iter().chain(cut).collect();
             writeln!(out, "  damaged: {}", damage.join(", and "))?;
+        }
+        for note in answer.audio.iter().flat_map(|audio| &audio.notes) {
+            writeln!(out, "  note: {note}")?;
         }
         if answer.is_silent() {
             writeln!(

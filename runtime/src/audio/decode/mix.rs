@@ -1,0 +1,163 @@
+//! The mean of a block's channels, or one of them where they cancel each other.
+//!
+//! A channel that is the other's inverse, by a wrong cable or a widening effect, makes the mean silent though both are
+//! loud. There the louder channel is decoded instead, and goes on to be until the mean is well audible again, so that it
+//! does not change back and forth.
+
+use leitmotif_models::SampleRate;
+use symphonia::core::audio::{
+    Audio, AudioBuffer, GenericAudioBufferRef, conv::IntoSample, sample::Sample,
+};
+
+/// Below this share of the channels' power, the mean is cancelled: −40 dB.
+const CANCELLED: f32 = 1e-4;
+/// From this share on, it is audible again: −20 dB.
+const AUDIBLE: f32 = 1e-2;
+/// Power of a channel below which a block is silent, and says nothing: −80 dB.
+const SILENT: f32 = 1e-8;
+
+/// Mixes one stream.
+#[derive(Default)]
+pub(super) struct Mixer {
+    /// The channel that is decoded alone.
+    alone: Option<usize>,
+    /// Samples that were.
+    cancelled: u64,
+}
+
+impl Mixer {
+    /// Seconds for which channels cancelled each other so far.
+    pub(super) fn cancelled_seconds(&self, rate: SampleRate) -> f64 {
+        rate.seconds(self.cancelled)
+    }
+
+    /// Appends a block's mean, or its one channel, to `mono`.
+    pub(super) fn mix(&mut self, block: &GenericAudioBufferRef<'_>, mono: &mut Vec<f32>) {
+        match block {
+            GenericAudioBufferRef::U8(buffer) => self.mix_buffer(buffer, mono),
+            GenericAudioBufferRef::U16(buffer) => self.mix_buffer(buffer, mono),
+            GenericAudioBufferRef::U24(buffer) => self.mix_buffer(buffer, mono),
+            GenericAudioBufferRef::U32(buffer) => self.mix_buffer(buffer, mono),
+            GenericAudioBufferRef::S8(buffer) => self.mix_buffer(buffer, mono),
+            GenericAudioBufferRef::S16(buffer) => self.mix_buffer(buffer, mono),
+            GenericAudioBufferRef::S24(buffer) => self.mix_buffer(buffer, mono),
+            GenericAudioBufferRef::S32(buffer) => self.mix_buffer(buffer, mono),
+            GenericAudioBufferRef::F32(buffer) => self.mix_buffer(buffer, mono),
+            GenericAudioBufferRef::F64(buffer) => self.mix_buffer(buffer, mono),
+        }
+    }
+
+    fn mix_buffer<S: Sample + IntoSample<f32>>(
+        &mut self,
+        buffer: &AudioBuffer<S>,
+        mono: &mut Vec<f32>,
+    ) {
+        let mut planes = buffer.iter_planes();
+        let Some(first) = planes.next() else { return };
+        let start = mono.len();
+        mono.extend(floats(first));
+        let channels = buffer.num_planes();
+        if channels == 1 {
+            return;
+        }
+        let sums = mono.get_mut(start..).unwrap_or_default();
+        let mut total = power(sums);
+        for plane in planes {
+            total += power(plane);
+            sums.iter_mut().zip(floats(plane)).for_each(|(sum, sample)| *sum += sample);
+        }
+        let share = 1.0 / channels as f32;
+        sums.iter_mut().for_each(|sum| *sum *= share);
+        // Of one channel, to compare with the mean's.
+        let channel = total * share;
+        if channel > SILENT * sums.len() as f32 {
+            let mean = power(sums);
+            if mean < CANCELLED * channel {
+                self.alone.get_or_insert_with(|| loudest(buffer));
+            } else if mean > AUDIBLE * channel {
+                self.alone = None;
+            }
+        }
+        if let Some(plane) = self.alone.and_then(|alone| buffer.iter_planes().nth(alone)) {
+            sums.iter_mut().zip(floats(plane)).for_each(|(sum, sample)| *sum = sample);
+            self.cancelled += sums.len() as u64;
+        }
+    }
+}
+
+fn floats<S: Sample + IntoSample<f32>>(plane: &[S]) -> impl Iterator<Item = f32> {
+    plane.iter().map(|&sample| IntoSample::<f32>::into_sample(sample))
+}
+
+/// The number of the channel with the most power, the first of equals.
+fn loudest<S: Sample + IntoSample<f32>>(buffer: &AudioBuffer<S>) -> usize {
+    let powers = buffer.iter_planes().map(power);
+    let loudest = powers.enumerate().reduce(|a, b| if b.1 > a.1 { b } else { a });
+    loudest.map_or(0, |(channel, _)| channel)
+}
+
+/// The sum of the squares.
+fn power<S: Sample + IntoSample<f32>>(plane: &[S]) -> f32 {
+    // One sum would wait for each addition; sixteen are added side by side.
+    let mut lanes = [0.0f32; 16];
+    let mut add = |samples: &[S]| {
+        for (lane, sample) in lanes.iter_mut().zip(floats(samples)) {
+            *lane += sample * sample;
+        }
+    };
+    let blocks = plane.chunks_exact(16);
+    add(blocks.remainder());
+    blocks.for_each(add);
+    lanes.iter().sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use symphonia::core::audio::{AudioMut, AudioSpec, layouts::CHANNEL_LAYOUT_STEREO};
+
+    use super::*;
+
+    const FRAMES: usize = 1000;
+
+    /// A block of two channels with these amplitudes of one tone, as 16-bit integers.
+    fn mixed(mixer: &mut Mixer, left: f64, right: f64) -> Vec<f32> {
+        let mut buffer =
+            AudioBuffer::<i16>::new(AudioSpec::new(16_000, CHANNEL_LAYOUT_STEREO), FRAMES);
+        buffer.render_silence(None);
+        for (channel, amplitude) in [left, right].into_iter().enumerate() {
+            for (n, sample) in buffer.plane_mut(channel).unwrap().iter_mut().enumerate() {
+                *sample = (amplitude * 32_767.0 * (n as f64 * 0.1).sin()) as i16;
+            }
+        }
+        let mut mono = Vec::new();
+        mixer.mix(&GenericAudioBufferRef::S16(&buffer), &mut mono);
+        assert_eq!(mono.len(), FRAMES);
+        mono
+    }
+
+    fn loudness(mono: &[f32]) -> f64 {
+        f64::from(2.0 * power(mono) / FRAMES as f32).sqrt()
+    }
+
+    #[test]
+    fn channels_that_cancel_are_decoded_from_the_louder_one() {
+        let mut mixer = Mixer::default();
+        assert!((loudness(&mixed(&mut mixer, 0.2, 0.6)) - 0.4).abs() < 0.01);
+        assert!((loudness(&mixed(&mut mixer, 0.5, -0.5)) - 0.5).abs() < 0.01);
+        // Still faint in the mean, and silence says nothing.
+        assert!((loudness(&mixed(&mut mixer, 0.5, -0.45)) - 0.5).abs() < 0.02);
+        assert_eq!(loudness(&mixed(&mut mixer, 0.0, 0.0)), 0.0);
+        assert!((loudness(&mixed(&mut mixer, 0.5, -0.5)) - 0.5).abs() < 0.01);
+        assert_eq!(mixer.cancelled, 4 * FRAMES as u64);
+        // The mean again, once it is well audible.
+        assert!((loudness(&mixed(&mut mixer, 0.6, 0.2)) - 0.4).abs() < 0.01);
+        assert_eq!(mixer.cancelled, 4 * FRAMES as u64);
+    }
+
+    #[test]
+    fn the_louder_of_two_channels_that_cancel_is_chosen() {
+        let mut mixer = Mixer::default();
+        let mono = mixed(&mut mixer, 0.500, -0.505);
+        assert!((loudness(&mono) - 0.505).abs() < 0.002, "{}", loudness(&mono));
+    }
+}
