@@ -16,8 +16,8 @@ use leitmotif_dataset::store::Dataset;
 use music::{Wave, bytes, wave, write_wave};
 
 /// The files of a finished data set.
-const FINISHED: [&str; 5] =
-    ["clips.csv", "dataset.toml", "damaged.csv", "left-out.csv", "shards/00000.pcm"];
+const FINISHED: [&str; 6] =
+    ["clips.csv", "dataset.toml", "damaged.csv", "left-out.csv", "notes.csv", "shards/00000.pcm"];
 /// Files that are written song by song and can be incomplete.
 const GROWING: [&str; 3] = ["journal.csv", "prepare.journal", "shards/00000.pcm"];
 

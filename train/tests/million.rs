@@ -226,7 +226,7 @@ fn store_all(plan: &Plan, data: &Path) {
         writeln!(store, "{rows}song,{},{}", track.id, track.clips.len()).unwrap();
         writeln!(
             decisions,
-            r#"{{"song":"{}","decision":{{"kept":{{"hash":"{:032x}","clips":{},"dropped":0,"damaged":false}}}}}}"#,
+            r#"{{"song":"{}","decision":{{"kept":{{"hash":"{:032x}","clips":{},"dropped":0}}}}}}"#,
             track.id,
             clips,
             track.clips.len()

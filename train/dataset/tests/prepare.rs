@@ -95,10 +95,15 @@ fn unusable_files_are_listed_with_their_rule_and_the_others_are_prepared() {
     ]);
     assert_eq!(rules(&report), expected);
     assert_eq!((report.songs, report.other_files), (5, 1));
-    assert_eq!(report.damaged, ["Ann/Album/cut off.wav"]);
-    assert!(report.to_string().contains("\n        Ann/Album/cut off.wav\n"), "{report}");
+    let songs: Vec<&str> = report.damaged.iter().map(|damaged| damaged.song.as_str()).collect();
+    assert_eq!(songs, ["Ann/Album/cut off.wav"]);
+    assert!(
+        report.to_string().contains("\n        Ann/Album/cut off.wav (truncated)\n"),
+        "{report}"
+    );
     let damaged = fs::read_to_string(out.path().join("damaged.csv")).unwrap();
-    assert_eq!(damaged, "path\nAnn/Album/cut off.wav\n");
+    let header = "path,skipped_packets,lost_percent,truncated\n";
+    assert_eq!(damaged, format!("{header}Ann/Album/cut off.wav,0,0.00,true\n"));
     let list = fs::read_to_string(out.path().join("left-out.csv")).unwrap();
     assert_eq!(list.lines().count(), 1 + expected.len());
     assert!(
@@ -106,6 +111,62 @@ fn unusable_files_are_listed_with_their_rule_and_the_others_are_prepared() {
             || list.contains(
                 "Ann/Album/same as one.wav,duplicate,the same audio as Ann/Album/01 - One.wav"
             )
+    );
+}
+
+#[test]
+fn silent_clips_are_left_out_one_by_one_and_the_scale_is_one_rule() {
+    let music = four_songs();
+    let at = |name: &str| music.path().join("Ann/Album").join(name);
+    // Ten clips, of which the second to the ninth are quieter than −80 dB: three steps of 16 bits at most.
+    let mut hidden = Wave(11).samples(40_000);
+    hidden[4000..36_000].iter_mut().enumerate().for_each(|(n, sample)| *sample = n as i16 % 4);
+    write_wave(&at("hidden.wav"), &hidden);
+    write_wave(&at("quiet.wav"), &[3; 10_000]);
+    let level = |factor: f32| -> Vec<f32> {
+        (0..10_000).map(|n| factor * (n as f32 * 0.07).sin() * (n as f32 * 0.003).cos()).collect()
+    };
+    write_float(&at("loud.wav"), &level(9.0));
+    write_float(&at("undivided.wav"), &level(9000.0));
+    let out = tempfile::tempdir().unwrap();
+    let report = run(folder(music.path()), out.path(), &options()).unwrap();
+    let mut expected: BTreeMap<String, &str> =
+        (1..9).map(|clip| (format!("Ann/Album/hidden.wav#{clip}"), "silent-clip")).collect();
+    expected.insert("Ann/Album/quiet.wav".to_owned(), "silent");
+    expected.insert("Ann/Album/undivided.wav".to_owned(), "out-of-scale");
+    let found: BTreeMap<String, &str> =
+        rules(&report).into_iter().map(|(path, rule)| (path.to_owned(), rule)).collect();
+    assert_eq!(found, expected);
+    assert_eq!(report.silent_clips, 8);
+    let text = report.to_string();
+    assert!(text.contains("left out of songs that are kept: 8 clips\n"), "{text}");
+    assert!(text.contains("\n2 files left out\n"), "{text}");
+    assert!(text.contains("loud.wav: its samples reach 9.0 times full scale"), "{text}");
+    let notes = fs::read_to_string(out.path().join("notes.csv")).unwrap();
+    assert_eq!(notes.lines().count(), 2, "{notes}");
+
+    let dataset = Dataset::open(out.path()).unwrap();
+    let starts: Vec<u64> = (0..dataset.clips().len())
+        .filter_map(|row| dataset.clips().get(row))
+        .filter(|clip| clip.song == "Ann/Album/hidden.wav")
+        .map(|clip| clip.start)
+        .collect();
+    assert_eq!(starts, [0, 36_000]);
+    // What the network is served is what it was trained on.
+    let row = (0..dataset.clips().len())
+        .find(|row| dataset.clips().get(*row).is_some_and(|clip| clip.song == "Ann/Album/loud.wav"))
+        .unwrap();
+    let mut trained = vec![0.0; 4000];
+    dataset.read(row, 0, &mut trained).unwrap();
+    let (served, _) =
+        leitmotif::audio::read_all(&at("loud.wav"), leitmotif_models::SampleRate::NETWORK).unwrap();
+    // Full scale itself is a step more than 16 bits hold.
+    assert!(trained.iter().zip(&served).all(|(a, b)| (a - b).abs() <= 1.0001 / 32_768.0));
+    // A second run repeats every decision.
+    let again = run(folder(music.path()), out.path(), &options()).unwrap();
+    assert_eq!(
+        (again.clips, again.silent_clips, again.resumed),
+        (report.clips, 8, report.songs + 2)
     );
 }
 

@@ -7,13 +7,11 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use leitmotif::audio::{AudioReader, MusicFiles};
+use leitmotif::audio::{AudioError, AudioReader, MusicFiles};
 use leitmotif_dataset::store::{Dataset, Part, split_digest};
 use leitmotif_export::Checkpoint;
+use leitmotif_models::text::with_causes;
 use leitmotif_models::{RunRecord, SampleRate};
-
-/// Below this peak a clip is silence: a step of 16 bits is a third of it.
-const SILENCE: f32 = 1e-4;
 
 /// Most samples of one clip that are used: half a minute, as long as a clip of MagnaTagATune. A folder may hold whole
 /// songs, and two minutes of one song give no other ranges than thirty seconds.
@@ -144,11 +142,12 @@ impl Music {
         Ok(Music { source: format!("folder {name}"), dataset: None, calibration, evaluation })
     }
 
-    /// Mono samples at the network's rate.
+    /// Mono samples at the network's rate; `None`, after saying so, for a file that cannot be decoded: a folder of music
+    /// often holds one, and the others are enough.
     ///
     /// # Errors
-    /// Where the clip cannot be read or decoded.
-    pub(crate) fn samples(&self, clip: &Clip) -> Result<Vec<f32>> {
+    /// Where a clip of a data set cannot be read.
+    pub(crate) fn samples(&self, clip: &Clip) -> Result<Option<Vec<f32>>> {
         let mut samples = match (&clip.place, &self.dataset) {
             (Place::Prepared(row), Some(dataset)) => {
                 let length = dataset.clips().get(*row).map_or(0, |clip| clip.samples);
@@ -157,22 +156,26 @@ impl Music {
                 samples
             }
             (Place::Prepared(row), None) => bail!("clip {row} of no data set"),
-            (Place::File(path), _) => {
-                let mut reader = AudioReader::open(path, SampleRate::NETWORK)?;
-                let mut samples = Vec::new();
-                // No further than needed: a folder may hold hours.
-                while samples.len() < MOST_SAMPLES && reader.read(&mut samples)? > 0 {}
-                samples
-            }
+            (Place::File(path), _) => match beginning(path) {
+                Ok(samples) => samples,
+                Err(error) => {
+                    eprintln!("leitmotif-export: not used: {}", with_causes(&error));
+                    return Ok(None);
+                }
+            },
         };
         samples.truncate(MOST_SAMPLES);
-        Ok(samples)
+        Ok(Some(samples))
     }
 }
 
-/// Whether the samples are silence.
-pub(crate) fn is_silent(samples: &[f32]) -> bool {
-    samples.iter().all(|sample| sample.abs() < SILENCE)
+/// The first samples of a file, at least as many as are used if it has them.
+fn beginning(path: &Path) -> Result<Vec<f32>, AudioError> {
+    let mut reader = AudioReader::open(path, SampleRate::NETWORK)?;
+    let mut samples = Vec::new();
+    // No further than needed: a folder may hold hours.
+    while samples.len() < MOST_SAMPLES && reader.read(&mut samples)? > 0 {}
+    Ok(samples)
 }
 
 /// So many of `clips`, spread evenly over all of them.
@@ -198,11 +201,5 @@ mod tests {
         };
         assert_eq!(rows(4), [0, 3, 6, 9]);
         assert_eq!(rows(100).len(), 10);
-    }
-
-    #[test]
-    fn a_step_of_sixteen_bits_is_silence() {
-        assert!(is_silent(&[0.0, 1.0 / 32_768.0, -3.0 / 32_768.0]));
-        assert!(!is_silent(&[0.0, 0.01]));
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, ensure};
 use leitmotif::Recognizer;
+use leitmotif::audio::Level;
 use leitmotif::session::Session;
 use leitmotif_export::{Calibrator, Checkpoint, MOST_LOSS, Recipe, compile, compile_as};
 use leitmotif_models::{
@@ -11,7 +12,7 @@ use leitmotif_models::{
     segment_starts,
 };
 
-use crate::music::{Clip, Music, is_silent, spread};
+use crate::music::{Clip, Music, spread};
 use crate::session::on_cpu;
 
 /// Clips that calibrate. Ranges settle after some dozen; a hundred also hold the rare loud ones.
@@ -87,10 +88,10 @@ fn calibrate(checkpoint: &Checkpoint, music: &Music, rule: RangeRule) -> Result<
     let mut calibrator = Calibrator::new(checkpoint);
     let (mut clips, mut segments, mut silent) = (0, 0, 0);
     for clip in spread(&music.calibration, MOST_CLIPS) {
-        let samples = music.samples(clip)?;
+        let Some(samples) = music.samples(clip)? else { continue };
         let starts: Vec<usize> =
             segment_starts(samples.len(), network.segment, network.hop).collect();
-        if is_silent(&samples) {
+        if Level::is_silent(&samples) {
             silent += 1;
         } else if !starts.is_empty() {
             clips += 1;
@@ -98,7 +99,7 @@ fn calibrate(checkpoint: &Checkpoint, music: &Music, rule: RangeRule) -> Result<
         let step = starts.len().div_ceil(MOST_SEGMENTS).max(1);
         for start in starts.into_iter().step_by(step) {
             let segment = samples.get(start..start + network.segment).unwrap_or_default();
-            if is_silent(segment) {
+            if Level::is_silent(segment) {
                 continue;
             }
             segments += 1;
@@ -109,7 +110,7 @@ fn calibrate(checkpoint: &Checkpoint, music: &Music, rule: RangeRule) -> Result<
     }
     ensure!(
         segments > 0,
-        "{} has nothing to calibrate with: {silent} of its clips are silent and the others shorter than a segment",
+        "{} has nothing to calibrate with: {silent} of its clips are silent and the others cannot be decoded or are shorter than a segment",
         music.source
     );
     Ok(calibrator.finish(rule, &music.source, clips, segments)?)
@@ -130,7 +131,7 @@ fn measure(
     let mut right = BeforeAfter { before: 0, after: 0 };
     let mut answers = BTreeSet::new();
     for clip in &music.evaluation {
-        let samples = music.samples(clip)?;
+        let Some(samples) = music.samples(clip)? else { continue };
         let Some(was) = best(&mut before, &samples)? else { continue };
         let Some(is) = best(&mut after, &samples)? else { continue };
         answers.insert(was);

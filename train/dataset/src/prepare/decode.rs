@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use leitmotif::audio::{AudioError, AudioReader};
+use leitmotif::audio::{AudioError, AudioInfo, AudioReader, Level};
 use leitmotif_models::SampleRate;
 use leitmotif_models::text::{hex, with_causes};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -23,10 +23,39 @@ pub(super) struct Song {
     pub(super) samples: usize,
     /// Digest of all 16-bit samples.
     pub(super) digest: AudioDigest,
-    /// Whether packets were damaged or the file ends early.
-    pub(super) damaged: bool,
+    /// The whole clips that are silent and therefore not among them, counted from the start of the song.
+    pub(super) silent: Vec<usize>,
+    /// What was lost, if packets were damaged or the file ends early.
+    pub(super) damage: Option<Damage>,
+    /// What else is remarkable about its files.
+    pub(super) notes: Vec<String>,
     /// Where each clip is a file of its own: those that cannot be used.
     pub(super) unusable_files: Vec<LeftOut>,
+}
+
+/// What a song has lost that is kept as far as it can be decoded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Damage {
+    /// Packets that cannot be decoded.
+    pub(super) skipped_packets: usize,
+    /// Seconds that they would have lasted.
+    pub(super) lost_seconds: f64,
+    /// Whether its end is missing.
+    pub(super) truncated: bool,
+}
+
+impl Damage {
+    fn of(info: &AudioInfo) -> Option<Self> {
+        let &AudioInfo { skipped_packets, lost_seconds, truncated, .. } = info;
+        let is_damaged = truncated || skipped_packets > 0;
+        is_damaged.then_some(Damage { skipped_packets, lost_seconds, truncated })
+    }
+
+    fn add(&mut self, other: Damage) {
+        self.skipped_packets += other.skipped_packets;
+        self.lost_seconds += other.lost_seconds;
+        self.truncated |= other.truncated;
+    }
 }
 
 /// Identifies a song's audio: half of the BLAKE3 of its samples, which takes a tenth of the time of SHA-256 on
@@ -77,14 +106,17 @@ pub(super) fn song(
         }
         match clip(&track.path.join(&file.id), clip_samples) {
             Err(reason) => song.unusable_files.push(LeftOut { path: file.id.clone(), reason }),
-            Ok(Clip { samples, decoded, damaged }) => {
+            Ok(Clip { samples, decoded, damage, notes }) => {
                 // Hashing sample by sample would take longer than decoding.
                 bytes.clear();
                 bytes.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
                 hasher.update(&bytes);
                 song.clips.extend(samples);
                 song.samples += decoded;
-                song.damaged |= damaged;
+                if let Some(damage) = damage {
+                    song.damage.get_or_insert_default().add(damage);
+                }
+                song.notes.extend(notes);
             }
         }
     }
@@ -112,7 +144,8 @@ struct Clip {
     samples: Vec<i16>,
     /// Samples without the padding.
     decoded: usize,
-    damaged: bool,
+    damage: Option<Damage>,
+    notes: Vec<String>,
 }
 
 fn clip(path: &Path, clip_samples: usize) -> Result<Clip, Reason> {
@@ -131,8 +164,8 @@ fn clip(path: &Path, clip_samples: usize) -> Result<Clip, Reason> {
     }
     let decoded = samples.len().min(clip_samples);
     samples.resize(clip_samples, 0);
-    let damaged = reader.info().truncated || reader.info().skipped_packets > 0;
-    Ok(Clip { samples, decoded, damaged })
+    let (damage, notes) = (Damage::of(reader.info()), notes(reader.info()));
+    Ok(Clip { samples, decoded, damage, notes })
 }
 
 fn whole_song(
@@ -145,7 +178,6 @@ fn whole_song(
     let limit = (MAX_HOURS * 3600.0 * f64::from(rate.0)) as usize;
     let (mut samples, mut block): (Vec<i16>, Vec<f32>) = Default::default();
     let mut hasher = blake3::Hasher::new();
-    let mut is_silent = true;
     let mut bytes = Vec::new();
     let wanted = track.excerpt.samples(rate);
     let mut position = 0;
@@ -166,7 +198,6 @@ fn whole_song(
             block.iter().take(read - late).skip(early).map(|sample| quantize(*sample));
         bytes.clear();
         for sample in wanted_samples {
-            is_silent &= sample == 0;
             bytes.extend(sample.to_le_bytes());
             samples.push(sample);
         }
@@ -179,20 +210,44 @@ fn whole_song(
         let needed = rate.seconds(clip_samples as u64);
         return Err(Reason::TooShort { seconds: rate.seconds(samples.len() as u64), needed });
     }
-    if is_silent {
-        return Err(Reason::Silent);
-    }
     let decoded = samples.len();
     samples.truncate(decoded / clip_samples * clip_samples);
-    let damaged = reader.info().truncated || reader.info().skipped_packets > 0;
-    let digest = AudioDigest::of(&hasher);
-    let unusable_files = Vec::new();
-    Ok(Some(Song { clips: samples, samples: decoded, digest, damaged, unusable_files }))
+    let silent = remove_silent(&mut samples, clip_samples);
+    if samples.is_empty() {
+        return Err(Reason::Silent);
+    }
+    let info = reader.info();
+    Ok(Some(Song {
+        clips: samples,
+        samples: decoded,
+        digest: AudioDigest::of(&hasher),
+        silent,
+        damage: Damage::of(info),
+        notes: notes(info),
+        unusable_files: Vec::new(),
+    }))
+}
+
+/// Removes the clips that are silent by [`Level`]'s rule, and returns their numbers.
+fn remove_silent(samples: &mut Vec<i16>, clip_samples: usize) -> Vec<usize> {
+    let is_loud = |sample: &i16| f32::from(sample.unsigned_abs()) / 32_768.0 >= Level::SILENCE;
+    let clips = samples.chunks(clip_samples).enumerate();
+    let silent: Vec<usize> =
+        clips.filter(|(_, clip)| !clip.iter().any(is_loud)).map(|(number, _)| number).collect();
+    for number in silent.iter().rev() {
+        samples.drain(number * clip_samples..(number + 1) * clip_samples);
+    }
+    silent
+}
+
+fn notes(info: &AudioInfo) -> Vec<String> {
+    info.notes.iter().map(ToString::to_string).collect()
 }
 
 fn reason(error: AudioError) -> Reason {
     match error {
         AudioError::NotFinite { seconds, .. } => Reason::NotNumbers { seconds },
+        AudioError::OutOfScale { peak, .. } => Reason::OutOfScale { peak },
         error => Reason::Unreadable { why: with_causes(&error) },
     }
 }

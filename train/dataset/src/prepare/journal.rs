@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::decode::AudioDigest;
+use super::decode::{AudioDigest, Damage};
 use crate::digest::NameDigest;
 use crate::sources::Reason;
 use crate::store::StoreError;
@@ -35,15 +35,19 @@ pub(super) struct Kept {
     pub(super) clips: usize,
     /// Samples dropped after the last whole clip.
     pub(super) dropped: usize,
-    /// Whether packets were damaged or the file ends early.
-    pub(super) damaged: bool,
-    /// Where each clip is a file of its own: those that cannot be used, and why.
+    /// What was lost, if packets were damaged or the file ends early.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) damage: Option<Damage>,
+    /// What else is remarkable about its files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) notes: Vec<String>,
+    /// Clips that are silent, and where each clip is a file of its own, those that cannot be used; and why.
     #[serde(rename = "without", default, skip_serializing_if = "Vec::is_empty")]
     pub(super) unusable_files: Vec<(String, Reason)>,
 }
 
-/// Version 1 used another hash of the audio.
-const VERSION: u32 = 2;
+/// Version 1 used another hash of the audio; version 2 kept silent clips.
+const VERSION: u32 = 3;
 
 #[derive(Serialize, Deserialize)]
 struct Header {
@@ -177,7 +181,8 @@ mod tests {
             digest: AudioDigest([0xab; 16]),
             clips: 3,
             dropped: 7,
-            damaged: false,
+            damage: Some(Damage { skipped_packets: 2, lost_seconds: 0.05, truncated: false }),
+            notes: vec!["a note".to_owned()],
             unusable_files: Vec::new(),
         }));
         let mut journal = Journal::open(&path, "s").unwrap();
@@ -197,7 +202,7 @@ mod tests {
         assert_eq!(Journal::compare(&path, "s").unwrap(), JournalMatch::Same);
         assert_eq!(Journal::compare(&path, "other").unwrap(), JournalMatch::OtherSettings);
         let whole = std::fs::read_to_string(&path).unwrap();
-        std::fs::write(&path, whole.replacen("\"version\":2", "\"version\":1", 1)).unwrap();
+        std::fs::write(&path, whole.replacen("\"version\":3", "\"version\":2", 1)).unwrap();
         assert_eq!(Journal::compare(&path, "s").unwrap(), JournalMatch::EarlierVersion);
     }
 }

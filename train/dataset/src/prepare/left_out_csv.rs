@@ -1,8 +1,10 @@
-//! `left-out.csv`: each file that is left out, with the rule and the reason; `damaged.csv`: songs that are kept in part.
+//! The lists beside a data set: `left-out.csv`, each file or silent clip that is left out, with the rule and the reason;
+//! `damaged.csv`, songs that are kept in part; `notes.csv`, songs with something remarkable that are kept whole.
 
 use std::path::{Path, PathBuf};
 
 use super::error::PrepareError;
+use super::report::DamagedSong;
 use crate::fs::replace;
 use crate::sources::{LeftOut, Reason};
 use crate::store::StoreError;
@@ -31,8 +33,26 @@ pub(super) fn write(folder: &Path, left_out: &[LeftOut]) -> Result<(), PrepareEr
 /// # Errors
 ///
 /// [`StoreError::Unwritable`] for the file.
-pub(super) fn write_damaged(folder: &Path, damaged: &[String]) -> Result<(), PrepareError> {
-    write_csv(folder.join("damaged.csv"), ["path"], damaged.iter().map(|path| [path.clone()]))
+pub(super) fn write_damaged(folder: &Path, damaged: &[DamagedSong]) -> Result<(), PrepareError> {
+    let rows = damaged.iter().map(|song| {
+        let lost = format!("{:.2}", song.lost_percent);
+        [song.song.clone(), song.skipped_packets.to_string(), lost, song.truncated.to_string()]
+    });
+    write_csv(
+        folder.join("damaged.csv"),
+        ["path", "skipped_packets", "lost_percent", "truncated"],
+        rows,
+    )
+}
+
+/// Atomically writes `notes.csv` beside it.
+///
+/// # Errors
+///
+/// [`StoreError::Unwritable`] for the file.
+pub(super) fn write_notes(folder: &Path, notes: &[(String, String)]) -> Result<(), PrepareError> {
+    let rows = notes.iter().map(|(song, note)| [song.clone(), note.clone()]);
+    write_csv(folder.join("notes.csv"), ["path", "note"], rows)
 }
 
 fn write_csv<const N: usize>(

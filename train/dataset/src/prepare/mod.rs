@@ -2,10 +2,11 @@
 //!
 //! Songs are decoded by several threads and stored in the order of artist and name, so the same music gives the same
 //! bytes. A song becomes consecutive clips from its start; the rest after the last whole clip is dropped. The rules
-//! that need the audio apply in this order: unreadable, samples that are not finite, too long, shorter than one clip,
-//! silence, duplicate audio, maximum per artist, too few songs of an artist. Where each clip is a file of its own
-//! (MagnaTagATune), files are cut or padded to one length; unreadable ones and those shorter than nine tenths of it
-//! are left out.
+//! that need the audio apply in this order: unreadable, samples that are not finite or far over full scale, too long,
+//! shorter than one clip, silence (clip by clip, by [`Level`](leitmotif::audio::Level)), duplicate audio, maximum per
+//! artist, too few songs of an artist. Where each clip is a file of its own (MagnaTagATune), files are cut or padded to
+//! one length; unreadable ones and those shorter than nine tenths of it are left out, but silent ones are kept, as
+//! published sets are kept complete.
 
 mod decode;
 mod error;
@@ -22,7 +23,7 @@ use leitmotif_models::SampleRate;
 
 pub use error::PrepareError;
 pub use plan::{MIN_SONGS, Options, Plan, check_room, plan};
-pub use report::{ArtistCount, Report};
+pub use report::{ArtistCount, DamagedSong, Report};
 
 use crate::sources::Track;
 use crate::store::DatasetWriter;
@@ -129,6 +130,7 @@ pub fn prepare(
     report.wall_seconds = started.elapsed().as_secs_f64();
     left_out_csv::write(out, &report.left_out)?;
     left_out_csv::write_damaged(out, &report.damaged)?;
+    left_out_csv::write_notes(out, &report.notes)?;
     if finished {
         if report.artists.len() < 2 {
             let artists = report.artists.iter().map(|artist| artist.artist.clone()).collect();

@@ -8,8 +8,8 @@ use leitmotif_models::text::count;
 use serde::Serialize;
 
 use super::journal::Kept;
-use super::plan::Plan;
-use crate::sources::{ArtistFrom, LeftOut, Track};
+use super::plan::{Options, Plan};
+use crate::sources::{ArtistFrom, LeftOut, Reason, Track};
 
 /// Songs of one kind that the summary names.
 const NAMED_SONGS: usize = 10;
@@ -39,8 +39,12 @@ pub struct Report {
     pub artist_from_folder: usize,
     /// Those of them that have tags which cannot be read.
     pub unreadable_tags: Vec<String>,
-    /// Songs with damaged packets or a truncated end; they are kept as far as they can be decoded.
-    pub damaged: Vec<String>,
+    /// Songs with damaged packets or a truncated end, the most damaged first; they are kept as far as they can be decoded.
+    pub damaged: Vec<DamagedSong>,
+    /// Songs and what is remarkable about their files, though they are kept whole.
+    pub notes: Vec<(String, String)>,
+    /// Clips left out because they are silent, of songs that are kept.
+    pub silent_clips: usize,
     /// Files left out.
     #[serde(skip)]
     pub left_out: Vec<LeftOut>,
@@ -54,6 +58,30 @@ pub struct Report {
     pub decoded_seconds: f64,
     /// Wall-clock seconds of this run.
     pub wall_seconds: f64,
+}
+
+/// A song that is kept as far as it can be decoded.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DamagedSong {
+    /// The song.
+    pub song: String,
+    /// Packets that cannot be decoded.
+    pub skipped_packets: usize,
+    /// Their share of the song's length, in percent.
+    pub lost_percent: f64,
+    /// Whether its end is missing.
+    pub truncated: bool,
+}
+
+impl fmt::Display for DamagedSong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (", self.song)?;
+        if self.skipped_packets > 0 {
+            write!(f, "{:.1} % lost", self.lost_percent)?;
+        }
+        let both = if self.skipped_packets > 0 && self.truncated { ", " } else { "" };
+        write!(f, "{both}{})", if self.truncated { "truncated" } else { "" })
+    }
 }
 
 /// The counts of one artist.
@@ -85,11 +113,12 @@ impl Report {
         }
         let clips = kept.iter().map(|(_, kept)| kept.clips).sum();
         let rate = SampleRate::NETWORK;
-        let damaged = kept
-            .iter()
-            .filter(|(_, kept)| kept.damaged)
-            .map(|(track, _)| track.id.clone())
-            .collect();
+        let mut damaged: Vec<DamagedSong> =
+            kept.iter().filter_map(|(track, kept)| damaged(track, kept, &plan.options)).collect();
+        damaged.sort_by(|a, b| b.lost_percent.total_cmp(&a.lost_percent));
+        let notes = kept.iter().flat_map(|(track, kept)| {
+            kept.notes.iter().map(|note| (track.id.clone(), note.clone()))
+        });
         let artist_from = |from: ArtistFrom| {
             kept.iter().map(|(track, _)| *track).filter(move |track| track.artist_from == from)
         };
@@ -113,6 +142,8 @@ impl Report {
             artist_from_folder: artist_from(ArtistFrom::Folder).count() + unreadable_tags.len(),
             unreadable_tags,
             damaged,
+            notes: notes.collect(),
+            silent_clips: left_out.iter().filter(|file| file.reason == Reason::SilentClip).count(),
             left_out,
             left_out_by_rule: by_rule,
             other_files: plan.found.other_files,
@@ -121,6 +152,18 @@ impl Report {
             wall_seconds: 0.0,
         }
     }
+}
+
+fn damaged(track: &Track, kept: &Kept, options: &Options) -> Option<DamagedSong> {
+    let damage = kept.damage?;
+    let samples = kept.clips * options.clip_samples + kept.dropped;
+    let whole = SampleRate::NETWORK.seconds(samples as u64) + damage.lost_seconds;
+    Some(DamagedSong {
+        song: track.id.clone(),
+        skipped_packets: damage.skipped_packets,
+        lost_percent: 100.0 * damage.lost_seconds / whole.max(f64::MIN_POSITIVE),
+        truncated: damage.truncated,
+    })
 }
 
 fn artists(kept: &[(&Track, Box<Kept>)]) -> Vec<ArtistCount> {
@@ -191,13 +234,29 @@ impl fmt::Display for Report {
                 "damaged or truncated, kept as far as they can be decoded: {} (damaged.csv)",
                 count(self.damaged.len(), "song")
             )?;
-            name_songs(f, &self.damaged)?;
+            let songs: Vec<String> = self.damaged.iter().map(ToString::to_string).collect();
+            name_songs(f, &songs)?;
+        }
+        if !self.notes.is_empty() {
+            let songs = self.notes.iter().map(|(song, _)| song).collect::<BTreeSet<_>>().len();
+            writeln!(f, "kept, with a note: {} (notes.csv)", count(songs, "song"))?;
+            let notes: Vec<String> =
+                self.notes.iter().map(|(song, note)| format!("{song}: {note}")).collect();
+            name_songs(f, &notes)?;
+        }
+        if self.silent_clips > 0 {
+            writeln!(
+                f,
+                "quieter than −80 dB, left out of songs that are kept: {}",
+                count(self.silent_clips, "clip")
+            )?;
         }
         let mut headings: BTreeMap<&str, (usize, &str)> = BTreeMap::new();
-        for file in &self.left_out {
+        let files = || self.left_out.iter().filter(|file| file.reason != Reason::SilentClip);
+        for file in files() {
             headings.entry(file.reason.heading()).or_insert((0, &file.path)).0 += 1;
         }
-        writeln!(f, "{} left out", count(self.left_out.len(), "file"))?;
+        writeln!(f, "{} left out", count(files().count(), "file"))?;
         for (heading, (files, first)) in headings {
             writeln!(f, "{files:>6}  {heading}, for example {first}")?;
         }

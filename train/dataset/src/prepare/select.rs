@@ -162,9 +162,9 @@ impl<'a> Selector<'a> {
         {
             // Decoded again for clip files that were unusable. If other files are missing now, their clips exist in the
             // store only, and the stored song is kept.
-            let found = rows(track, clips, self.options.clip_samples, &song.unusable_files);
+            let found = rows(track, &song, self.options.clip_samples);
             let is_found = |clip: &String| found.iter().any(|row| row.clip == *clip);
-            if clips <= kept.clips || !self.stored_clips(track).iter().all(is_found) {
+            if clips <= kept.clips || !self.stored_clips(track, &song).iter().all(is_found) {
                 return self.repeat_decision(track);
             }
             self.artist.clips -= kept.clips;
@@ -248,9 +248,9 @@ impl<'a> Selector<'a> {
     fn store(&mut self, track: &'a Track, song: Song) -> Result<(), PrepareError> {
         let length = self.options.clip_samples;
         let clips = song.clips.len() / length;
-        let rows = rows(track, clips, length, &song.unusable_files);
+        let rows = rows(track, &song, length);
         // An earlier run may have stored it, completely (and was killed before recording it) or without some clips.
-        let stored = self.stored_clips(track);
+        let stored = self.stored_clips(track, &song);
         if !stored.iter().eq(rows.iter().map(|row| &row.clip)) {
             // The store quantises again, to the same values.
             let audio: Vec<f32> = song.clips.iter().map(|x| f32::from(*x) / 32_768.0).collect();
@@ -261,15 +261,19 @@ impl<'a> Selector<'a> {
                 self.writer.replace_song(&stored, &rows, &audio)?;
             }
         }
+        let in_clips = song.clips.len() + song.silent.len() * length;
+        let silent = song.silent.into_iter();
         let kept = Box::new(Kept {
             digest: song.digest,
             clips,
-            dropped: song.samples.saturating_sub(song.clips.len()),
-            damaged: song.damaged,
+            dropped: song.samples.saturating_sub(in_clips),
+            damage: song.damage,
+            notes: song.notes,
             unusable_files: song
                 .unusable_files
                 .into_iter()
                 .map(|file| (file.path, file.reason))
+                .chain(silent.map(|clip| (clip_name(track, clip), Reason::SilentClip)))
                 .collect(),
         });
         self.left_out.extend(unusable_files(&kept));
@@ -279,12 +283,19 @@ impl<'a> Selector<'a> {
     }
 
     /// The clips of `track` in the store.
-    fn stored_clips(&self, track: &Track) -> Vec<String> {
+    fn stored_clips(&self, track: &Track, song: &Song) -> Vec<String> {
         let is_stored = |clip: &String| self.writer.has_clip(clip);
+        // The stored ones are not always those of `song`, whose file may have been another before.
+        let clips = song.clips.len() / self.options.clip_samples + song.silent.len();
         if !self.writer.has(&track.id) {
             Vec::new()
         } else if track.clips.is_empty() {
-            (0..).map(|clip| clip_name(track, clip)).take_while(is_stored).collect()
+            (0..)
+                .map(|clip| (clip, clip_name(track, clip)))
+                .take_while(|(clip, name)| *clip < clips || is_stored(name))
+                .map(|(_, name)| name)
+                .filter(is_stored)
+                .collect()
         } else {
             track.clips.iter().map(|file| file.id.clone()).filter(is_stored).collect()
         }
@@ -295,7 +306,7 @@ impl<'a> Selector<'a> {
     }
 }
 
-/// The unusable clip files of a kept song.
+/// The silent clips and unusable clip files of a kept song.
 fn unusable_files(kept: &Kept) -> impl Iterator<Item = LeftOut> {
     let left_out =
         |(path, reason): &(String, Reason)| LeftOut { path: path.clone(), reason: reason.clone() };
@@ -308,7 +319,7 @@ fn clip_name(track: &Track, clip: usize) -> String {
 }
 
 /// The rows of a song's clips; the store sets their positions.
-fn rows(track: &Track, clips: usize, length: usize, unusable_files: &[LeftOut]) -> Vec<ClipRow> {
+fn rows(track: &Track, song: &Song, length: usize) -> Vec<ClipRow> {
     let row = |clip: String, source: &str, start: u64| ClipRow {
         clip,
         song: track.id.clone(),
@@ -324,11 +335,13 @@ fn rows(track: &Track, clips: usize, length: usize, unusable_files: &[LeftOut]) 
         source: source.to_owned(),
     };
     if track.clips.is_empty() {
+        let clips = song.clips.len() / length + song.silent.len();
         return (0..clips)
+            .filter(|clip| !song.silent.contains(clip))
             .map(|clip| row(clip_name(track, clip), &track.id, (clip * length) as u64))
             .collect();
     }
-    let is_kept = |file: &&ClipFile| !unusable_files.iter().any(|other| other.path == file.id);
+    let is_kept = |file: &&ClipFile| !song.unusable_files.iter().any(|other| other.path == file.id);
     let start =
         |file: &ClipFile| (file.start_seconds * f64::from(SampleRate::NETWORK.0)).round() as u64;
     track

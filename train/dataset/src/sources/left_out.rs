@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use leitmotif::audio::Level;
 use leitmotif_models::text::count;
 use serde::{Deserialize, Serialize};
 
@@ -70,13 +71,20 @@ pub enum Reason {
         /// The limit, in hours.
         hours: f64,
     },
-    /// Contains samples that are NaN, infinite or out of range.
+    /// Contains samples that are NaN or infinite.
     NotNumbers {
         /// Position of the first one, in seconds.
         seconds: f64,
     },
-    /// All samples are zero.
+    /// Contains samples far over full scale: integers that were never divided.
+    OutOfScale {
+        /// The largest absolute sample; full scale is 1.
+        peak: f32,
+    },
+    /// Every clip is silent.
     Silent,
+    /// A silent clip of a song whose other clips are kept.
+    SilentClip,
     /// The same samples as another song.
     Duplicate {
         /// The song that is kept.
@@ -121,7 +129,9 @@ impl Reason {
             Reason::TooShort { .. } => "too-short",
             Reason::TooLong { .. } => "too-long",
             Reason::NotNumbers { .. } => "not-numbers",
+            Reason::OutOfScale { .. } => "out-of-scale",
             Reason::Silent => "silent",
+            Reason::SilentClip => "silent-clip",
             Reason::Duplicate { .. } => "duplicate",
             Reason::SameFile { .. } => "same-file",
             Reason::NotFetched { .. } => "not-fetched",
@@ -144,7 +154,9 @@ impl Reason {
             Reason::TooShort { .. } => "shorter than one clip",
             Reason::TooLong { .. } => "too long for a song",
             Reason::NotNumbers { .. } => "samples that are not finite",
+            Reason::OutOfScale { .. } => "samples far over full scale",
             Reason::Silent => "silence",
+            Reason::SilentClip => "silent clips",
             Reason::Duplicate { .. } => "duplicate audio",
             Reason::SameFile { .. } => "the same file twice",
             Reason::NotFetched { .. } => "package not fetched",
@@ -187,7 +199,13 @@ impl fmt::Display for Reason {
             Reason::NotNumbers { seconds } => {
                 write!(f, "has a sample that is not finite, {seconds:.3} s from its start")
             }
-            Reason::Silent => write!(f, "contains only silence"),
+            Reason::OutOfScale { peak } => write!(
+                f,
+                "its samples reach {peak:.0} times full scale: divide them by {}",
+                Level::divisor(*peak)
+            ),
+            Reason::Silent => write!(f, "contains only silence, quieter than −80 dB"),
+            Reason::SilentClip => write!(f, "this clip of it is quieter than −80 dB"),
             Reason::Duplicate { of } => write!(f, "the same audio as {of}"),
             Reason::SameFile { of } => write!(f, "a link to {of}, which is already included"),
             Reason::NotFetched { package, why } => {
