@@ -1,4 +1,4 @@
-//! Decodes packets to the mean of their channels, with symphonia's decoders or that of Opus.
+//! Decodes packets to the mean of their channels, with symphonia's decoders or those of MPEG audio and Opus.
 
 use std::{io, path::Path};
 
@@ -15,7 +15,13 @@ use symphonia::core::{
 
 #[cfg(feature = "opus")]
 use crate::audio::opus::{self, Opus};
-use crate::audio::{AudioError, aac, limit::MOST_BYTES, stream::is_end, vorbis};
+use crate::audio::{
+    AudioError, aac,
+    limit::MOST_BYTES,
+    mpeg::{Frame, Mpeg},
+    stream::is_end,
+    vorbis,
+};
 
 /// Most frames that a decoder allocates before the first packet; its buffers grow if a packet holds more.
 const MOST_FRAMES: u64 = 65_536;
@@ -23,6 +29,7 @@ const MOST_FRAMES: u64 = 65_536;
 /// A decoder of packets.
 pub(super) enum Codec {
     Symphonia(Box<dyn AudioDecoder>),
+    Mpeg(Mpeg),
     #[cfg(feature = "opus")]
     Opus(Box<Opus>),
 }
@@ -44,6 +51,9 @@ impl Codec {
     ) -> Result<Self, AudioError> {
         if parameters.codec == CODEC_ID_OPUS {
             return opus(path, parameters, in_mp4);
+        }
+        if let Some(layer) = mpeg_layer(parameters.codec) {
+            return Ok(Codec::Mpeg(Mpeg::new(layer)));
         }
         let name = name(parameters);
         if parameters.codec == CODEC_ID_AAC
@@ -68,9 +78,8 @@ impl Codec {
         let mut parameters = parameters.clone();
         parameters.max_frames_per_packet =
             parameters.max_frames_per_packet.map(|frames| frames.min(MOST_FRAMES));
-        // Decoders cut the delay and padding that the container states; for MPEG, `Decoder` does, as it also checks the
-        // file's length.
-        let options = AudioDecoderOptions::default().gapless(!is_mpeg(parameters.codec));
+        // Decoders cut the delay and padding that the container states.
+        let options = AudioDecoderOptions::default().gapless(true);
         let decoder = symphonia::default::get_codecs().make_audio_decoder(&parameters, &options);
         decoder.map(Codec::Symphonia).map_err(|error| match error {
             SymphoniaError::Unsupported(what) => unsupported(path, format!("{name} ({what})")),
@@ -81,6 +90,7 @@ impl Codec {
     pub(super) fn name(&self) -> &str {
         match self {
             Codec::Symphonia(decoder) => decoder.codec_info().short_name,
+            Codec::Mpeg(decoder) => decoder.name(),
             #[cfg(feature = "opus")]
             Codec::Opus(_) => "opus",
         }
@@ -92,14 +102,10 @@ impl Codec {
         self.name() == "flac" || self.name().starts_with("pcm")
     }
 
-    /// What an MPEG decoder takes from its first frame and cannot change: version and layer, rate, whether it is mono.
-    pub(super) fn mpeg_kind(&self, frame: &[u8]) -> Option<[u8; 3]> {
-        match (self, frame) {
-            (Codec::Symphonia(decoder), &[_, version, rate, mode, ..])
-                if is_mpeg(decoder.codec_params().codec) =>
-            {
-                Some([version & 0x1e, rate & 0x0c, u8::from(mode >> 6 == 3)])
-            }
+    /// The decoder of MPEG audio, if it is that.
+    pub(super) fn mpeg(&mut self) -> Option<&mut Mpeg> {
+        match self {
+            Codec::Mpeg(decoder) => Some(decoder),
             _ => None,
         }
     }
@@ -107,7 +113,7 @@ impl Codec {
     /// Keeps the samples at the start that the codec's own header asks to drop: the container's edit list cuts them.
     pub(super) fn keep_start(&mut self) {
         match self {
-            Codec::Symphonia(_) => {}
+            Codec::Symphonia(_) | Codec::Mpeg(_) => {}
             #[cfg(feature = "opus")]
             Codec::Opus(decoder) => decoder.keep_start(),
         }
@@ -127,6 +133,11 @@ impl Codec {
                 })?;
                 mix(&block, mono);
                 Ok((SampleRate(block.spec().rate()), block.num_planes()))
+            }
+            Codec::Mpeg(decoder) => {
+                let frame = decoder.decode(&packet.data).map_err(PacketError::Packet)?;
+                mix_interleaved(&frame, mono);
+                Ok((frame.rate, frame.channels))
             }
             #[cfg(feature = "opus")]
             Codec::Opus(decoder) => {
@@ -169,9 +180,14 @@ pub(super) fn unsupported(path: &Path, codec: String) -> AudioError {
     AudioError::UnsupportedCodec { path: path.to_path_buf(), codec, advice }
 }
 
-fn is_mpeg(codec: AudioCodecId) -> bool {
-    use well_known::{CODEC_ID_MP1, CODEC_ID_MP2, CODEC_ID_MP3};
-    [CODEC_ID_MP1, CODEC_ID_MP2, CODEC_ID_MP3].contains(&codec)
+/// The name of a layer of MPEG audio.
+fn mpeg_layer(codec: AudioCodecId) -> Option<&'static str> {
+    match codec {
+        well_known::CODEC_ID_MP1 => Some("mp1"),
+        well_known::CODEC_ID_MP2 => Some("mp2"),
+        well_known::CODEC_ID_MP3 => Some("mp3"),
+        _ => None,
+    }
 }
 
 pub(super) fn is_float_pcm(parameters: &AudioCodecParameters) -> bool {
@@ -195,6 +211,15 @@ fn mix(block: &GenericAudioBufferRef<'_>, mono: &mut Vec<f32>) {
         GenericAudioBufferRef::S32(buffer) => mean(buffer, mono),
         GenericAudioBufferRef::F32(buffer) => mean(buffer, mono),
         GenericAudioBufferRef::F64(buffer) => mean(buffer, mono),
+    }
+}
+
+/// The mean of a frame's channels, appended to `mono`.
+fn mix_interleaved(frame: &Frame<'_>, mono: &mut Vec<f32>) {
+    match frame.channels {
+        2 => mono
+            .extend(frame.samples.as_chunks().0.iter().map(|[left, right]| (left + right) * 0.5)),
+        _ => mono.extend_from_slice(frame.samples),
     }
 }
 
