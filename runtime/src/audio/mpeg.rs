@@ -1,7 +1,7 @@
 //! MPEG audio frames (MP3 and its older layers) to samples. The only file that knows their decoder, `nanomp3-core`.
 //!
 //! It is a port of minimp3 without `unsafe`. symphonia 0.6's decoder refuses joint stereo whose channels have different
-//! block types, and takes a third to a half longer.
+//! block types, and takes a fifth to a third longer.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
