@@ -22,7 +22,7 @@ pub(super) struct Mpeg {
     kind: Option<[u8; 3]>,
     /// Whether the last frame is of another kind than the one before it.
     changed: bool,
-    /// Whether a frame of this kind was decoded.
+    /// Whether a frame was decoded.
     started: bool,
     frames: u64,
     /// Frames that were decoded, and are of the same kind as the ones before them.
@@ -65,15 +65,15 @@ impl Mpeg {
         self.kind = Some(kind);
         if changed {
             *self.decoder = Decoder::new();
-            (self.changed, self.started) = (true, false);
+            self.changed = true;
         }
         changed
     }
 
     /// Decodes one whole frame.
     ///
-    /// A frame may have bits in the ones before it. The first frames of a recording that was cut are silent for that, as
-    /// of ffmpeg; later ones are errors, since a frame between them was lost.
+    /// A frame may have bits in the ones before it. The first frames of a stream that was cut are silent for that, as of
+    /// ffmpeg; later ones are errors, since a frame between them was lost.
     pub(super) fn decode(&mut self, frame: &[u8]) -> Result<Frame<'_>, String> {
         let same = !std::mem::take(&mut self.changed);
         self.frames += 1;
