@@ -8,7 +8,7 @@ use leitmotif::audio::AudioReader;
 use leitmotif_models::SampleRate;
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(init: leitmotif_fuzz::own_panics_only(&["symphonia", "ropus"]), |bytes: &[u8]| {
+fuzz_target!(init: leitmotif_fuzz::own_panics_only(&["nanomp3", "symphonia", "ropus"]), |bytes: &[u8]| {
     let stream = Cursor::new(bytes.to_vec());
     let name = Path::new("fuzz");
     let Ok(mut reader) = AudioReader::from_reader(stream, name, SampleRate::NETWORK) else { return };

@@ -36,6 +36,8 @@ fn mp3_is_decoded() {
     check("vbr.mp3", ("mp3", 48_000, 2, 32_000, 0, 25.0));
     check("mpeg2.mp3", ("mp3", 22_050, 1, 32_000, 0, 25.0));
     check("mtat.mp3", ("mp3", 16_000, 1, 32_000, 0, 20.0));
+    // In joint stereo, the two channels may have different block types.
+    check("joint-stereo.mp3", ("mp3", 44_100, 2, 32_000, 0, 25.0));
 }
 
 #[test]

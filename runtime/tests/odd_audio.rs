@@ -17,7 +17,7 @@ use std::{
 
 use decoding::*;
 use leitmotif::audio::{AudioError, AudioReader, TimeLimit};
-use leitmotif_models::text::with_causes;
+use leitmotif_models::{SampleRate, text::with_causes};
 
 #[test]
 fn damage_and_truncation_of_one_file_are_both_reported() {
@@ -342,6 +342,90 @@ fn text_and_noise_with_an_audio_extension_are_refused() {
     .collect();
     let error = refused_bytes("noise.flac", &noise);
     assert!(matches!(error, AudioError::UnknownFormat { .. }), "{error}");
+}
+
+/// Bytes without a pattern, the same in every run.
+fn noise(length: usize) -> impl Iterator<Item = u8> {
+    let mut state = 1u32;
+    std::iter::repeat_with(move || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    })
+    .take(length)
+}
+
+/// The frames of `no-tag.mp3`.
+fn mpeg_frames() -> Vec<Vec<u8>> {
+    let bytes = fs::read(fixture("no-tag.mp3")).unwrap();
+    let mut frames = Vec::new();
+    let mut rest = &bytes[..];
+    while rest.len() >= 4 {
+        // 128 kbit/s at 44,100 Hz, and one byte of padding where a frame says so.
+        let (frame, after) = rest.split_at((417 + usize::from(rest[2] >> 1 & 1)).min(rest.len()));
+        frames.push(frame.to_vec());
+        rest = after;
+    }
+    frames
+}
+
+#[test]
+fn noise_with_sync_words_is_no_mpeg_audio() {
+    // Four frames in a row are enough to be taken for an MP3 file; noise has a sync word every few thousand bytes.
+    let mut bytes = mpeg_frames()[..4].concat();
+    bytes.extend(noise(1 << 20));
+    for lead in [0, 1, 5_000] {
+        let bytes = [noise(lead).collect(), bytes.clone()].concat();
+        let error = decode_bytes(bytes).unwrap_err();
+        assert!(matches!(error, AudioError::Damaged { .. }), "{error}");
+        assert!(error.to_string().contains("no readable MPEG audio"), "{error}");
+    }
+}
+
+#[test]
+fn mpeg_frames_in_an_unknown_container_are_refused() {
+    // As Matroska holds them: a header before each frame.
+    let header = [0xa3, 0x41, 0xa6, 0x81, 0, 0, 0x80];
+    let blocks: Vec<u8> =
+        mpeg_frames().iter().flat_map(|frame| [&header, &frame[..]].concat()).collect();
+    let bytes = [&b"\x1a\x45\xdf\xa3\x9f\x42\x86\x81\x01"[..], &blocks].concat();
+    let error = decode_bytes(bytes).unwrap_err();
+    assert!(matches!(error, AudioError::UnsupportedCodec { .. }), "{error}");
+    let error = decode_bytes([&b"nobody's"[..], &blocks].concat()).unwrap_err();
+    assert!(matches!(error, AudioError::UnknownFormat { .. }), "{error}");
+}
+
+#[test]
+fn mpeg_audio_of_which_most_frames_are_intact_is_decoded() {
+    let frames = mpeg_frames();
+    // Side information of ones is invalid, as it counts more than a frame's 576 values.
+    let damaged = |every: usize| {
+        let mut frames = frames.clone();
+        for frame in frames.iter_mut().skip(9).step_by(every) {
+            frame[4..36].fill(0xff);
+        }
+        frames.concat()
+    };
+    let (samples, info) = decode_bytes_at(damaged(10), SampleRate(44_100)).unwrap();
+    // Those after it may lack bits, of up to two frames.
+    let lost = info.skipped_packets;
+    assert!((7..=21).contains(&lost), "{lost}");
+    assert_eq!(samples.len(), (frames.len() - lost) * 1152);
+    let error = decode_bytes(damaged(2)).unwrap_err();
+    assert!(error.to_string().contains("no readable MPEG audio: "), "{error}");
+}
+
+#[test]
+fn a_frame_whose_bits_are_missing_is_silent() {
+    let frames = mpeg_frames();
+    let own = SampleRate(44_100);
+    let whole = decode_bytes_at(frames.concat(), own).unwrap().0;
+    // The first frame that takes bits from the one before it.
+    let first = frames.iter().position(|frame| (frame[4], frame[5] >> 7) != (0, 0)).unwrap();
+    let (cut, info) = decode_bytes_at(frames[first..].concat(), own).unwrap();
+    assert_eq!((cut.len(), info.skipped_packets), (whole.len() - first * 1152, 0));
+    assert!(cut[..1152].iter().all(|&sample| sample == 0.0));
+    let rest = 4 * 1152;
+    assert!(cut[rest..] == whole[first * 1152 + rest..]);
 }
 
 #[test]

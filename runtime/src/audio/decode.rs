@@ -67,8 +67,6 @@ pub(super) struct Decoder {
     /// Whether frames are numbered, as those of FLAC outside of Ogg, and then the number of the next one.
     numbered: bool,
     expected: Option<Timestamp>,
-    /// The kind of the last MPEG frame.
-    mpeg_kind: Option<[u8; 3]>,
     /// Rate of the last block.
     rate: SampleRate,
     /// Samples decoded so far.
@@ -185,7 +183,6 @@ impl Decoder {
             // In Ogg, packets only have the positions of their pages, which may be wrong.
             numbered: parameters.codec == CODEC_ID_FLAC && ogg.is_none(),
             expected: None,
-            mpeg_kind: None,
             rate,
             decoded: 0,
             skip,
@@ -220,6 +217,7 @@ impl Decoder {
                 peak = finite.fold(peak, |peak, sample| peak.max(sample.abs()));
             }
         }
+        self.info = info;
         let path = || self.path.clone();
         self.gain =
             Level::gain(peak).ok_or_else(|| AudioError::OutOfScale { path: path(), peak })?;
@@ -300,9 +298,18 @@ impl Decoder {
             }
             let beyond = self.ogg.as_mut().map_or(0, |ogg| ogg.untrim(&mut packet));
             self.note_gap(&packet);
-            if self.starts_another(&packet) {
-                let (_, _, codec) = open::choose(&self.path, self.format.as_ref())?;
-                self.codec = codec;
+            if self.codec.mpeg().is_some_and(|mpeg| mpeg.is_another(&packet.data)) {
+                let next = self.next_packet()?;
+                let accepted = self.codec.mpeg().is_some_and(|mpeg| {
+                    mpeg.accept_another(&packet.data, next.as_ref().map(|next| &*next.data))
+                });
+                if let Some(next) = next {
+                    self.ahead.push_front(next);
+                }
+                if !accepted {
+                    self.skip_packet(&packet, "an MPEG frame is of another kind".to_owned());
+                    continue;
+                }
                 // The tag at the start is that of the previous recording, whose held-back samples are not padding.
                 self.padding = 0;
                 if !self.tail.is_empty() {
@@ -355,15 +362,6 @@ impl Decoder {
             return Ok(Some(rate));
         }
         self.finish(mono)
-    }
-
-    /// Whether an MPEG frame has another rate, layer or number of channels than the one before it, because files were
-    /// concatenated. A decoder takes one kind only.
-    fn starts_another(&mut self, packet: &Packet) -> bool {
-        let kind = self.codec.mpeg_kind(&packet.data);
-        let other = self.mpeg_kind.is_some_and(|before| kind.is_some_and(|kind| kind != before));
-        self.mpeg_kind = kind.or(self.mpeg_kind);
-        other
     }
 
     /// The next packet of the track; `None` at the end of the file, wherever that is.
@@ -502,6 +500,9 @@ impl Decoder {
     }
 
     fn finish(&mut self, mono: &mut Vec<f32>) -> Result<Option<SampleRate>, AudioError> {
+        if let Some(reason) = self.codec.mpeg().and_then(|mpeg| mpeg.unreadable()) {
+            return Err(AudioError::Damaged { path: self.path.clone(), reason });
+        }
         if let Some(ogg) = &mut self.ogg {
             if !self.info.truncated {
                 ogg.drop_padding();

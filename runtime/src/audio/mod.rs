@@ -28,7 +28,8 @@
 //!   the tag `iTunSMPB` only.
 //! - **Length**: that of the file when it is opened; data appended later is not read.
 //! - **Damage**: a packet that cannot be decoded is skipped and counted in [`AudioInfo::skipped_packets`]; a truncated
-//!   file is decoded as far as it goes and marked in [`AudioInfo::truncated`].
+//!   file is decoded as far as it goes and marked in [`AudioInfo::truncated`]. MPEG audio of which fewer than half of the
+//!   frames can be decoded is an error at its end: noise holds sync words too.
 //!
 //! # Limits
 //!
@@ -50,6 +51,7 @@ mod info;
 mod level;
 mod limit;
 mod mp4;
+mod mpeg;
 #[cfg(feature = "opus")]
 mod opus;
 mod reader;

@@ -1,4 +1,4 @@
-//! Decodes packets to mono, with symphonia's decoders or that of Opus.
+//! Decodes packets to mono, with symphonia's decoders or those of MPEG audio and Opus.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ use symphonia::core::{
 use super::mix::Mixer;
 #[cfg(feature = "opus")]
 use crate::audio::opus::{self, Opus};
-use crate::audio::{AudioError, aac, limit::MOST_BYTES, vorbis};
+use crate::audio::{AudioError, aac, limit::MOST_BYTES, mpeg::Mpeg, vorbis};
 
 /// Most frames that a decoder allocates before the first packet; its buffers grow if a packet holds more.
 const MOST_FRAMES: u64 = 65_536;
@@ -23,6 +23,7 @@ const MOST_FRAMES: u64 = 65_536;
 /// A decoder of packets.
 pub(super) enum Codec {
     Symphonia(Box<dyn AudioDecoder>),
+    Mpeg(Mpeg),
     #[cfg(feature = "opus")]
     Opus(Box<Opus>),
 }
@@ -36,6 +37,9 @@ impl Codec {
     ) -> Result<Self, AudioError> {
         if parameters.codec == CODEC_ID_OPUS {
             return opus(path, parameters, in_mp4);
+        }
+        if let Some(layer) = mpeg_layer(parameters.codec) {
+            return Ok(Codec::Mpeg(Mpeg::new(layer)));
         }
         let name = name(parameters);
         if parameters.codec == CODEC_ID_AAC
@@ -60,9 +64,8 @@ impl Codec {
         let mut parameters = parameters.clone();
         parameters.max_frames_per_packet =
             parameters.max_frames_per_packet.map(|frames| frames.min(MOST_FRAMES));
-        // Decoders cut the delay and padding that the container states; for MPEG, `Decoder` does, as it also checks the
-        // file's length.
-        let options = AudioDecoderOptions::default().gapless(!is_mpeg(parameters.codec));
+        // Decoders cut the delay and padding that the container states.
+        let options = AudioDecoderOptions::default().gapless(true);
         let decoder = symphonia::default::get_codecs().make_audio_decoder(&parameters, &options);
         decoder.map(Codec::Symphonia).map_err(|error| match error {
             SymphoniaError::Unsupported(what) => unsupported(path, format!("{name} ({what})")),
@@ -73,6 +76,7 @@ impl Codec {
     pub(super) fn name(&self) -> &str {
         match self {
             Codec::Symphonia(decoder) => decoder.codec_info().short_name,
+            Codec::Mpeg(decoder) => decoder.name(),
             #[cfg(feature = "opus")]
             Codec::Opus(_) => "opus",
         }
@@ -84,14 +88,10 @@ impl Codec {
         self.name() == "flac" || self.name().starts_with("pcm")
     }
 
-    /// What an MPEG decoder takes from its first frame and cannot change: version and layer, rate, whether it is mono.
-    pub(super) fn mpeg_kind(&self, frame: &[u8]) -> Option<[u8; 3]> {
-        match (self, frame) {
-            (Codec::Symphonia(decoder), &[_, version, rate, mode, ..])
-                if is_mpeg(decoder.codec_params().codec) =>
-            {
-                Some([version & 0x1e, rate & 0x0c, u8::from(mode >> 6 == 3)])
-            }
+    /// The decoder of MPEG audio, if it is that.
+    pub(super) fn mpeg(&mut self) -> Option<&mut Mpeg> {
+        match self {
+            Codec::Mpeg(decoder) => Some(decoder),
             _ => None,
         }
     }
@@ -99,7 +99,7 @@ impl Codec {
     /// Keeps the samples at the start that the codec's own header asks to drop: the container's edit list cuts them.
     pub(super) fn keep_start(&mut self) {
         match self {
-            Codec::Symphonia(_) => {}
+            Codec::Symphonia(_) | Codec::Mpeg(_) => {}
             #[cfg(feature = "opus")]
             Codec::Opus(decoder) => decoder.keep_start(),
         }
@@ -117,6 +117,11 @@ impl Codec {
                 let block = decoder.decode(packet).map_err(|error| error.to_string())?;
                 mixer.mix(&block, mono);
                 Ok((SampleRate(block.spec().rate()), block.num_planes()))
+            }
+            Codec::Mpeg(decoder) => {
+                let frame = decoder.decode(&packet.data)?;
+                mixer.mix_interleaved(frame.channels, frame.samples, mono);
+                Ok((frame.rate, frame.channels))
             }
             #[cfg(feature = "opus")]
             Codec::Opus(decoder) => {
@@ -159,9 +164,14 @@ pub(super) fn unsupported(path: &Path, codec: String) -> AudioError {
     AudioError::UnsupportedCodec { path: path.to_path_buf(), codec, advice }
 }
 
-fn is_mpeg(codec: AudioCodecId) -> bool {
-    use well_known::{CODEC_ID_MP1, CODEC_ID_MP2, CODEC_ID_MP3};
-    [CODEC_ID_MP1, CODEC_ID_MP2, CODEC_ID_MP3].contains(&codec)
+/// The name of a layer of MPEG audio.
+fn mpeg_layer(codec: AudioCodecId) -> Option<&'static str> {
+    match codec {
+        well_known::CODEC_ID_MP1 => Some("mp1"),
+        well_known::CODEC_ID_MP2 => Some("mp2"),
+        well_known::CODEC_ID_MP3 => Some("mp3"),
+        _ => None,
+    }
 }
 
 pub(super) fn is_float_pcm(parameters: &AudioCodecParameters) -> bool {

@@ -68,20 +68,59 @@ impl Mixer {
         }
         let share = 1.0 / channels as f32;
         sums.iter_mut().for_each(|sum| *sum *= share);
-        // Of one channel, to compare with the mean's.
-        let channel = total * share;
-        if channel > SILENT * sums.len() as f32 {
-            let mean = power(sums);
+        if let Some(alone) = self.alone(total * share, sums, || loudest(buffer.iter_planes()))
+            && let Some(plane) = buffer.iter_planes().nth(alone)
+        {
+            sums.iter_mut().zip(floats(plane)).for_each(|(sum, sample)| *sum = sample);
+        }
+    }
+
+    /// Appends the mean of two interleaved channels, or one of them, to `mono`; or the only channel.
+    pub(super) fn mix_interleaved(
+        &mut self,
+        channels: usize,
+        samples: &[f32],
+        mono: &mut Vec<f32>,
+    ) {
+        if channels != 2 {
+            mono.extend_from_slice(samples);
+            return;
+        }
+        let frames = samples.as_chunks::<2>().0;
+        let start = mono.len();
+        mono.extend(frames.iter().map(|[left, right]| (left + right) * 0.5));
+        let sums = mono.get_mut(start..).unwrap_or_default();
+        let loudest = || {
+            let side = |of: fn(&[f32; 2]) -> f32| frames.iter().map(of).collect::<Vec<f32>>();
+            let planes = [side(|[left, _]| *left), side(|[_, right]| *right)];
+            loudest(planes.iter().map(Vec::as_slice))
+        };
+        match self.alone(power(samples) * 0.5, sums, loudest) {
+            Some(0) => sums.iter_mut().zip(frames).for_each(|(sum, [left, _])| *sum = *left),
+            Some(_) => sums.iter_mut().zip(frames).for_each(|(sum, [_, right])| *sum = *right),
+            None => {}
+        }
+    }
+
+    /// The channel to decode alone in a block of this mean, whose channels have this power on average.
+    fn alone(
+        &mut self,
+        channel: f32,
+        mean: &[f32],
+        loudest: impl FnOnce() -> usize,
+    ) -> Option<usize> {
+        if channel > SILENT * mean.len() as f32 {
+            let mean = power(mean);
             if mean < CANCELLED * channel {
-                self.alone.get_or_insert_with(|| loudest(buffer));
+                self.alone.get_or_insert_with(loudest);
             } else if mean > AUDIBLE * channel {
                 self.alone = None;
             }
         }
-        if let Some(plane) = self.alone.and_then(|alone| buffer.iter_planes().nth(alone)) {
-            sums.iter_mut().zip(floats(plane)).for_each(|(sum, sample)| *sum = sample);
-            self.cancelled += sums.len() as u64;
+        if self.alone.is_some() {
+            self.cancelled += mean.len() as u64;
         }
+        self.alone
     }
 }
 
@@ -90,8 +129,8 @@ fn floats<S: Sample + IntoSample<f32>>(plane: &[S]) -> impl Iterator<Item = f32>
 }
 
 /// The number of the channel with the most power, the first of equals.
-fn loudest<S: Sample + IntoSample<f32>>(buffer: &AudioBuffer<S>) -> usize {
-    let powers = buffer.iter_planes().map(power);
+fn loudest<'a, S: Sample + IntoSample<f32> + 'a>(planes: impl Iterator<Item = &'a [S]>) -> usize {
+    let powers = planes.map(power);
     let loudest = powers.enumerate().reduce(|a, b| if b.1 > a.1 { b } else { a });
     loudest.map_or(0, |(channel, _)| channel)
 }
@@ -152,6 +191,26 @@ mod tests {
         // The mean again, once it is well audible.
         assert!((loudness(&mixed(&mut mixer, 0.6, 0.2)) - 0.4).abs() < 0.01);
         assert_eq!(mixer.cancelled, 4 * FRAMES as u64);
+    }
+
+    #[test]
+    fn interleaved_channels_are_mixed_alike() {
+        let (mut planes, mut interleaved) = (Mixer::default(), Mixer::default());
+        for (left, right) in [(0.2, 0.6), (0.5, -0.505), (0.0, 0.0), (0.6, 0.2), (-0.7, 0.7)] {
+            let sides = [left, right].map(|amplitude| {
+                let sample = |n| (amplitude * 32_767.0 * f64::sin(n as f64 * 0.1)) as i16;
+                (0..FRAMES).map(move |n| f32::from(sample(n)) / 32_768.0).collect::<Vec<f32>>()
+            });
+            let pairs: Vec<f32> =
+                sides[0].iter().zip(&sides[1]).flat_map(|(left, right)| [*left, *right]).collect();
+            let mut mono = Vec::new();
+            interleaved.mix_interleaved(2, &pairs, &mut mono);
+            assert_eq!(mono, mixed(&mut planes, left, right), "{left} {right}");
+        }
+        assert_eq!(interleaved.cancelled, 3 * FRAMES as u64);
+        let mut mono = Vec::new();
+        interleaved.mix_interleaved(1, &[0.5, -0.5], &mut mono);
+        assert_eq!(mono, [0.5, -0.5]);
     }
 
     #[test]

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Makes the audio fixtures of this folder: python3 make.py (needs ffmpeg with libmp3lame, libvorbis, libopus).
+"""Makes the audio fixtures of this folder: python3 make.py (needs lame, ffmpeg with libmp3lame, libvorbis,
+libopus).
 
 The signal is a formula, written a second time in ../../audio.rs: two seconds of stereo below 7 kHz, so that its
 samples at any rate are known exactly and no fixture needs a reference file.
-Made with ffmpeg 5.1.9 (Debian 12).
+Made with ffmpeg 5.1.9 and LAME 3.100 (Debian 12).
 """
 
 import math
@@ -66,12 +67,36 @@ def ffmpeg(*arguments):
     subprocess.run(["ffmpeg", "-v", "error", "-y", *map(str, arguments)], check=True)
 
 
+def joint_stereo(path):
+    """Middle and side with different block types, which no encoder chooses: encoded as dual mono, then called joint.
+
+    Clicks make short blocks of the side, which is not in the mean of left and right.
+    """
+    samples = []
+    for n in range(round(SECONDS * 44100)):
+        left, right = frame(n / 44100)
+        click = 0.1 * math.exp(-(n % 4410) / 20) if 10000 < n < 80000 else 0
+        samples += [(left + right) / math.sqrt(2), (left - right) / math.sqrt(2) + click]
+    pcm = struct.pack(f"<{len(samples)}h", *(round(value * 32767) for value in samples))
+    subprocess.run("lame --quiet -r -s 44.1 -m d -b 192 --resample 44.1 -".split() + [path], input=pcm, check=True)
+    data = bytearray(path.read_bytes())
+    # The first frame holds LAME's tag; 192 kbit/s are 626 bytes, and one more where a frame says so.
+    at = 0
+    while at < len(data):
+        size = 626 + (data[at + 2] >> 1 & 1)
+        if at:
+            data[at + 3] = data[at + 3] & 0x0F | 0x60
+        at += size
+    path.write_bytes(data)
+
+
 def main():
     for name, rate, channels, options in FIXTURES:
         wav = source(rate, channels)
         exact = "-fflags +bitexact -flags:a +bitexact -map_metadata -1".split()
         ffmpeg("-i", wav, *options.split(), *exact, HERE / name)
         wav.unlink()
+    joint_stereo(HERE / "joint-stereo.mp3")
     # A cover picture, as in most purchased music.
     ffmpeg("-i", HERE / "cbr.mp3", "-f", "lavfi", "-i", "color=red:size=64x64:duration=1:rate=1", "-map", "0:a",
            "-map", "1:v", "-c:a", "copy", "-c:v", "png", "-frames:v", "1", "-disposition:v", "attached_pic",
