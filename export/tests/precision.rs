@@ -12,7 +12,7 @@ use leitmotif_export::{
 };
 use leitmotif_models::{Calibration, GraphKind, HeadKind, Precision, RangeRule, Target};
 
-use support::{ODD, TINY, Tiny, noise};
+use support::{ODD, TINY, Tiny, noise, pooled};
 
 fn checkpoint(toml: &str, head: HeadKind) -> Checkpoint {
     let folder = tempfile::tempdir().unwrap();
@@ -74,11 +74,11 @@ fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
 
 /// Every graph of both heads in a form, against portable fp32.
 fn check(target: Target, precision: Precision, allowed: f32) {
-    for (toml, head) in [TINY, ODD]
-        .into_iter()
-        .flat_map(|toml| [HeadKind::Dense, HeadKind::Lstm].map(|h| (toml, h)))
+    let networks = [TINY, ODD].map(str::to_owned).into_iter().chain(pooled());
+    for (toml, head) in
+        networks.flat_map(|toml| [HeadKind::Dense, HeadKind::Lstm].map(|h| (toml.clone(), h)))
     {
-        let checkpoint = checkpoint(toml, head);
+        let checkpoint = checkpoint(&toml, head);
         let recipe = recipe(&checkpoint, target, precision);
         for kind in GraphKind::of_head(head) {
             let expected = answers(&compile(&checkpoint, kind, "x").unwrap());
@@ -188,7 +188,7 @@ fn files_are_as_small_as_their_precision_promises() {
         Tiny::new(&toml, head, 31, 1).save(folder.path());
         let checkpoint = Checkpoint::open(folder.path()).unwrap();
         let network = &checkpoint.run().network;
-        let ranges = network.block_names().map(|block| (block, 1.0)).collect();
+        let ranges = network.map_names().map(|block| (block, 1.0)).collect();
         let (rule, source) = (RangeRule::MinMax, "none".to_owned());
         let calibration = Calibration { rule, source, clips: 1, segments: 1, ranges };
         for kind in GraphKind::of_head(head) {

@@ -121,7 +121,7 @@ fn the_forward_pass_equals_the_definitions_of_the_layers() {
         let waveforms: Vec<f32> =
             (0..2 * samples).map(|_| random.uniform(-1.0, 1.0) as f32).collect();
         let input = Tensor::from_slice(&waveforms).reshape([2, samples as i64]);
-        let output = tch::no_grad(|| model.forward(&input, false)).unwrap();
+        let output = tch::no_grad(|| model.forward(&input, None)).unwrap();
         assert_eq!(output.logits.size(), [2, 3, 3]);
         for (clip, waveform) in waveforms.chunks(samples).enumerate() {
             let features: Vec<Vec<f64>> = (0..3)
@@ -156,7 +156,7 @@ fn the_forward_pass_equals_the_definitions_of_the_layers() {
         }
         // Input that is already cut into segments gives the same.
         let cut = input.unfold(1, 243, hop as i64);
-        let again = tch::no_grad(|| model.forward(&cut, false)).unwrap().logits;
+        let again = tch::no_grad(|| model.forward(&cut, None)).unwrap().logits;
         assert!(again.allclose(&output.logits, 0.0, 0.0, false));
     }
 }
@@ -187,7 +187,7 @@ fn keras_momentum_is_the_share_of_the_old_statistics() {
         let mut random = Random::derive(3, "waveform", &[]);
         let waveform: Vec<f32> = (0..4 * 243).map(|_| random.normal() as f32).collect();
         let input = Tensor::from_slice(&waveform).reshape([1, -1]);
-        model.forward(&input, true).unwrap();
+        model.forward(&input, Some(&model.dropout_key(1).unwrap())).unwrap();
         let values = model.values().unwrap();
         // The first convolution's output, by libtorch itself.
         let weight = &values["block1.conv.weight"];
@@ -219,7 +219,7 @@ fn an_input_of_another_shape_is_an_error() {
     let model = Model::new(network(HeadKind::Dense), 3, 1, Device::Cpu).unwrap();
     for shape in [&[2i64, 242][..], &[243], &[1, 2, 244], &[1, 0, 243], &[1, 1, 1, 243]] {
         let input = Tensor::zeros(shape, (Kind::Float, Device::Cpu));
-        let message = model.forward(&input, false).unwrap_err().to_string();
+        let message = model.forward(&input, None).unwrap_err().to_string();
         assert!(message.contains("243"), "{message}");
     }
 }

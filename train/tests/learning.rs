@@ -89,7 +89,7 @@ fn probe_holds_the_outputs_of_the_weights(checkpoint: &Checkpoint, most_rows: us
         Model::from_values(network.clone(), classes.len(), &checkpoint.weights, Device::Cpu)
             .unwrap();
     let input = Tensor::from_slice(&waveform.data).reshape([rows as i64, -1]);
-    let output = tch::no_grad(|| model.forward(&input, false)).unwrap();
+    let output = tch::no_grad(|| model.forward(&input, None)).unwrap();
     for (name, tensor, last) in [
         ("logits", &output.logits, classes.len()),
         ("embedding", &output.embedding, network.head.units),
@@ -262,7 +262,7 @@ fn a_clips_prediction_is_the_mean_of_its_segments_or_the_last_output() {
             let mut clip = vec![0.0; 4 * 243];
             task.dataset.read(example.clip, 0, &mut clip).unwrap();
             let input = Tensor::from_slice(&clip).reshape([1, -1]);
-            let logits = tch::no_grad(|| model.forward(&input, false)).unwrap().logits;
+            let logits = tch::no_grad(|| model.forward(&input, None)).unwrap().logits;
             let each = logits.softmax(-1, tch::Kind::Float).squeeze_dim(0);
             let (counted, expected) = match head {
                 HeadKind::Dense => (0..4, each.mean_dim(0i64, false, tch::Kind::Float)),
