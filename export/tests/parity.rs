@@ -148,6 +148,11 @@ fn segment_graph_of_odd_sizes() {
 }
 
 #[test]
+fn segment_graph_of_the_preset_compact() {
+    check_segments(include_str!("../../models/presets/compact.toml"));
+}
+
+#[test]
 fn segment_graphs_of_each_pooling_over_time() {
     for toml in pooled() {
         check_segments(&toml);

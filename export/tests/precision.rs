@@ -113,8 +113,8 @@ fn sixteen_bits_move_a_probability_by_less_than_its_tolerance() {
 /// These networks are four channels wide and get noise, so eight bits cost them more than they cost a real one.
 #[test]
 fn eight_bits_give_nearly_the_same_answers() {
-    check(Target::Portable, Precision::Int8, 0.15);
-    check(Target::Cpu, Precision::Int8, 0.15);
+    check(Target::Portable, Precision::Int8, 0.2);
+    check(Target::Cpu, Precision::Int8, 0.2);
 }
 
 #[test]
@@ -213,18 +213,22 @@ fn files_are_as_small_as_their_precision_promises() {
 #[test]
 fn python_accepts_every_form() {
     let packages = support::manifest_folder().join("../.deps/site-packages");
-    let checkpoint = checkpoint(TINY, HeadKind::Lstm);
     let folder = tempfile::tempdir().unwrap();
+    let pooled = pooled().map(|toml| checkpoint(&toml, HeadKind::Lstm));
+    let checkpoints = [checkpoint(TINY, HeadKind::Lstm)].into_iter().chain(pooled);
     let precisions = [Precision::Fp32, Precision::Fp16, Precision::Int8];
     let forms = Target::ALL.into_iter().flat_map(|target| precisions.map(|p| (target, p)));
-    for (target, precision) in forms.filter(|(target, p)| target.check(*p).is_ok()) {
+    let forms: Vec<_> = forms.filter(|(target, p)| target.check(*p).is_ok()).collect();
+    let checkpoints: Vec<Checkpoint> = checkpoints.collect();
+    let all = checkpoints.iter().flat_map(|of| forms.iter().map(move |form| (of, *form)));
+    for (checkpoint, (target, precision)) in all {
         for kind in GraphKind::of_head(HeadKind::Lstm) {
-            let mut recipe = recipe(&checkpoint, target, precision);
+            let mut recipe = recipe(checkpoint, target, precision);
             if precision == Precision::Int8 {
-                recipe.golden = Some(golden_answer(&checkpoint, kind, &recipe));
+                recipe.golden = Some(golden_answer(checkpoint, kind, &recipe));
             }
             let path = folder.path().join("model.onnx");
-            std::fs::write(&path, compile_as(&checkpoint, kind, &recipe).unwrap().bytes()).unwrap();
+            std::fs::write(&path, compile_as(checkpoint, kind, &recipe).unwrap().bytes()).unwrap();
             let output = std::process::Command::new("python3")
                 .arg(support::manifest_folder().join("tests/onnxruntime_python.py"))
                 .arg(&path)

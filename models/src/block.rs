@@ -157,7 +157,7 @@ impl Block {
             BlockKind::Energy if self.pool > 1 => {
                 wrong("has no `pool`; make `kernel` and `stride` longer")
             }
-            BlockKind::Residual if self.kernel % 2 == 0 => {
+            BlockKind::Residual if self.kernel.is_multiple_of(2) => {
                 wrong("adds its input to its output, so that its `kernel` must be odd")
             }
             BlockKind::Residual if self.stride > 1 || self.padding != self.kernel / 2 => wrong(

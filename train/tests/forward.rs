@@ -255,6 +255,7 @@ fn loss(model: &Model, input: &Tensor) -> Tensor {
 /// Of every tensor, along a random direction: the slope that backpropagation gives is that of small steps.
 #[test]
 fn gradients_are_the_slopes_of_the_loss() {
+    tch::set_num_threads(1);
     for (pool, head) in POOLS.into_iter().zip([HeadKind::Dense, HeadKind::Dense, HeadKind::Lstm]) {
         let network = pooled_network(pool, head);
         let weights = random_weights(&network, 3);
@@ -293,7 +294,10 @@ fn gradients_are_the_slopes_of_the_loss() {
             let found = (at(1.0) - at(-1.0)) / f64::from(2.0 * step);
             at(0.0);
             let gap = (found - slope).abs();
-            assert!(gap < 0.1 * slope + 0.01, "{pool} {name}: {slope} by backpropagation, {found} by steps");
+            assert!(
+                gap < 0.1 * slope + 0.01,
+                "{pool} {name}: {slope} by backpropagation, {found} by steps"
+            );
         }
     }
 }

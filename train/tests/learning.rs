@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use leitmotif_models::checkpoint::{BEST, LAST, PREDICTIONS};
-use leitmotif_models::{HeadKind, Predictions, RunRecord, Scores};
+use leitmotif_models::{HeadKind, Network, Predictions, RunRecord, Scores, TimePool};
 use leitmotif_train::error::{DataError, TrainError};
 use leitmotif_train::learn::batches::{Balance, Crop};
 use leitmotif_train::learn::checkpoint::{Checkpoint, read_record};
@@ -23,12 +23,16 @@ use leitmotif_train::model::device;
 use leitmotif_train::model::network::Model;
 use leitmotif_train::model::tensors::{self, Values};
 use tch::{Device, Tensor};
-use tones::{SPLIT, config, network, task};
+use tones::{SPLIT, config, network, pooled_network, task};
 
 static GO_ON: AtomicBool = AtomicBool::new(false);
 
 fn fresh(head: HeadKind, config: FitConfig) -> Start {
-    Start::Fresh { network: Box::new(network(head)), config: Box::new(config), pretrained: None }
+    fresh_of(network(head), config)
+}
+
+fn fresh_of(network: Network, config: FitConfig) -> Start {
+    Start::Fresh { network: Box::new(network), config: Box::new(config), pretrained: None }
 }
 
 fn run(folder: &Path, task: &Task, start: Start) -> Result<Outcome, TrainError> {
@@ -104,7 +108,14 @@ fn probe_holds_the_outputs_of_the_weights(checkpoint: &Checkpoint, most_rows: us
 
 #[test]
 fn a_resumed_run_equals_an_uninterrupted_one_bit_for_bit() {
-    for head in [HeadKind::Dense, HeadKind::Lstm] {
+    let of = [HeadKind::Dense, HeadKind::Lstm].map(network);
+    // With dropout.
+    let pooled = [
+        pooled_network(TimePool::Attention, HeadKind::Dense),
+        pooled_network(TimePool::Statistics, HeadKind::Lstm),
+    ];
+    for network in of.into_iter().chain(pooled) {
+        let head = network.head.kind;
         let folder = tempfile::tempdir().unwrap();
         let task = task(&folder.path().join("data"), true);
         let mut config = FitConfig {
@@ -124,10 +135,10 @@ fn a_resumed_run_equals_an_uninterrupted_one_bit_for_bit() {
         config.augmentation.colour = 0.3;
         config.adam.weight_decay = 0.01;
         let whole = folder.path().join("whole");
-        run(&whole, &task, fresh(head, config.clone())).unwrap();
+        run(&whole, &task, fresh_of(network.clone(), config.clone())).unwrap();
 
         let halves = folder.path().join("halves");
-        stopped_after_two_epochs(&halves, &task, fresh(head, config));
+        stopped_after_two_epochs(&halves, &task, fresh_of(network, config));
         assert!((2..12).contains(&read_record(&halves.join(LAST)).unwrap().epoch));
         run(&halves, &task, Start::Resume(Changes::default())).unwrap();
 
