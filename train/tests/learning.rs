@@ -17,9 +17,10 @@ use leitmotif_train::learn::fit::{Outcome, fit};
 use leitmotif_train::learn::history::{EpochRow, History};
 use leitmotif_train::learn::probe;
 use leitmotif_train::learn::schedule::Schedule;
-use leitmotif_train::learn::start::{Changes, PretrainedBlocks, Start};
+use leitmotif_train::learn::start::{Changes, PretrainedBlocks, Start, begin};
 use leitmotif_train::learn::task::Task;
 use leitmotif_train::model::device;
+use leitmotif_train::model::init::FirstFilters;
 use leitmotif_train::model::network::Model;
 use leitmotif_train::model::tensors::{self, Values};
 use tch::{Device, Tensor};
@@ -350,4 +351,17 @@ fn a_loss_that_is_not_finite_stops_the_run() {
     let stopped =
         run(&folder.path().join("run"), &task, fresh(HeadKind::Lstm, config)).unwrap_err();
     assert!(matches!(&stopped, TrainError::Diverged { .. }), "{stopped}");
+}
+
+#[test]
+fn the_pairs_of_an_energy_block_begin_as_described_whatever_first_filters_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let task = task(&folder.path().join("data"), false);
+    let first = |name: &str, filters| {
+        let network = pooled_network(TimePool::Mean, HeadKind::Dense);
+        let start = fresh_of(network, FitConfig { first_filters: filters, ..config() });
+        let state = begin(&folder.path().join(name), &task, start, Device::Cpu).unwrap();
+        state.model.values().unwrap()["block1.conv.weight"].data.clone()
+    };
+    assert_eq!(first("described", FirstFilters::Described), first("mel", FirstFilters::Mel));
 }
