@@ -1,4 +1,5 @@
-//! Finds the ranges of feature maps: the outputs of blocks, and of the convolutions in residual blocks, on real music, counted in histograms.
+//! Finds the ranges of feature maps: the outputs of blocks, and of the convolutions in residual blocks, on real music,
+//! counted in histograms.
 //!
 //! This crate runs nothing. [`Calibrator::graph`] is a graph whose outputs are those of the blocks; the caller runs it and
 //! passes the outputs to [`Calibrator::add`].

@@ -26,7 +26,8 @@ pub(crate) enum FoldedLayer {
     Relu,
     /// Window and stride `size`.
     MaxPool { size: usize },
-    /// `weight` is `[2 · pairs, 1, kernel]`, `bias` `[2 · pairs]`; `scale` and `shift` are those of the norm, `[pairs]`.
+    /// `weight` is `[2 · pairs, 1, kernel]`, `bias` `[2 · pairs]`; `scale` and `shift` are those of the norm,
+    /// `[pairs]`.
     Energy {
         energy: Energy,
         weight: Array3<f32>,

@@ -10,7 +10,8 @@ use crate::{Checkpoint, CheckpointError};
 /// The output of one layer for one segment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LayerOutput {
-    /// `block1`…, in residual blocks `block2.first` and `block2.second`, `pool`, and under a dense head `dense` and `output`.
+    /// `block1`…, in residual blocks `block2.first` and `block2.second`, `pool`, and under a dense head `dense` and
+    /// `output`.
     pub layer: String,
     /// Channels one after the other, each with its positions; or units, or logits.
     pub values: Vec<f64>,

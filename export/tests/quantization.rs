@@ -275,7 +275,8 @@ fn fixed_sizes_of_int8_change_no_answer() {
     }
 }
 
-/// Energies, sums and poolings in floats, convolutions in integers: every layer is near the reference in every precision.
+/// Energies, sums and poolings in floats, convolutions in integers: every layer is near the reference in every
+/// precision.
 #[test]
 fn each_layer_of_pooled_networks_is_near_the_reference_in_every_form() {
     // As loud as the golden input, of which layers are compared: a logarithm makes another loudness another mean.

@@ -35,8 +35,8 @@ pub enum BlockKind {
     Conv,
     /// Pairs of filters over the waveform: log energy of each pair, batch norm.
     Energy,
-    /// Convolution, batch norm, ReLU, convolution, batch norm, squeeze-and-excitation; the block's input is added; ReLU,
-    /// maximum pooling (He et al. 2016, Hu et al. 2018).
+    /// Convolution, batch norm, ReLU, convolution, batch norm, squeeze-and-excitation; the block's input is added;
+    /// ReLU, maximum pooling (He et al. 2016, Hu et al. 2018).
     Residual,
 }
 
@@ -121,9 +121,9 @@ impl Block {
         Some(room / self.stride + 1)
     }
 
-    /// [`positions`](Self::positions), or `None` where more are dropped at the end than what was padded. Up to that, PyTorch
-    /// and ONNX both drop them: a first convolution of 3 samples, one every 3, with a zero at each side is common, and
-    /// leaves two of them over.
+    /// [`positions`](Self::positions), or `None` where more are dropped at the end than what was padded. Up to that,
+    /// PyTorch and ONNX both drop them: a first convolution of 3 samples, one every 3, with a zero at each side is
+    /// common, and leaves two of them over.
     pub(crate) fn even_positions(&self, length: usize) -> Option<usize> {
         let room = (length + 2 * self.padding).checked_sub(self.kernel)?;
         (room % self.stride <= 2 * self.padding).then_some(room / self.stride + 1)

@@ -18,7 +18,8 @@ pub struct Cost {
     pub multiply_adds: u64,
     /// Bytes of its output in f32.
     pub activation_bytes: u64,
-    /// Bytes that are held besides: the input of a residual block until it is added, an energy layer's filters' outputs.
+    /// Bytes that are held besides: the input of a residual block until it is added, an energy layer's filters'
+    /// outputs.
     #[serde(skip_serializing_if = "is_zero")]
     pub working_bytes: u64,
 }
@@ -62,7 +63,8 @@ impl Costs {
         saturating_sum(self.layers.iter().map(|c| c.multiply_adds))
     }
 
-    /// Bytes of the two largest neighbouring outputs of one segment, with what is held besides: what serving holds at once.
+    /// Bytes of the two largest neighbouring outputs of one segment, with what is held besides: what serving holds at
+    /// once.
     pub fn peak_bytes(&self) -> u64 {
         let pairs = self.layers.windows(2).map(|pair| {
             let outputs = saturating_sum(pair.iter().map(|c| c.activation_bytes));

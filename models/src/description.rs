@@ -34,8 +34,8 @@ struct BlockDescription {
     /// 3, the filter length of every model in the paper.
     kernel: Option<usize>,
     stride: Option<usize>,
-    /// `(kernel − 1) / 2` at stride 1, which keeps the length where the kernel is odd and drops one position where it is
-    /// even; none at a larger stride.
+    /// `(kernel − 1) / 2` at stride 1, which keeps the length where the kernel is odd and drops one position where it
+    /// is even; none at a larger stride.
     padding: Option<usize>,
     pool: Option<usize>,
     /// Without squeeze-and-excitation where it is absent.

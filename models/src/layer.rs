@@ -85,8 +85,8 @@ pub struct Energy {
 }
 
 impl Energy {
-    /// For samples in ±1 and filters of Euclidean norm 1: 50 dB below a full-scale white noise. f32 holds sums with it to
-    /// a millionth of it; in 16-bit floats it would be no normal number, so energies are taken in f32 everywhere.
+    /// For samples in ±1 and filters of Euclidean norm 1: 50 dB below a full-scale white noise. f32 holds sums with it
+    /// to a millionth of it; in 16-bit floats it would be no normal number, so energies are taken in f32 everywhere.
     pub const EPSILON: f32 = 1e-5;
 
     /// Pairs of filters, hence channels of the output.
@@ -113,8 +113,8 @@ pub enum TimePool {
     Mean,
     /// The means of all channels, then their standard deviations.
     Statistics,
-    /// As `Statistics`, of positions weighted by a softmax over time (Okabe et al. 2018). A position's score is a linear
-    /// map of the tanh of a dense layer of its channels.
+    /// As `Statistics`, of positions weighted by a softmax over time (Okabe et al. 2018). A position's score is a
+    /// linear map of the tanh of a dense layer of its channels.
     Attention,
 }
 

@@ -1,7 +1,8 @@
 //! `Squeeze` and `Unsqueeze`: axes of one that go or come; `ReduceMean` and `ReduceSum`: axes that become one.
-//! <https://onnx.ai/onnx/operators/onnx__Squeeze.html>, <https://onnx.ai/onnx/operators/onnx__Unsqueeze.html>: the axes are
-//! an attribute up to opset 12 and an input from opset 13 on, and so are those of
-//! <https://onnx.ai/onnx/operators/onnx__ReduceSum.html>; of <https://onnx.ai/onnx/operators/onnx__ReduceMean.html> not before 18.
+//! <https://onnx.ai/onnx/operators/onnx__Squeeze.html>, <https://onnx.ai/onnx/operators/onnx__Unsqueeze.html>: the axes
+//! are an attribute up to opset 12 and an input from opset 13 on, and so are those of
+//! <https://onnx.ai/onnx/operators/onnx__ReduceSum.html>; of <https://onnx.ai/onnx/operators/onnx__ReduceMean.html> not
+//! before 18.
 
 use crate::graph::Attribute::{Int, Ints};
 use crate::graph::{Graph, Value};

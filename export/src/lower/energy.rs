@@ -1,9 +1,10 @@
-//! Lowers `Layer::Energy` with the batch norm behind it: `Conv`, `Mul`, `Split`, `Add`, `Log`, and the norm's scale and shift.
-//! <https://onnx.ai/onnx/operators/onnx__Conv.html>, opset 11; <https://onnx.ai/onnx/operators/onnx__Split.html>, opset 11: in
-//! halves, where no sizes are given; <https://onnx.ai/onnx/operators/onnx__Log.html>, opset 6.
+//! Lowers `Layer::Energy` with the batch norm behind it: `Conv`, `Mul`, `Split`, `Add`, `Log`, and the norm's scale and
+//! shift. <https://onnx.ai/onnx/operators/onnx__Conv.html>, opset 11;
+//! <https://onnx.ai/onnx/operators/onnx__Split.html>, opset 11: in halves, where no sizes are given;
+//! <https://onnx.ai/onnx/operators/onnx__Log.html>, opset 6.
 //!
-//! It computes in 32-bit floats in every precision: 16 bits hold neither the squares of quiet bands nor ε. Its weights are
-//! stored in 16 bits at the least: the rounding of eight would let the loud low bands into the quiet high ones.
+//! It computes in 32-bit floats in every precision: 16 bits hold neither the squares of quiet bands nor ε. Its weights
+//! are stored in 16 bits at the least: the rounding of eight would let the loud low bands into the quiet high ones.
 
 use leitmotif_models::{Energy, Precision};
 use ndarray::{Array1, Array3};
@@ -14,8 +15,8 @@ use crate::graph::Graph;
 use crate::lower::conv::{attributes, flat_kernel};
 use crate::lower::{Flow, Form, Lower, Place, stored_weights};
 
-/// `[batch, 1, rows, length]` → `[batch, pairs, rows, (length + 2·padding − kernel) / stride + 1]`; it takes 32-bit floats, and
-/// gives what the network computes in.
+/// `[batch, 1, rows, length]` → `[batch, pairs, rows, (length + 2·padding − kernel) / stride + 1]`; it takes 32-bit
+/// floats, and gives what the network computes in.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LogEnergy<'a> {
     pub(crate) energy: Energy,

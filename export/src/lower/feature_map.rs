@@ -3,8 +3,8 @@
 //! <https://onnx.ai/onnx/operators/onnx__DequantizeLinear.html>, opset 10.
 //!
 //! Behind a ReLU nothing is below zero, so all 256 steps lie above it: unsigned, with the zero point 0. That zero point
-//! also cuts what a ReLU cuts, and runtimes drop the ReLU before it. A map that has no ReLU, before a residual block's sum, has
-//! its zero in the middle.
+//! also cuts what a ReLU cuts, and runtimes drop the ReLU before it. A map that has no ReLU, before a residual block's
+//! sum, has its zero in the middle.
 
 use leitmotif_models::Precision;
 
@@ -75,7 +75,8 @@ pub(crate) fn quantized(
     Ok(Flow { x, scale: Some(quantizer.scale), ..flow })
 }
 
-/// The same for a map with both signs, so that the convolution before is one of integers. What follows computes in floats.
+/// The same for a map with both signs, so that the convolution before is one of integers. What follows computes in
+/// floats.
 ///
 /// # Errors
 /// [`LowerError::NotCalibrated`](crate::LowerError::NotCalibrated).

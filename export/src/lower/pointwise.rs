@@ -1,6 +1,5 @@
-//! A convolution of kernel 1, which mixes the channels of each position: what squeeze-and-excitation, a residual block's
-//! skip and attention's scores are made of.
-//! <https://onnx.ai/onnx/operators/onnx__Conv.html>, opset 11.
+//! A convolution of kernel 1, which mixes the channels of each position: what squeeze-and-excitation, a residual
+//! block's skip and attention's scores are made of. <https://onnx.ai/onnx/operators/onnx__Conv.html>, opset 11.
 //!
 //! Torch keeps a linear map as `[outputs, inputs]`; the kernel's two axes of one come behind. In int8 it computes in
 //! floats over weights of eight bits.

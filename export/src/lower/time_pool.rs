@@ -1,10 +1,11 @@
-//! Lowers `Layer::TimePool`: `ReduceMean` over the positions, for deviations `Sub`, `Mul`, `ReduceMean`, `Sqrt` and `Concat`;
-//! attention's scores are two `Conv` of kernel 1, `Tanh` and `Softmax`, and its means `Mul` and `ReduceSum`.
-//! <https://onnx.ai/onnx/operators/onnx__ReduceMean.html>, opset 1; <https://onnx.ai/onnx/operators/onnx__ReduceSum.html>,
-//! opset 1: the axes are an attribute until opset 18 and 13; <https://onnx.ai/onnx/operators/onnx__Softmax.html>, opset 11.
+//! Lowers `Layer::TimePool`: `ReduceMean` over the positions, for deviations `Sub`, `Mul`, `ReduceMean`, `Sqrt` and
+//! `Concat`; attention's scores are two `Conv` of kernel 1, `Tanh` and `Softmax`, and its means `Mul` and `ReduceSum`.
+//! <https://onnx.ai/onnx/operators/onnx__ReduceMean.html>, opset 1;
+//! <https://onnx.ai/onnx/operators/onnx__ReduceSum.html>, opset 1: the axes are an attribute until opset 18 and 13;
+//! <https://onnx.ai/onnx/operators/onnx__Softmax.html>, opset 11.
 //!
-//! The height is the segments, so nothing reduces over it. In every precision it computes in 32-bit floats: squares and sums
-//! over time would leave the range of 16 bits.
+//! The height is the segments, so nothing reduces over it. In every precision it computes in 32-bit floats: squares and
+//! sums over time would leave the range of 16 bits.
 
 use leitmotif_models::TimePool;
 
@@ -15,7 +16,8 @@ use crate::graph::{Graph, Value};
 use crate::lower::pointwise::pointwise;
 use crate::lower::{Flow, Lower, Place, axes, flatten};
 
-/// `[batch, channels, segments, length]` → `[batch, segments, features]`, or `[batch, channels, 1, length]` → `[batch, features]`.
+/// `[batch, channels, segments, length]` → `[batch, segments, features]`, or `[batch, channels, 1, length]` → `[batch,
+/// features]`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pooling<'a> {
     pub(crate) pool: TimePool,

@@ -82,8 +82,8 @@ pub fn mel_filters(shape: &[usize], seed: u64) -> Values {
     Values { shape: shape.to_vec(), data }
 }
 
-/// Filters of an energy block, `[2 · pairs, 1, kernel]`: Hann-windowed cosines from 60 Hz to 7.6 kHz of Euclidean norm 1,
-/// then the sines of the same frequencies.
+/// Filters of an energy block, `[2 · pairs, 1, kernel]`: Hann-windowed cosines from 60 Hz to 7.6 kHz of Euclidean norm
+/// 1, then the sines of the same frequencies.
 fn mel_pairs(shape: &[usize]) -> Values {
     let [filters, in_channels, kernel] = match shape {
         [a, b, c] => [*a, *b, *c],

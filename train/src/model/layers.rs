@@ -1,5 +1,5 @@
-//! Layers that are more than one operation of libtorch, on tensors `[batch, channels, segments, length]`. Segments never
-//! mix: means and sums over time are over the last axis alone.
+//! Layers that are more than one operation of libtorch, on tensors `[batch, channels, segments, length]`. Segments
+//! never mix: means and sums over time are over the last axis alone.
 
 use leitmotif_models::{Energy, TimePool};
 use tch::{Kind, Tensor};
