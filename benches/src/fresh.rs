@@ -114,6 +114,10 @@ fn values(param: &Param, seed: u32) -> Vec<f32> {
         Init::Orthogonal => {
             uniform((3.0 / param.shape.iter().max().copied().unwrap_or(1).max(1) as f64).sqrt())
         }
+        // Filters of norm 1.
+        Init::MelPairs => {
+            uniform((3.0 / param.shape.last().copied().unwrap_or(1).max(1) as f64).sqrt())
+        }
         Init::Ones => vec![1.0; count],
         Init::Zeros | Init::ForgetBias { .. } => vec![0.0; count],
     }

@@ -174,7 +174,7 @@ mod tests {
 
     /// Made up: only the structure of the graph matters here.
     fn calibration(network: &Network) -> Option<Calibration> {
-        let ranges = network.block_names().map(|block| (block, 1.0)).collect();
+        let ranges = network.map_names().map(|block| (block, 1.0)).collect();
         let source = String::new();
         Some(Calibration { rule: RangeRule::MinMax, source, clips: 1, segments: 1, ranges })
     }

@@ -1,4 +1,5 @@
-//! Finds the ranges of feature maps: the outputs of every block on real music, counted in histograms.
+//! Finds the ranges of feature maps: the outputs of blocks, and of the convolutions in residual blocks, on real music,
+//! counted in histograms.
 //!
 //! This crate runs nothing. [`Calibrator::graph`] is a graph whose outputs are those of the blocks; the caller runs it and
 //! passes the outputs to [`Calibrator::add`].
@@ -7,7 +8,7 @@ use std::collections::BTreeMap;
 
 use leitmotif_models::{Calibration, RangeRule};
 
-use crate::fold::{FoldedLayer, fold};
+use crate::fold::{FoldedLayer, FoldedStep, fold};
 use crate::graph::Dim::{Fixed, Named};
 use crate::graph::Graph;
 use crate::lower::{self, Form, Plan, Rows};
@@ -24,8 +25,8 @@ pub struct Calibrator {
 impl Calibrator {
     /// Empty histograms for the blocks of the checkpoint's network.
     pub fn new(checkpoint: &Checkpoint) -> Self {
-        let blocks = checkpoint.run().network.block_names();
-        Calibrator { histograms: blocks.map(|block| (block, Histogram::new())).collect() }
+        let maps = checkpoint.run().network.map_names();
+        Calibrator { histograms: maps.map(|map| (map, Histogram::new())).collect() }
     }
 
     /// The content of an `.onnx` file, in fp32, that takes `waveform` `[batch, segment samples]` and gives the
@@ -37,9 +38,10 @@ impl Calibrator {
         let run = checkpoint.run();
         let network = &run.network;
         let mut layers = fold(checkpoint.steps(), checkpoint.weights())?;
-        layers.truncate(
-            layers.iter().take_while(|s| !matches!(s.layer, FoldedLayer::Flatten)).count(),
-        );
+        let ends = |step: &FoldedStep| {
+            matches!(step.layer, FoldedLayer::Flatten | FoldedLayer::TimePool { .. })
+        };
+        layers.truncate(layers.iter().take_while(|step| !ends(step)).count());
         let (form, rows) = (Form::default(), Rows::Single);
         let doc = "Gives the output of each block.";
         let mut graph = Graph::new("leitmotif_calibration", doc, form.opset());
@@ -55,7 +57,7 @@ impl Calibrator {
             embedding_only: false,
         };
         let lowered = lower::network(&mut graph, &plan, waveform, None)?;
-        for (name, value) in lowered.blocks {
+        for (name, value) in lowered.maps {
             let dims = [Named("batch"), Named("channels"), Fixed(1), Named("positions")];
             graph.output(value, &name, &dims, "output of this block");
         }
@@ -135,15 +137,14 @@ impl Histogram {
         Histogram { width: FIRST_WIDTH, counts: vec![0; BINS], largest: 0.0 }
     }
 
-    /// Values below zero, of which a block's output has none, count as zero.
+    /// Values below zero, which only the maps without a ReLU have, count as those above.
     fn add(&mut self, values: &[f32]) {
-        self.largest = values.iter().fold(self.largest, |largest, value| largest.max(*value));
+        self.largest = values.iter().fold(self.largest, |largest, value| largest.max(value.abs()));
         while self.largest >= self.width * BINS as f32 {
             self.double();
         }
         for value in values {
-            // A float-to-integer `as` clamps to zero.
-            if let Some(count) = self.counts.get_mut((value / self.width) as usize) {
+            if let Some(count) = self.counts.get_mut((value.abs() / self.width) as usize) {
                 *count += 1;
             }
         }
@@ -245,6 +246,12 @@ mod tests {
         // Without an outlier nothing is worth cutting.
         let even: Vec<f32> = (1..=4096).map(|n| n as f32 / 4096.0).collect();
         assert!(histogram(&[&even]).least_error() > 0.98);
+    }
+
+    #[test]
+    fn the_range_of_a_map_with_both_signs_is_that_of_its_sizes() {
+        let (one, other) = (histogram(&[&[-3.0, 1.0, -2.0]]), histogram(&[&[3.0, 1.0, 2.0]]));
+        assert_eq!((one.largest, one.counts), (other.largest, other.counts));
     }
 
     #[test]

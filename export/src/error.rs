@@ -116,6 +116,12 @@ pub enum LowerError {
         /// The layer.
         layer: String,
     },
+    /// A residual block ends that did not begin.
+    #[error("lower: {layer} adds the input of its block, which nothing kept")]
+    NothingKept {
+        /// The layer.
+        layer: String,
+    },
     /// Weights that were finite and no longer are, with the batch norm in them.
     #[error(
         "fold: the weights of {layer} overflow f32 once their batch norm is folded in; its scale is huge or its variance tiny, so take an earlier checkpoint or train with a lower learning rate"

@@ -3,7 +3,7 @@
 //! Once trained, a batch norm is `y·scale + shift` per channel, and a linear map absorbs both; the graph then has
 //! one operator where the trainer had two.
 
-use leitmotif_models::{BatchNorm, Conv, Layer, Step};
+use leitmotif_models::{BatchNorm, Conv, Energy, Layer, Step, TimePool};
 use ndarray::{Array, Array1, Array2, Array3, Axis, RemoveAxis, Zip};
 
 use crate::gates::{onnx_bias, onnx_gate_order};
@@ -26,6 +26,23 @@ pub(crate) enum FoldedLayer {
     Relu,
     /// Window and stride `size`.
     MaxPool { size: usize },
+    /// `weight` is `[2 · pairs, 1, kernel]`, `bias` `[2 · pairs]`; `scale` and `shift` are those of the norm,
+    /// `[pairs]`.
+    Energy {
+        energy: Energy,
+        weight: Array3<f32>,
+        bias: Array1<f32>,
+        scale: Array1<f32>,
+        shift: Array1<f32>,
+    },
+    /// Keeps what flows.
+    Fork,
+    /// Matrix `[squeezed, channels]` and bias, then `[channels, squeezed]` and bias.
+    SqueezeExcite { squeeze: (Array2<f32>, Array1<f32>), excite: (Array2<f32>, Array1<f32>) },
+    /// Adds what was kept; `skip` is `[channels, kept]`.
+    Add { skip: Option<Array2<f32>> },
+    /// Summary over time.
+    TimePool { pool: TimePool, attention: Option<Attention> },
     /// Drops the time axis.
     Flatten,
     /// Dense and output layers alike: `weight` is `[outputs, inputs]`, `bias` `[outputs]`.
@@ -36,6 +53,17 @@ pub(crate) enum FoldedLayer {
     Lstm { units: usize, input: Array2<f32>, recurrent: Array2<f32>, bias: Array1<f32> },
     /// Probabilities.
     Softmax,
+}
+
+/// What the scores of positions are made with.
+#[derive(Clone, Debug)]
+pub(crate) struct Attention {
+    /// `[units, channels]`.
+    pub(crate) hidden: Array2<f32>,
+    /// `[units]`.
+    pub(crate) bias: Array1<f32>,
+    /// `[1, units]`.
+    pub(crate) score: Array2<f32>,
 }
 
 /// The four tensors of a batch norm, per channel, and its ε.
@@ -68,6 +96,46 @@ pub(crate) fn fold(steps: &[Step], weights: &Tensors) -> Result<Vec<FoldedStep>,
                 fold_into_last(folded.last_mut(), &norm, &step.name)?;
                 continue;
             }
+            Layer::Energy(energy) => FoldedLayer::Energy {
+                energy,
+                weight: weights.get(&tensor("conv.weight"))?,
+                bias: bias_or_zeros(weights, &tensor("conv.bias"), energy.conv.filters)?,
+                scale: Array1::ones(energy.pairs()),
+                shift: Array1::zeros(energy.pairs()),
+            },
+            Layer::Fork => FoldedLayer::Fork,
+            Layer::SqueezeExcite(_) => FoldedLayer::SqueezeExcite {
+                squeeze: (
+                    weights.get(&tensor("squeeze.weight"))?,
+                    weights.get(&tensor("squeeze.bias"))?,
+                ),
+                excite: (
+                    weights.get(&tensor("excite.weight"))?,
+                    weights.get(&tensor("excite.bias"))?,
+                ),
+            },
+            Layer::Add { kept, channels } => FoldedLayer::Add {
+                skip: match kept == channels {
+                    true => None,
+                    false => {
+                        let filters: Array3<f32> = weights.get(&tensor("skip.weight"))?;
+                        Some(filters.index_axis_move(Axis(2), 0))
+                    }
+                },
+            },
+            Layer::TimePool { pool, .. } => FoldedLayer::TimePool {
+                pool,
+                attention: match pool {
+                    TimePool::Mean | TimePool::Statistics => None,
+                    TimePool::Attention => Some(Attention {
+                        hidden: weights.get(&tensor("hidden.weight"))?,
+                        bias: weights.get(&tensor("hidden.bias"))?,
+                        score: weights.get(&tensor("score.weight"))?,
+                    }),
+                },
+            },
+            // It drops nothing outside of training.
+            Layer::Dropout { .. } => continue,
             Layer::Relu => FoldedLayer::Relu,
             Layer::MaxPool { size } => FoldedLayer::MaxPool { size },
             Layer::Flatten => FoldedLayer::Flatten,
@@ -123,6 +191,8 @@ fn fold_into_last(
     let finite = match last.map(|step| &mut step.layer) {
         Some(FoldedLayer::Conv { weight, bias, .. }) => fold_batch_norm(weight, bias, norm),
         Some(FoldedLayer::Linear { weight, bias }) => fold_batch_norm(weight, bias, norm),
+        // The logarithm is between: it stays a scale and a shift.
+        Some(FoldedLayer::Energy { scale, shift, .. }) => fold_batch_norm(scale, shift, norm),
         _ => return Err(LowerError::Unfoldable { layer: step.to_owned() }),
     };
     if finite { Ok(()) } else { Err(LowerError::Overflow { layer: step.to_owned() }) }
@@ -181,6 +251,13 @@ mod tests {
         let (mut weight, mut bias) = (array![[1.0]], array![4.0]);
         fold_batch_norm(&mut weight, &mut bias, &norm(1));
         assert_eq!(bias, array![8.0]);
+    }
+
+    #[test]
+    fn behind_a_logarithm_a_norm_is_a_scale_and_a_shift() {
+        let (mut scale, mut shift) = (Array1::ones(1), Array1::zeros(1));
+        fold_batch_norm(&mut scale, &mut shift, &norm(1));
+        assert_eq!((scale, shift), (array![1.5], array![2.0]));
     }
 
     #[test]

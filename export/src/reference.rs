@@ -1,15 +1,17 @@
 //! The reference: the network once more, layer by layer, in f64 over the weights as they were trained, sharing no
 //! arithmetic with the compiler. [`tapped`](crate::tapped) makes a compiled file give the same outputs, to compare.
 
-use leitmotif_models::{Conv, Layer, Precision};
+use leitmotif_models::{Conv, Layer, Precision, TimePool};
 use ndarray::{Array1, Array2, Array3};
 
+use crate::weights::Tensors;
 use crate::{Checkpoint, CheckpointError};
 
 /// The output of one layer for one segment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LayerOutput {
-    /// `block1`…, and under a dense head `dense` and `output`.
+    /// `block1`…, in residual blocks `block2.first` and `block2.second`, `pool`, and under a dense head `dense` and
+    /// `output`.
     pub layer: String,
     /// Channels one after the other, each with its positions; or units, or logits.
     pub values: Vec<f64>,
@@ -38,6 +40,7 @@ pub fn layer_outputs(
 ) -> Result<Vec<LayerOutput>, CheckpointError> {
     let weights = checkpoint.weights();
     let mut map = vec![segment.iter().copied().map(f64::from).collect::<Vec<f64>>()];
+    let mut kept: Vec<Vec<f64>> = Vec::new();
     let mut outputs: Vec<LayerOutput> = Vec::new();
     for step in checkpoint.steps() {
         let tensor = |part: &str| format!("{}.{part}", step.name);
@@ -71,7 +74,64 @@ pub fn layer_outputs(
                     *channel = channel.chunks_exact(size).map(largest).collect();
                 }
             }
-            Layer::Flatten | Layer::Softmax => continue,
+            Layer::Energy(energy) => {
+                let weight: Array3<f32> = weights.get(&tensor("conv.weight"))?;
+                let mut filtered = convolved(&map, energy.conv, &weight);
+                if weights.has(&tensor("conv.bias")) {
+                    add(&mut filtered, &weights.get(&tensor("conv.bias"))?);
+                }
+                let pairs = filtered.iter().zip(filtered.iter().skip(energy.pairs()));
+                let epsilon = f64::from(energy.epsilon);
+                let log = |(a, b): (&f64, &f64)| (a * a + b * b + epsilon).ln();
+                map = pairs.map(|(a, b)| a.iter().zip(b).map(log).collect()).collect();
+            }
+            Layer::Fork => {
+                kept.clone_from(&map);
+                continue;
+            }
+            Layer::SqueezeExcite(_) => {
+                let means: Vec<Vec<f64>> = map.iter().map(|channel| vec![mean(channel)]).collect();
+                let mut squeezed = product(&means, &weights.get(&tensor("squeeze.weight"))?);
+                add(&mut squeezed, &weights.get(&tensor("squeeze.bias"))?);
+                squeezed.iter_mut().flatten().for_each(|x| *x = x.max(0.0));
+                let mut excited = product(&squeezed, &weights.get(&tensor("excite.weight"))?);
+                add(&mut excited, &weights.get(&tensor("excite.bias"))?);
+                for (channel, factor) in map.iter_mut().zip(excited.into_iter().flatten()) {
+                    channel.iter_mut().for_each(|x| *x /= 1.0 + (-factor).exp());
+                }
+            }
+            Layer::Add { .. } => {
+                if weights.has(&tensor("skip.weight")) {
+                    let weight: Array3<f32> = weights.get(&tensor("skip.weight"))?;
+                    kept = convolved(&kept, ONE_POSITION, &weight);
+                }
+                for (x, kept) in map.iter_mut().flatten().zip(kept.iter().flatten()) {
+                    *x += kept;
+                }
+            }
+            Layer::TimePool { pool, .. } => {
+                let positions = map.first().map_or(0, Vec::len);
+                let shares = match pool {
+                    TimePool::Mean | TimePool::Statistics => {
+                        vec![1.0 / positions as f64; positions]
+                    }
+                    TimePool::Attention => attention(weights, &map, &tensor)?,
+                };
+                let weighted = |channel: &[f64]| -> f64 {
+                    channel.iter().zip(&shares).map(|(x, share)| x * share).sum()
+                };
+                let means: Vec<f64> = map.iter().map(|channel| weighted(channel)).collect();
+                let mut features = means.clone();
+                if pool != TimePool::Mean {
+                    features.extend(map.iter().zip(&means).map(|(channel, mean)| {
+                        let squares: Vec<f64> =
+                            channel.iter().map(|x| (x - mean).powi(2)).collect();
+                        (weighted(&squares) + f64::from(TimePool::EPSILON)).sqrt()
+                    }));
+                }
+                map = features.into_iter().map(|feature| vec![feature]).collect();
+            }
+            Layer::Flatten | Layer::Dropout { .. } | Layer::Softmax => continue,
             Layer::Dense { .. } | Layer::Output { .. } => {
                 map = product(&map, &weights.get(&tensor("weight"))?);
                 if weights.has(&tensor("bias")) {
@@ -87,6 +147,38 @@ pub fn layer_outputs(
         outputs.push(LayerOutput { layer: step.name.clone(), values: map.concat() });
     }
     Ok(outputs)
+}
+
+/// The convolution of a residual block's skip.
+const ONE_POSITION: Conv = Conv { in_channels: 0, filters: 0, kernel: 1, stride: 1, padding: 0 };
+
+/// The shares of the positions, which sum to one.
+fn attention(
+    weights: &Tensors,
+    map: &[Vec<f64>],
+    tensor: &dyn Fn(&str) -> String,
+) -> Result<Vec<f64>, CheckpointError> {
+    let (hidden, score) =
+        (weights.get(&tensor("hidden.weight"))?, weights.get(&tensor("score.weight"))?);
+    let bias = weights.get(&tensor("hidden.bias"))?;
+    let positions = map.first().map_or(0, Vec::len);
+    let exponentials = (0..positions).map(|position| {
+        let at: Vec<Vec<f64>> = map
+            .iter()
+            .map(|channel| channel.get(position).copied().into_iter().collect())
+            .collect();
+        let mut units = product(&at, &hidden);
+        add(&mut units, &bias);
+        units.iter_mut().flatten().for_each(|x| *x = x.tanh());
+        product(&units, &score).concat().iter().sum::<f64>().exp()
+    });
+    let exponentials: Vec<f64> = exponentials.collect();
+    let sum: f64 = exponentials.iter().sum();
+    Ok(exponentials.into_iter().map(|x| x / sum).collect())
+}
+
+fn mean(channel: &[f64]) -> f64 {
+    channel.iter().sum::<f64>() / channel.len().max(1) as f64
 }
 
 fn convolved(map: &[Vec<f64>], conv: Conv, weight: &Array3<f32>) -> Vec<Vec<f64>> {

@@ -20,7 +20,7 @@ use support::{fixture_checkpoint, manifest_folder};
 
 /// Made up, because calibration needs music: a range of another size for each block.
 fn calibration(network: &Network) -> Calibration {
-    let ranges = network.block_names().zip(1u8..).map(|(block, i)| (block, f32::from(i) / 2.0));
+    let ranges = network.map_names().zip(1u8..).map(|(block, i)| (block, f32::from(i) / 2.0));
     let source = "made up".to_owned();
     Calibration { rule: RangeRule::MinMax, source, clips: 1, segments: 1, ranges: ranges.collect() }
 }

@@ -162,7 +162,7 @@ fn the_opset_is_the_least_that_the_operators_of_a_form_need() {
     for (target, precision, ..) in forms {
         for head in [HeadKind::Dense, HeadKind::Lstm] {
             let checkpoint = Checkpoint::open(&fixture_checkpoint(head)).unwrap();
-            let ranges = checkpoint.run().network.block_names().map(|block| (block, 1.0)).collect();
+            let ranges = checkpoint.run().network.map_names().map(|block| (block, 1.0)).collect();
             let calibration = (precision == Int8).then(|| Calibration {
                 rule: RangeRule::MinMax,
                 source: "made up".to_owned(),

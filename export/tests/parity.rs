@@ -12,7 +12,7 @@ use leitmotif_export::{Checkpoint, FP32_TOLERANCE, compile};
 use leitmotif_models::{GraphKind, HeadKind};
 
 use support::reference::Answer;
-use support::{CLASSES, ODD, TINY, Tiny, noise};
+use support::{CLASSES, ODD, TINY, Tiny, noise, pooled};
 
 /// Embeddings and states are sums without a softmax behind them; see `verify.rs`.
 const VECTOR_TOLERANCE: f64 = 1e-5;
@@ -105,6 +105,20 @@ fn sequence_graph_of_odd_sizes_with_overlap() {
     check_whole_files(ODD, HeadKind::Lstm);
 }
 
+#[test]
+fn clip_graphs_of_each_pooling_over_time() {
+    for toml in pooled() {
+        check_whole_files(&toml, HeadKind::Dense);
+    }
+}
+
+#[test]
+fn sequence_graphs_of_each_pooling_over_time() {
+    for toml in pooled() {
+        check_whole_files(&toml, HeadKind::Lstm);
+    }
+}
+
 /// `segment` in one batch.
 fn check_segments(toml: &str) {
     let tiny = Tiny::new(toml, HeadKind::Dense, 12, 1);
@@ -131,6 +145,18 @@ fn segment_graph_of_the_worked_example() {
 #[test]
 fn segment_graph_of_odd_sizes() {
     check_segments(ODD);
+}
+
+#[test]
+fn segment_graph_of_the_preset_compact() {
+    check_segments(include_str!("../../models/presets/compact.toml"));
+}
+
+#[test]
+fn segment_graphs_of_each_pooling_over_time() {
+    for toml in pooled() {
+        check_segments(&toml);
+    }
 }
 
 /// `step` folded over two recordings side by side: at each segment the reference's state and the `sequence` graph's.
@@ -186,6 +212,54 @@ fn steps_of_the_worked_example_equal_its_sequence() {
 #[test]
 fn steps_of_odd_sizes_equal_their_sequence() {
     check_steps(ODD);
+}
+
+#[test]
+fn steps_of_each_pooling_over_time_equal_their_sequence() {
+    for toml in pooled() {
+        check_steps(&toml);
+    }
+}
+
+/// What one segment holds changes the answer to no other.
+#[test]
+fn segments_never_mix() {
+    for toml in pooled() {
+        let tiny = Tiny::new(&toml, HeadKind::Dense, 17, 1);
+        let network = &tiny.run.network;
+        let (segment, classes) = (network.segment, CLASSES.len());
+        let mut session = open(&tiny, GraphKind::Clip);
+        let samples = network.samples_of(4);
+        let mut answers = |waveform: &[f32]| {
+            let outputs = session.run(&[("waveform", &[1, samples], waveform)]).unwrap();
+            let each = outputs.into_iter().find(|o| o.name == "segment_probabilities");
+            each.unwrap().data
+        };
+        let before = noise(samples, 3);
+        let mut after = before.clone();
+        // Of the last segment only: it begins at 900, the one before ends at 1300.
+        after[2 * network.hop + segment..].iter_mut().for_each(|x| *x *= 0.1);
+        let (before, after) = (answers(&before), answers(&after));
+        assert_eq!(before[..3 * classes], after[..3 * classes], "{}", network.name);
+        assert_ne!(before[3 * classes..], after[3 * classes..], "{}", network.name);
+    }
+}
+
+/// Silence is where a logarithm and a root could be infinite.
+#[test]
+fn silence_has_the_references_answer() {
+    for toml in pooled() {
+        let tiny = Tiny::new(&toml, HeadKind::Dense, 18, 1);
+        let mut session = open(&tiny, GraphKind::Segment);
+        let segment = tiny.run.network.segment;
+        for loudness in [0.0, 1e-6, 1e-3] {
+            let waveform: Vec<f32> = noise(segment, 9).iter().map(|x| x * loudness).collect();
+            let outputs = session.run(&[("waveform", &[1, segment], &waveform)]).unwrap();
+            let answer = tiny.reference().step(&waveform, &[], &[]);
+            let what = format!("{} at {loudness}", tiny.run.network.name);
+            close(&what, &outputs, "embedding", &[1, 6], &answer.embedding);
+        }
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ use leitmotif_export::{
 };
 use leitmotif_models::{Calibration, GraphKind, HeadKind, Precision, RangeRule, Target};
 
-use support::{ODD, TINY, Tiny, noise};
+use support::{ODD, TINY, Tiny, noise, pooled};
 
 fn checkpoint(toml: &str, head: HeadKind) -> Checkpoint {
     let folder = tempfile::tempdir().unwrap();
@@ -74,11 +74,11 @@ fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
 
 /// Every graph of both heads in a form, against portable fp32.
 fn check(target: Target, precision: Precision, allowed: f32) {
-    for (toml, head) in [TINY, ODD]
-        .into_iter()
-        .flat_map(|toml| [HeadKind::Dense, HeadKind::Lstm].map(|h| (toml, h)))
+    let networks = [TINY, ODD].map(str::to_owned).into_iter().chain(pooled());
+    for (toml, head) in
+        networks.flat_map(|toml| [HeadKind::Dense, HeadKind::Lstm].map(|h| (toml.clone(), h)))
     {
-        let checkpoint = checkpoint(toml, head);
+        let checkpoint = checkpoint(&toml, head);
         let recipe = recipe(&checkpoint, target, precision);
         for kind in GraphKind::of_head(head) {
             let expected = answers(&compile(&checkpoint, kind, "x").unwrap());
@@ -113,8 +113,8 @@ fn sixteen_bits_move_a_probability_by_less_than_its_tolerance() {
 /// These networks are four channels wide and get noise, so eight bits cost them more than they cost a real one.
 #[test]
 fn eight_bits_give_nearly_the_same_answers() {
-    check(Target::Portable, Precision::Int8, 0.15);
-    check(Target::Cpu, Precision::Int8, 0.15);
+    check(Target::Portable, Precision::Int8, 0.2);
+    check(Target::Cpu, Precision::Int8, 0.2);
 }
 
 #[test]
@@ -188,7 +188,7 @@ fn files_are_as_small_as_their_precision_promises() {
         Tiny::new(&toml, head, 31, 1).save(folder.path());
         let checkpoint = Checkpoint::open(folder.path()).unwrap();
         let network = &checkpoint.run().network;
-        let ranges = network.block_names().map(|block| (block, 1.0)).collect();
+        let ranges = network.map_names().map(|block| (block, 1.0)).collect();
         let (rule, source) = (RangeRule::MinMax, "none".to_owned());
         let calibration = Calibration { rule, source, clips: 1, segments: 1, ranges };
         for kind in GraphKind::of_head(head) {
@@ -213,18 +213,22 @@ fn files_are_as_small_as_their_precision_promises() {
 #[test]
 fn python_accepts_every_form() {
     let packages = support::manifest_folder().join("../.deps/site-packages");
-    let checkpoint = checkpoint(TINY, HeadKind::Lstm);
     let folder = tempfile::tempdir().unwrap();
+    let pooled = pooled().map(|toml| checkpoint(&toml, HeadKind::Lstm));
+    let checkpoints = [checkpoint(TINY, HeadKind::Lstm)].into_iter().chain(pooled);
     let precisions = [Precision::Fp32, Precision::Fp16, Precision::Int8];
     let forms = Target::ALL.into_iter().flat_map(|target| precisions.map(|p| (target, p)));
-    for (target, precision) in forms.filter(|(target, p)| target.check(*p).is_ok()) {
+    let forms: Vec<_> = forms.filter(|(target, p)| target.check(*p).is_ok()).collect();
+    let checkpoints: Vec<Checkpoint> = checkpoints.collect();
+    let all = checkpoints.iter().flat_map(|of| forms.iter().map(move |form| (of, *form)));
+    for (checkpoint, (target, precision)) in all {
         for kind in GraphKind::of_head(HeadKind::Lstm) {
-            let mut recipe = recipe(&checkpoint, target, precision);
+            let mut recipe = recipe(checkpoint, target, precision);
             if precision == Precision::Int8 {
-                recipe.golden = Some(golden_answer(&checkpoint, kind, &recipe));
+                recipe.golden = Some(golden_answer(checkpoint, kind, &recipe));
             }
             let path = folder.path().join("model.onnx");
-            std::fs::write(&path, compile_as(&checkpoint, kind, &recipe).unwrap().bytes()).unwrap();
+            std::fs::write(&path, compile_as(checkpoint, kind, &recipe).unwrap().bytes()).unwrap();
             let output = std::process::Command::new("python3")
                 .arg(support::manifest_folder().join("tests/onnxruntime_python.py"))
                 .arg(&path)

@@ -20,7 +20,7 @@ use leitmotif_models::{Card, HeadKind, Precision, Target};
 use tempfile::TempDir;
 
 use command::{complaint, run, str, text};
-use support::{CLASSES, TINY, Tiny, fixture_checkpoint, noise};
+use support::{CLASSES, TINY, Tiny, fixture_checkpoint, noise, pooled};
 
 /// Units of the committed checkpoints' heads.
 const TINY_UNITS: usize = 5;
@@ -269,6 +269,46 @@ fn fixed_sizes_of_int8_change_no_answer() {
                     for (a, b) in found.data.iter().zip(&expected.data) {
                         assert!((a - b).abs() < 1e-5, "{} {}", other.display(), found.name);
                     }
+                }
+            }
+        }
+    }
+}
+
+/// Energies, sums and poolings in floats, convolutions in integers: every layer is near the reference in every
+/// precision.
+#[test]
+fn each_layer_of_pooled_networks_is_near_the_reference_in_every_form() {
+    // As loud as the golden input, of which layers are compared: a logarithm makes another loudness another mean.
+    let music = folder(6, 0.1);
+    let place = tempfile::tempdir().unwrap();
+    for (toml, head) in pooled().iter().zip([HeadKind::Dense, HeadKind::Lstm, HeadKind::Dense]) {
+        let checkpoint = place.path().join(format!("checkpoint-{head}"));
+        Tiny::new(toml, head, 21, 2).save(&checkpoint);
+        for (precision, most) in [("fp32", 1e-5), ("fp16", 1e-2), ("int8", 0.06)] {
+            for target in ["portable", "cpu", "cuda"] {
+                if (precision, target) == ("int8", "cuda") {
+                    continue;
+                }
+                let out = place.path().join("out");
+                let fixed = ["compile", str(&checkpoint), "--out", str(&out), "--name", "x"];
+                let form = ["--precision", precision, "--target", target, "--force"];
+                let music = ["--allow-loss", "--calibrate", str(music.path())];
+                let music = if precision == "int8" { &music[..] } else { &[] };
+                text(&run(&[&fixed[..], &form, music].concat()));
+                let graph = if head == HeadKind::Dense { "clip" } else { "step" };
+                let model = out.join(format!("x.{graph}.onnx"));
+                let verify = ["verify", str(&model), str(&checkpoint), "--layers", "--json"];
+                let layers: serde_json::Value = serde_json::from_str(&text(&run(&verify))).unwrap();
+                let layers = layers["layers"].as_array().unwrap();
+                // Five blocks, three of them with two convolutions, the pooling, and under a dense head two layers.
+                assert_eq!(layers.len(), if head == HeadKind::Dense { 14 } else { 12 });
+                for layer in layers {
+                    let relative = layer["relative"].as_f64().unwrap();
+                    assert!(relative < most, "{head} {precision} {target}: {layer}");
+
+                    let energies = layer["layer"] == "block1" && precision == "int8";
+                    assert!(!energies || relative < 1e-3, "{target}: {layer}");
                 }
             }
         }

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use crate::{Layer, Network, ParamKind, Shape, Step};
+use crate::params::layer_params;
+use crate::{Energy, Layer, Network, ParamKind, Shape, SqueezeExcite, Step, TimePool};
 
 /// Cost of one layer on one segment.
 #[derive(Clone, Debug, Serialize)]
@@ -17,6 +18,15 @@ pub struct Cost {
     pub multiply_adds: u64,
     /// Bytes of its output in f32.
     pub activation_bytes: u64,
+    /// Bytes that are held besides: the input of a residual block until it is added, an energy layer's filters'
+    /// outputs.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub working_bytes: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(bytes: &u64) -> bool {
+    *bytes == 0
 }
 
 /// Costs of all layers, in the order of [`Network::steps`].
@@ -29,9 +39,16 @@ pub struct Costs {
 impl Network {
     /// What one segment costs, for `classes` classes.
     pub fn costs(&self, classes: usize) -> Costs {
-        let params = self.params(classes);
-        let layers = self.steps(classes).iter().map(|step| cost(step, &params)).collect();
-        Costs { layers }
+        let mut kept_bytes = 0;
+        let layers = self.steps(classes).into_iter().map(|step| {
+            match step.layer {
+                Layer::Fork => kept_bytes = bytes(step.input),
+                Layer::Relu | Layer::MaxPool { .. } if !step.name.contains('.') => kept_bytes = 0,
+                _ => {}
+            }
+            cost(&step, kept_bytes)
+        });
+        Costs { layers: layers.collect() }
     }
 }
 
@@ -46,43 +63,42 @@ impl Costs {
         saturating_sum(self.layers.iter().map(|c| c.multiply_adds))
     }
 
-    /// Bytes of the two largest neighbouring outputs of one segment: what serving holds at once.
+    /// Bytes of the two largest neighbouring outputs of one segment, with what is held besides: what serving holds at
+    /// once.
     pub fn peak_bytes(&self) -> u64 {
-        let bytes: Vec<u64> = self.layers.iter().map(|c| c.activation_bytes).collect();
-        bytes.windows(2).map(|pair| saturating_sum(pair.iter().copied())).max().unwrap_or(0)
+        let pairs = self.layers.windows(2).map(|pair| {
+            let outputs = saturating_sum(pair.iter().map(|c| c.activation_bytes));
+            let working = pair.iter().map(|c| c.working_bytes).max().unwrap_or(0);
+            outputs.saturating_add(working)
+        });
+        pairs.max().unwrap_or(0)
     }
 }
 
-fn cost(step: &Step, params: &[crate::Param]) -> Cost {
-    let part = match step.layer {
-        Layer::Conv(_) => "conv.",
-        Layer::BatchNorm(_) => "norm.",
-        _ => "",
-    };
-    let prefix = format!("{}.{part}", step.name);
-    let has_params = matches!(
-        step.layer,
-        Layer::Conv(_)
-            | Layer::BatchNorm(_)
-            | Layer::Dense { .. }
-            | Layer::Lstm { .. }
-            | Layer::Output { .. }
-    );
+fn cost(step: &Step, kept_bytes: u64) -> Cost {
+    let params = layer_params(&step.name, step.layer);
     let count = |kind| {
-        let own = params
-            .iter()
-            .filter(|p| has_params && p.kind == kind && p.name.starts_with(&prefix))
-            // `dense.` also begins the names of the norm that follows.
-            .filter(|p| !part.is_empty() || !p.name.contains(".norm."));
-        saturating_sum(own.map(|p| p.values() as u64))
+        let of_kind = params.iter().filter(|p| p.kind == kind);
+        saturating_sum(of_kind.map(|p| p.values() as u64))
+    };
+    let working_bytes = match step.layer {
+        // Its filters' outputs, two for each channel.
+        Layer::Energy(_) => product(&[8, step.output.values()]),
+        _ => 0,
     };
     Cost {
         step: step.name.clone(),
         trainable: count(ParamKind::Trainable),
         statistics: count(ParamKind::Statistic),
-        multiply_adds: multiply_adds(step.layer, step.output),
-        activation_bytes: product(&[4, step.output.values()]),
+        multiply_adds: multiply_adds(step.layer, step.input, step.output),
+        activation_bytes: bytes(step.output),
+        working_bytes: kept_bytes.saturating_add(working_bytes),
     }
+}
+
+/// In f32.
+fn bytes(shape: Shape) -> u64 {
+    product(&[4, shape.values()])
 }
 
 /// Costs of an absurd description saturate instead of wrapping to a small number.
@@ -94,16 +110,33 @@ fn product(factors: &[usize]) -> u64 {
     factors.iter().fold(1, |product, factor| product.saturating_mul(*factor as u64))
 }
 
-fn multiply_adds(layer: Layer, output: Shape) -> u64 {
+fn multiply_adds(layer: Layer, input: Shape, output: Shape) -> u64 {
     match layer {
         Layer::Conv(c) => product(&[output.length(), c.kernel, c.in_channels, c.filters]),
         Layer::Dense { inputs, units } => product(&[inputs, units]),
         Layer::Lstm { inputs, units } => product(&[4, inputs.saturating_add(units), units]),
         Layer::Output { inputs, classes } => product(&[inputs, classes]),
+        Layer::Energy(Energy { conv: c, .. }) => {
+            product(&[output.length(), c.kernel, c.in_channels, c.filters])
+        }
+        Layer::SqueezeExcite(SqueezeExcite { channels, squeezed }) => {
+            product(&[2, channels, squeezed])
+        }
+        Layer::Add { kept, channels } if kept != channels => {
+            product(&[output.length(), kept, channels])
+        }
+        Layer::TimePool { pool: TimePool::Attention, channels } => {
+            let units = TimePool::attention_units(channels);
+            product(&[input.length(), units, channels.saturating_add(1)])
+        }
         Layer::BatchNorm(_)
         | Layer::Relu
         | Layer::MaxPool { .. }
+        | Layer::Fork
+        | Layer::Add { .. }
         | Layer::Flatten
+        | Layer::TimePool { pool: TimePool::Mean | TimePool::Statistics, .. }
+        | Layer::Dropout { .. }
         | Layer::Tanh
         | Layer::Softmax => 0,
     }

@@ -139,15 +139,15 @@ impl Fixed {
 }
 
 impl Calibration {
-    /// One range for each block of `network`, each a positive number.
+    /// One range for each feature map of `network` that has one, each a positive number.
     pub(crate) fn check(&self, network: &Network) -> Result<(), String> {
-        let blocks: BTreeSet<String> = network.block_names().collect();
-        if !self.ranges.keys().eq(&blocks) {
+        let maps: BTreeSet<String> = network.map_names().collect();
+        if !self.ranges.keys().eq(&maps) {
             let found: Vec<&str> = self.ranges.keys().map(String::as_str).collect();
             return Err(format!(
-                "calibration has ranges of {}, but its network has {} blocks",
+                "calibration has ranges of [{}], but its network needs those of [{}]",
                 found.join(", "),
-                blocks.len()
+                maps.into_iter().collect::<Vec<_>>().join(", ")
             ));
         }
         match self.ranges.iter().find(|(_, most)| !(most.is_finite() && **most > 0.0)) {

@@ -1,10 +1,16 @@
 //! The closed set of layers that a network is made of.
 
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
 /// One layer; the set is closed, so every consumer matches it exhaustively.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Layer {
     /// 1-D convolution without bias: a batch norm follows.
     Conv(Conv),
+    /// Log energies of pairs of filters.
+    Energy(Energy),
     /// Batch normalisation over batch and time, per channel.
     BatchNorm(BatchNorm),
     /// `max(x, 0)`.
@@ -14,8 +20,31 @@ pub enum Layer {
         /// Window and stride in positions.
         size: usize,
     },
+    /// Keeps its input for the `Add` that ends the residual block, and passes it on.
+    Fork,
+    /// Scales each channel by a factor that follows from the means of all channels over time.
+    SqueezeExcite(SqueezeExcite),
+    /// Adds what the `Fork` kept: as it is, or through filters of one position where the numbers of channels differ.
+    Add {
+        /// Channels of what was kept.
+        kept: usize,
+        /// Channels of what it is added to.
+        channels: usize,
+    },
     /// Drops the time axis of length one.
     Flatten,
+    /// Summarises each channel over time.
+    TimePool {
+        /// How.
+        pool: TimePool,
+        /// Channels of the input.
+        channels: usize,
+    },
+    /// In training, sets a random share of its input to zero and scales the rest up; otherwise nothing.
+    Dropout {
+        /// Share, below one.
+        share: f32,
+    },
     /// Linear map without bias: a batch norm follows.
     Dense {
         /// Inputs.
@@ -41,6 +70,80 @@ pub enum Layer {
     },
     /// Probabilities over the classes.
     Softmax,
+}
+
+/// Configuration of an energy layer: `log(a² + b² + ε)` of each pair of filters, `[1, length]` → `[pairs, …]`.
+///
+/// A pair that begins as a cosine and a sine measures the strength of a band whatever its phase. Filter `i` of the
+/// convolution is the first of pair `i`, filter `pairs + i` the second.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Energy {
+    /// The filters of all pairs: twice as many as pairs.
+    pub conv: Conv,
+    /// ε: the energy below which all is silence.
+    pub epsilon: f32,
+}
+
+impl Energy {
+    /// For samples in ±1 and filters of Euclidean norm 1: 50 dB below a full-scale white noise. f32 holds sums with it
+    /// to a millionth of it; in 16-bit floats it would be no normal number, so energies are taken in f32 everywhere.
+    pub const EPSILON: f32 = 1e-5;
+
+    /// Pairs of filters, hence channels of the output.
+    pub fn pairs(&self) -> usize {
+        self.conv.filters / 2
+    }
+}
+
+/// Configuration of squeeze and excitation (Hu et al. 2018), within each segment: the means of the channels over time,
+/// a dense layer with ReLU, a dense layer with sigmoid, whose outputs scale the channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SqueezeExcite {
+    /// Channels of the input and output.
+    pub channels: usize,
+    /// Units of the first dense layer.
+    pub squeezed: usize,
+}
+
+/// How the positions of a segment become one vector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TimePool {
+    /// The mean of each channel.
+    Mean,
+    /// The means of all channels, then their standard deviations.
+    Statistics,
+    /// As `Statistics`, of positions weighted by a softmax over time (Okabe et al. 2018). A position's score is a
+    /// linear map of the tanh of a dense layer of its channels.
+    Attention,
+}
+
+impl TimePool {
+    /// ε, added to the variance below the root.
+    pub const EPSILON: f32 = 1e-5;
+
+    /// Values of the vector.
+    pub fn features(self, channels: usize) -> usize {
+        match self {
+            TimePool::Mean => channels,
+            TimePool::Statistics | TimePool::Attention => channels.saturating_mul(2),
+        }
+    }
+
+    /// Units of the dense layer of `Attention`: a fourth of the channels.
+    pub fn attention_units(channels: usize) -> usize {
+        (channels / 4).max(1)
+    }
+}
+
+impl fmt::Display for TimePool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            TimePool::Mean => "mean",
+            TimePool::Statistics => "statistics",
+            TimePool::Attention => "attention",
+        })
+    }
 }
 
 /// Configuration of a 1-D convolution: `[in_channels, length]` → `[filters, (length + 2·padding − kernel) / stride + 1]`.

@@ -4,12 +4,12 @@ use serde::Serialize;
 
 use crate::cost::saturating_sum;
 use crate::text::{printable, thousands};
-use crate::{HeadKind, Layer, Network, Shape};
+use crate::{Conv, HeadKind, Layer, Network, Shape, SqueezeExcite, TimePool};
 
 /// One row of the table: a convolution or pooling with what belongs to it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
-    /// `conv`, `pool`, `dense`, `lstm`, `output`.
+    /// `conv`, `energy`, `squeeze`, `add`, `pool`, `mean`, `statistics`, `attention`, `dense`, `lstm`, `output`.
     pub layer: &'static str,
     /// Filter length, stride, filters; or units; or the pool's size.
     pub configuration: String,
@@ -31,7 +31,8 @@ pub fn rows(network: &Network, classes: usize) -> Vec<Row> {
     };
     let costs = network.costs(classes);
     let mut rows: Vec<Row> = Vec::new();
-    for (step, cost) in network.steps(classes).iter().zip(&costs.layers) {
+    let steps = network.steps(classes);
+    for (i, (step, cost)) in steps.iter().zip(&costs.layers).enumerate() {
         let (layer, configuration) = match step.layer {
             Layer::Conv(c) => {
                 let mut text =
@@ -39,7 +40,35 @@ pub fn rows(network: &Network, classes: usize) -> Vec<Row> {
                 if c.padding > 0 {
                     text += &format!(", padding {}", c.padding);
                 }
-                ("conv", text + "; batch norm, ReLU")
+                let has_relu = steps.get(i + 2).is_some_and(|after| after.layer == Layer::Relu);
+                ("conv", text + if has_relu { "; batch norm, ReLU" } else { "; batch norm" })
+            }
+            Layer::Energy(energy) => {
+                let (pairs, Conv { kernel, stride, padding, .. }) = (energy.pairs(), energy.conv);
+                let text = format!("{pairs} pairs of filters of {kernel}, stride {stride}");
+                let padding =
+                    if padding > 0 { format!(", padding {padding}") } else { String::new() };
+                ("energy", text + &padding + "; log of squares, batch norm")
+            }
+            Layer::SqueezeExcite(SqueezeExcite { squeezed, .. }) => {
+                ("squeeze", format!("mean over time, {squeezed} units, ReLU; excitation, sigmoid"))
+            }
+            Layer::Add { kept, channels } if kept != channels => {
+                ("add", format!("the block's input through {channels} filters of 1; ReLU"))
+            }
+            Layer::Add { .. } => ("add", "the block's input; ReLU".to_owned()),
+            Layer::TimePool { pool, .. } => {
+                let positions = step.input.length();
+                match pool {
+                    TimePool::Mean => ("mean", format!("over {positions} positions")),
+                    TimePool::Statistics => {
+                        ("statistics", format!("mean and deviation over {positions} positions"))
+                    }
+                    TimePool::Attention => (
+                        "attention",
+                        format!("weighted mean and deviation of {positions} positions"),
+                    ),
+                }
             }
             Layer::MaxPool { size } => ("pool", format!("maximum of {size}")),
             Layer::Dense { units, .. } => ("dense", format!("{units} units; batch norm, tanh")),
@@ -51,7 +80,8 @@ pub fn rows(network: &Network, classes: usize) -> Vec<Row> {
                 }
                 continue;
             }
-            Layer::Relu | Layer::Flatten | Layer::Tanh | Layer::Softmax => continue,
+            Layer::Dropout { share } => ("dropout", format!("{share} of the values, in training")),
+            Layer::Relu | Layer::Fork | Layer::Flatten | Layer::Tanh | Layer::Softmax => continue,
         };
         let output = match (lead, step.output) {
             (Some(segments), shape @ Shape::Map { .. }) => format!("{segments}×{shape}"),

@@ -1,6 +1,6 @@
 //! What a leitmotif network is, as plain data.
 //!
-//! A [`Network`] is a list of convolution blocks and a head, read from a few lines of TOML. From that one list
+//! A [`Network`] is a list of blocks, a pooling over time and a head, read from a few lines of TOML. From that one list
 //! everything else follows: its layers and shapes ([`Network::steps`]), the name and shape of every tensor
 //! ([`Network::params`]), what it costs ([`Network::costs`]) and how the paper prints it ([`layer_table`]).
 //! Two records accompany trained weights, [`RunRecord`] in a checkpoint and [`Card`]
@@ -17,9 +17,11 @@
 //! # Ok::<(), leitmotif_models::NetworkError>(())
 //! ```
 
+mod block;
 mod card;
 pub mod checkpoint;
 mod cost;
+mod description;
 mod device;
 mod form;
 mod golden;
@@ -37,6 +39,7 @@ pub mod tensors;
 pub mod text;
 mod units;
 
+pub use block::{Block, BlockKind};
 pub use card::{CARD_VERSION, Card, CardError, Golden, GraphKind};
 pub use cost::{Cost, Costs};
 pub use device::{Device, UnknownDevice};
@@ -44,8 +47,8 @@ pub use form::{
     BeforeAfter, Calibration, Fixed, Measured, NoSuchForm, Precision, RangeRule, Target,
 };
 pub use golden::GoldenInput;
-pub use layer::{BatchNorm, Conv, Layer};
-pub use network::{Block, Head, HeadKind, Network, NetworkError, Step};
+pub use layer::{BatchNorm, Conv, Energy, Layer, SqueezeExcite, TimePool};
+pub use network::{Head, HeadKind, Network, NetworkError, Step};
 pub use params::{Init, Param, ParamKind};
 pub use random::Random;
 pub use run::{DatasetNote, RUN_VERSION, RunError, RunRecord, SplitNote};

@@ -1,17 +1,18 @@
-//! The description of a network: a list of blocks, a head, a segment length and a hop.
+//! The description of a network: a list of blocks, a pooling over time, a head, a segment length and a hop.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{BatchNorm, Conv, Layer, Shape, segment_count};
+use crate::description::Description;
+use crate::{BatchNorm, Block, BlockKind, Layer, Shape, TimePool, segment_count};
 
 /// A sample-level network (Lee et al. 2017; Nibbeling 2018, section 3.1), checked: its arithmetic closes.
 ///
-/// Each [`Block`] is convolution, batch norm, ReLU and maximum pooling; together the blocks reduce one segment of
-/// [`segment`](Network::segment) samples to a single position, whose channels the [`Head`] reads.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The [`Block`]s reduce one segment of [`segment`](Network::segment) samples to a single position, or to several that
+/// a [`TimePool`] summarises; the [`Head`] reads the result.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Description", into = "Description")]
 pub struct Network {
     /// Short name, e.g. `model1`.
@@ -28,33 +29,28 @@ pub struct Network {
     pub classes: Option<usize>,
     /// Blocks from the waveform on.
     pub blocks: Vec<Block>,
+    /// What becomes of the positions that the blocks leave; without it they must leave one.
+    pub pool: Option<TimePool>,
     /// What turns a segment's features into classes.
     pub head: Head,
 }
 
-/// Convolution (no bias), batch norm, ReLU, maximum pooling.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Block {
-    /// Filters of the convolution, hence channels of the output.
-    pub filters: usize,
-    /// Filter length in positions.
-    pub kernel: usize,
-    /// Stride of the convolution.
-    pub stride: usize,
-    /// Zeros at each side of the convolution's input.
-    pub padding: usize,
-    /// Window and stride of the pooling; 1 means none.
-    pub pool: usize,
-}
-
 /// What follows the blocks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Head {
     /// Dense layer per segment, or LSTM over segments.
     pub kind: HeadKind,
     /// Units of that layer.
     pub units: usize,
+    /// In training, the share of its inputs and of its outputs that are set to zero (Srivastava et al. 2014).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub dropout: f32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(share: &f32) -> bool {
+    *share == 0.0
 }
 
 /// The paper's two heads (section 3.4).
@@ -70,7 +66,8 @@ pub enum HeadKind {
 /// One layer of a network with the shapes of its input and output.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Step {
-    /// Prefix of its parameters' names: `block1`…, `dense`, `lstm`, `output`.
+    /// Prefix of its parameters' names: `block1`…, in a residual block `block2.first` and `block2.second` for its
+    /// convolutions, `pool`, `dense`, `lstm`, `output`.
     pub name: String,
     /// The layer.
     pub layer: Layer,
@@ -148,6 +145,34 @@ pub enum NetworkError {
         /// Most samples allowed.
         most: usize,
     },
+    /// A block of this kind cannot be so, or cannot be there.
+    #[error("block {block}: a block of kind `{kind}` {reason}")]
+    Block {
+        /// Number of the block, from 1.
+        block: usize,
+        /// Its kind.
+        kind: BlockKind,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// No position is left to pool over time.
+    #[error(
+        "a segment of {segment} samples is too short: block {block} gets {length} positions and leaves none"
+    )]
+    TooShort {
+        /// Samples of the segment.
+        segment: usize,
+        /// Number of the block, from 1.
+        block: usize,
+        /// Positions before it.
+        length: usize,
+    },
+    /// A share that would leave nothing, or no number.
+    #[error("head: `dropout` is {found}, but it must be from 0 to 0.95")]
+    Dropout {
+        /// Value in the description.
+        found: String,
+    },
     /// These blocks reduce no segment length to one position.
     #[error(
         "block {block}: a kernel of {kernel} with {padding} zeros at each side never leaves a single position"
@@ -210,66 +235,65 @@ impl Network {
         segment_count(samples, self.segment, self.hop)
     }
 
-    /// Channels of the single position to which the blocks reduce a segment.
-    pub fn features(&self) -> usize {
-        self.blocks.last().map_or(0, |b| b.filters)
-    }
-
     /// The prefixes of the blocks' parameters: `block1`, `block2`…
     pub fn block_names(&self) -> impl Iterator<Item = String> + use<> {
         (1..=self.blocks.len()).map(|number| format!("block{number}"))
     }
 
+    /// The names of the feature maps that int8 holds in eight bits, each with a range of its own.
+    pub fn map_names(&self) -> impl Iterator<Item = String> + use<> {
+        let names = self.block_names().zip(&self.blocks);
+        names.flat_map(|(name, block)| block.map_names(&name)).collect::<Vec<_>>().into_iter()
+    }
+
     /// Every layer in order, with shapes, for `classes` classes.
     pub fn steps(&self, classes: usize) -> Vec<Step> {
         let mut steps = Steps { list: Vec::new(), shape: Shape::Samples(self.segment) };
-        let mut channels = 1;
         for (name, block) in self.block_names().zip(&self.blocks) {
-            let conv = block.conv(channels);
-            channels = block.filters;
-            let length = block.conv_length(steps.shape.length()).unwrap_or(0);
-            steps.add(&name, Layer::Conv(conv), Shape::Map { length, channels });
-            steps.keep(&name, Layer::BatchNorm(BatchNorm::new(channels)));
-            steps.keep(&name, Layer::Relu);
-            if block.pool > 1 {
-                let length = length / block.pool;
-                steps.add(
-                    &name,
-                    Layer::MaxPool { size: block.pool },
-                    Shape::Map { length, channels },
-                );
-            }
+            block.add_to(&mut steps, &name);
         }
-        steps.add("flatten", Layer::Flatten, Shape::Vector(channels));
-        let units = self.head.units;
-        match self.head.kind {
+        let channels = steps.shape.channels();
+        let features = match self.pool {
+            None => {
+                steps.add("flatten", Layer::Flatten, Shape::Vector(channels));
+                channels
+            }
+            Some(pool) => {
+                let features = pool.features(channels);
+                steps.add("pool", Layer::TimePool { pool, channels }, Shape::Vector(features));
+                features
+            }
+        };
+        let Head { kind, units, dropout: share } = self.head;
+        let drop = |steps: &mut Steps| {
+            if share > 0.0 {
+                steps.keep("dropout", Layer::Dropout { share });
+            }
+        };
+        drop(&mut steps);
+        match kind {
             HeadKind::Dense => {
-                let dense = Layer::Dense { inputs: channels, units };
-                steps.add("dense", dense, Shape::Vector(units));
+                steps.add("dense", Layer::Dense { inputs: features, units }, Shape::Vector(units));
                 steps.keep("dense", Layer::BatchNorm(BatchNorm::new(units)));
                 steps.keep("dense", Layer::Tanh);
             }
             HeadKind::Lstm => {
-                steps.add("lstm", Layer::Lstm { inputs: channels, units }, Shape::Vector(units));
+                steps.add("lstm", Layer::Lstm { inputs: features, units }, Shape::Vector(units));
             }
         }
+        drop(&mut steps);
         let output = Layer::Output { inputs: units, classes };
         steps.add("output", output, Shape::Vector(classes));
         steps.keep("output", Layer::Softmax);
         steps.list
     }
 
-    fn check(self) -> Result<Self, NetworkError> {
+    /// The network, if it is one.
+    pub(crate) fn check(self) -> Result<Self, NetworkError> {
         if self.blocks.is_empty() {
             return Err(NetworkError::NoBlocks);
         }
-        let range = |place: &str, key, found, least, most| {
-            if (least..=most).contains(&found) {
-                Ok(())
-            } else {
-                Err(NetworkError::OutOfRange { place: place.to_owned(), key, found, least, most })
-            }
-        };
+        let range = NetworkError::range;
         range("network", "number of blocks", self.blocks.len(), 1, Self::MOST_BLOCKS)?;
         range("network", "segment", self.segment, 1, Self::MOST)?;
         range("network", "hop", self.hop, 1, Self::MOST)?;
@@ -278,15 +302,17 @@ impl Network {
             range("network", "classes", classes, 2, Self::MOST_CLASSES)?;
         }
         range("head", "units", self.head.units, 1, 1 << 16)?;
-        for (i, block) in self.blocks.iter().enumerate() {
-            let place = format!("block {}", i + 1);
-            range(&place, "filters", block.filters, 1, 1 << 16)?;
-            range(&place, "kernel", block.kernel, 1, 1 << 16)?;
-            range(&place, "stride", block.stride, 1, 1 << 16)?;
-            range(&place, "padding", block.padding, 0, block.kernel.saturating_sub(1))?;
-            range(&place, "pool", block.pool, 1, 1 << 16)?;
+        let dropout = self.head.dropout;
+        if !(0.0..=0.95).contains(&dropout) {
+            return Err(NetworkError::Dropout { found: dropout.to_string() });
         }
-        self.check_lengths()?;
+        for (number, block) in (1..).zip(&self.blocks) {
+            block.check(number)?;
+        }
+        match self.pool {
+            None => self.check_lengths()?,
+            Some(_) => self.check_positions()?,
+        }
         let (samples, most) = (self.clip_samples(), Self::MOST_CLIP_SAMPLES);
         if samples > most {
             let Network { window, hop, .. } = self;
@@ -308,7 +334,7 @@ impl Network {
             })
         };
         for (i, block) in self.blocks.iter().enumerate() {
-            let Some(after) = block.conv_length(length) else {
+            let Some(after) = block.even_positions(length) else {
                 let Block { kernel, stride, padding, .. } = *block;
                 return fail(
                     i + 1,
@@ -332,6 +358,19 @@ impl Network {
         fail(self.blocks.len(), format!("leaves {length} positions where the head needs one"))
     }
 
+    /// Follows the length through the blocks; one position at least must be left.
+    fn check_positions(&self) -> Result<(), NetworkError> {
+        let mut length = self.segment;
+        for (block, of) in (1..).zip(&self.blocks) {
+            let after = of.positions(length).unwrap_or(0) / of.pool;
+            if after == 0 {
+                return Err(NetworkError::TooShort { segment: self.segment, block, length });
+            }
+            length = after;
+        }
+        Ok(())
+    }
+
     /// The one segment length that the blocks reduce to a single position, counted from the last block back; saturates.
     fn closing_segment(&self) -> Result<usize, NetworkError> {
         let mut length = 1usize;
@@ -353,35 +392,42 @@ impl Network {
     }
 }
 
-impl Block {
-    fn conv(&self, in_channels: usize) -> Conv {
-        let Block { filters, kernel, stride, padding, .. } = *self;
-        Conv { in_channels, filters, kernel, stride, padding }
-    }
-
-    /// Positions after the convolution, or `None` where positions at the end would be dropped that are more than what was
-    /// padded. Up to that, PyTorch and ONNX both drop them: a first convolution of 3 samples, one every 3, with a zero at each
-    /// side is common, and leaves two of them over.
-    fn conv_length(&self, length: usize) -> Option<usize> {
-        let room = (length + 2 * self.padding).checked_sub(self.kernel)?;
-        (room % self.stride <= 2 * self.padding).then_some(room / self.stride + 1)
+impl NetworkError {
+    /// Whether a number is in its range.
+    pub(crate) fn range(
+        place: &str,
+        key: &'static str,
+        found: usize,
+        least: usize,
+        most: usize,
+    ) -> Result<(), Self> {
+        if (least..=most).contains(&found) {
+            return Ok(());
+        }
+        Err(NetworkError::OutOfRange { place: place.to_owned(), key, found, least, most })
     }
 }
 
 /// The layers so far and the shape that the next one gets.
-struct Steps {
+pub(crate) struct Steps {
     list: Vec<Step>,
     shape: Shape,
 }
 
 impl Steps {
-    fn add(&mut self, name: &str, layer: Layer, output: Shape) {
+    /// Shape that the next layer gets.
+    pub(crate) fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// Adds a layer.
+    pub(crate) fn add(&mut self, name: &str, layer: Layer, output: Shape) {
         let input = std::mem::replace(&mut self.shape, output);
         self.list.push(Step { name: name.to_owned(), layer, input, output });
     }
 
     /// Adds a layer that keeps the shape.
-    fn keep(&mut self, name: &str, layer: Layer) {
+    pub(crate) fn keep(&mut self, name: &str, layer: Layer) {
         self.add(name, layer, self.shape);
     }
 }
@@ -403,88 +449,6 @@ impl FromStr for HeadKind {
             "dense" => Ok(HeadKind::Dense),
             "lstm" => Ok(HeadKind::Lstm),
             _ => Err(format!("`{text}` is not a head; choose dense or lstm")),
-        }
-    }
-}
-
-/// The content of the file; [`Network`] is what the program trusts.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Description {
-    name: String,
-    #[serde(default)]
-    description: String,
-    segment: usize,
-    /// As long as the segment where it is absent.
-    hop: Option<usize>,
-    window: usize,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    classes: Option<usize>,
-    head: Head,
-    blocks: Vec<BlockDescription>,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct BlockDescription {
-    filters: usize,
-    /// 3, the filter length of every model in the paper.
-    kernel: Option<usize>,
-    stride: Option<usize>,
-    /// `(kernel − 1) / 2` at stride 1, which keeps the length where the kernel is odd and drops one position where it is
-    /// even; none at a larger stride.
-    padding: Option<usize>,
-    pool: Option<usize>,
-}
-
-impl TryFrom<Description> for Network {
-    type Error = NetworkError;
-
-    fn try_from(raw: Description) -> Result<Self, NetworkError> {
-        let block = |b: &BlockDescription| {
-            let kernel = b.kernel.unwrap_or(3);
-            let stride = b.stride.unwrap_or(1);
-            let same = if stride == 1 { kernel.saturating_sub(1) / 2 } else { 0 };
-            Block {
-                filters: b.filters,
-                kernel,
-                stride,
-                padding: b.padding.unwrap_or(same),
-                pool: b.pool.unwrap_or(1),
-            }
-        };
-        Network {
-            name: raw.name,
-            description: raw.description,
-            segment: raw.segment,
-            hop: raw.hop.unwrap_or(raw.segment),
-            window: raw.window,
-            classes: raw.classes,
-            blocks: raw.blocks.iter().map(block).collect(),
-            head: raw.head,
-        }
-        .check()
-    }
-}
-
-impl From<Network> for Description {
-    fn from(network: Network) -> Self {
-        let block = |b: &Block| BlockDescription {
-            filters: b.filters,
-            kernel: Some(b.kernel),
-            stride: Some(b.stride),
-            padding: Some(b.padding),
-            pool: Some(b.pool),
-        };
-        Description {
-            name: network.name,
-            description: network.description,
-            segment: network.segment,
-            hop: Some(network.hop),
-            window: network.window,
-            classes: network.classes,
-            head: network.head,
-            blocks: network.blocks.iter().map(block).collect(),
         }
     }
 }

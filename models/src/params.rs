@@ -1,6 +1,6 @@
 //! Name, shape and first value of every tensor of a network: trainer and exporter both ask here.
 
-use crate::{Layer, Network};
+use crate::{Energy, Layer, Network, SqueezeExcite, TimePool};
 
 /// One tensor of a checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +43,8 @@ pub enum Init {
     },
     /// Random matrix with orthonormal rows or columns, whichever are fewer (Saxe et al. 2013).
     Orthogonal,
+    /// Hann-windowed cosines, then sines of the same frequencies, which are spaced evenly in mel.
+    MelPairs,
     /// All zero.
     Zeros,
     /// All one.
@@ -61,7 +63,8 @@ impl Network {
     }
 }
 
-fn layer_params(step: &str, layer: Layer) -> Vec<Param> {
+/// The tensors of one layer.
+pub(crate) fn layer_params(step: &str, layer: Layer) -> Vec<Param> {
     let param = |name: &str, shape: &[usize], kind, init| Param {
         name: format!("{step}.{name}"),
         shape: shape.to_vec(),
@@ -76,6 +79,35 @@ fn layer_params(step: &str, layer: Layer) -> Vec<Param> {
                 fan_out: c.kernel * c.filters,
             };
             vec![param("conv.weight", &[c.filters, c.in_channels, c.kernel], Trainable, init)]
+        }
+        Layer::Energy(Energy { conv: c, .. }) => {
+            let shape = [c.filters, c.in_channels, c.kernel];
+            vec![param("conv.weight", &shape, Trainable, Init::MelPairs)]
+        }
+        Layer::SqueezeExcite(SqueezeExcite { channels, squeezed }) => {
+            let squeeze = Init::GlorotUniform { fan_in: channels, fan_out: squeezed };
+            let excite = Init::GlorotUniform { fan_in: squeezed, fan_out: channels };
+            vec![
+                param("squeeze.weight", &[squeezed, channels], Trainable, squeeze),
+                param("squeeze.bias", &[squeezed], Trainable, Init::Zeros),
+                param("excite.weight", &[channels, squeezed], Trainable, excite),
+                param("excite.bias", &[channels], Trainable, Init::Zeros),
+            ]
+        }
+        Layer::Add { kept, channels } if kept != channels => {
+            let init = Init::GlorotUniform { fan_in: kept, fan_out: channels };
+            vec![param("skip.weight", &[channels, kept, 1], Trainable, init)]
+        }
+        Layer::TimePool { pool: TimePool::Attention, channels } => {
+            let units = TimePool::attention_units(channels);
+            let hidden = Init::GlorotUniform { fan_in: channels, fan_out: units };
+            let score = Init::GlorotUniform { fan_in: units, fan_out: 1 };
+            vec![
+                param("hidden.weight", &[units, channels], Trainable, hidden),
+                param("hidden.bias", &[units], Trainable, Init::Zeros),
+                // A bias would move all scores alike, and the softmax would take it out again.
+                param("score.weight", &[1, units], Trainable, score),
+            ]
         }
         Layer::BatchNorm(n) => vec![
             param("norm.weight", &[n.channels], Trainable, Init::Ones),
@@ -105,9 +137,15 @@ fn layer_params(step: &str, layer: Layer) -> Vec<Param> {
                 param("bias", &[classes], Trainable, Init::Zeros),
             ]
         }
-        Layer::Relu | Layer::MaxPool { .. } | Layer::Flatten | Layer::Tanh | Layer::Softmax => {
-            Vec::new()
-        }
+        Layer::Relu
+        | Layer::MaxPool { .. }
+        | Layer::Fork
+        | Layer::Add { .. }
+        | Layer::Flatten
+        | Layer::TimePool { pool: TimePool::Mean | TimePool::Statistics, .. }
+        | Layer::Dropout { .. }
+        | Layer::Tanh
+        | Layer::Softmax => Vec::new(),
     }
 }
 
@@ -146,6 +184,34 @@ mod tests {
             ]
         );
         assert_eq!(dense.iter().collect::<BTreeSet<_>>().len(), dense.len());
+    }
+
+    #[test]
+    fn a_residual_block_names_its_two_convolutions_and_what_is_beside_them() {
+        let network = Network::preset("compact").unwrap();
+        let params = network.params(3);
+        let of = |prefix: &str| -> Vec<(String, Vec<usize>)> {
+            let own = params.iter().filter(|p| p.name.starts_with(prefix));
+            own.filter(|p| !p.name.contains("norm"))
+                .map(|p| (p.name.clone(), p.shape.clone()))
+                .collect()
+        };
+        let named = |name: &str, shape: &[usize]| (name.to_owned(), shape.to_vec());
+        assert_eq!(of("block1."), [named("block1.conv.weight", &[96, 1, 400])]);
+        assert_eq!(
+            of("block2."),
+            [
+                named("block2.first.conv.weight", &[64, 48, 3]),
+                named("block2.second.conv.weight", &[64, 64, 3]),
+                named("block2.squeeze.weight", &[16, 64]),
+                named("block2.squeeze.bias", &[16]),
+                named("block2.excite.weight", &[64, 16]),
+                named("block2.excite.bias", &[64]),
+                named("block2.skip.weight", &[64, 48, 1]),
+            ]
+        );
+        // As many channels leave the last block as enter it.
+        assert!(!params.iter().any(|p| p.name == "block4.skip.weight"));
     }
 
     #[test]

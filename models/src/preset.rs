@@ -2,13 +2,14 @@
 
 use crate::{Network, NetworkError};
 
-const PRESETS: [(&str, &str); 6] = [
+const PRESETS: [(&str, &str); 7] = [
     ("model1", include_str!("../presets/model1.toml")),
     ("model2", include_str!("../presets/model2.toml")),
     ("model3", include_str!("../presets/model3.toml")),
     ("model4", include_str!("../presets/model4.toml")),
     ("example", include_str!("../presets/example.toml")),
     ("demo", include_str!("../presets/demo.toml")),
+    ("compact", include_str!("../presets/compact.toml")),
 ];
 
 impl Network {

@@ -27,6 +27,14 @@ impl Shape {
         }
     }
 
+    /// Channels; a waveform has one.
+    pub fn channels(self) -> usize {
+        match self {
+            Shape::Samples(_) => 1,
+            Shape::Map { channels, .. } | Shape::Vector(channels) => channels,
+        }
+    }
+
     /// Positions in time; a vector has one.
     pub fn length(self) -> usize {
         match self {

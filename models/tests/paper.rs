@@ -162,6 +162,86 @@ fn numbers_out_of_range_are_named() {
     assert_eq!(Network::from_toml(&blocks), Err(NetworkError::NoBlocks));
 }
 
+const POOLED: &str = r#"
+name = "mine"
+segment = 1000
+window = 2
+pool = "statistics"
+head = { kind = "dense", units = 4, dropout = 0.5 }
+blocks = [
+  { kind = "energy", filters = 3, kernel = 40, stride = 16 },
+  { kind = "residual", filters = 4, squeeze = 2, pool = 3 },
+]
+"#;
+
+#[test]
+fn what_a_kind_of_block_does_not_have_is_named_with_the_block() {
+    assert!(Network::from_toml(POOLED).is_ok());
+    for (from, to, words) in [
+        ("stride = 16", "stride = 16, pool = 2", "block 1: a block of kind `energy` has no `pool`"),
+        (
+            "stride = 16",
+            "stride = 16, squeeze = 2",
+            "block 1: a block of kind `energy` has no `squeeze`",
+        ),
+        ("\"residual\"", "\"energy\"", "block 2: a block of kind `energy` measures the waveform"),
+        ("\"residual\"", "\"conv\"", "block 2: a block of kind `conv` has no `squeeze`"),
+        (
+            "filters = 4",
+            "filters = 4, kernel = 4",
+            "block 2: a block of kind `residual` adds its input",
+        ),
+        (
+            "filters = 4",
+            "filters = 4, stride = 2",
+            "block 2: a block of kind `residual` keeps the length",
+        ),
+        (
+            "filters = 4",
+            "filters = 4, padding = 0",
+            "block 2: a block of kind `residual` keeps the length",
+        ),
+        ("squeeze = 2", "squeeze = 5", "block 2: `squeeze` is 5, but it must be from 1 to 4"),
+        ("squeeze = 2", "squeeze = 0", "block 2: `squeeze` is 0"),
+        ("dropout = 0.5", "dropout = 1.0", "head: `dropout` is 1,"),
+        ("dropout = 0.5", "dropout = -0.5", "head: `dropout` is -0.5"),
+        ("dropout = 0.5", "dropout = nan", "head: `dropout` is NaN"),
+        ("\"statistics\"", "\"median\"", "median"),
+        ("\"residual\"", "\"dilated\"", "dilated"),
+        (
+            "segment = 1000",
+            "segment = 71",
+            "a segment of 71 samples is too short: block 2 gets 2 positions",
+        ),
+        ("segment = 1000", "segment = 39", "block 1 gets 39 positions and leaves none"),
+    ] {
+        let no = complaint(&POOLED.replace(from, to));
+        assert!(no.contains(words), "{no}");
+    }
+}
+
+#[test]
+fn only_where_positions_are_pooled_over_time_may_a_length_not_divide() {
+    let no = complaint(&POOLED.replace("pool = \"statistics\"\n", ""));
+    assert!(no.contains("block 2") && no.contains("61 positions"), "{no}");
+    let network = Network::from_toml(POOLED).unwrap();
+    let steps = network.steps(2);
+    let pooled = steps.iter().find(|step| step.name == "pool").unwrap();
+    // (1000 − 40) / 16 + 1 = 61; of 61 positions 20 windows of 3, and one left over.
+    assert_eq!((pooled.input.length(), pooled.output.values()), (20, 8));
+}
+
+#[test]
+fn a_description_says_nothing_of_what_the_paper_does_not_have() {
+    for name in ["model1", "model2", "model3", "model4", "example", "demo"] {
+        let network = Network::preset(name).unwrap();
+        let text = serde_json::to_string(&network).unwrap();
+        for word in ["kind\":\"conv", "squeeze", "dropout", "\"pool\":\""] {
+            assert!(!text.contains(word), "{text}");
+        }
+    }
+}
+
 #[test]
 fn an_unknown_preset_lists_those_there_are() {
     let no = Network::preset("model5").unwrap_err().to_string();

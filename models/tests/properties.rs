@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::Path;
 
-use leitmotif_models::{Card, HeadKind, Network, Predictions, RunRecord, Scores};
+use leitmotif_models::{Card, HeadKind, Network, ParamKind, Predictions, RunRecord, Scores};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -55,11 +55,37 @@ fn network() -> impl Strategy<Value = Network> {
     })
 }
 
+/// A network with an energy block or none, residual blocks, and a pooling over time.
+fn pooled_network() -> impl Strategy<Value = Network> {
+    let block = (
+        1usize..40,
+        prop_oneof![Just(1usize), Just(3), Just(5)],
+        1usize..4,
+        prop::option::of(1usize..9),
+    );
+    let pool = prop_oneof![Just("mean"), Just("statistics"), Just("attention")];
+    let first = prop::option::of((1usize..20, 1usize..60, 1usize..30));
+    (prop::collection::vec(block, 1..4), first, pool, 0u8..9, 3_000usize..9_000).prop_map(|(blocks, first, pool, dropout, segment)| {
+        let mut text = format!("name = \"any\"\nsegment = {segment}\nwindow = 3\npool = \"{pool}\"\n");
+        text += &format!("head = {{ kind = \"dense\", units = 3, dropout = 0.{dropout} }}\n");
+        if let Some((pairs, kernel, stride)) = first {
+            text += &format!("[[blocks]]\nkind = \"energy\"\nfilters = {pairs}\nkernel = {kernel}\nstride = {stride}\n");
+        }
+        for (filters, kernel, pool, squeeze) in blocks {
+            text += &format!("[[blocks]]\nkind = \"residual\"\nfilters = {filters}\nkernel = {kernel}\npool = {pool}\n");
+            if let Some(squeeze) = squeeze {
+                text += &format!("squeeze = {}\n", squeeze.min(filters));
+            }
+        }
+        Network::from_toml(&text).unwrap_or_else(|error| unreachable!("{error}\n{text}"))
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_network_is_written_and_read_back_and_its_costs_add_up(network in network(), classes in 2usize..300) {
+    fn every_network_is_written_and_read_back_and_its_costs_add_up(network in prop_oneof![network(), pooled_network()], classes in 2usize..300) {
         prop_assert_eq!(&Network::from_toml(&network.to_toml().unwrap()).unwrap(), &network);
         let json = serde_json::to_string(&network).unwrap();
         prop_assert_eq!(&serde_json::from_str::<Network>(&json).unwrap(), &network);
@@ -72,12 +98,15 @@ proptest! {
         for head in [HeadKind::Dense, HeadKind::Lstm] {
             let network = network.clone().with_head(head);
             prop_assert!(!network.params(classes).is_empty());
-            let _ = network.costs(classes);
+            let costs = network.costs(classes);
+            let values = |p: &leitmotif_models::Param| p.values() as u64;
+            let trainable = network.params(classes).iter().filter(|p| p.kind == ParamKind::Trainable).map(values).sum::<u64>();
+            prop_assert_eq!(costs.trainable(), trainable);
         }
     }
 
     #[test]
-    fn a_damaged_network_is_read_or_refused(text in prop::sample::select(vec!["demo", "example", "model1", "model4"]).prop_map(|name| read(&format!("presets/{name}.toml"))).prop_flat_map(damaged)) {
+    fn a_damaged_network_is_read_or_refused(text in prop::sample::select(vec!["demo", "example", "model1", "model4", "compact", "compact"]).prop_map(|name| read(&format!("presets/{name}.toml"))).prop_flat_map(damaged)) {
         if let Ok(network) = Network::from_toml(&text) {
             prop_assert_eq!(&Network::from_toml(&network.to_toml().unwrap()).unwrap(), &network);
             let _ = (network.params(222), network.costs(222), network.segments_in(465_984));

@@ -172,6 +172,9 @@ pub enum ModelError {
     /// The description has no output layer.
     #[error("the network has no output layer")]
     NoOutputLayer,
+    /// A residual block adds what no fork kept.
+    #[error("a residual block ends that did not begin")]
+    NothingKept,
     /// The device asked for cannot be used.
     #[error("cannot run on {device}")]
     Device {

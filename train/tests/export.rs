@@ -16,13 +16,18 @@ use leitmotif_train::learn::start::Start;
 
 #[test]
 fn an_exported_checkpoint_gives_the_outputs_of_libtorch() {
-    for head in [HeadKind::Dense, HeadKind::Lstm] {
+    let networks = [HeadKind::Dense, HeadKind::Lstm].into_iter().flat_map(|head| {
+        let pooled = tones::POOLS.map(|pool| tones::pooled_network(pool, head));
+        std::iter::once(tones::network(head)).chain(pooled)
+    });
+    for network in networks {
+        let head = network.head.kind;
         let folder = tempfile::tempdir().unwrap();
         let task = tones::task(&folder.path().join("data"), false);
         let out = folder.path().join("run");
         // An LSTM takes this number of segments as its window.
         let config = FitConfig { epochs: 1, segments: Some(3), ..tones::config() };
-        let (network, config) = (Box::new(tones::network(head)), Box::new(config));
+        let (network, config) = (Box::new(network), Box::new(config));
         let start = Start::Fresh { network, config, pretrained: None };
         fit(&out, &task, start, tch::Device::Cpu, &AtomicBool::new(false)).unwrap();
 

@@ -3,11 +3,12 @@
 
 mod tones;
 
-use leitmotif_models::{HeadKind, Layer, Network, Random};
+use leitmotif_models::{Conv, HeadKind, Layer, Network, Random, TimePool};
 use leitmotif_train::model::network::Model;
+use leitmotif_train::model::precision::Precision;
 use leitmotif_train::model::tensors::Tensors;
 use tch::{Device, Kind, Tensor};
-use tones::network;
+use tones::{POOLS, network, pooled_network};
 
 /// Random values for every tensor, so that omitting one makes a difference; variances stay positive.
 fn random_weights(network: &Network, classes: usize) -> Tensors {
@@ -24,33 +25,25 @@ fn random_weights(network: &Network, classes: usize) -> Tensors {
 /// One segment's features as `[channels][positions]`, then `[units][1]`, by the definitions of the layers.
 fn blocks_by_hand(network: &Network, w: &Tensors, segment: &[f32]) -> Vec<f64> {
     let mut x = vec![segment.iter().map(|v| f64::from(*v)).collect::<Vec<f64>>()];
+    let mut kept = Vec::new();
     for step in network.steps(3) {
         let at = |name: &str, i: usize| f64::from(w[&format!("{}.{name}", step.name)].data[i]);
+        // Row by row, on the values of one position.
+        let product = |name: &str, rows: usize, x: &[f64]| -> Vec<f64> {
+            let row = |r: usize| (0..x.len()).map(|i| at(name, r * x.len() + i) * x[i]).sum();
+            (0..rows).map(row).collect()
+        };
+        let with_bias = |name: &str, x: Vec<f64>| -> Vec<f64> {
+            x.iter().enumerate().map(|(i, v)| v + at(name, i)).collect()
+        };
         x = match step.layer {
-            Layer::Conv(c) => (0..c.filters)
-                .map(|f| {
-                    let padded = |channel: &[f64], t: usize| {
-                        t.checked_sub(c.padding)
-                            .and_then(|t| channel.get(t))
-                            .copied()
-                            .unwrap_or(0.0)
-                    };
-                    let length = (x[0].len() + 2 * c.padding - c.kernel) / c.stride + 1;
-                    (0..length)
-                        .map(|t| {
-                            let mut sum = 0.0;
-                            for (i, channel) in x.iter().enumerate() {
-                                for k in 0..c.kernel {
-                                    let weight =
-                                        at("conv.weight", (f * c.in_channels + i) * c.kernel + k);
-                                    sum += weight * padded(channel, t * c.stride + k);
-                                }
-                            }
-                            sum
-                        })
-                        .collect()
-                })
-                .collect(),
+            Layer::Conv(c) => convolved(&x, c, &|i| at("conv.weight", i)),
+            Layer::Energy(energy) => {
+                let filtered = convolved(&x, energy.conv, &|i| at("conv.weight", i));
+                let sum = |a: &f64, b: &f64| (a * a + b * b + f64::from(energy.epsilon)).ln();
+                let pair = |i: usize| filtered[i].iter().zip(&filtered[energy.pairs() + i]);
+                (0..energy.pairs()).map(|i| pair(i).map(|(a, b)| sum(a, b)).collect()).collect()
+            }
             Layer::BatchNorm(n) => x
                 .iter()
                 .enumerate()
@@ -63,6 +56,34 @@ fn blocks_by_hand(network: &Network, w: &Tensors, segment: &[f32]) -> Vec<f64> {
                         .collect()
                 })
                 .collect(),
+            Layer::Fork => {
+                kept = x.clone();
+                x
+            }
+            Layer::SqueezeExcite(config) => {
+                let means: Vec<f64> =
+                    x.iter().map(|c| c.iter().sum::<f64>() / c.len() as f64).collect();
+                let units = product("squeeze.weight", config.squeezed, &means);
+                let units = with_bias("squeeze.bias", units);
+                let units: Vec<f64> = units.into_iter().map(|v| v.max(0.0)).collect();
+                let excited = product("excite.weight", config.channels, &units);
+                let excited = with_bias("excite.bias", excited);
+                let scaled =
+                    |(c, e): (&Vec<f64>, f64)| c.iter().map(|v| v / (1.0 + (-e).exp())).collect();
+                x.iter().zip(excited).map(scaled).collect()
+            }
+            Layer::Add { kept: before, channels } => {
+                let skip = |c: usize, t: usize| match before == channels {
+                    true => kept[c][t],
+                    false => {
+                        (0..before).map(|i| at("skip.weight", c * before + i) * kept[i][t]).sum()
+                    }
+                };
+                let channel = |(c, channel): (usize, &Vec<f64>)| {
+                    channel.iter().enumerate().map(|(t, v)| v + skip(c, t)).collect()
+                };
+                x.iter().enumerate().map(channel).collect()
+            }
             Layer::Relu => x.iter().map(|c| c.iter().map(|v| v.max(0.0)).collect()).collect(),
             Layer::Tanh => x.iter().map(|c| c.iter().map(|v| v.tanh()).collect()).collect(),
             Layer::MaxPool { size } => x
@@ -73,14 +94,54 @@ fn blocks_by_hand(network: &Network, w: &Tensors, segment: &[f32]) -> Vec<f64> {
                         .collect()
                 })
                 .collect(),
+            Layer::TimePool { pool, channels } => {
+                let score = |t: usize| -> f64 {
+                    let column: Vec<f64> = x.iter().map(|c| c[t]).collect();
+                    let units = TimePool::attention_units(channels);
+                    let hidden = with_bias("hidden.bias", product("hidden.weight", units, &column));
+                    let hidden: Vec<f64> = hidden.into_iter().map(f64::tanh).collect();
+                    product("score.weight", 1, &hidden)[0].exp()
+                };
+                let shares: Vec<f64> = (0..x[0].len())
+                    .map(|t| if pool == TimePool::Attention { score(t) } else { 1.0 })
+                    .collect();
+                let all: f64 = shares.iter().sum();
+                let mean = |c: &[f64]| c.iter().zip(&shares).map(|(v, s)| v * s / all).sum::<f64>();
+                let means: Vec<f64> = x.iter().map(|c| mean(c)).collect();
+                let deviation = |(c, m): (&Vec<f64>, &f64)| {
+                    let squares: Vec<f64> = c.iter().map(|v| (v - m).powi(2)).collect();
+                    (mean(&squares) + f64::from(TimePool::EPSILON)).sqrt()
+                };
+                let deviations = x.iter().zip(&means).map(deviation);
+                let wanted = pool.features(channels);
+                means.iter().copied().chain(deviations).take(wanted).map(|v| vec![v]).collect()
+            }
             Layer::Dense { inputs, units } => (0..units)
                 .map(|u| vec![(0..inputs).map(|i| at("weight", u * inputs + i) * x[i][0]).sum()])
                 .collect(),
-            Layer::Flatten => x,
+            Layer::Flatten | Layer::Dropout { .. } => x,
             Layer::Lstm { .. } | Layer::Output { .. } | Layer::Softmax => break,
         };
     }
     x.into_iter().map(|c| c[0]).collect()
+}
+
+fn convolved(x: &[Vec<f64>], c: Conv, weight: &dyn Fn(usize) -> f64) -> Vec<Vec<f64>> {
+    let padded = |channel: &[f64], t: usize| {
+        t.checked_sub(c.padding).and_then(|t| channel.get(t)).copied().unwrap_or(0.0)
+    };
+    let length = (x[0].len() + 2 * c.padding - c.kernel) / c.stride + 1;
+    let position = |f: usize, t: usize| {
+        let mut sum = 0.0;
+        for (i, channel) in x.iter().enumerate() {
+            for k in 0..c.kernel {
+                let weight = weight((f * c.in_channels + i) * c.kernel + k);
+                sum += weight * padded(channel, t * c.stride + k);
+            }
+        }
+        sum
+    };
+    (0..c.filters).map(|f| (0..length).map(|t| position(f, t)).collect()).collect()
 }
 
 /// Gates i, f, g, o as torch stacks them.
@@ -111,8 +172,12 @@ fn lstm_by_hand(w: &Tensors, features: &[Vec<f64>], units: usize) -> Vec<Vec<f64
 
 #[test]
 fn the_forward_pass_equals_the_definitions_of_the_layers() {
-    for (head, hop) in [(HeadKind::Dense, 243), (HeadKind::Lstm, 243), (HeadKind::Dense, 100)] {
-        let mut network = network(head);
+    let heads = [(HeadKind::Dense, 243), (HeadKind::Lstm, 243), (HeadKind::Dense, 100)];
+    let networks = heads.into_iter().flat_map(|(head, hop)| {
+        let pooled = POOLS.map(|pool| pooled_network(pool, head));
+        std::iter::once(network(head)).chain(pooled).map(move |network| (network, head, hop))
+    });
+    for (mut network, head, hop) in networks {
         network.hop = hop;
         let weights = random_weights(&network, 3);
         let model = Model::from_values(network.clone(), 3, &weights, Device::Cpu).unwrap();
@@ -121,7 +186,7 @@ fn the_forward_pass_equals_the_definitions_of_the_layers() {
         let waveforms: Vec<f32> =
             (0..2 * samples).map(|_| random.uniform(-1.0, 1.0) as f32).collect();
         let input = Tensor::from_slice(&waveforms).reshape([2, samples as i64]);
-        let output = tch::no_grad(|| model.forward(&input, false)).unwrap();
+        let output = tch::no_grad(|| model.forward(&input, None)).unwrap();
         assert_eq!(output.logits.size(), [2, 3, 3]);
         for (clip, waveform) in waveforms.chunks(samples).enumerate() {
             let features: Vec<Vec<f64>> = (0..3)
@@ -148,7 +213,8 @@ fn the_forward_pass_equals_the_definitions_of_the_layers() {
                     for (a, b) in expected.iter().zip(Vec::<f32>::try_from(found).unwrap()) {
                         assert!(
                             (a - f64::from(b)).abs() < 1e-5,
-                            "{head} hop {hop}: {a} is not {b}"
+                            "{} {head} hop {hop}: {a} is not {b}",
+                            network.name
                         );
                     }
                 }
@@ -156,7 +222,7 @@ fn the_forward_pass_equals_the_definitions_of_the_layers() {
         }
         // Input that is already cut into segments gives the same.
         let cut = input.unfold(1, 243, hop as i64);
-        let again = tch::no_grad(|| model.forward(&cut, false)).unwrap().logits;
+        let again = tch::no_grad(|| model.forward(&cut, None)).unwrap().logits;
         assert!(again.allclose(&output.logits, 0.0, 0.0, false));
     }
 }
@@ -178,6 +244,105 @@ fn the_same_seed_gives_the_same_weights() {
     assert_ne!(weights(1), weights(2));
 }
 
+/// A training pass, with the same masks each time; batch norms update statistics that it does not use.
+fn loss(model: &Model, input: &Tensor) -> Tensor {
+    let key = model.dropout_key(1).unwrap();
+    let logits = model.forward(input, Some(&key)).unwrap().logits;
+    let classes = Tensor::arange(logits.numel() as i64, (Kind::Float, Device::Cpu));
+    (logits.flatten(0, 2) * (classes * 0.7).sin()).sum(Kind::Float)
+}
+
+/// Of every tensor, along a random direction: the slope that backpropagation gives is that of small steps.
+#[test]
+fn gradients_are_the_slopes_of_the_loss() {
+    tch::set_num_threads(1);
+    for (pool, head) in POOLS.into_iter().zip([HeadKind::Dense, HeadKind::Dense, HeadKind::Lstm]) {
+        let network = pooled_network(pool, head);
+        let weights = random_weights(&network, 3);
+        let mut model = Model::from_values(network.clone(), 3, &weights, Device::Cpu).unwrap();
+        let mut random = Random::derive(4, "waveform", &[]);
+        let waveform: Vec<f32> = (0..6 * 243).map(|_| random.normal() as f32).collect();
+        let input = Tensor::from_slice(&waveform).reshape([3, -1]);
+        loss(&model, &input).backward();
+        for (name, tensor) in model.trainable().unwrap() {
+            let gradient = tensor.grad();
+            assert!(f64::try_from(gradient.abs().max()).unwrap() > 0.0, "{name} has no gradient");
+        }
+        let gradients: Vec<(String, Vec<f32>)> = model
+            .trainable()
+            .unwrap()
+            .iter()
+            .map(|(name, tensor)| {
+                let gradient = tensor.grad().contiguous().flatten(0, -1);
+                ((*name).to_owned(), Vec::<f32>::try_from(gradient).unwrap())
+            })
+            .collect();
+        for (name, gradient) in gradients {
+            let own = &weights[&name];
+            let direction: Vec<f32> = gradient.iter().map(|g| g.signum()).collect();
+            let slope: f64 = gradient.iter().zip(&direction).map(|(g, d)| f64::from(g * d)).sum();
+            // Small enough that few ReLUs and maxima change sides, large enough for f32.
+            let step = 1e-3 / (direction.len() as f32).sqrt();
+            let mut at = |sign: f32| {
+                let mut moved = own.clone();
+                for (value, d) in moved.data.iter_mut().zip(&direction) {
+                    *value += sign * step * d;
+                }
+                model.set_values(&Tensors::from([(name.clone(), moved)])).unwrap();
+                f64::try_from(tch::no_grad(|| loss(&model, &input))).unwrap()
+            };
+            let found = (at(1.0) - at(-1.0)) / f64::from(2.0 * step);
+            at(0.0);
+            let gap = (found - slope).abs();
+            assert!(
+                gap < 0.1 * slope + 0.01,
+                "{pool} {name}: {slope} by backpropagation, {found} by steps"
+            );
+        }
+    }
+}
+
+#[test]
+fn dropout_is_for_training_alone_and_follows_from_seed_and_step() {
+    let network = pooled_network(TimePool::Statistics, HeadKind::Dense);
+    let model = |seed| {
+        let weights = random_weights(&network, 3);
+        let model = Model::from_values(network.clone(), 3, &weights, Device::Cpu).unwrap();
+        model.with_dropout_seed(seed)
+    };
+    let input = Tensor::from_slice(&[0.25f32, -0.5, 0.75]).repeat([2, 243]);
+    let logits = |seed, step: Option<u64>| {
+        let model = model(seed);
+        let key = step.map(|step| model.dropout_key(step).unwrap());
+        tch::no_grad(|| model.forward(&input, key.as_ref()).unwrap().logits)
+    };
+    assert_eq!(logits(1, None), logits(2, None));
+    assert_eq!(logits(1, Some(5)), logits(1, Some(5)));
+    assert_ne!(logits(1, Some(5)), logits(1, Some(6)));
+    assert_ne!(logits(1, Some(5)), logits(2, Some(5)));
+}
+
+#[test]
+fn a_bf16_pass_is_near_one_in_f32_and_takes_energies_in_f32() {
+    for pool in POOLS {
+        let network = pooled_network(pool, HeadKind::Dense);
+        let logits = |precision| {
+            let weights = random_weights(&network, 3);
+            let model = Model::from_values(network.clone(), 3, &weights, Device::Cpu).unwrap();
+            let model = model.with_precision(precision);
+            let mut random = Random::derive(4, "waveform", &[]);
+            // So quiet that the squares are far below what separates two bf16 near ε.
+            let waveform: Vec<f32> = (0..8 * 243).map(|_| 1e-4 * random.normal() as f32).collect();
+            let input = Tensor::from_slice(&waveform).reshape([4, -1]);
+            let key = model.dropout_key(1).unwrap();
+            tch::no_grad(|| model.forward(&input, Some(&key)).unwrap().logits)
+        };
+        let (whole, half) = (logits(Precision::Fp32), logits(Precision::Bf16));
+        let relative = f64::try_from((&whole - half).norm() / whole.norm()).unwrap();
+        assert!(relative > 0.0 && relative < 0.05, "{pool}: {relative}");
+    }
+}
+
 #[test]
 fn keras_momentum_is_the_share_of_the_old_statistics() {
     let network = network(HeadKind::Dense);
@@ -187,7 +352,7 @@ fn keras_momentum_is_the_share_of_the_old_statistics() {
         let mut random = Random::derive(3, "waveform", &[]);
         let waveform: Vec<f32> = (0..4 * 243).map(|_| random.normal() as f32).collect();
         let input = Tensor::from_slice(&waveform).reshape([1, -1]);
-        model.forward(&input, true).unwrap();
+        model.forward(&input, Some(&model.dropout_key(1).unwrap())).unwrap();
         let values = model.values().unwrap();
         // The first convolution's output, by libtorch itself.
         let weight = &values["block1.conv.weight"];
@@ -219,7 +384,7 @@ fn an_input_of_another_shape_is_an_error() {
     let model = Model::new(network(HeadKind::Dense), 3, 1, Device::Cpu).unwrap();
     for shape in [&[2i64, 242][..], &[243], &[1, 2, 244], &[1, 0, 243], &[1, 1, 1, 243]] {
         let input = Tensor::zeros(shape, (Kind::Float, Device::Cpu));
-        let message = model.forward(&input, false).unwrap_err().to_string();
+        let message = model.forward(&input, None).unwrap_err().to_string();
         assert!(message.contains("243"), "{message}");
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use leitmotif_models::checkpoint::{BEST, LAST, PREDICTIONS};
-use leitmotif_models::{HeadKind, Predictions, RunRecord, Scores};
+use leitmotif_models::{HeadKind, Network, Predictions, RunRecord, Scores, TimePool};
 use leitmotif_train::error::{DataError, TrainError};
 use leitmotif_train::learn::batches::{Balance, Crop};
 use leitmotif_train::learn::checkpoint::{Checkpoint, read_record};
@@ -17,18 +17,23 @@ use leitmotif_train::learn::fit::{Outcome, fit};
 use leitmotif_train::learn::history::{EpochRow, History};
 use leitmotif_train::learn::probe;
 use leitmotif_train::learn::schedule::Schedule;
-use leitmotif_train::learn::start::{Changes, PretrainedBlocks, Start};
+use leitmotif_train::learn::start::{Changes, PretrainedBlocks, Start, begin};
 use leitmotif_train::learn::task::Task;
 use leitmotif_train::model::device;
+use leitmotif_train::model::init::FirstFilters;
 use leitmotif_train::model::network::Model;
 use leitmotif_train::model::tensors::{self, Values};
 use tch::{Device, Tensor};
-use tones::{SPLIT, config, network, task};
+use tones::{SPLIT, config, network, pooled_network, task};
 
 static GO_ON: AtomicBool = AtomicBool::new(false);
 
 fn fresh(head: HeadKind, config: FitConfig) -> Start {
-    Start::Fresh { network: Box::new(network(head)), config: Box::new(config), pretrained: None }
+    fresh_of(network(head), config)
+}
+
+fn fresh_of(network: Network, config: FitConfig) -> Start {
+    Start::Fresh { network: Box::new(network), config: Box::new(config), pretrained: None }
 }
 
 fn run(folder: &Path, task: &Task, start: Start) -> Result<Outcome, TrainError> {
@@ -89,7 +94,7 @@ fn probe_holds_the_outputs_of_the_weights(checkpoint: &Checkpoint, most_rows: us
         Model::from_values(network.clone(), classes.len(), &checkpoint.weights, Device::Cpu)
             .unwrap();
     let input = Tensor::from_slice(&waveform.data).reshape([rows as i64, -1]);
-    let output = tch::no_grad(|| model.forward(&input, false)).unwrap();
+    let output = tch::no_grad(|| model.forward(&input, None)).unwrap();
     for (name, tensor, last) in [
         ("logits", &output.logits, classes.len()),
         ("embedding", &output.embedding, network.head.units),
@@ -104,7 +109,14 @@ fn probe_holds_the_outputs_of_the_weights(checkpoint: &Checkpoint, most_rows: us
 
 #[test]
 fn a_resumed_run_equals_an_uninterrupted_one_bit_for_bit() {
-    for head in [HeadKind::Dense, HeadKind::Lstm] {
+    let of = [HeadKind::Dense, HeadKind::Lstm].map(network);
+    // With dropout.
+    let pooled = [
+        pooled_network(TimePool::Attention, HeadKind::Dense),
+        pooled_network(TimePool::Statistics, HeadKind::Lstm),
+    ];
+    for network in of.into_iter().chain(pooled) {
+        let head = network.head.kind;
         let folder = tempfile::tempdir().unwrap();
         let task = task(&folder.path().join("data"), true);
         let mut config = FitConfig {
@@ -124,10 +136,10 @@ fn a_resumed_run_equals_an_uninterrupted_one_bit_for_bit() {
         config.augmentation.colour = 0.3;
         config.adam.weight_decay = 0.01;
         let whole = folder.path().join("whole");
-        run(&whole, &task, fresh(head, config.clone())).unwrap();
+        run(&whole, &task, fresh_of(network.clone(), config.clone())).unwrap();
 
         let halves = folder.path().join("halves");
-        stopped_after_two_epochs(&halves, &task, fresh(head, config));
+        stopped_after_two_epochs(&halves, &task, fresh_of(network, config));
         assert!((2..12).contains(&read_record(&halves.join(LAST)).unwrap().epoch));
         run(&halves, &task, Start::Resume(Changes::default())).unwrap();
 
@@ -262,7 +274,7 @@ fn a_clips_prediction_is_the_mean_of_its_segments_or_the_last_output() {
             let mut clip = vec![0.0; 4 * 243];
             task.dataset.read(example.clip, 0, &mut clip).unwrap();
             let input = Tensor::from_slice(&clip).reshape([1, -1]);
-            let logits = tch::no_grad(|| model.forward(&input, false)).unwrap().logits;
+            let logits = tch::no_grad(|| model.forward(&input, None)).unwrap().logits;
             let each = logits.softmax(-1, tch::Kind::Float).squeeze_dim(0);
             let (counted, expected) = match head {
                 HeadKind::Dense => (0..4, each.mean_dim(0i64, false, tch::Kind::Float)),
@@ -339,4 +351,17 @@ fn a_loss_that_is_not_finite_stops_the_run() {
     let stopped =
         run(&folder.path().join("run"), &task, fresh(HeadKind::Lstm, config)).unwrap_err();
     assert!(matches!(&stopped, TrainError::Diverged { .. }), "{stopped}");
+}
+
+#[test]
+fn the_pairs_of_an_energy_block_begin_as_described_whatever_first_filters_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let task = task(&folder.path().join("data"), false);
+    let first = |name: &str, filters| {
+        let network = pooled_network(TimePool::Mean, HeadKind::Dense);
+        let start = fresh_of(network, FitConfig { first_filters: filters, ..config() });
+        let state = begin(&folder.path().join(name), &task, start, Device::Cpu).unwrap();
+        state.model.values().unwrap()["block1.conv.weight"].data.clone()
+    };
+    assert_eq!(first("described", FirstFilters::Described), first("mel", FirstFilters::Mel));
 }

@@ -3,7 +3,8 @@
 //! <https://onnx.ai/onnx/operators/onnx__DequantizeLinear.html>, opset 10.
 //!
 //! Behind a ReLU nothing is below zero, so all 256 steps lie above it: unsigned, with the zero point 0. That zero point
-//! also cuts what a ReLU cuts, and runtimes drop the ReLU before it.
+//! also cuts what a ReLU cuts, and runtimes drop the ReLU before it. A map that has no ReLU, before a residual block's
+//! sum, has its zero in the middle.
 
 use leitmotif_models::Precision;
 
@@ -11,6 +12,9 @@ use crate::ExportError;
 use crate::graph::{Data, Graph, Value};
 use crate::lower::{Flow, Place, range};
 use crate::quantize::ACTIVATION_MOST;
+
+/// The integer of a zero in a map with both signs.
+const MIDDLE: u8 = 128;
 
 /// How the values of a map become integers.
 #[derive(Clone, Copy, Debug)]
@@ -26,9 +30,17 @@ pub(crate) struct Quantizer {
 impl Quantizer {
     /// Stores scale and zero point of a map called `name`, in which `most` becomes 255.
     pub(crate) fn of(graph: &mut Graph, name: &str, most: f32) -> Self {
-        let scale = most / ACTIVATION_MOST;
+        Self::stored(graph, name, most / ACTIVATION_MOST, 0)
+    }
+
+    /// The same of a map with both signs, in which `most` becomes 255 and its negative 1.
+    fn around_zero(graph: &mut Graph, name: &str, most: f32) -> Self {
+        Self::stored(graph, name, most / f32::from(u8::MAX - MIDDLE), MIDDLE)
+    }
+
+    fn stored(graph: &mut Graph, name: &str, scale: f32, zero: u8) -> Self {
         let stored = graph.weights(&format!("{name}.scale"), &[], vec![scale]);
-        let zero = graph.tensor(&format!("{name}.zero"), &[], Data::U8(vec![0]));
+        let zero = graph.tensor(&format!("{name}.zero"), &[], Data::U8(vec![zero]));
         Quantizer { scale, stored, zero }
     }
 
@@ -59,9 +71,29 @@ pub(crate) fn quantized(
         return Ok(flow);
     }
     let quantizer = Quantizer::of(graph, name, range(at.plan, at.name)?);
-    let integers = quantizer.integers(graph, name, flow.x);
-    let x = quantizer.floats(graph, name, integers);
+    let x = through_integers(graph, quantizer, name, flow.x);
     Ok(Flow { x, scale: Some(quantizer.scale), ..flow })
+}
+
+/// The same for a map with both signs, so that the convolution before is one of integers. What follows computes in
+/// floats.
+///
+/// # Errors
+/// [`LowerError::NotCalibrated`](crate::LowerError::NotCalibrated).
+pub(crate) fn quantized_around_zero(
+    graph: &mut Graph,
+    at: &Place<'_>,
+    name: &str,
+    flow: Flow,
+) -> Result<Flow, ExportError> {
+    let quantizer = Quantizer::around_zero(graph, name, range(at.plan, at.name)?);
+    let x = through_integers(graph, quantizer, name, flow.x);
+    Ok(Flow { x, scale: None, ..flow })
+}
+
+fn through_integers(graph: &mut Graph, quantizer: Quantizer, name: &str, x: Value) -> Value {
+    let integers = quantizer.integers(graph, name, x);
+    quantizer.floats(graph, name, integers)
 }
 
 #[cfg(test)]
@@ -75,5 +107,13 @@ mod tests {
         assert_eq!(quantizer.scale, 2.0);
         let stored: Vec<Data> = graph.constants().map(|(_, tensor)| tensor.data.clone()).collect();
         assert_eq!(stored, [Data::F32(vec![2.0]), Data::U8(vec![0])]);
+    }
+
+    #[test]
+    fn a_map_with_both_signs_has_its_zero_in_the_middle() {
+        let mut graph = Graph::new("test", "", 13);
+        assert_eq!(Quantizer::around_zero(&mut graph, "map", 254.0).scale, 2.0);
+        let stored: Vec<Data> = graph.constants().map(|(_, tensor)| tensor.data.clone()).collect();
+        assert_eq!(stored, [Data::F32(vec![2.0]), Data::U8(vec![128])]);
     }
 }

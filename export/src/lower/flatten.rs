@@ -5,8 +5,8 @@
 
 use crate::ExportError;
 use crate::graph::Attribute::Ints;
-use crate::graph::Graph;
-use crate::lower::{Flow, Lower, Place, Rows, axes, stored_weights};
+use crate::graph::{Graph, Value};
+use crate::lower::{Flow, Lower, Place, Plan, Rows, axes, stored_weights};
 
 /// `[batch, channels, segments, 1]` → `[batch, segments, channels]`, or `[batch, channels, 1, 1]` → `[batch, channels]`;
 /// in 32-bit floats from here on.
@@ -16,18 +16,27 @@ pub(crate) struct Flatten;
 impl Lower for Flatten {
     fn lower(&self, graph: &mut Graph, at: &Place<'_>, flow: Flow) -> Result<Flow, ExportError> {
         let Place { plan, name, .. } = *at;
-        let mut x = flow.x;
-        if plan.form.computes_in_half() {
-            x = stored_weights::cast(graph, &format!("{name}.floats"), x, stored_weights::FLOAT);
+        let x = in_floats(graph, plan, name, flow.x);
+        Ok(Flow { x: vectors(graph, plan.rows, name, x), ..flow })
+    }
+}
+
+/// 32-bit floats, where the maps are of 16 bits.
+pub(crate) fn in_floats(graph: &mut Graph, plan: &Plan<'_>, name: &str, x: Value) -> Value {
+    match plan.form.computes_in_half() {
+        true => stored_weights::cast(graph, &format!("{name}.floats"), x, stored_weights::FLOAT),
+        false => x,
+    }
+}
+
+/// Takes the axis of positions, of one, away, and puts the channels last.
+pub(crate) fn vectors(graph: &mut Graph, rows: Rows, name: &str, x: Value) -> Value {
+    match rows {
+        Rows::Single => axes::squeeze(graph, name, x, &[2, 3]),
+        Rows::Segments => {
+            let squeezed = axes::squeeze(graph, &format!("{name}.squeeze"), x, &[3]);
+            graph.node("Transpose", name, &[squeezed], &[("perm", Ints(vec![0, 2, 1]))])
         }
-        let x = match plan.rows {
-            Rows::Single => axes::squeeze(graph, name, x, &[2, 3]),
-            Rows::Segments => {
-                let squeezed = axes::squeeze(graph, &format!("{name}.squeeze"), x, &[3]);
-                graph.node("Transpose", name, &[squeezed], &[("perm", Ints(vec![0, 2, 1]))])
-            }
-        };
-        Ok(Flow { x, ..flow })
     }
 }
 

@@ -9,7 +9,7 @@ use crate::ExportError;
 use crate::graph::Attribute::Int;
 use crate::graph::{Data, Graph};
 use crate::lower::conv::{Convolution, attributes, flat_kernel};
-use crate::lower::{Flow, Lower, Place, stored_weights};
+use crate::lower::{Flow, Lower, Place, feature_map, stored_weights};
 use crate::quantize::{CONV_MOST, integer_bias, per_channel, scales_with_bias};
 
 /// As [`Convolution`], over a quantized map.
@@ -18,6 +18,8 @@ pub(crate) struct IntegerConvolution<'a> {
     pub(crate) convolution: Convolution<'a>,
     /// Of the map's integers.
     pub(crate) scale: f32,
+    /// Whether a ReLU follows, which quantizes; otherwise the output is quantized here.
+    pub(crate) before_relu: bool,
 }
 
 impl Lower for IntegerConvolution<'_> {
@@ -39,8 +41,13 @@ impl Lower for IntegerConvolution<'_> {
         let floats = format!("{bias_name}.floats");
         let b = graph.node("DequantizeLinear", &floats, &inputs, &[("axis", Int(0))]);
         let inputs = [flow.x, w, b];
-        let x = graph.node("Conv", &format!("{}.conv", at.name), &inputs, &attributes(conv)?);
-        Ok(Flow { x, scale: Some(self.scale), past_relu: false, ..flow })
+        let name = format!("{}.conv", at.name);
+        let x = graph.node("Conv", &name, &inputs, &attributes(conv)?);
+        let flow = Flow { x, scale: Some(self.scale), past_relu: false, ..flow };
+        match self.before_relu {
+            true => Ok(flow),
+            false => feature_map::quantized_around_zero(graph, at, &name, flow),
+        }
     }
 }
 
@@ -58,10 +65,14 @@ mod tests {
         let conv = Conv { in_channels: 1, filters: 2, kernel: 1, stride: 1, padding: 0 };
         let (weight, bias) = (array![[[64.0]], [[-128.0]]], array![3.0, 4.0]);
         let convolution = Convolution { conv, weight: &weight, bias: &bias };
-        let layer = IntegerConvolution { convolution, scale: 0.5 };
+        let layer = IntegerConvolution { convolution, scale: 0.5, before_relu: true };
         let (graph, flow) = lowered(&layer, INT8, Rows::Segments);
         assert_eq!(operators(&graph), ["DequantizeLinear", "DequantizeLinear", "Conv"]);
         assert_eq!(flow.scale, Some(0.5));
+        let (alone, flow) =
+            lowered(&IntegerConvolution { before_relu: false, ..layer }, INT8, Rows::Segments);
+        assert!(operators(&alone).ends_with(&["Conv", "QuantizeLinear", "DequantizeLinear"]));
+        assert_eq!(flow.scale, None);
         let stored = |name: &str| {
             graph.constants().find(|(other, _)| other == name).map(|(_, t)| t.data.clone())
         };

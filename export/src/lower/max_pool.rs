@@ -1,8 +1,9 @@
 //! Lowers `Layer::MaxPool` to the ONNX `MaxPool` operator.
 //! <https://onnx.ai/onnx/operators/onnx__MaxPool.html>, opset 12.
 //!
-//! The window is `1×size`, because segments are the height. Nothing is padded and nothing is left over: a network
-//! whose lengths do not divide is refused when it is described.
+//! The window is `1×size`, because segments are the height. Nothing is padded. Where a pooling over time follows,
+//! positions may be left over, and both drop them; other networks whose lengths do not divide are refused when they are
+//! described.
 
 use crate::ExportError;
 use crate::graph::Attribute::{Int, Ints};

@@ -3,8 +3,10 @@
 //! A graph either cuts a whole recording and treats its segments side by side, or takes one segment per call.
 //! The two differ only in axes: [`Rows`] says which.
 
+mod add;
 mod axes;
 mod conv;
+mod energy;
 mod feature_map;
 mod flatten;
 mod frame;
@@ -13,10 +15,13 @@ mod linear;
 mod lstm;
 mod max_pool;
 mod patches;
+mod pointwise;
 mod relu;
 mod softmax;
+mod squeeze_excite;
 mod stored_weights;
 mod tanh;
+mod time_pool;
 
 use leitmotif_models::{Calibration, Network, Precision, Target};
 
@@ -69,6 +74,8 @@ pub(crate) struct Flow {
     pub(crate) scale: Option<f32>,
     /// Whether the convolution before was quantized together with its ReLU.
     pub(crate) past_relu: bool,
+    /// The input of a residual block, until it is added.
+    pub(crate) kept: Option<Value>,
     /// An LSTM's h after the last segment, `[batch, units]`.
     pub(crate) last_h: Option<Value>,
     /// Its c, where one segment is taken per call.
@@ -78,7 +85,7 @@ pub(crate) struct Flow {
 impl Flow {
     /// Floats, of which nothing else is known.
     pub(crate) fn of(x: Value) -> Self {
-        Flow { x, scale: None, past_relu: false, last_h: None, last_c: None }
+        Flow { x, scale: None, past_relu: false, kept: None, last_h: None, last_c: None }
     }
 }
 
@@ -151,8 +158,8 @@ pub(crate) struct Lowered {
     pub(crate) last_h: Option<Value>,
     /// Its c, where one segment is taken per call.
     pub(crate) last_c: Option<Value>,
-    /// The output of each block, by the block's name.
-    pub(crate) blocks: Vec<(String, Value)>,
+    /// The feature maps that int8 holds in eight bits, by [`Network::map_names`].
+    pub(crate) maps: Vec<(String, Value)>,
 }
 
 /// Lowers the layers behind `waveform`: `[batch, samples]` for many segments, `[batch, segment]` for one.
@@ -171,7 +178,9 @@ pub(crate) fn network(
         Rows::Segments => frame::cut(graph, plan, waveform)?,
         Rows::Single => frame::single(graph, waveform),
     };
-    if plan.form.computes_in_half() {
+    let begins_in_floats =
+        matches!(plan.layers.first().map(|step| &step.layer), Some(FoldedLayer::Energy { .. }));
+    if plan.form.computes_in_half() && !begins_in_floats {
         x = stored_weights::cast(graph, "frame.half", x, stored_weights::FLOAT16);
     }
     let mut flow = Flow::of(x);
@@ -181,27 +190,36 @@ pub(crate) fn network(
         probabilities: x,
         last_h: None,
         last_c: None,
-        blocks: Vec::new(),
+        maps: Vec::new(),
     };
     let layers = match plan.embedding_only {
         true => plan.layers.get(..embedding_end(plan.layers)).unwrap_or_default(),
         false => plan.layers,
     };
-    for step in layers {
+    for (i, step) in layers.iter().enumerate() {
         let at = Place { plan, name: &step.name, waveform, state };
-        flow = lowering(&step.layer, plan, flow).lower(graph, &at, flow)?;
+        let next = layers.get(i + 1).map(|step| &step.layer);
+        flow = lowering(&step.layer, next, plan, flow).lower(graph, &at, flow)?;
         lowered.keep(step, flow);
     }
     Ok(lowered)
 }
 
 /// How a layer is lowered. A convolution has three ways: of floats, of integers, and in int8 the first one of patches.
-fn lowering<'a>(layer: &'a FoldedLayer, plan: &Plan<'_>, before: Flow) -> Box<dyn Lower + 'a> {
+fn lowering<'a>(
+    layer: &'a FoldedLayer,
+    next: Option<&FoldedLayer>,
+    plan: &Plan<'_>,
+    before: Flow,
+) -> Box<dyn Lower + 'a> {
     match layer {
         FoldedLayer::Conv { conv, weight, bias } => {
             let convolution = conv::Convolution { conv: *conv, weight, bias };
             match before.scale {
-                Some(scale) => Box::new(integer_conv::IntegerConvolution { convolution, scale }),
+                Some(scale) => {
+                    let before_relu = matches!(next, Some(FoldedLayer::Relu));
+                    Box::new(integer_conv::IntegerConvolution { convolution, scale, before_relu })
+                }
                 None if patches::fits(*conv, plan.form) => {
                     Box::new(patches::FirstConvolution(convolution))
                 }
@@ -210,6 +228,18 @@ fn lowering<'a>(layer: &'a FoldedLayer, plan: &Plan<'_>, before: Flow) -> Box<dy
         }
         FoldedLayer::Relu => Box::new(relu::Relu),
         FoldedLayer::MaxPool { size } => Box::new(max_pool::MaxPool { window: *size }),
+        FoldedLayer::Energy { energy, weight, bias, scale, shift } => {
+            Box::new(energy::LogEnergy { energy: *energy, weight, bias, scale, shift })
+        }
+        FoldedLayer::Fork => Box::new(add::Fork),
+        FoldedLayer::SqueezeExcite { squeeze, excite } => Box::new(squeeze_excite::SqueezeExcite {
+            squeeze: (&squeeze.0, &squeeze.1),
+            excite: (&excite.0, &excite.1),
+        }),
+        FoldedLayer::Add { skip } => Box::new(add::Add { skip: skip.as_ref() }),
+        FoldedLayer::TimePool { pool, attention } => {
+            Box::new(time_pool::Pooling { pool: *pool, attention: attention.as_ref() })
+        }
         FoldedLayer::Flatten => Box::new(flatten::Flatten),
         FoldedLayer::Linear { weight, bias } => Box::new(linear::Linear { weight, bias }),
         FoldedLayer::Tanh => Box::new(tanh::Tanh),
@@ -224,10 +254,10 @@ impl Lowered {
     /// Keeps the output of a layer that can be an output of the graph.
     fn keep(&mut self, step: &FoldedStep, flow: Flow) {
         match &step.layer {
-            // Where a pool follows, the block ends with it.
-            FoldedLayer::Relu | FoldedLayer::MaxPool { .. } => {
-                self.blocks.retain(|(block, _)| *block != step.name);
-                self.blocks.push((step.name.clone(), flow.x));
+            // Where a ReLU or a pool follows, the map ends with it.
+            FoldedLayer::Conv { .. } | FoldedLayer::Relu | FoldedLayer::MaxPool { .. } => {
+                self.maps.retain(|(map, _)| *map != step.name);
+                self.maps.push((step.name.clone(), flow.x));
             }
             FoldedLayer::Linear { .. } => self.logits = flow.x,
             FoldedLayer::Tanh => self.embedding = flow.x,
@@ -236,7 +266,12 @@ impl Lowered {
                 (self.last_h, self.last_c) = (flow.last_h, flow.last_c);
             }
             FoldedLayer::Softmax => self.probabilities = flow.x,
-            FoldedLayer::Conv { .. } | FoldedLayer::Flatten => {}
+            FoldedLayer::Energy { .. }
+            | FoldedLayer::Fork
+            | FoldedLayer::SqueezeExcite { .. }
+            | FoldedLayer::Add { .. }
+            | FoldedLayer::TimePool { .. }
+            | FoldedLayer::Flatten => {}
         }
     }
 }
@@ -247,10 +282,10 @@ fn embedding_end(layers: &[FoldedStep]) -> usize {
     layers.iter().position(is).map_or(layers.len(), |at| at + 1)
 }
 
-/// The largest value of a block's maps, which becomes 255 in int8.
-fn range(plan: &Plan<'_>, block: &str) -> Result<f32, LowerError> {
-    let range = plan.calibration.and_then(|calibration| calibration.ranges.get(block));
-    range.copied().ok_or_else(|| LowerError::NotCalibrated { block: block.to_owned() })
+/// The largest value of a map, which becomes 255 in int8.
+fn range(plan: &Plan<'_>, map: &str) -> Result<f32, LowerError> {
+    let range = plan.calibration.and_then(|calibration| calibration.ranges.get(map));
+    range.copied().ok_or_else(|| LowerError::NotCalibrated { block: map.to_owned() })
 }
 
 /// A size as ONNX stores it.

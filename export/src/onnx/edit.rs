@@ -51,7 +51,19 @@ pub fn tapped(bytes: &[u8], path: &Path, layers: &[String]) -> Result<Vec<u8>, R
     let mut model = decode(bytes, path)?;
     let graph = model.rest.graph.get_or_insert_default();
     for layer in layers {
-        let ends = ["pool.floats", "relu.floats", "pool", "relu", "tanh", "gemm", "add"];
+        let ends = [
+            "pool.floats",
+            "relu.floats",
+            "pool",
+            "relu",
+            "tanh",
+            "gemm",
+            "add",
+            "energy",
+            "features",
+            "conv.floats",
+            "conv",
+        ];
         let ends = ends.iter().map(|end| format!("{layer}.{end}"));
         // By the node: a value that is an output of the graph has that output's name.
         let node = ends.filter_map(|end| graph.node.iter().find(|node| node.name == end)).next();

@@ -54,6 +54,31 @@ blocks = [
 head = { kind = "dense", units = 6 }
 "#;
 
+/// Energies, residual blocks with and without a skip of filters and squeeze-and-excitation, lengths that do not divide.
+const POOLED: &str = r#"
+name = "pooled"
+description = "energies, residual blocks and a pooling over time"
+segment = 700
+hop = 300
+window = 4
+blocks = [
+    { kind = "energy", filters = 4, kernel = 40, stride = 16, padding = 20 },
+    { kind = "residual", filters = 6, squeeze = 2, pool = 3 },
+    { filters = 8 },
+    { kind = "residual", filters = 8, kernel = 5, pool = 2 },
+    { kind = "residual", filters = 8, squeeze = 3 },
+]
+head = { kind = "dense", units = 6, dropout = 0.5 }
+"#;
+
+/// That network with each pooling over time, under names of their own.
+pub fn pooled() -> [String; 3] {
+    ["mean", "statistics", "attention"].map(|pool| {
+        let text = POOLED.replace("window = 4", &format!("window = 4\npool = \"{pool}\""));
+        text.replace("\"pooled\"", &format!("\"pooled-{pool}\""))
+    })
+}
+
 /// A checkpoint in memory.
 pub struct Tiny {
     pub run: RunRecord,

@@ -3,7 +3,7 @@
 //! It shares no line with the exporter: batch norms are where they were in training, gates are i, f, g, o, and
 //! convolutions are sums over channels and taps.
 
-use leitmotif_models::{BatchNorm, Block, HeadKind, Network};
+use leitmotif_models::{BatchNorm, Block, BlockKind, HeadKind, Network, TimePool};
 
 use super::Tensors;
 
@@ -61,38 +61,125 @@ impl Reference<'_> {
         for (i, block) in self.network.blocks.iter().enumerate() {
             map = self.block(&format!("block{}", i + 1), block, &map);
         }
-        map.into_iter().map(|channel| channel[0]).collect()
+        match self.network.pool {
+            None => map.into_iter().map(|channel| channel[0]).collect(),
+            Some(pool) => self.summary(pool, &map),
+        }
     }
 
     fn block(&self, name: &str, block: &Block, map: &[Vec<f64>]) -> Vec<Vec<f64>> {
+        let rectified = |channel: Vec<f64>| channel.into_iter().map(|x| x.max(0.0)).collect();
+        let whole: Vec<Vec<f64>> = match block.kind {
+            BlockKind::Conv => {
+                self.normed(name, self.convolved(name, block, map)).map(rectified).collect()
+            }
+            BlockKind::Energy => {
+                let filtered = self.convolved(name, block, map);
+                let (cosines, sines) = filtered.split_at(block.filters);
+                let energy = |(a, b): (&Vec<f64>, &Vec<f64>)| -> Vec<f64> {
+                    a.iter().zip(b).map(|(a, b)| (a * a + b * b + 1e-5f32 as f64).ln()).collect()
+                };
+                let energies = cosines.iter().zip(sines).map(energy).collect();
+                self.normed(name, energies).collect()
+            }
+            BlockKind::Residual => {
+                let [first, second] = ["first", "second"].map(|part| format!("{name}.{part}"));
+                let inner = self.convolved(&first, block, map);
+                let inner: Vec<Vec<f64>> = self.normed(&first, inner).map(rectified).collect();
+                let inner = self.convolved(&second, block, &inner);
+                let mut sum: Vec<Vec<f64>> = self.normed(&second, inner).collect();
+                if block.squeeze.is_some() {
+                    let mean =
+                        |channel: &Vec<f64>| channel.iter().sum::<f64>() / channel.len() as f64;
+                    let means: Vec<f64> = sum.iter().map(mean).collect();
+                    let part = |part: &str| format!("{name}.{part}");
+                    let (w, b) = (part("squeeze.weight"), part("squeeze.bias"));
+                    let units: Vec<f64> =
+                        self.linear(&w, Some(&b), &means).iter().map(|x| x.max(0.0)).collect();
+                    let (w, b) = (part("excite.weight"), part("excite.bias"));
+                    for (channel, x) in sum.iter_mut().zip(self.linear(&w, Some(&b), &units)) {
+                        channel.iter_mut().for_each(|y| *y *= 1.0 / (1.0 + (-x).exp()));
+                    }
+                }
+                for (position, _) in map[0].iter().enumerate() {
+                    let before: Vec<f64> = map.iter().map(|channel| channel[position]).collect();
+                    let skip = match self.weights.contains_key(&format!("{name}.skip.weight")) {
+                        true => self.linear(&format!("{name}.skip.weight"), None, &before),
+                        false => before,
+                    };
+                    for (channel, skip) in sum.iter_mut().zip(skip) {
+                        channel[position] += skip;
+                    }
+                }
+                sum.into_iter().map(rectified).collect()
+            }
+        };
+        let largest = |window: &[f64]| window.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let pooled = |channel: Vec<f64>| channel.chunks_exact(block.pool).map(largest).collect();
+        whole.into_iter().map(pooled).collect()
+    }
+
+    fn convolved(&self, name: &str, block: &Block, map: &[Vec<f64>]) -> Vec<Vec<f64>> {
         let (shape, weight) = &self.weights[&format!("{name}.conv.weight")];
         let (taps, length) = (shape[2], map[0].len());
         assert_eq!(shape[1], map.len());
         let positions = (length + 2 * block.padding - taps) / block.stride + 1;
-        (0..shape[0])
-            .map(|filter| {
-                let norm = self.norm(name, filter);
-                let convolved: Vec<f64> = (0..positions)
-                    .map(|position| {
-                        let mut sum = 0.0;
-                        for (channel, x) in map.iter().enumerate() {
-                            for tap in 0..taps {
-                                let at = position * block.stride + tap;
-                                if at >= block.padding && at - block.padding < length {
-                                    let w = weight[(filter * map.len() + channel) * taps + tap];
-                                    sum += f64::from(w) * x[at - block.padding];
-                                }
-                            }
+        let filtered = |filter: usize| {
+            let at_position = |position: usize| {
+                let mut sum = 0.0;
+                for (channel, x) in map.iter().enumerate() {
+                    for tap in 0..taps {
+                        let at = position * block.stride + tap;
+                        if at >= block.padding && at - block.padding < length {
+                            let w = weight[(filter * map.len() + channel) * taps + tap];
+                            sum += f64::from(w) * x[at - block.padding];
                         }
-                        norm(sum).max(0.0)
-                    })
-                    .collect();
-                convolved
-                    .chunks_exact(block.pool)
-                    .map(|window| window.iter().copied().fold(f64::NEG_INFINITY, f64::max))
-                    .collect()
-            })
-            .collect()
+                    }
+                }
+                sum
+            };
+            (0..positions).map(at_position).collect()
+        };
+        (0..shape[0]).map(filtered).collect()
+    }
+
+    fn normed<'a>(
+        &'a self,
+        name: &'a str,
+        map: Vec<Vec<f64>>,
+    ) -> impl Iterator<Item = Vec<f64>> + 'a {
+        map.into_iter().enumerate().map(move |(filter, channel)| {
+            channel.into_iter().map(self.norm(name, filter)).collect()
+        })
+    }
+
+    /// Mean, or mean and deviation, of every position alike or by its score.
+    fn summary(&self, pool: TimePool, map: &[Vec<f64>]) -> Vec<f64> {
+        let positions = map[0].len();
+        let score = |position: usize| match pool {
+            TimePool::Mean | TimePool::Statistics => 0.0,
+            TimePool::Attention => {
+                let x: Vec<f64> = map.iter().map(|channel| channel[position]).collect();
+                let hidden = self.linear("pool.hidden.weight", Some("pool.hidden.bias"), &x);
+                let bounded: Vec<f64> = hidden.into_iter().map(f64::tanh).collect();
+                self.linear("pool.score.weight", None, &bounded)[0]
+            }
+        };
+        let weights: Vec<f64> = (0..positions).map(|position| score(position).exp()).collect();
+        let all: f64 = weights.iter().sum();
+        let mean_of = |values: &dyn Fn(f64) -> f64, channel: &[f64]| {
+            channel.iter().zip(&weights).map(|(x, w)| w * values(*x)).sum::<f64>() / all
+        };
+        let means: Vec<f64> = map.iter().map(|channel| mean_of(&|x| x, channel)).collect();
+        let deviations = map.iter().zip(&means).map(|(channel, mean)| {
+            (mean_of(&|x| (x - mean).powi(2), channel) + 1e-5f32 as f64).sqrt()
+        });
+        match pool {
+            TimePool::Mean => means.clone(),
+            TimePool::Statistics | TimePool::Attention => {
+                means.iter().copied().chain(deviations).collect()
+            }
+        }
     }
 
     fn norm(&self, name: &str, channel: usize) -> impl Fn(f64) -> f64 {

@@ -134,7 +134,7 @@ struct Settings {
     /// Batch norm: share of the old running statistics that is kept [default: the network's own, 0.99]
     #[arg(long)]
     norm_momentum: Option<f32>,
-    /// Initial values of the first convolution's filters
+    /// Initial values of the first convolution's filters; an energy block's pairs begin in mel anyway
     #[arg(long, value_enum, default_value = "described")]
     first_filters: FirstFilters,
     /// Early stopping after this many epochs without better validation; needs a split with a validation part

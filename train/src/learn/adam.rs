@@ -61,6 +61,11 @@ impl Adam {
         Ok(Adam { config, steps: 0, params, means, squares, decaying })
     }
 
+    /// Steps counted so far.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
     /// Counts a step and returns what it needs beside the gradients, f32 `[3]` on the host: the learning rate over the
     /// first bias correction, the root of the second, and the negative share of the values that weight decay takes.
     ///

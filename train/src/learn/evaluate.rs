@@ -132,7 +132,7 @@ fn forward(
     let input =
         Tensor::f_from_slice(&waveforms)?.f_reshape([windows.len() as i64, samples as i64])?;
     let probabilities = tch::no_grad(|| {
-        let output = model.forward(&input.f_to_device(model.device())?, false)?;
+        let output = model.forward(&input.f_to_device(model.device())?, None)?;
         let probabilities = output.logits.f_softmax(-1, Kind::Float)?;
         Ok::<_, TrainError>(to_host(&probabilities)?.data)
     })?;

@@ -116,7 +116,7 @@ fn with_outputs(
     tch::no_grad(|| {
         // Row by row: the activations of a whole batch of clips would take far more memory than the network.
         let rows = (0..shape.first().copied().unwrap_or(0))
-            .map(|row| model.forward(&input.f_narrow(0, row, 1)?, false))
+            .map(|row| model.forward(&input.f_narrow(0, row, 1)?, None))
             .collect::<Result<Vec<_>, TrainError>>()?;
         let logits: Vec<&Tensor> = rows.iter().map(|r| &r.logits).collect();
         let embedding: Vec<&Tensor> = rows.iter().map(|r| &r.embedding).collect();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use leitmotif_dataset::fs::Lock;
 use leitmotif_models::checkpoint::{BEST, LAST, RECORD, WEIGHTS, locate};
-use leitmotif_models::{Block, HeadKind, Network, RunRecord};
+use leitmotif_models::{Block, BlockKind, HeadKind, Init, Network, Param, RunRecord};
 use tch::Device;
 
 use crate::console::log;
@@ -272,7 +272,10 @@ impl RunState {
 ///
 /// A libtorch without these switches.
 pub(crate) fn configured(model: Model, config: &FitConfig) -> Result<Model, TrainError> {
-    let model = model.with_norm_momentum(config.norm_momentum).with_precision(config.precision);
+    let model = model
+        .with_norm_momentum(config.norm_momentum)
+        .with_precision(config.precision)
+        .with_dropout_seed(config.seed);
     if model.device() == Device::Cpu {
         return Ok(model);
     }
@@ -297,13 +300,21 @@ fn set_threads(config: &FitConfig) {
 fn set_mel_filters(model: &mut Model, seed: u64) -> Result<(), TrainError> {
     const FIRST: &str = "block1.conv.weight";
     let params = model.network().params(model.classes());
-    let Some(first) = params.into_iter().find(|p| p.name == FIRST) else { return Ok(()) };
+    // The pairs of an energy block begin so anyway, and must stay pairs.
+    let random = |p: &Param| p.name == FIRST && p.init != Init::MelPairs;
+    let Some(first) = params.into_iter().find(random) else { return Ok(()) };
     model.set_values(&Tensors::from([(first.name, mel_filters(&first.shape, seed))]))
 }
 
 fn format_block(block: &Block) -> String {
-    let Block { filters, kernel, stride, padding, pool } = block;
-    format!("{filters} filters of {kernel}, stride {stride}, padding {padding}, pool {pool}")
+    let Block { kind, filters, kernel, stride, padding, pool, squeeze } = block;
+    let text =
+        format!("{filters} filters of {kernel}, stride {stride}, padding {padding}, pool {pool}");
+    match (kind, squeeze) {
+        (BlockKind::Conv, _) => text,
+        (kind, None) => format!("{kind}: {text}"),
+        (kind, Some(squeeze)) => format!("{kind}: {text}, squeeze {squeeze}"),
+    }
 }
 
 /// Copies the tensors of every block, running statistics included; returns a description of where they come from.

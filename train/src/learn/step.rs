@@ -75,8 +75,32 @@ pub fn train_step(
     batch: &DeviceBatch,
     learning_rate: f64,
 ) -> Result<Measured, TrainError> {
-    let rates = to_device(&adam.next_rates(learning_rate)?, model.device())?;
-    device_step(model, adam, batch, &rates)
+    let numbers = StepNumbers::next(model, adam, learning_rate)?;
+    device_step(model, adam, batch, &numbers)
+}
+
+/// What a step needs of the host beside its batch, on the device.
+#[derive(Debug)]
+struct StepNumbers {
+    /// Adam's.
+    rates: Tensor,
+    /// Dropout's.
+    key: Tensor,
+}
+
+impl StepNumbers {
+    /// Those of the next step, which it counts.
+    fn next(model: &Model, adam: &mut Adam, learning_rate: f64) -> Result<Self, TrainError> {
+        let rates = to_device(&adam.next_rates(learning_rate)?, model.device())?;
+        let key = to_device(&model.dropout_key(adam.steps())?, model.device())?;
+        Ok(StepNumbers { rates, key })
+    }
+
+    fn copy_from(&self, other: &Self) -> Result<(), TrainError> {
+        self.rates.shallow_clone().f_copy_(&other.rates)?;
+        self.key.shallow_clone().f_copy_(&other.key)?;
+        Ok(())
+    }
 }
 
 /// The part of a step that is on the device alone.
@@ -84,9 +108,9 @@ fn device_step(
     model: &Model,
     adam: &Adam,
     batch: &DeviceBatch,
-    rates: &Tensor,
+    numbers: &StepNumbers,
 ) -> Result<Measured, TrainError> {
-    let mut logits = model.forward(&batch.segments, true)?.logits;
+    let mut logits = model.forward(&batch.segments, Some(&numbers.key))?.logits;
     if model.network().head.kind == HeadKind::Lstm {
         let segments = logits.size().get(1).copied().unwrap_or(1);
         logits = logits.f_narrow(1, segments - 1, 1)?;
@@ -97,7 +121,7 @@ fn device_step(
     let params = model.trainable()?;
     let inputs: Vec<&Tensor> = params.iter().map(|(_, tensor)| tensor).collect();
     let gradients = Tensor::f_run_backward(&[&loss], &inputs, false, false)?;
-    let gradient_norm = adam.step(&gradients, rates)?;
+    let gradient_norm = adam.step(&gradients, &numbers.rates)?;
     let correct = logits
         .f_argmax(-1, false)?
         .f_eq_tensor(&batch.targets.f_argmax(-1, false)?)?
@@ -125,7 +149,7 @@ pub struct Steps {
 struct Recorded {
     graph: Graph,
     batch: DeviceBatch,
-    rates: Tensor,
+    numbers: StepNumbers,
     measured: Measured,
 }
 
@@ -158,10 +182,10 @@ impl Steps {
             self.until_recorded = Some(left - 1);
             return native::on_side_stream(|| train_step(model, adam, batch, learning_rate));
         }
-        let rates = to_device(&adam.next_rates(learning_rate)?, model.device())?;
+        let numbers = StepNumbers::next(model, adam, learning_rate)?;
         let recorded = match self.recorded.take() {
             Some(recorded) => recorded,
-            None => match Recorded::new(model, adam, batch, &rates) {
+            None => match Recorded::new(model, adam, batch, &numbers) {
                 Ok(recorded) => recorded,
                 Err(error) => {
                     log!(
@@ -169,11 +193,11 @@ impl Steps {
                         with_causes(&error)
                     );
                     self.until_recorded = None;
-                    return device_step(model, adam, batch, &rates);
+                    return device_step(model, adam, batch, &numbers);
                 }
             },
         };
-        let measured = recorded.repeat(batch, &rates);
+        let measured = recorded.repeat(batch, &numbers);
         self.recorded = Some(recorded);
         measured
     }
@@ -184,21 +208,22 @@ impl Recorded {
         model: &Model,
         adam: &Adam,
         like: &DeviceBatch,
-        rates: &Tensor,
+        numbers: &StepNumbers,
     ) -> Result<Self, TrainError> {
         let batch = DeviceBatch {
             segments: like.segments.f_zeros_like()?,
             targets: like.targets.f_zeros_like()?,
         };
-        let rates = rates.f_zeros_like()?;
-        let (graph, measured) = Graph::capture(|| device_step(model, adam, &batch, &rates))?;
-        Ok(Recorded { graph, batch, rates, measured })
+        let StepNumbers { rates, key } = numbers;
+        let numbers = StepNumbers { rates: rates.f_zeros_like()?, key: key.f_zeros_like()? };
+        let (graph, measured) = Graph::capture(|| device_step(model, adam, &batch, &numbers))?;
+        Ok(Recorded { graph, batch, numbers, measured })
     }
 
-    fn repeat(&self, batch: &DeviceBatch, rates: &Tensor) -> Result<Measured, TrainError> {
+    fn repeat(&self, batch: &DeviceBatch, numbers: &StepNumbers) -> Result<Measured, TrainError> {
         self.batch.segments.shallow_clone().f_copy_(&batch.segments)?;
         self.batch.targets.shallow_clone().f_copy_(&batch.targets)?;
-        self.rates.shallow_clone().f_copy_(rates)?;
+        self.numbers.copy_from(numbers)?;
         self.graph.replay()?;
         // The next repetition overwrites them.
         let mut values = self.measured.values.f_empty_like()?;
@@ -237,7 +262,7 @@ mod tests {
 
         let input = Tensor::from_slice(&batch.segments).reshape(shape.map(|d| d as i64));
         let targets = Tensor::from_slice(&batch.targets).reshape([clips as i64, 1, -1]);
-        let logits = model.forward(&input, true).unwrap().logits;
+        let logits = model.forward(&input, Some(&model.dropout_key(1).unwrap())).unwrap().logits;
         let per_output = -(logits.log_softmax(-1, Kind::Float) * targets).sum_dim_intlist(
             -1,
             false,

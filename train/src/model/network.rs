@@ -5,13 +5,17 @@
 
 use std::collections::BTreeMap;
 
-use leitmotif_models::{BatchNorm, Conv, HeadKind, Layer, Network, ParamKind, segment_count};
+use leitmotif_models::{
+    BatchNorm, Conv, Energy, HeadKind, Layer, Network, ParamKind, TimePool, segment_count,
+};
 use tch::{Device, Kind, Tensor};
 
 use crate::error::{ModelError, TrainError};
+use crate::model::dropout::{dropout, dropout_key};
 use crate::model::flat::flatten_lstm;
 use crate::model::host::{on_device, to_host};
 use crate::model::init::initial_values;
+use crate::model::layers::{Excitation, Scores, log_energy, squeeze_excite, time_pool};
 use crate::model::native::{self, Norm};
 use crate::model::precision::Precision;
 use crate::model::tensors::{Tensors, check};
@@ -28,6 +32,7 @@ pub struct Model {
     norm_momentum: Option<f32>,
     precision: Precision,
     fused: bool,
+    seed: u64,
 }
 
 /// The outputs of a forward pass; an LSTM's row `s` depends on the segments `0..=s`.
@@ -95,6 +100,7 @@ impl Model {
             norm_momentum: None,
             precision: Precision::Fp32,
             fused: false,
+            seed: 0,
         };
         if let (HeadKind::Lstm, Device::Cuda(_)) = (model.network.head.kind, device) {
             let _ = flatten_lstm(&model.lstm_params("lstm")?.map(Tensor::shallow_clone))?;
@@ -116,6 +122,20 @@ impl Model {
     /// Batch norm, ReLU and max pooling as one operator in training passes, which a GPU does in a fraction of the time.
     pub fn with_fused_operator(self) -> Self {
         Model { fused: true, ..self }
+    }
+
+    /// The seed that dropout's masks follow from.
+    pub fn with_dropout_seed(self, seed: u64) -> Self {
+        Model { seed, ..self }
+    }
+
+    /// What dropout's masks of a training pass follow from, on the host; steps are counted from 1.
+    ///
+    /// # Errors
+    ///
+    /// Whatever libtorch refuses.
+    pub fn dropout_key(&self, step: u64) -> Result<Tensor, TrainError> {
+        dropout_key(self.seed, step)
     }
 
     /// Freezes the convolution blocks: their weights *and* their running statistics stay as they are.
@@ -196,7 +216,8 @@ impl Model {
         Ok(())
     }
 
-    /// Runs the network. With `train`, batch norms use the batch's own statistics and update the running ones.
+    /// Runs the network. With `training`, batch norms use the batch's own statistics and update the running ones, and
+    /// values are dropped: it is a [`dropout_key`](Self::dropout_key), on the network's device.
     ///
     /// # Shapes
     /// f32, ±1 at full scale: waveforms `[batch, samples]`, which are cut into segments one hop apart, or segments
@@ -205,20 +226,19 @@ impl Model {
     /// # Errors
     ///
     /// An input of another shape, or shorter than one segment; anything libtorch refuses.
-    pub fn forward(&self, input: &Tensor, train: bool) -> Result<Output, TrainError> {
+    pub fn forward(&self, input: &Tensor, training: Option<&Tensor>) -> Result<Output, TrainError> {
         let segments = self.segments(input)?;
-        let size = segments.size();
         // A channel axis of stride one marks the memory as channels-last for libtorch.
         let mut x = segments.f_contiguous()?.f_unsqueeze(3)?.f_permute([0, 3, 1, 2])?;
-        if train && self.precision == Precision::Bf16 {
-            x = x.f_to_kind(Kind::BFloat16)?;
-        }
+        let train = training.is_some();
         let mut embedding = None;
+        let mut kept = None;
+        let mut dropouts = 0;
         let mut steps = self.network.steps(self.classes).into_iter().peekable();
         while let Some(step) = steps.next() {
             let name = step.name.as_str();
             x = match step.layer {
-                Layer::Conv(conv) => self.conv(&x, name, conv)?,
+                Layer::Conv(conv) => self.conv(&self.as_factor(x, train)?, name, conv)?,
                 Layer::BatchNorm(norm)
                     if train
                         && self.fuses(name)
@@ -233,7 +253,7 @@ impl Model {
                     self.norm_relu_pool(&x, name, norm, size)?
                 }
                 Layer::BatchNorm(norm) => self.batch_norm(&x, name, norm, train)?,
-                // In place: a batch norm's backward pass needs its input, not its output.
+                // In place: neither a batch norm's backward pass nor a sum's needs its output.
                 Layer::Relu => {
                     let pool = steps.next_if(|next| matches!(next.layer, Layer::MaxPool { .. }));
                     // The same values and gradients in either order, and fewer to clip after pooling.
@@ -243,11 +263,28 @@ impl Model {
                     };
                     x.f_relu_()?
                 }
+                Layer::Fork => {
+                    let x = self.as_factor(x, train)?;
+                    kept = Some(x.shallow_clone());
+                    x
+                }
+                Layer::Add { kept: channels, channels: to } => {
+                    self.add(&x, kept.take(), name, channels != to)?
+                }
+                Layer::Energy(energy) => self.energy(&x, name, energy)?,
+                Layer::SqueezeExcite(_) => self.squeeze_excite(&x, name)?,
                 Layer::MaxPool { size } => max_pool(&x, size)?,
-                Layer::Flatten => x
-                    .f_permute([0, 2, 3, 1])?
-                    .f_reshape([size[0], size[1], -1])?
-                    .f_to_kind(Kind::Float)?,
+                Layer::Flatten => {
+                    x.f_permute([0, 2, 3, 1])?.f_flatten(2, 3)?.f_to_kind(Kind::Float)?
+                }
+                Layer::TimePool { pool, .. } => self.time_pool(&x, name, pool)?,
+                Layer::Dropout { share } => {
+                    dropouts += 1;
+                    match training {
+                        Some(key) => dropout(&x, share, key, dropouts)?,
+                        None => x,
+                    }
+                }
                 Layer::Dense { .. } => x.f_linear(self.param(name, "weight")?, None::<&Tensor>)?,
                 Layer::Tanh => x.f_tanh()?,
                 Layer::Lstm { units, .. } => self.lstm(&x, name, units)?,
@@ -263,7 +300,7 @@ impl Model {
         Ok(Output { logits: x, embedding })
     }
 
-    /// The activations of a block's filters before the ReLU; blocks are counted from 1.
+    /// The activations of a block's filters before the block's last ReLU; blocks are counted from 1.
     ///
     /// # Shapes
     /// `[rows, samples]` → `[rows, filters, positions]`; any number of samples that leaves a position.
@@ -274,21 +311,30 @@ impl Model {
     pub fn excitation(&self, input: &Tensor, block: usize) -> Result<Tensor, TrainError> {
         let wanted = format!("block{block}");
         let mut x = input.f_unsqueeze(1)?.f_unsqueeze(1)?;
+        let mut kept = None;
         for step in self.network.steps(self.classes) {
             let name = step.name.as_str();
             x = match step.layer {
                 Layer::Conv(conv) => self.conv(&x, name, conv)?,
+                Layer::Energy(energy) => self.energy(&x, name, energy)?,
                 Layer::BatchNorm(norm) if is_block(name) => {
-                    let normed = self.batch_norm(&x, name, norm, false)?;
-                    if name == wanted {
-                        return Ok(normed.f_squeeze_dim(2)?);
-                    }
-                    normed
+                    self.batch_norm(&x, name, norm, false)?
                 }
                 Layer::Relu => x.f_relu()?,
                 Layer::MaxPool { size } => max_pool(&x, size)?,
+                Layer::Fork => {
+                    kept = Some(x.shallow_clone());
+                    x
+                }
+                Layer::SqueezeExcite(_) => self.squeeze_excite(&x, name)?,
+                Layer::Add { kept: channels, channels: to } => {
+                    self.add(&x, kept.take(), name, channels != to)?
+                }
                 _ => break,
             };
+            if name == wanted && matches!(step.layer, Layer::BatchNorm(_) | Layer::Add { .. }) {
+                return Ok(x.f_squeeze_dim(2)?);
+            }
         }
         Err(ModelError::NoSuchTensor { name: wanted }.into())
     }
@@ -315,6 +361,58 @@ impl Model {
         let weight = self.param(step, "conv.weight")?.f_to_kind(x.kind())?;
         let (stride, padding) = ([1, conv.stride as i64], [0, conv.padding as i64]);
         Ok(x.f_conv2d(&weight, None::<&Tensor>, stride, padding, [1, 1], 1)?)
+    }
+
+    /// In bf16 what a convolution of a training pass takes; an energy block before it is in f32.
+    fn as_factor(&self, x: Tensor, train: bool) -> Result<Tensor, TrainError> {
+        if train && self.precision == Precision::Bf16 {
+            return Ok(x.f_to_kind(Kind::BFloat16)?);
+        }
+        Ok(x)
+    }
+
+    /// # Shapes
+    /// `[batch, 1, segments, samples]` → `[batch, pairs, segments, length]`, f32.
+    fn energy(&self, x: &Tensor, step: &str, energy: Energy) -> Result<Tensor, TrainError> {
+        log_energy(&self.conv(x, step, energy.conv)?, energy)
+    }
+
+    fn squeeze_excite(&self, x: &Tensor, step: &str) -> Result<Tensor, TrainError> {
+        let layer = |part: &str| -> Result<[&Tensor; 2], TrainError> {
+            Ok([
+                self.param(step, &format!("{part}.weight"))?,
+                self.param(step, &format!("{part}.bias"))?,
+            ])
+        };
+        squeeze_excite(x, &Excitation { squeeze: layer("squeeze")?, excite: layer("excite")? })
+    }
+
+    /// Adds what the fork kept, where the channels differ through filters.
+    fn add(
+        &self,
+        x: &Tensor,
+        kept: Option<Tensor>,
+        step: &str,
+        filters: bool,
+    ) -> Result<Tensor, TrainError> {
+        let kept = kept.ok_or(ModelError::NothingKept)?;
+        if !filters {
+            return Ok(x.f_add(&kept)?);
+        }
+        let weight = self.param(step, "skip.weight")?.f_to_kind(kept.kind())?;
+        let skip = kept.f_conv2d(&weight, None::<&Tensor>, [1, 1], [0, 0], [1, 1], 1)?;
+        Ok(x.f_add(&skip)?)
+    }
+
+    fn time_pool(&self, x: &Tensor, step: &str, pool: TimePool) -> Result<Tensor, TrainError> {
+        let scores = match pool {
+            TimePool::Mean | TimePool::Statistics => None,
+            TimePool::Attention => Some(Scores {
+                hidden: [self.param(step, "hidden.weight")?, self.param(step, "hidden.bias")?],
+                score: self.param(step, "score.weight")?,
+            }),
+        };
+        time_pool(x, pool, scores)
     }
 
     /// Whether a block's batch norm, its ReLU and its pooling are one operator.

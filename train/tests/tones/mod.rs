@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use leitmotif_dataset::store::{ClipRow, Dataset, DatasetInfo, DatasetWriter, Part, write_split};
-use leitmotif_models::{HeadKind, Network, Random};
+use leitmotif_models::{HeadKind, Network, Random, TimePool};
 use leitmotif_train::learn::config::FitConfig;
 use leitmotif_train::learn::task::Task;
 
@@ -86,6 +86,29 @@ blocks = [
 pub(crate) fn network(head: HeadKind) -> Network {
     Network::from_toml(TOML).unwrap().with_head(head)
 }
+
+/// The description of [`pooled_network`], for each pooling over time.
+pub(crate) const POOLED: &str = r#"
+name = "pooled"
+description = "energies, two residual blocks, a convolution block and a pooling over time"
+segment = 243
+window = 4
+pool = "POOL"
+head = { kind = "dense", units = 16, dropout = 0.25 }
+blocks = [
+  { kind = "energy", filters = 8, kernel = 24, stride = 6, padding = 12 },
+  { kind = "residual", filters = 6, squeeze = 2, pool = 3 },
+  { filters = 8 },
+  { kind = "residual", filters = 8, pool = 2 },
+]
+"#;
+
+/// 243 samples down to six positions, which are pooled.
+pub(crate) fn pooled_network(pool: TimePool, head: HeadKind) -> Network {
+    Network::from_toml(&POOLED.replace("POOL", &pool.to_string())).unwrap().with_head(head)
+}
+
+pub(crate) const POOLS: [TimePool; 3] = [TimePool::Mean, TimePool::Statistics, TimePool::Attention];
 
 /// Settings that train on the tones in a few epochs.
 pub(crate) fn config() -> FitConfig {

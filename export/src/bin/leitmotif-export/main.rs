@@ -147,10 +147,10 @@ fn print_verified(
         return Ok(());
     }
     if !layers.is_empty() {
-        writeln!(out, "layer      relative Δ    allowed")?;
+        writeln!(out, "layer          relative Δ    allowed")?;
     }
     for Departure { layer, relative, tolerance } in layers {
-        writeln!(out, "{layer:<9} {relative:>11.1e} {tolerance:>10.0e}")?;
+        writeln!(out, "{layer:<13} {relative:>11.1e} {tolerance:>10.0e}")?;
     }
     print_reports(std::slice::from_ref(report), &[], false, out)
 }

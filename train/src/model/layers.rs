@@ -1,0 +1,83 @@
+//! Layers that are more than one operation of libtorch, on tensors `[batch, channels, segments, length]`. Segments
+//! never mix: means and sums over time are over the last axis alone.
+
+use leitmotif_models::{Energy, TimePool};
+use tch::{Kind, Tensor};
+
+use crate::error::TrainError;
+
+/// The last axis.
+const TIME: &[i64] = &[3];
+
+/// `log(a² + b² + ε)` of each pair of filters, in f32: near silence 16-bit floats would hold neither squares nor ε.
+///
+/// # Shapes
+/// Outputs of the filters `[batch, 2 · pairs, segments, length]` → `[batch, pairs, segments, length]`.
+pub(crate) fn log_energy(filtered: &Tensor, energy: Energy) -> Result<Tensor, TrainError> {
+    let squares = filtered.f_square()?;
+    let pairs = energy.pairs() as i64;
+    let (a, b) = (squares.f_narrow(1, 0, pairs)?, squares.f_narrow(1, pairs, pairs)?);
+    Ok(a.f_add(&b)?.f_add_scalar(f64::from(energy.epsilon))?.f_log()?)
+}
+
+/// Weights and biases of squeeze and excitation.
+#[derive(Debug)]
+pub(crate) struct Excitation<'a> {
+    pub(crate) squeeze: [&'a Tensor; 2],
+    pub(crate) excite: [&'a Tensor; 2],
+}
+
+/// Scales the channels of each segment by what their means give; the factors are f32.
+///
+/// # Shapes
+/// `[batch, channels, segments, length]`, kept.
+pub(crate) fn squeeze_excite(x: &Tensor, tensors: &Excitation<'_>) -> Result<Tensor, TrainError> {
+    let Excitation { squeeze: [w1, b1], excite: [w2, b2] } = *tensors;
+    let means = x.f_mean_dim(TIME, true, Kind::Float)?.f_permute([0, 2, 3, 1])?;
+    let squeezed = means.f_linear(w1, Some(b1))?.f_relu()?;
+    let factors = squeezed.f_linear(w2, Some(b2))?.f_sigmoid()?.f_permute([0, 3, 1, 2])?;
+    Ok(x.f_mul(&factors.f_to_kind(x.kind())?)?)
+}
+
+/// Weights of the scores of [`TimePool::Attention`]: of the hidden layer with its bias, and of the score.
+#[derive(Debug)]
+pub(crate) struct Scores<'a> {
+    pub(crate) hidden: [&'a Tensor; 2],
+    pub(crate) score: &'a Tensor,
+}
+
+/// The summary over time, in f32; `scores` for attention alone.
+///
+/// # Shapes
+/// `[batch, channels, segments, length]` → `[batch, segments, features]`.
+pub(crate) fn time_pool(
+    x: &Tensor,
+    pool: TimePool,
+    scores: Option<Scores<'_>>,
+) -> Result<Tensor, TrainError> {
+    let x = x.f_to_kind(Kind::Float)?;
+    let weights = scores.map(|scores| attention(&x, &scores)).transpose()?;
+    let mean = |x: &Tensor| match &weights {
+        Some(weights) => x.f_mul(weights)?.f_sum_dim_intlist(TIME, true, Kind::Float),
+        None => x.f_mean_dim(TIME, true, Kind::Float),
+    };
+    let means = mean(&x)?;
+    let features = match pool {
+        TimePool::Mean => means,
+        TimePool::Statistics | TimePool::Attention => {
+            // Not the mean of squares less the square of the mean, which cancels where a channel hardly varies.
+            let variances = mean(&x.f_sub(&means)?.f_square()?)?;
+            let deviations = variances.f_add_scalar(f64::from(TimePool::EPSILON))?.f_sqrt()?;
+            Tensor::f_cat(&[means, deviations], 1)?
+        }
+    };
+    Ok(features.f_squeeze_dim(3)?.f_permute([0, 2, 1])?)
+}
+
+/// Weights of the positions of each segment, `[batch, 1, segments, length]`; those of a segment sum to one.
+fn attention(x: &Tensor, scores: &Scores<'_>) -> Result<Tensor, TrainError> {
+    let Scores { hidden: [weight, bias], score } = *scores;
+    let hidden = x.f_permute([0, 2, 3, 1])?.f_linear(weight, Some(bias))?.f_tanh()?;
+    let scores = hidden.f_linear(score, None::<&Tensor>)?;
+    Ok(scores.f_softmax(2, Kind::Float)?.f_permute([0, 3, 1, 2])?)
+}
