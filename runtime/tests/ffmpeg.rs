@@ -130,6 +130,9 @@ fn lossless_codecs_are_decoded_as_by_ffmpeg() {
     check(&case("f64.wav", &["-c:a", "pcm_f64le"], "pcm_f64le"));
     check(&case("s16.aiff", &["-c:a", "pcm_s16be"], "pcm_s16be"));
     check(&case("alac.m4a", &["-c:a", "alac"], "alac"));
+    // QuickTime's packets of PCM hold one sample each.
+    check(&case("s16.mov", &["-c:a", "pcm_s16le"], "pcm_s16le"));
+    check(&case("f32.mov", &["-c:a", "pcm_f32le"], "pcm_f32le"));
 }
 
 #[test]

@@ -42,6 +42,23 @@ fn sizes_that_were_never_known_are_those_of_the_bytes() {
 }
 
 #[test]
+fn an_rf64_whose_sizes_were_never_written_is_decoded() {
+    let plain = wav_with_sizes(40_036, None);
+    let right = decode_bytes(plain.clone()).unwrap();
+    for long in [0, u64::MAX] {
+        let mut file = b"RF64\xff\xff\xff\xffWAVEds64\x1c\0\0\0".to_vec();
+        for size in [long, long, 0] {
+            file.extend(size.to_le_bytes());
+        }
+        file.extend([0; 4]);
+        file.extend(&plain[12..40]);
+        file.extend(u32::MAX.to_le_bytes());
+        file.extend(&plain[44..]);
+        assert!(decode_bytes(file).unwrap() == right, "{long:x}");
+    }
+}
+
+#[test]
 fn wrong_outer_sizes_are_a_note_and_not_damage() {
     let right = decode_bytes(wav_with_sizes(40_036, None)).unwrap();
     let wrong: [(u32, Option<u32>); 4] = [(40_028, None), (0, None), (50_000, None), (36, Some(0))];
@@ -173,8 +190,8 @@ fn files_of_other_kinds_are_named() {
     }
     // Coded audio in the samples of a WAV is noise if it is played as such.
     let mut data = vec![0u8; 16_000];
-    data[..4].copy_from_slice(b"\xff\x1f\x00\xe8");
-    data[2048..2052].copy_from_slice(b"\xff\x1f\x00\xe8");
+    data[..6].copy_from_slice(b"\xff\x1f\x00\xe8\xf1\x07");
+    data[2048..2054].copy_from_slice(b"\xff\x1f\x00\xe8\xf1\x07");
     let error = decode_bytes(riff(44_100, 2, 16, false, &data, 16_000)).unwrap_err();
     assert!(
         matches!(&error, AudioError::UnsupportedCodec { codec, .. } if codec == "DTS in WAV"),
@@ -204,6 +221,19 @@ fn floats_over_full_scale_are_scaled_by_their_peak() {
         assert!(matches!(error, AudioError::OutOfScale { .. }), "{error}");
         assert!(error.to_string().contains("divide them by 32,768"), "{error}");
     }
+}
+
+#[test]
+fn the_peak_is_that_of_what_is_decoded() {
+    // Channels that cancel, of which one is decoded, then loud ones whose mean is faint.
+    let quiet = tone(0.1, 32_000).into_iter().flat_map(|x| [x, -x]);
+    let loud = tone(4.0, 32_000).into_iter().flat_map(|x| [x, -0.95 * x]);
+    let data: Vec<u8> = quiet.chain(loud).flat_map(f32::to_le_bytes).collect();
+    let file = riff(16_000, 2, 32, true, &data, data.len() as u32);
+    let (samples, info) = decode_bytes(file).unwrap();
+    let scaled = |note: &AudioNote| matches!(note, AudioNote::Scaled { peak } if *peak > 3.9);
+    assert!(info.notes.iter().any(scaled), "{:?}", info.notes);
+    assert!(samples.iter().filter(|sample| sample.abs() == 1.0).count() < 10, "clipped");
 }
 
 #[test]

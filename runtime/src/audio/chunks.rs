@@ -32,6 +32,8 @@ pub(super) struct Outline {
     pub(super) wrong_size: bool,
     /// Whether the audio data is known to be cut off here, because the demuxer is not given the size that says so.
     pub(super) cut: bool,
+    /// Whether the demuxer reads to the end because it is given no size, and takes that for a file that is cut off.
+    pub(super) to_the_end: bool,
 }
 
 /// WAVE's format tags for MPEG audio: frames that need no WAV around them (RFC 2361).
@@ -60,7 +62,8 @@ pub(super) fn wave(
                 let unwritten = size == 0 && there > 0 && !chunks_follow(stream, data, end)?;
                 let size = match long {
                     _ if unwritten => there,
-                    Some(long) if size == u32::MAX => long,
+                    // A length that was never written is unknown in 64 bits too.
+                    Some(long @ 1..=0xffff_ffff_ffff_fffe) if size == u32::MAX => long,
                     _ if is_unknown(size) => there,
                     _ => u64::from(size),
                 };
@@ -68,13 +71,23 @@ pub(super) fn wave(
                 let short = u32::try_from(size).ok().filter(|size| !is_unknown(*size));
                 patches.push((at + 4, short.unwrap_or(TO_THE_END).to_le_bytes().to_vec()));
                 let whole = size <= there;
+                let sound = data.saturating_add(size);
                 let misplaced = !is_unknown(stated) && {
                     let outer = start + 8 + u64::from(stated);
-                    outer < data + size || outer > end + 1
+                    outer < sound || outer > end + 1
                 };
-                let end = data.saturating_add(size).min(end);
+                let (end, to_the_end) = (sound.min(end), short.is_none());
                 let wrong_size = unwritten || (whole && misplaced);
-                return Ok(Some(Outline { patches, data, end, format, wrong_size, cut: false }));
+                let cut = to_the_end && !whole;
+                return Ok(Some(Outline {
+                    patches,
+                    data,
+                    end,
+                    format,
+                    wrong_size,
+                    cut,
+                    to_the_end,
+                }));
             }
             _ => {}
         }
@@ -126,13 +139,15 @@ pub(super) fn aiff(
     }
     let Some((data, length)) = sound else { return Ok(None) };
     let inner = at.saturating_sub(start + 8);
-    let whole = data + length <= end;
+    let sound_end = data.saturating_add(length);
+    let whole = sound_end <= end;
     let wrong_size = unwritten
-        || (whole && stated < (data + length).saturating_sub(start + 8))
+        || (whole && stated < sound_end.saturating_sub(start + 8))
         || (whole && start + 8 + stated > end + 1);
     let outer = u32::try_from(inner).unwrap_or(TO_THE_END);
     patches.push((start + 4, outer.to_be_bytes().to_vec()));
-    Ok(Some(Outline { patches, data, end, format: 0, wrong_size, cut: !whole }))
+    let (format, cut, to_the_end) = (0, !whole, false);
+    Ok(Some(Outline { patches, data, end, format, wrong_size, cut, to_the_end }))
 }
 
 fn is_unknown(size: u32) -> bool {

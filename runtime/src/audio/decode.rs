@@ -18,7 +18,7 @@ use leitmotif_models::SampleRate;
 use symphonia::core::{
     codecs::audio::well_known::{CODEC_ID_AAC, CODEC_ID_FLAC},
     errors::Error as SymphoniaError,
-    formats::{FormatReader, SeekMode, SeekTo, Track},
+    formats::{FormatReader, Track},
     packet::Packet,
     units::{Duration, TimeBase, Timestamp},
 };
@@ -60,6 +60,8 @@ pub(super) struct Decoder {
     ahead: VecDeque<Packet>,
     /// Floats are stored in the file as they are and may be NaN; other codecs cannot hold such numbers.
     float_pcm: bool,
+    /// Whether the end of the bytes is that of the audio, though the demuxer expects more.
+    to_the_end: bool,
     /// What samples are multiplied with: less than 1 where those of a float file are over full scale.
     gain: f32,
     /// Samples that the file states, to detect that it was cut off.
@@ -118,15 +120,29 @@ impl Decoder {
             SourceError::System(error) => unreadable(path, error),
         })?;
         let (edits, bare, bytes) = (source.take_edits(), source.bare(), source.length());
-        let truncated = source.cut();
+        let (truncated, to_the_end) = (source.cut(), source.to_the_end());
         let (foreign, source_notes) = (source.take_foreign(), source.take_notes());
         budget.allow_bytes();
         // The demuxer's reason for what it does not know is often a false one.
-        let or_foreign = |error: AudioError| match &foreign {
-            Some(foreign) => refused(path, foreign.clone()),
-            None => error,
+        let or_foreign = |error: AudioError| match (&foreign, &error) {
+            (Some(foreign), AudioError::NoAudio { .. } | AudioError::Truncated { .. }) => {
+                refused(path, foreign.clone())
+            }
+            _ => error,
         };
-        let format = open::packets(path, source).map_err(or_foreign)?;
+        let mut format = open::packets(path, source).map_err(or_foreign)?;
+        let mut notes = source_notes;
+        let mut gain = 1.0;
+        if is_float_pcm(path, format.as_ref()) {
+            let peak = peak(path, format.as_mut(), budget)?;
+            gain = Level::gain(peak)
+                .ok_or_else(|| AudioError::OutOfScale { path: path.to_path_buf(), peak })?;
+            if gain < 1.0 {
+                notes.push(AudioNote::Scaled { peak });
+            }
+            budget.allow_bytes();
+            format = open::again(path, format)?;
+        }
         let (track, parameters, mut codec) =
             open::choose(path, format.as_ref()).map_err(or_foreign)?;
         let is_aac = parameters.codec == CODEC_ID_AAC;
@@ -151,6 +167,9 @@ impl Decoder {
             Some(ogg) => ogg.stated(),
             None => track.num_frames.filter(|&frames| frames > 0),
         };
+        // An edit is counted in units of the whole file, often thousandths of a second, and may end after the track.
+        let kept = frames.map(|frames| frames.saturating_sub(if edited { skip } else { 0 }));
+        let stated = left.into_iter().chain(kept).min();
         let rate = SampleRate(parameters.sample_rate.unwrap_or(0));
         let seconds = match &ogg {
             Some(_) => frames.filter(|_| rate.0 > 0).map(|frames| rate.seconds(frames)),
@@ -165,7 +184,7 @@ impl Decoder {
             skipped_packets: 0,
             lost_seconds: 0.0,
             truncated,
-            notes: source_notes,
+            notes,
         };
         let mut decoder = Self {
             path: path.to_path_buf(),
@@ -175,11 +194,10 @@ impl Decoder {
             limit,
             ahead: VecDeque::new(),
             float_pcm: codec::is_float_pcm(parameters),
-            gain: 1.0,
+            gain,
             mixer: Mixer::default(),
-            stated: left
-                .or(frames.map(|frames| frames.saturating_sub(if edited { skip } else { 0 })))
-                .filter(|_| states_length),
+            to_the_end,
+            stated: stated.filter(|_| states_length),
             // In Ogg, packets only have the positions of their pages, which may be wrong.
             numbered: parameters.codec == CODEC_ID_FLAC && ogg.is_none(),
             expected: None,
@@ -199,37 +217,7 @@ impl Decoder {
         if is_aac {
             decoder.refuse_hidden_replication()?;
         }
-        if decoder.float_pcm {
-            decoder.measure_scale()?;
-        }
         Ok(decoder)
-    }
-
-    /// Finds the peak of a file of floats and sets the gain by it, before the first sample is decoded.
-    fn measure_scale(&mut self) -> Result<(), AudioError> {
-        let info = self.info.clone();
-        let (mut mono, mut peak) = (Vec::new(), 0.0f32);
-        while let Some(packet) = self.next_packet()? {
-            mono.clear();
-            // What cannot be decoded is reported when it is decoded for its samples.
-            if self.codec.decode(&packet, &mut Mixer::default(), &mut mono).is_ok() {
-                let finite = mono.iter().filter(|sample| sample.is_finite());
-                peak = finite.fold(peak, |peak, sample| peak.max(sample.abs()));
-            }
-        }
-        self.info = info;
-        let path = || self.path.clone();
-        self.gain =
-            Level::gain(peak).ok_or_else(|| AudioError::OutOfScale { path: path(), peak })?;
-        if self.gain < 1.0 {
-            self.info.notes.push(AudioNote::Scaled { peak });
-        }
-        let start = SeekTo::Timestamp { ts: Timestamp::ZERO, track_id: self.track };
-        self.format
-            .seek(SeekMode::Accurate, start)
-            .map_err(|error| AudioError::Damaged { path: path(), reason: error.to_string() })?;
-        (self.ended, self.first_failure) = (false, None);
-        Ok(())
     }
 
     /// Starts or continues to count time.
@@ -327,6 +315,7 @@ impl Decoder {
                     continue;
                 }
             };
+            self.note_cancelling(rate);
             self.cut(mono);
             if mono.is_empty() {
                 continue;
@@ -381,7 +370,7 @@ impl Decoder {
                 // Failures of the system stop the budget: any other is the demuxer's own end of data.
                 Err(SymphoniaError::IoError(_) | SymphoniaError::ResetRequired) => {
                     self.ended = true;
-                    self.info.truncated = true;
+                    self.info.truncated |= !self.to_the_end;
                 }
                 Err(error) => {
                     self.note_skipped(error.to_string());
@@ -484,6 +473,15 @@ impl Decoder {
         self.expected = packet.pts.checked_add(packet.dur);
     }
 
+    /// Keeps the note on channels that cancel each other up to date.
+    fn note_cancelling(&mut self, rate: SampleRate) {
+        let seconds = self.mixer.cancelled_seconds(rate);
+        if seconds > 0.0 {
+            self.info.notes.retain(|note| !matches!(note, AudioNote::Cancelling { .. }));
+            self.info.notes.push(AudioNote::Cancelling { seconds });
+        }
+    }
+
     fn note_skipped(&mut self, reason: String) {
         self.info.skipped_packets += 1;
         self.first_failure.get_or_insert(reason);
@@ -538,10 +536,6 @@ impl Decoder {
         let lost = self.stated.map_or(0, |stated| stated.saturating_sub(most));
         let has_room = self.ogg.as_ref().is_none_or(|ogg| ogg.has_room(lost, self.decoded));
         self.info.truncated |= lost > 0 && has_room;
-        let seconds = self.mixer.cancelled_seconds(self.info.sample_rate);
-        if seconds > 0.0 {
-            self.info.notes.push(AudioNote::Cancelling { seconds });
-        }
         Ok(None)
     }
 }
@@ -552,6 +546,29 @@ fn is_valid(sample: &f32) -> bool {
 
 fn unreadable(path: &Path, source: io::Error) -> AudioError {
     AudioError::Unreadable { path: path.to_path_buf(), source }
+}
+
+/// Whether the track to decode is stored as floats.
+fn is_float_pcm(path: &Path, format: &dyn FormatReader) -> bool {
+    // An error is that of the same choice later.
+    open::choose(path, format).is_ok_and(|(_, parameters, _)| codec::is_float_pcm(parameters))
+}
+
+/// The peak of a track of floats, mixed as it will be. What cannot be decoded, or is not finite, is reported when it is
+/// decoded for its samples.
+fn peak(path: &Path, format: &mut dyn FormatReader, budget: &Budget) -> Result<f32, AudioError> {
+    let (track, _, mut codec) = open::choose(path, format)?;
+    let track = track.id;
+    let (mut mixer, mut mono, mut peak) = (Mixer::default(), Vec::new(), 0.0f32);
+    loop {
+        budget.allow_bytes();
+        let Ok(Some(packet)) = format.next_packet() else { return Ok(peak) };
+        mono.clear();
+        if packet.track_id == track && codec.decode(&packet, &mut mixer, &mut mono).is_ok() {
+            let finite = mono.iter().filter(|sample| sample.is_finite());
+            peak = finite.fold(peak, |peak, sample| peak.max(sample.abs()));
+        }
+    }
 }
 
 /// The error for a file of a format that is not decoded.

@@ -19,8 +19,6 @@ const SIGNATURES: [(&[u8], &str); 12] = [
     (b"\xff\x1f\x00\xe8", DTS),
 ];
 const DTS: &str = "DTS";
-/// The burst preamble of IEC 61937, which carries AC-3 or DTS in the samples of a stereo WAV.
-const BURST: [u8; 4] = [0x72, 0xf8, 0x1f, 0x4e];
 /// Bytes of a file's beginning that are enough to name it.
 pub(super) const BEGINNING: usize = 16 << 10;
 
@@ -40,6 +38,12 @@ pub(super) fn recognise(beginning: &[u8]) -> Option<Foreign> {
     let known = SIGNATURES.iter().find(|(signature, _)| beginning.starts_with(signature));
     if let Some((_, name)) = known {
         return Some(Foreign { format: (*name).to_owned(), is_audio: true, is_picture: false });
+    }
+    // The boxes that QuickTime files without a type begin with; the demuxer needs one.
+    let boxes: [&[u8]; 6] = [b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot"];
+    if beginning.get(4..8).is_some_and(|name| boxes.contains(&name)) {
+        let format = "QuickTime without a file type".to_owned();
+        return Some(Foreign { format, is_audio: true, is_picture: false });
     }
     let format = FileFormat::from_bytes(beginning);
     let is_ours = matches!(
@@ -63,9 +67,15 @@ pub(super) fn recognise(beginning: &[u8]) -> Option<Foreign> {
             | Kind::Image
             | Kind::Archive
             | Kind::Compressed
+            | Kind::Database
+            | Kind::Disk
             | Kind::Document
+            | Kind::Ebook
+            | Kind::Package
             | Kind::Playlist
-    );
+            | Kind::Presentation
+            | Kind::Spreadsheet
+    ) || format == FileFormat::CompoundFileBinary;
     (is_sure && !is_ours).then(|| Foreign {
         format: format.name().to_owned(),
         is_audio: matches!(format.kind(), Kind::Audio | Kind::Video),
@@ -76,11 +86,23 @@ pub(super) fn recognise(beginning: &[u8]) -> Option<Foreign> {
 /// The coded audio that the samples of a WAV carry in place of sound, by the beginning of its data. Played as samples it
 /// is noise.
 pub(super) fn coded_in_samples(data: &[u8]) -> Option<&'static str> {
-    let twice = |word: &[u8]| data.windows(word.len()).filter(|part| part == &word).count() >= 2;
-    if SIGNATURES.iter().any(|(word, name)| *name == DTS && twice(word)) {
+    // A square wave of full scale has these sync words at its edges: what follows in every frame counts too.
+    let is_dts = |part: &[u8]| {
+        matches!(
+            part,
+            [0x7f, 0xfe, 0x80, 0x01, 0xfc..=0xff, _]
+                | [0xfe, 0x7f, 0x01, 0x80, _, 0xfc..=0xff]
+                | [0x1f, 0xff, 0xe8, 0x00, 0x07, 0xf0..=0xff]
+                | [0xff, 0x1f, 0x00, 0xe8, 0xf0..=0xff, 0x07]
+        )
+    };
+    // IEC 61937: a burst's preamble, then the kind of what it carries.
+    let is_burst = |part: &[u8]| matches!(part, [0x72, 0xf8, 0x1f, 0x4e, kind, _] if [1, 11, 12, 13, 17, 21].contains(&(kind & 0x1f)));
+    let twice = |is: &dyn Fn(&[u8]) -> bool| data.windows(6).filter(|part| is(part)).count() >= 2;
+    if twice(&is_dts) {
         return Some("DTS in WAV");
     }
-    twice(&BURST).then_some("AC-3 or DTS in WAV (IEC 61937)")
+    twice(&is_burst).then_some("AC-3 or DTS in WAV (IEC 61937)")
 }
 
 #[cfg(test)]
@@ -110,9 +132,13 @@ mod tests {
     #[test]
     fn one_sync_word_in_samples_is_chance() {
         let mut data = vec![1; 4096];
-        data[100..104].copy_from_slice(b"\xff\x1f\x00\xe8");
+        data[100..106].copy_from_slice(b"\xff\x1f\x00\xe8\xf1\x07");
         assert_eq!(coded_in_samples(&data), None);
-        data[2148..2152].copy_from_slice(b"\xff\x1f\x00\xe8");
+        data[2148..2154].copy_from_slice(b"\xff\x1f\x00\xe8\xf1\x07");
         assert_eq!(coded_in_samples(&data), Some("DTS in WAV"));
+        let square: Vec<u8> = (0..4096)
+            .flat_map(|n| (if n / 50 % 2 == 0 { 32_766i16 } else { -32_767 }).to_le_bytes())
+            .collect();
+        assert_eq!(coded_in_samples(&square), None);
     }
 }

@@ -101,7 +101,7 @@ impl Frame {
             (false, 1) => [0, 32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256],
             (false, _) => [0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160],
         };
-        // The first bit rate is a free one, of which no encoder makes use.
+        // The first bit rate is a free one, which is not decoded.
         let bits = 1000 * table.get(bit_rate).filter(|&&bits| bits > 0)?;
         let padding = usize::from(rates >> 1 & 1);
         let length = match (layer, first) {

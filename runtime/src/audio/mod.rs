@@ -20,7 +20,7 @@
 //! - **Stream**: the container's default audio track, else the first that can be decoded. Cover art, video and text are
 //!   skipped. If recordings follow each other in one file (chained Ogg, concatenated MP3 files), all are decoded.
 //! - **Channels**: the plain mean of all of them, including a subwoofer channel; where they cancel each other (−40 dB), the
-//!   loudest alone. Opus in stereo is mixed before its synthesis, where they do not.
+//!   loudest alone.
 //! - **Scale**: all samples lie in `[-1, 1]`, by the one rule of [`Level`]: overshoot is clipped, floats over full scale are
 //!   divided by their peak, and those that were never divided are refused.
 //! - **Start and end**: padding that an encoder added is cut if the file states its length: LAME's tag in MP3, granule

@@ -1,4 +1,4 @@
-//! Opus packets to mono samples at 48 kHz. The only file that knows the Opus decoder, `ropus`.
+//! Opus packets to samples at 48 kHz. The only file that knows the Opus decoder, `ropus`.
 //!
 //! `ropus` is a port of the fixed-point reference decoder and agrees with the floating-point one as far as 16 bits allow
 //! (70 dB and more). `opus-decoder` 0.1.1, the other one written in Rust, panicked on real music in a debug build and
@@ -18,13 +18,12 @@ pub(super) struct Opus {
     decoder: OpusMSDecoder,
     /// Channels of the stream.
     channels: usize,
-    /// Channels of the decoder's output.
-    decoded: usize,
-    /// Converts a sum over the channels in 16-bit full scale to their mean in floats, including the header's gain.
+    /// Converts samples of 16 bits to floats, including the header's gain.
     scale: f32,
     /// Samples at the start that the encoder asks to drop.
     skip: usize,
     pcm: Vec<i16>,
+    floats: Vec<f32>,
 }
 
 impl Opus {
@@ -62,20 +61,19 @@ impl Opus {
         else {
             return Err("its header is too short".to_owned());
         };
-        let (decoded, streams, coupled, mapping) = match (family, rest) {
-            // A decoder with one output channel takes the mean of two before the synthesis, at 2/3 of the cost. Unlike a
-            // plain mean it keeps bands of inverted phase.
-            (0, _) if (1..=2).contains(&channels) => (1, 1, 0, &[0][..]),
+        let (count, streams, coupled, mapping) = match (family, rest) {
+            (0, _) if channels == 1 => (1, 1, 0, &[0][..]),
+            (0, _) if channels == 2 => (2, 1, 1, &[0, 1][..]),
             (1, [streams, coupled, mapping @ ..]) if channels <= 8 => {
                 (channels, *streams, *coupled, mapping)
             }
             _ => return Err(format!("{channels} channels in mapping family {family}")),
         };
         let mapping =
-            mapping.get(..usize::from(decoded)).ok_or("its channel mapping is too short")?;
+            mapping.get(..usize::from(count)).ok_or("its channel mapping is too short")?;
         let decoder = OpusMSDecoder::new(
             RATE.0 as i32,
-            i32::from(decoded),
+            i32::from(count),
             i32::from(streams),
             i32::from(coupled),
             mapping,
@@ -83,14 +81,14 @@ impl Opus {
         .map_err(|code| format!("its channel mapping is refused with {code}"))?;
         // Q7.8 decibels.
         let gain = f32::from(i16::from_le_bytes([gain_low, gain_high])) / 256.0;
-        let (channels, decoded) = (usize::from(channels), usize::from(decoded));
+        let channels = usize::from(channels);
         Ok(Self {
             decoder,
             channels,
-            decoded,
-            scale: 10f32.powf(gain / 20.0) / (32_768.0 * decoded as f32),
+            scale: 10f32.powf(gain / 20.0) / 32_768.0,
             skip: usize::from(u16::from_le_bytes([skip_low, skip_high])),
-            pcm: vec![0; LONGEST * decoded],
+            pcm: vec![0; LONGEST * channels],
+            floats: Vec::new(),
         })
     }
 
@@ -118,14 +116,9 @@ impl Opus {
         self.channels
     }
 
-    /// Decodes a packet and appends the mean of its channels to `mono`, less the last `trim` samples, which lie
-    /// beyond the stream's end.
-    pub(super) fn decode(
-        &mut self,
-        packet: &[u8],
-        trim: u64,
-        mono: &mut Vec<f32>,
-    ) -> Result<(), String> {
+    /// Decodes a packet to its interleaved channels, less the last `trim` samples of each, which lie beyond the stream's
+    /// end.
+    pub(super) fn decode(&mut self, packet: &[u8], trim: u64) -> Result<&[f32], String> {
         let bytes = i32::try_from(packet.len()).map_err(|_| "an Opus packet is too long")?;
         if bytes == 0 {
             return Err("an Opus packet is empty".to_owned());
@@ -138,12 +131,11 @@ impl Opus {
         let kept = frames.saturating_sub(usize::try_from(trim).unwrap_or(usize::MAX));
         let skipped = self.skip.min(kept);
         self.skip -= skipped;
-        let samples = self.pcm.get(skipped * self.decoded..kept * self.decoded).unwrap_or_default();
-        mono.extend(samples.chunks_exact(self.decoded).map(|frame| {
-            let sum: i32 = frame.iter().map(|&sample| i32::from(sample)).sum();
-            sum as f32 * self.scale
-        }));
-        Ok(())
+        let samples =
+            self.pcm.get(skipped * self.channels..kept * self.channels).unwrap_or_default();
+        self.floats.clear();
+        self.floats.extend(samples.iter().map(|&sample| f32::from(sample) * self.scale));
+        Ok(&self.floats)
     }
 }
 
@@ -203,9 +195,8 @@ mod tests {
         let mut opus = Opus::new(&head(2, 0, &[])).unwrap();
         for length in 0..400 {
             let packet: Vec<u8> = (0..length).map(|_| byte()).collect();
-            let mut mono = Vec::new();
-            let _ = opus.decode(&packet, u64::from(byte()), &mut mono);
-            assert!(mono.len() <= LONGEST);
+            let decoded = opus.decode(&packet, u64::from(byte()));
+            assert!(decoded.map_or(0, <[f32]>::len) <= 2 * LONGEST);
         }
     }
 }

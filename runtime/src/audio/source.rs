@@ -22,7 +22,7 @@ use super::{
 
 /// Most tags or metadata blocks that are skipped here; the demuxer gets the rest.
 const MOST_TAGS: usize = 1024;
-/// Most zeros that are skipped at the start and after a tag: downloads that lack their beginning have megabytes of them.
+/// Most zeros that are skipped at the start and after tags: downloads that lack their beginning have megabytes of them.
 const MOST_ZEROS: u64 = 64 << 20;
 /// Bytes in front of the sound from which on they are worth a note; some programs pad tags without stating it.
 const PADDING: u64 = 4096;
@@ -52,6 +52,8 @@ pub(super) struct Source {
     notes: Vec<AudioNote>,
     /// Whether the audio is known to be cut off.
     cut: bool,
+    /// Whether the end of the bytes is that of the audio.
+    to_the_end: bool,
 }
 
 /// Why a stream has no audio to demux.
@@ -104,12 +106,13 @@ impl Source {
                 return Err(SourceError::Foreign(foreign));
             }
         } else if beginning.starts_with(b"OggS") {
-            foreign = foreign::recognise(&beginning);
+            // Others are video, whose audio may be decoded, or have none.
+            foreign = foreign::recognise(&beginning).filter(|found| found.format == "Ogg Speex");
         }
         let lead: [u8; 8] = bytes_at(&mut stream, start)?.unwrap_or_default();
         let (mut head, mut patches, mut edits, mut notes) =
             (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let mut cut = false;
+        let (mut cut, mut to_the_end) = (false, false);
         if skipped > PADDING {
             notes.push(AudioNote::BytesBefore { bytes: skipped });
         }
@@ -132,7 +135,7 @@ impl Source {
             patches = outline.patches;
             edits = outline.edits;
         } else if let Some(outline) = chunked(&mut stream, lead, start, end)? {
-            cut = outline.cut;
+            (cut, to_the_end) = (outline.cut, outline.to_the_end);
             if outline.wrong_size {
                 notes.push(AudioNote::WrongHeader);
             }
@@ -171,6 +174,7 @@ impl Source {
             foreign,
             notes,
             cut,
+            to_the_end,
         })
     }
 
@@ -192,6 +196,11 @@ impl Source {
     /// Whether the audio is known to be cut off, though the demuxer does not notice.
     pub(super) fn cut(&self) -> bool {
         self.cut
+    }
+
+    /// Whether the end of the bytes is that of the audio, though the demuxer expects more.
+    pub(super) fn to_the_end(&self) -> bool {
+        self.to_the_end
     }
 
     /// What is remarkable about the file's bytes.
@@ -281,9 +290,6 @@ fn has_container(beginning: &[u8]) -> bool {
         [b'R', b'F', b'6', b'4', ..] | [b'B', b'W', b'6', b'4', ..] => true,
         [b'F', b'O', b'R', b'M', _, _, _, _, kind @ ..] => kind.starts_with(b"AIF"),
         [_, _, _, _, b'f', b't', b'y', b'p', ..] => true,
-        // Files of QuickTime, without a type.
-        [_, _, _, _, b'm', b'o', b'o', b'v' | b'f', ..]
-        | [_, _, _, _, b'm', b'd', b'a', b't', ..] => true,
         _ => false,
     }
 }
@@ -307,7 +313,7 @@ fn chunked(
 /// Where the content begins, after zeros and ID3v2 tags at the start, and how many bytes of zeros there are.
 fn after_id3(stream: &mut Box<dyn Stream>, end: u64) -> Result<(u64, u64), SourceError> {
     // MP4 begins with the high bytes of a small number.
-    let mut zeros = Some(zeros_at(stream, 0)?).filter(|&zeros| zeros > 8).unwrap_or(0);
+    let mut zeros = Some(zeros_at(stream, 0, MOST_ZEROS)?).filter(|&zeros| zeros > 8).unwrap_or(0);
     let mut start = zeros;
     for _ in 0..MOST_TAGS {
         let Some(header) = bytes_at::<10>(stream, start)? else { break };
@@ -322,19 +328,19 @@ fn after_id3(stream: &mut Box<dyn Stream>, end: u64) -> Result<(u64, u64), Sourc
         if start >= end {
             return Err(SourceError::Truncated);
         }
-        let padding = zeros_at(stream, start)?;
+        let padding = zeros_at(stream, start, MOST_ZEROS.saturating_sub(zeros))?;
         start += padding;
         zeros += padding;
     }
     Ok((start, zeros))
 }
 
-/// The number of zeros at a position; 0 if nothing else follows.
-fn zeros_at(stream: &mut Box<dyn Stream>, at: u64) -> io::Result<u64> {
+/// The number of zeros at a position; 0 if nothing else follows or they are more than `most`.
+fn zeros_at(stream: &mut Box<dyn Stream>, at: u64, most: u64) -> io::Result<u64> {
     let mut block = Vec::new();
     let mut zeros = 0;
     stream.seek(SeekFrom::Start(at))?;
-    while zeros < MOST_ZEROS {
+    while zeros < most {
         block.clear();
         if stream.as_mut().take(1 << 16).read_to_end(&mut block)? == 0 {
             return Ok(0);

@@ -126,8 +126,10 @@ impl Codec {
             #[cfg(feature = "opus")]
             Codec::Opus(decoder) => {
                 let trim = packet.trim_end.get();
-                decoder.decode(&packet.data, trim, mono)?;
-                Ok((opus::RATE, decoder.channels()))
+                let channels = decoder.channels();
+                let samples = decoder.decode(&packet.data, trim)?;
+                mixer.mix_interleaved(channels, samples, mono);
+                Ok((opus::RATE, channels))
             }
         }
     }

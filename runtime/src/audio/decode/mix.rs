@@ -13,8 +13,11 @@ use symphonia::core::audio::{
 const CANCELLED: f32 = 1e-4;
 /// From this share on, it is audible again: −20 dB.
 const AUDIBLE: f32 = 1e-2;
-/// Power of a channel below which a block is silent, and says nothing: −80 dB.
+/// Power of a channel below which sound is silent, and says nothing: −80 dB.
 const SILENT: f32 = 1e-8;
+/// Samples over which is decided, from 11 ms on: in single ones, opposite signs are chance. Some containers have packets of
+/// one sample.
+const LEAST: usize = 512;
 
 /// Mixes one stream.
 #[derive(Default)]
@@ -23,6 +26,10 @@ pub(super) struct Mixer {
     alone: Option<usize>,
     /// Samples that were.
     cancelled: u64,
+    /// Power of one channel on average and of the mean since the last decision, and over how many samples.
+    channel: f32,
+    mean: f32,
+    samples: usize,
 }
 
 impl Mixer {
@@ -75,7 +82,8 @@ impl Mixer {
         }
     }
 
-    /// Appends the mean of two interleaved channels, or one of them, to `mono`; or the only channel.
+    /// Appends the mean of interleaved channels to `mono`, or of two one of them; or the only channel. More than two are
+    /// not compared.
     pub(super) fn mix_interleaved(
         &mut self,
         channels: usize,
@@ -83,7 +91,9 @@ impl Mixer {
         mono: &mut Vec<f32>,
     ) {
         if channels != 2 {
-            mono.extend_from_slice(samples);
+            let share = 1.0 / channels as f32;
+            let frames = samples.chunks_exact(channels.max(1));
+            mono.extend(frames.map(|frame| share * frame.iter().sum::<f32>()));
             return;
         }
         let frames = samples.as_chunks::<2>().0;
@@ -102,20 +112,26 @@ impl Mixer {
         }
     }
 
-    /// The channel to decode alone in a block of this mean, whose channels have this power on average.
+    /// The channel to decode alone in a block of this mean, whose channels have this power on average. A block that is too
+    /// short to decide about is decoded as the one before it.
     fn alone(
         &mut self,
         channel: f32,
         mean: &[f32],
         loudest: impl FnOnce() -> usize,
     ) -> Option<usize> {
-        if channel > SILENT * mean.len() as f32 {
-            let mean = power(mean);
-            if mean < CANCELLED * channel {
-                self.alone.get_or_insert_with(loudest);
-            } else if mean > AUDIBLE * channel {
-                self.alone = None;
+        self.channel += channel;
+        self.mean += power(mean);
+        self.samples += mean.len();
+        if self.samples >= LEAST {
+            if self.channel > SILENT * self.samples as f32 {
+                if self.mean < CANCELLED * self.channel {
+                    self.alone.get_or_insert_with(loudest);
+                } else if self.mean > AUDIBLE * self.channel {
+                    self.alone = None;
+                }
             }
+            (self.channel, self.mean, self.samples) = (0.0, 0.0, 0);
         }
         if self.alone.is_some() {
             self.cancelled += mean.len() as u64;
@@ -211,6 +227,19 @@ mod tests {
         let mut mono = Vec::new();
         interleaved.mix_interleaved(1, &[0.5, -0.5], &mut mono);
         assert_eq!(mono, [0.5, -0.5]);
+    }
+
+    #[test]
+    fn single_samples_of_opposite_signs_are_chance() {
+        // Two tones, whose sum passes zero between loud samples.
+        let samples: Vec<f32> = (0..4_000)
+            .flat_map(|n| [(n as f32 * 0.1).sin() * 0.5, (n as f32 * 0.13).cos() * 0.5])
+            .collect();
+        let (mut mixer, mut whole, mut single) = (Mixer::default(), Vec::new(), Vec::new());
+        mixer.mix_interleaved(2, &samples, &mut whole);
+        samples.chunks(2).for_each(|pair| mixer.mix_interleaved(2, pair, &mut single));
+        assert_eq!(single, whole);
+        assert_eq!(mixer.cancelled, 0);
     }
 
     #[test]

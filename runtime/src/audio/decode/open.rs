@@ -1,6 +1,10 @@
 //! From a stream of bytes to the packets of one audio track: probing the format and choosing among tracks.
 
-use std::{path::Path, sync::LazyLock};
+use std::{
+    io::{Seek, SeekFrom},
+    path::Path,
+    sync::LazyLock,
+};
 
 use symphonia::core::{
     codecs::{CodecParameters, audio::AudioCodecParameters},
@@ -57,6 +61,25 @@ impl MediaSource for Source {
 pub(super) fn packets(path: &Path, source: Source) -> Result<Box<dyn FormatReader>, AudioError> {
     let (bare, lead) = (source.bare(), source.lead());
     let stream = MediaSourceStream::new(Box::new(source), MediaSourceStreamOptions::default());
+    demux(path, stream, bare, lead)
+}
+
+/// The packets of a container's stream, once more from the first.
+pub(super) fn again(
+    path: &Path,
+    format: Box<dyn FormatReader>,
+) -> Result<Box<dyn FormatReader>, AudioError> {
+    let mut stream = format.into_inner();
+    stream.seek(SeekFrom::Start(0)).map_err(|error| probe_error(path, error.into()))?;
+    demux(path, stream, false, [0; 4])
+}
+
+fn demux(
+    path: &Path,
+    stream: MediaSourceStream<'static>,
+    bare: bool,
+    lead: [u8; 4],
+) -> Result<Box<dyn FormatReader>, AudioError> {
     // Two bytes that look like a frame's header are in any file: frames count only where several were found.
     let probe = if bare { &FRAMES } else { &CONTAINERS };
     let mut format = probe
