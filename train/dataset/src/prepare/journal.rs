@@ -35,15 +35,21 @@ pub(super) struct Kept {
     pub(super) clips: usize,
     /// Samples dropped after the last whole clip.
     pub(super) dropped: usize,
-    /// What was lost, if packets were damaged or the file ends early.
+    /// What is remarkable about its files. Of a million songs few have any, so that it takes no room.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) damage: Option<Damage>,
-    /// What else is remarkable about its files.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) notes: Vec<String>,
+    pub(super) remarks: Option<Box<Remarks>>,
     /// Clips that are silent, and where each clip is a file of its own, those that cannot be used; and why.
     #[serde(rename = "without", default, skip_serializing_if = "Vec::is_empty")]
     pub(super) unusable_files: Vec<(String, Reason)>,
+}
+
+/// What is remarkable about a song in the store.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Remarks {
+    /// What was lost, if packets were damaged or the file ends early.
+    pub(super) damage: Option<Damage>,
+    /// What else there is to know.
+    pub(super) notes: Vec<String>,
 }
 
 /// Version 1 used another hash of the audio; version 2 kept silent clips.
@@ -181,8 +187,10 @@ mod tests {
             digest: AudioDigest([0xab; 16]),
             clips: 3,
             dropped: 7,
-            damage: Some(Damage { skipped_packets: 2, lost_seconds: 0.05, truncated: false }),
-            notes: vec!["a note".to_owned()],
+            remarks: Some(Box::new(Remarks {
+                damage: Some(Damage { skipped_packets: 2, lost_seconds: 0.05, truncated: false }),
+                notes: vec!["a note".to_owned()],
+            })),
             unusable_files: Vec::new(),
         }));
         let mut journal = Journal::open(&path, "s").unwrap();

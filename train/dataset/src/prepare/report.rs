@@ -117,7 +117,8 @@ impl Report {
             kept.iter().filter_map(|(track, kept)| damaged(track, kept, &plan.options)).collect();
         damaged.sort_by(|a, b| b.lost_percent.total_cmp(&a.lost_percent));
         let notes = kept.iter().flat_map(|(track, kept)| {
-            kept.notes.iter().map(|note| (track.id.clone(), note.clone()))
+            let notes = kept.remarks.iter().flat_map(|remarks| &remarks.notes);
+            notes.map(|note| (track.id.clone(), note.clone()))
         });
         let artist_from = |from: ArtistFrom| {
             kept.iter().map(|(track, _)| *track).filter(move |track| track.artist_from == from)
@@ -155,7 +156,7 @@ impl Report {
 }
 
 fn damaged(track: &Track, kept: &Kept, options: &Options) -> Option<DamagedSong> {
-    let damage = kept.damage?;
+    let damage = kept.remarks.as_ref()?.damage?;
     let samples = kept.clips * options.clip_samples + kept.dropped;
     let whole = SampleRate::NETWORK.seconds(samples as u64) + damage.lost_seconds;
     Some(DamagedSong {

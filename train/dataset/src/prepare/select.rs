@@ -9,7 +9,7 @@ use leitmotif_models::SampleRate;
 
 use super::decode::{AudioDigest, Song};
 use super::error::PrepareError;
-use super::journal::{Decision, Journal, Kept};
+use super::journal::{Decision, Journal, Kept, Remarks};
 use super::plan::Options;
 use crate::sources::{ClipFile, LeftOut, Reason, Track};
 use crate::store::{ClipRow, DatasetWriter};
@@ -263,12 +263,14 @@ impl<'a> Selector<'a> {
         }
         let in_clips = song.clips.len() + song.silent.len() * length;
         let silent = song.silent.into_iter();
+        let is_plain = song.damage.is_none() && song.notes.is_empty();
+        let remarks =
+            (!is_plain).then(|| Box::new(Remarks { damage: song.damage, notes: song.notes }));
         let kept = Box::new(Kept {
             digest: song.digest,
             clips,
             dropped: song.samples.saturating_sub(in_clips),
-            damage: song.damage,
-            notes: song.notes,
+            remarks,
             unusable_files: song
                 .unusable_files
                 .into_iter()
