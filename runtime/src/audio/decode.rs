@@ -4,6 +4,7 @@ mod codec;
 mod mix;
 mod ogg;
 mod open;
+mod scale;
 
 use std::{
     any::Any,
@@ -25,7 +26,7 @@ use symphonia::core::{
 
 use self::{codec::Codec, mix::Mixer, ogg::Ogg};
 use super::{
-    AudioError, AudioInfo, AudioNote, Level, aac,
+    AudioError, AudioInfo, AudioNote, aac,
     foreign::Foreign,
     limit::{Budget, MOST_BYTES, StopReason, TimeLimit},
     source::{Source, SourceError},
@@ -121,7 +122,7 @@ impl Decoder {
         })?;
         let (edits, bare, bytes) = (source.take_edits(), source.bare(), source.length());
         let (truncated, to_the_end) = (source.cut(), source.to_the_end());
-        let (foreign, source_notes) = (source.take_foreign(), source.take_notes());
+        let (foreign, mut notes) = (source.take_foreign(), source.take_notes());
         budget.allow_bytes();
         // The demuxer's reason for what it does not know is often a false one.
         let or_foreign = |error: AudioError| match (&foreign, &error) {
@@ -130,19 +131,8 @@ impl Decoder {
             }
             _ => error,
         };
-        let mut format = open::packets(path, source).map_err(or_foreign)?;
-        let mut notes = source_notes;
-        let mut gain = 1.0;
-        if is_float_pcm(path, format.as_ref()) {
-            let peak = peak(path, format.as_mut(), budget)?;
-            gain = Level::gain(peak)
-                .ok_or_else(|| AudioError::OutOfScale { path: path.to_path_buf(), peak })?;
-            if gain < 1.0 {
-                notes.push(AudioNote::Scaled { peak });
-            }
-            budget.allow_bytes();
-            format = open::again(path, format)?;
-        }
+        let format = open::packets(path, source).map_err(or_foreign)?;
+        let (format, gain) = scale::measure(path, format, budget, &mut notes)?;
         let (track, parameters, mut codec) =
             open::choose(path, format.as_ref()).map_err(or_foreign)?;
         let is_aac = parameters.codec == CODEC_ID_AAC;
@@ -546,29 +536,6 @@ fn is_valid(sample: &f32) -> bool {
 
 fn unreadable(path: &Path, source: io::Error) -> AudioError {
     AudioError::Unreadable { path: path.to_path_buf(), source }
-}
-
-/// Whether the track to decode is stored as floats.
-fn is_float_pcm(path: &Path, format: &dyn FormatReader) -> bool {
-    // An error is that of the same choice later.
-    open::choose(path, format).is_ok_and(|(_, parameters, _)| codec::is_float_pcm(parameters))
-}
-
-/// The peak of a track of floats, mixed as it will be. What cannot be decoded, or is not finite, is reported when it is
-/// decoded for its samples.
-fn peak(path: &Path, format: &mut dyn FormatReader, budget: &Budget) -> Result<f32, AudioError> {
-    let (track, _, mut codec) = open::choose(path, format)?;
-    let track = track.id;
-    let (mut mixer, mut mono, mut peak) = (Mixer::default(), Vec::new(), 0.0f32);
-    loop {
-        budget.allow_bytes();
-        let Ok(Some(packet)) = format.next_packet() else { return Ok(peak) };
-        mono.clear();
-        if packet.track_id == track && codec.decode(&packet, &mut mixer, &mut mono).is_ok() {
-            let finite = mono.iter().filter(|sample| sample.is_finite());
-            peak = finite.fold(peak, |peak, sample| peak.max(sample.abs()));
-        }
-    }
 }
 
 /// The error for a file of a format that is not decoded.

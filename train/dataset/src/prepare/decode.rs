@@ -7,6 +7,7 @@ use leitmotif_models::SampleRate;
 use leitmotif_models::text::{hex, with_causes};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::damage::Damage;
 use crate::sources::{LeftOut, Reason, Track};
 use crate::store::quantize;
 
@@ -31,31 +32,6 @@ pub(super) struct Song {
     pub(super) notes: Vec<String>,
     /// Where each clip is a file of its own: those that cannot be used.
     pub(super) unusable_files: Vec<LeftOut>,
-}
-
-/// What a song has lost that is kept as far as it can be decoded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Damage {
-    /// Packets that cannot be decoded.
-    pub(super) skipped_packets: usize,
-    /// Seconds that they would have lasted.
-    pub(super) lost_seconds: f64,
-    /// Whether its end is missing.
-    pub(super) truncated: bool,
-}
-
-impl Damage {
-    fn of(info: &AudioInfo) -> Option<Self> {
-        let &AudioInfo { skipped_packets, lost_seconds, truncated, .. } = info;
-        let is_damaged = truncated || skipped_packets > 0;
-        is_damaged.then_some(Damage { skipped_packets, lost_seconds, truncated })
-    }
-
-    fn add(&mut self, other: Damage) {
-        self.skipped_packets += other.skipped_packets;
-        self.lost_seconds += other.lost_seconds;
-        self.truncated |= other.truncated;
-    }
 }
 
 /// Identifies a song's audio: half of the BLAKE3 of its samples, which takes a tenth of the time of SHA-256 on

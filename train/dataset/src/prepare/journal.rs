@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::decode::{AudioDigest, Damage};
+use super::damage::Damage;
+use super::decode::AudioDigest;
 use crate::digest::NameDigest;
 use crate::sources::Reason;
 use crate::store::StoreError;

@@ -3,8 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
+use super::damage::DamagedSong;
 use super::error::PrepareError;
-use super::report::DamagedSong;
 use crate::fs::replace;
 use crate::sources::{LeftOut, Reason};
 use crate::store::StoreError;

@@ -8,6 +8,7 @@
 //! one length; unreadable ones and those shorter than nine tenths of it are left out, but silent ones are kept, as
 //! published sets are kept complete.
 
+mod damage;
 mod decode;
 mod error;
 mod journal;
@@ -21,9 +22,10 @@ use std::path::Path;
 
 use leitmotif_models::SampleRate;
 
+pub use damage::DamagedSong;
 pub use error::PrepareError;
 pub use plan::{MIN_SONGS, Options, Plan, check_room, plan};
-pub use report::{ArtistCount, DamagedSong, Report};
+pub use report::{ArtistCount, Report};
 
 use crate::sources::Track;
 use crate::store::DatasetWriter;

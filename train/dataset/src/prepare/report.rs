@@ -7,8 +7,9 @@ use leitmotif_models::SampleRate;
 use leitmotif_models::text::count;
 use serde::Serialize;
 
+use super::damage::DamagedSong;
 use super::journal::Kept;
-use super::plan::{Options, Plan};
+use super::plan::Plan;
 use crate::sources::{ArtistFrom, LeftOut, Reason, Track};
 
 /// Songs of one kind that the summary names.
@@ -60,30 +61,6 @@ pub struct Report {
     pub wall_seconds: f64,
 }
 
-/// A song that is kept as far as it can be decoded.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct DamagedSong {
-    /// The song.
-    pub song: String,
-    /// Packets that cannot be decoded.
-    pub skipped_packets: usize,
-    /// Their share of the song's length, in percent.
-    pub lost_percent: f64,
-    /// Whether its end is missing.
-    pub truncated: bool,
-}
-
-impl fmt::Display for DamagedSong {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (", self.song)?;
-        if self.skipped_packets > 0 {
-            write!(f, "{:.1} % lost", self.lost_percent)?;
-        }
-        let both = if self.skipped_packets > 0 && self.truncated { ", " } else { "" };
-        write!(f, "{both}{})", if self.truncated { "truncated" } else { "" })
-    }
-}
-
 /// The counts of one artist.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ArtistCount {
@@ -113,8 +90,11 @@ impl Report {
         }
         let clips = kept.iter().map(|(_, kept)| kept.clips).sum();
         let rate = SampleRate::NETWORK;
-        let mut damaged: Vec<DamagedSong> =
-            kept.iter().filter_map(|(track, kept)| damaged(track, kept, &plan.options)).collect();
+        let damage = |(track, kept): &(&Track, Box<Kept>)| {
+            let samples = kept.clips * plan.options.clip_samples + kept.dropped;
+            Some(kept.remarks.as_ref()?.damage?.of_song(&track.id, samples))
+        };
+        let mut damaged: Vec<DamagedSong> = kept.iter().filter_map(damage).collect();
         damaged.sort_by(|a, b| b.lost_percent.total_cmp(&a.lost_percent));
         let notes = kept.iter().flat_map(|(track, kept)| {
             let notes = kept.remarks.iter().flat_map(|remarks| &remarks.notes);
@@ -153,18 +133,6 @@ impl Report {
             wall_seconds: 0.0,
         }
     }
-}
-
-fn damaged(track: &Track, kept: &Kept, options: &Options) -> Option<DamagedSong> {
-    let damage = kept.remarks.as_ref()?.damage?;
-    let samples = kept.clips * options.clip_samples + kept.dropped;
-    let whole = SampleRate::NETWORK.seconds(samples as u64) + damage.lost_seconds;
-    Some(DamagedSong {
-        song: track.id.clone(),
-        skipped_packets: damage.skipped_packets,
-        lost_percent: 100.0 * damage.lost_seconds / whole.max(f64::MIN_POSITIVE),
-        truncated: damage.truncated,
-    })
 }
 
 fn artists(kept: &[(&Track, Box<Kept>)]) -> Vec<ArtistCount> {
