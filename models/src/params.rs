@@ -199,19 +199,23 @@ mod tests {
         let named = |name: &str, shape: &[usize]| (name.to_owned(), shape.to_vec());
         assert_eq!(of("block1."), [named("block1.conv.weight", &[96, 1, 400])]);
         assert_eq!(
-            of("block2."),
+            of("block3."),
             [
-                named("block2.first.conv.weight", &[64, 48, 3]),
-                named("block2.second.conv.weight", &[64, 64, 3]),
-                named("block2.squeeze.weight", &[16, 64]),
-                named("block2.squeeze.bias", &[16]),
-                named("block2.excite.weight", &[64, 16]),
-                named("block2.excite.bias", &[64]),
-                named("block2.skip.weight", &[64, 48, 1]),
+                named("block3.first.conv.weight", &[96, 48, 3]),
+                named("block3.second.conv.weight", &[96, 96, 3]),
+                named("block3.squeeze.weight", &[24, 96]),
+                named("block3.squeeze.bias", &[24]),
+                named("block3.excite.weight", &[96, 24]),
+                named("block3.excite.bias", &[96]),
+                named("block3.skip.weight", &[96, 48, 1]),
             ]
         );
-        // As many channels leave the last block as enter it.
-        assert!(!params.iter().any(|p| p.name == "block4.skip.weight"));
+        // As many channels leave these blocks as enter them.
+        assert!(
+            !params
+                .iter()
+                .any(|p| ["block2.skip.weight", "block4.skip.weight"].contains(&p.name.as_str()))
+        );
     }
 
     #[test]

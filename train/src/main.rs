@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use leitmotif_train::commands::{
-    INTERRUPTED, devices, evaluate, experiment, fit, inspect, plot, prepare, report, split,
+    INTERRUPTED, devices, evaluate, experiment, fit, inspect, plot, prepare, recipe, report, split,
 };
 use leitmotif_train::error::TrainError;
 use leitmotif_train::model::cuda;
@@ -25,7 +25,7 @@ enum Command {
     /// Split a data set into training, validation and test parts
     Split(split::SplitArgs),
     /// Train a network
-    #[command(allow_negative_numbers = true)]
+    #[command(allow_negative_numbers = true, args_override_self = true)]
     Fit(Box<fit::FitArgs>),
     /// Evaluate a checkpoint on a part of a split
     Evaluate(evaluate::EvaluateArgs),
@@ -42,7 +42,10 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match recipe::expand(std::env::args_os().collect()) {
+        Ok(arguments) => Cli::parse_from(arguments),
+        Err(error) => return failure(&error),
+    };
     // Before the first torch call, so that libtorch's CUDA library can register. It takes 230 MB, which preparing music
     // does not need.
     if !matches!(cli.command, Command::Prepare(_) | Command::Split(_) | Command::Plot(_)) {
@@ -64,10 +67,12 @@ fn main() -> ExitCode {
         Err(error) if matches!(error.downcast_ref(), Some(TrainError::Interrupted)) => {
             ExitCode::from(INTERRUPTED)
         }
-        Err(error) => {
-            // Standard error may be closed; the exit code remains.
-            let _ = writeln!(std::io::stderr(), "error: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => failure(&error),
     }
+}
+
+fn failure(error: &anyhow::Error) -> ExitCode {
+    // Standard error may be closed; the exit code remains.
+    let _ = writeln!(std::io::stderr(), "error: {error:#}");
+    ExitCode::FAILURE
 }

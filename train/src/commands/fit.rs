@@ -36,6 +36,11 @@ pub struct FitArgs {
     /// changes it ends like a run that never stopped, on a CPU with one number of threads bit for bit
     #[arg(long)]
     resume: Option<PathBuf>,
+    /// Settings from a recipe, before those given here, which win: `small` (tens of artists, hours of music: two cores, a
+    /// quarter of an hour), `large` (hundreds of artists, a GPU; not measured yet), `paper` (the paper's model 1), or a
+    /// TOML file whose keys are options of this list
+    #[arg(long, conflicts_with = "resume")]
+    recipe: Option<String>,
     /// A preset or a TOML file
     #[arg(long, default_value = "model3", conflicts_with = "resume")]
     network: String,
@@ -170,6 +175,7 @@ pub fn run(args: FitArgs) -> anyhow::Result<()> {
             config.epochs = args.epochs.unwrap_or(config.epochs);
             config.threads = super::cores(args.threads);
             config.freeze_convolutions = args.freeze_convolutions;
+            config.recipe = args.recipe;
             let other_split = args.other_split;
             let pretrained =
                 args.start_from.map(|checkpoint| PretrainedBlocks { checkpoint, other_split });

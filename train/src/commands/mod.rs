@@ -7,6 +7,7 @@ pub mod fit;
 pub mod inspect;
 pub mod plot;
 pub mod prepare;
+pub mod recipe;
 pub mod report;
 pub mod split;
 

@@ -14,6 +14,9 @@ use crate::model::precision::{Precision, Switches};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FitConfig {
+    /// The recipe that most of the other settings come from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipe: Option<String>,
     /// Epochs: passes over the training part, or over as many clips as it has.
     pub epochs: usize,
     /// Clips in a batch.
@@ -82,6 +85,7 @@ impl Default for FitConfig {
     /// The paper's training: Adam with a constant learning rate of 1e-3, batches of 16 clips with all their segments.
     fn default() -> Self {
         FitConfig {
+            recipe: None,
             epochs: 20,
             batch: 16,
             segments: None,
@@ -210,10 +214,10 @@ impl FitConfig {
         Ok(())
     }
 
-    /// Without what does not make another run: threads, device and what was changed when resuming.
+    /// Without what does not make another run: the recipe's name, threads, device and what was changed when resuming.
     pub fn bare(&self) -> Self {
         let FitConfig { threads, device, changes, .. } = FitConfig::default();
-        FitConfig { threads, device, changes, ..self.clone() }
+        FitConfig { recipe: None, threads, device, changes, ..self.clone() }
     }
 
     /// libtorch's switches for it.

@@ -1,0 +1,182 @@
+//! `fit --recipe`: the settings of a file, as if they had been typed before those of the command line.
+//!
+//! A recipe is a TOML file whose keys are `fit`'s own options, so that there is one list of settings, one check and one
+//! set of names.
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use clap::Args;
+
+use super::fit::FitArgs;
+
+/// The recipes that come with the program.
+pub const RECIPES: [(&str, &str); 3] = [
+    ("small", include_str!("../../recipes/small.toml")),
+    ("large", include_str!("../../recipes/large.toml")),
+    ("paper", include_str!("../../recipes/paper.toml")),
+];
+
+/// Options of `fit` that name files and machines, not settings.
+const NOT_SETTINGS: [&str; 9] = [
+    "split",
+    "out",
+    "resume",
+    "recipe",
+    "device",
+    "threads",
+    "start-from",
+    "other-split",
+    "freeze-convolutions",
+];
+
+/// A program's arguments with the options of the recipe that they name, if any, in front of their own, which win.
+///
+/// # Errors
+///
+/// A recipe that is not there, is not TOML, or has a key that is no setting.
+pub fn expand(arguments: Vec<OsString>) -> anyhow::Result<Vec<OsString>> {
+    let is_fit = arguments.get(1).is_some_and(|command| command == "fit");
+    let Some(recipe) = value_of("--recipe", &arguments).filter(|_| is_fit) else {
+        return Ok(arguments);
+    };
+    if arguments.iter().any(|argument| argument.as_encoded_bytes().starts_with(b"--resume")) {
+        bail!("--recipe is for a new run: one that is resumed keeps its settings");
+    }
+    let (program, own) = arguments.split_at(2);
+    let options = options(&recipe)?;
+    Ok(program.iter().cloned().chain(options).chain(own.iter().cloned()).collect())
+}
+
+/// The value of an option, given as `NAME VALUE` or `NAME=VALUE`, the last if there are several.
+fn value_of(name: &str, arguments: &[OsString]) -> Option<OsString> {
+    let with_sign = format!("{name}=");
+    let mut value = None;
+    for (argument, next) in arguments.iter().zip(arguments.iter().skip(1).map(Some).chain([None])) {
+        if argument == name {
+            value = next.cloned();
+        } else if let Some(text) = argument.to_str().and_then(|text| text.strip_prefix(&with_sign))
+        {
+            value = Some(text.into());
+        }
+    }
+    value
+}
+
+/// The options that a recipe stands for.
+fn options(recipe: &OsStr) -> anyhow::Result<Vec<OsString>> {
+    let known = RECIPES.iter().find(|(name, _)| recipe == *name);
+    let text = match known {
+        Some((_, text)) => (*text).to_owned(),
+        None if Path::new(recipe).extension().is_some_and(|e| e == "toml") => {
+            std::fs::read_to_string(recipe)
+                .with_context(|| format!("cannot read the recipe {}", recipe.display()))?
+        }
+        None => {
+            let names: Vec<&str> = RECIPES.iter().map(|(name, _)| *name).collect();
+            let names = names.join(", ");
+            bail!(
+                "there is no recipe `{}`; there are {names}, or name a TOML file",
+                recipe.display()
+            )
+        }
+    };
+    parse(&text).with_context(|| format!("recipe {}", recipe.display()))
+}
+
+fn parse(text: &str) -> anyhow::Result<Vec<OsString>> {
+    let settings = settings();
+    let table: toml::Table = text.parse().context("is not TOML")?;
+    let mut options = Vec::new();
+    for (key, value) in table {
+        if key == "description" {
+            continue;
+        }
+        if !settings.contains(&key) {
+            let near = settings.iter().max_by_key(|known| likeness(known, &key));
+            bail!("`{key}` is no setting; did you mean `{}`?", near.map_or("", String::as_str));
+        }
+        options.push(match value {
+            toml::Value::Boolean(true) => format!("--{key}"),
+            toml::Value::Boolean(false) => continue,
+            toml::Value::String(text) => format!("--{key}={text}"),
+            toml::Value::Integer(number) => format!("--{key}={number}"),
+            toml::Value::Float(number) => format!("--{key}={number}"),
+            other => bail!("`{key}` is {}, not a number, text or true", other.type_str()),
+        });
+    }
+    Ok(options.into_iter().map(OsString::from).collect())
+}
+
+/// The names of all settings: `fit`'s options but those for files and machines.
+fn settings() -> Vec<String> {
+    let command = FitArgs::augment_args(clap::Command::new("fit"));
+    let names = command.get_arguments().filter_map(|argument| argument.get_long());
+    names.filter(|name| !NOT_SETTINGS.contains(name)).map(str::to_owned).collect()
+}
+
+/// How many pairs of neighbouring letters two names share.
+fn likeness(a: &str, b: &str) -> usize {
+    let pairs = |text: &str| text.as_bytes().windows(2).map(<[u8]>::to_vec).collect::<Vec<_>>();
+    let of_b = pairs(b);
+    pairs(a).iter().filter(|pair| of_b.contains(pair)).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expanded(arguments: &[&str]) -> anyhow::Result<Vec<String>> {
+        let arguments = arguments.iter().map(OsString::from).collect();
+        Ok(expand(arguments)?.into_iter().map(|a| a.into_string().unwrap()).collect())
+    }
+
+    #[test]
+    fn a_recipes_options_come_before_those_of_the_command_line() {
+        let found = expanded(&["leitmotif-train", "fit", "data", "--recipe", "small", "--rate=9"]);
+        let found = found.unwrap();
+        assert_eq!(found[..2], ["leitmotif-train", "fit"]);
+        assert_eq!(found[found.len() - 4..], ["data", "--recipe", "small", "--rate=9"]);
+        for option in ["--network=compact", "--batch=32", "--polarity", "--rate=0.002"] {
+            assert!(
+                found[2..found.len() - 4].iter().any(|one| one == option),
+                "{option}: {found:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn other_commands_and_runs_without_a_recipe_are_left_alone() {
+        for arguments in [
+            &["leitmotif-train", "fit", "data", "--out", "run"][..],
+            &["leitmotif-train", "evaluate", "--recipe", "small"],
+            &["leitmotif-train"],
+        ] {
+            assert_eq!(expanded(arguments).unwrap(), arguments);
+        }
+    }
+
+    #[test]
+    fn every_recipe_is_made_of_settings() {
+        for (name, _) in RECIPES {
+            assert!(!options(name.as_ref()).unwrap().is_empty(), "{name}");
+        }
+    }
+
+    #[test]
+    fn wrong_recipes_are_named_with_what_would_be_right() {
+        for (arguments, message) in [
+            (&["", "fit", "--recipe=smal"][..], "there are small, large, paper"),
+            (&["", "fit", "--recipe=gone.toml"], "cannot read the recipe gone.toml"),
+            (&["", "fit", "--recipe=small", "--resume=run"], "keeps its settings"),
+        ] {
+            let error = format!("{:#}", expanded(arguments).unwrap_err());
+            assert!(error.contains(message), "{error}");
+        }
+        let error = parse("bacth = 3").unwrap_err().to_string();
+        assert!(error.contains("did you mean `batch`?"), "{error}");
+        assert!(parse("out = \"run\"").is_err(), "files are no settings");
+        assert!(parse("batch = [1]").unwrap_err().to_string().contains("array"));
+    }
+}
