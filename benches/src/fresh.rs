@@ -58,6 +58,7 @@ pub fn checkpoint(folder: &Path, network: &Network) -> anyhow::Result<()> {
             digest: None,
         },
         scores: None,
+        confidence: None,
         golden: GoldenInput { seed: 1, samples },
         tools: BTreeMap::new(),
         config: serde_json::Value::Null,

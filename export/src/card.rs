@@ -46,6 +46,7 @@ pub(crate) fn card(checkpoint: &Checkpoint, kind: GraphKind, recipe: &Recipe) ->
         dataset: run.dataset.clone(),
         split: run.split.clone(),
         scores: run.scores.clone(),
+        confidence: run.confidence.clone(),
         seed: run.seed,
         epoch: run.epoch,
         tools,

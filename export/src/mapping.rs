@@ -115,6 +115,7 @@ impl Mapping {
             dataset: file.dataset,
             split: SplitNote::default(),
             scores: None,
+            confidence: None,
             tools: BTreeMap::new(),
             config: serde_json::Value::Null,
         };

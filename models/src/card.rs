@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::run::check_classes;
 use crate::{
-    Calibration, DatasetNote, Fixed, GoldenInput, HeadKind, Measured, Network, Precision,
-    SampleRate, Scores, SplitNote, Target,
+    Calibration, Confidence, DatasetNote, Fixed, GoldenInput, HeadKind, Measured, Network,
+    Precision, SampleRate, Scores, SplitNote, Target,
 };
 
 /// Version of the card that this crate writes, and the newest it reads. Version 1 had neither `calibration` nor `measured`
@@ -57,6 +57,10 @@ pub struct Card {
     /// Scores on that split's test part, if the run had ended.
     #[serde(default)]
     pub scores: Option<Scores>,
+    /// Temperature and threshold of a recording's probabilities, which a runtime applies: the graph's outputs and the golden
+    /// probabilities are without. Absent where they were not fitted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<Confidence>,
     /// Seed of the training run.
     pub seed: u64,
     /// Epochs that it was trained.
@@ -265,6 +269,9 @@ impl Card {
             if found != expected {
                 return no(format!("{key} is {found}, but its network has {expected}"));
             }
+        }
+        if let Some(Err(what)) = self.confidence.as_ref().map(Confidence::check) {
+            return no(format!("confidence: {what}"));
         }
         self.check_form()?;
         self.check_sizes()?;

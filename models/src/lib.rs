@@ -52,7 +52,10 @@ pub use network::{Head, HeadKind, Network, NetworkError, Step};
 pub use params::{Init, Param, ParamKind};
 pub use random::Random;
 pub use run::{DatasetNote, RUN_VERSION, RunError, RunRecord, SplitNote};
-pub use score::{ArtistScore, Estimate, Prediction, Predictions, PredictionsError, Scores, argmax};
+pub use score::{
+    ArtistScore, Confidence, Estimate, Prediction, Predictions, PredictionsError, ReliabilityBin,
+    Scores, UnknownSongs, argmax,
+};
 pub use segment::{segment_count, segment_starts};
 pub use shape::Shape;
 pub use units::{CLIP_SAMPLES, ClassId, SampleRate};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{GoldenInput, Network, Scores};
+use crate::{Confidence, GoldenInput, Network, Scores};
 
 /// Version of `run.json` that this crate writes, and the only one it reads.
 pub const RUN_VERSION: u32 = 1;
@@ -32,6 +32,9 @@ pub struct RunRecord {
     /// Scores on that split's test part; absent until the run has ended.
     #[serde(default)]
     pub scores: Option<Scores>,
+    /// Temperature and threshold, fitted on songs that did not train; absent where they were not fitted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<Confidence>,
     /// Row 0 of the probe.
     pub golden: GoldenInput,
     /// Versions of the programs that made it, e.g. `leitmotif-train`, `libtorch`.
@@ -91,6 +94,9 @@ pub enum RunError {
     /// Too few artists or the same one twice.
     #[error("run.json lists its classes wrongly: {0}")]
     Classes(String),
+    /// A temperature, threshold or count that cannot be.
+    #[error("run.json: its confidence has {0}")]
+    Confidence(String),
     /// The golden input does not fit the network.
     #[error(
         "run.json: the golden input has {found} samples, but a clip of this network has {expected}"
@@ -120,6 +126,9 @@ impl RunRecord {
         let run: RunRecord =
             serde_json::from_value(value).map_err(|e| RunError::Syntax(e.to_string()))?;
         check_classes(&run.classes).map_err(RunError::Classes)?;
+        if let Some(Err(what)) = run.confidence.as_ref().map(Confidence::check) {
+            return Err(RunError::Confidence(what));
+        }
         let expected = run.network.clip_samples();
         if run.golden.samples != expected {
             return Err(RunError::Golden { expected, found: run.golden.samples });

@@ -36,6 +36,7 @@ fn card() -> Card {
         dataset: DatasetNote::default(),
         split: SplitNote::default(),
         scores: None,
+        confidence: None,
         seed: 1,
         epoch: 1,
         tools: BTreeMap::new(),
@@ -66,6 +67,7 @@ fn run() -> RunRecord {
         dataset: DatasetNote::default(),
         split: SplitNote::default(),
         scores: None,
+        confidence: None,
         tools: BTreeMap::new(),
         config: serde_json::json!({}),
     }

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use leitmotif_train::commands::{
-    INTERRUPTED, devices, evaluate, experiment, fit, inspect, plot, prepare, recipe, report, split,
+    INTERRUPTED, calibrate, devices, evaluate, experiment, fit, inspect, plot, prepare, recipe,
+    report, split,
 };
 use leitmotif_train::error::TrainError;
 use leitmotif_train::model::cuda;
@@ -29,6 +30,8 @@ enum Command {
     Fit(Box<fit::FitArgs>),
     /// Evaluate a checkpoint on a part of a split
     Evaluate(evaluate::EvaluateArgs),
+    /// Fit temperature and threshold of a checkpoint on songs that did not train
+    Calibrate(calibrate::CalibrateArgs),
     /// Repeat the paper's experiments, or others, on a data set
     Experiment(experiment::ExperimentArgs),
     /// Write the results of the experiments so far to one HTML file
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Command::Split(args) => split::run(args),
         Command::Fit(args) => fit::run(*args),
         Command::Evaluate(args) => evaluate::run(args),
+        Command::Calibrate(args) => calibrate::run(args),
         Command::Experiment(args) => experiment::run(args),
         Command::Report(args) => report::run(args),
         Command::Plot(args) => plot::run(args),

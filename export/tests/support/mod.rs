@@ -113,6 +113,7 @@ impl Tiny {
                 digest: None,
             },
             scores: None,
+            confidence: None,
             tools: BTreeMap::from([("leitmotif-export's tests".to_owned(), "1".to_owned())]),
             config: serde_json::json!({}),
         };

@@ -3,10 +3,11 @@
 use super::file::Predictions;
 use super::prediction::{Prediction, argmax};
 
-/// A song's true class and answer, with the indices of its clips.
+/// A song's true class and answer, with the mean probabilities behind it and the indices of its clips.
 pub(super) struct Song {
     pub(super) truth: usize,
     pub(super) answer: usize,
+    pub(super) probabilities: Vec<f64>,
     pub(super) clips: Vec<usize>,
 }
 
@@ -36,9 +37,13 @@ pub(super) fn songs(predictions: &Predictions) -> Vec<Song> {
                     *sum += f64::from(*p) * clip.weight as f64;
                 }
             }
+            let answer = argmax(&mean);
+            let weight = clips.iter().map(|clip| clip.weight as f64).sum::<f64>();
+            mean.iter_mut().for_each(|sum| *sum /= weight);
             Song {
                 truth: clips.first().map_or(0, |c| c.truth.0),
-                answer: argmax(&mean),
+                answer,
+                probabilities: mean,
                 clips: song,
             }
         })

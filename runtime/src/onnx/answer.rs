@@ -8,8 +8,15 @@ use crate::audio::{AudioInfo, Level};
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Answer {
-    /// Every artist the network knows, most probable first; ties stay in the network's order.
+    /// Every artist the network knows, most probable first; ties stay in the network's order. The probabilities are
+    /// calibrated where the card has a [`Confidence`](leitmotif_models::Confidence), otherwise the network's own.
     pub artists: Vec<RankedArtist>,
+    /// The network's own probabilities in its order: the mean over segments or windows, never calibrated.
+    #[serde(skip)]
+    pub uncalibrated: Vec<f32>,
+    /// Least probability of the best artist with which the recording is one of theirs: the threshold of the card's
+    /// [`Confidence`](leitmotif_models::Confidence), or what the caller sets. `None` where the card has none.
+    pub min_probability: Option<f64>,
     /// Length of the recording in seconds, including the remainder after the last segment.
     pub seconds: f64,
     /// Largest absolute sample. Below [`Level::SILENCE`] the recording is silent and the probabilities are meaningless.
@@ -23,7 +30,7 @@ pub struct Answer {
     pub embedding: Vec<f32>,
     /// The audio file's properties; `None` if samples were given.
     pub audio: Option<AudioInfo>,
-    /// Segment by segment. The only part whose size grows with the recording.
+    /// Segment by segment, never calibrated: a temperature holds for whole recordings. The only part whose size grows with the recording.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub timeline: Vec<Moment>,
 }
@@ -66,6 +73,14 @@ impl Answer {
     /// Whether the recording is silent.
     pub fn is_silent(&self) -> bool {
         self.peak < Level::SILENCE
+    }
+
+    /// Whether the recording is of none of the artists: the best one's probability is below
+    /// [`min_probability`](Self::min_probability), or it is silent. `None` where there is no such threshold.
+    pub fn unknown(&self) -> Option<bool> {
+        let threshold = self.min_probability?;
+        let best = self.best().map_or(0.0, |best| f64::from(best.probability));
+        Some(self.is_silent() || best < threshold)
     }
 
     /// The most probable artist.

@@ -23,6 +23,9 @@ use crate::pooling::{Mean, window_counts};
 /// windows of the length it was trained on, the last one counted if at least half full. Samples after the last whole
 /// segment are dropped.
 ///
+/// Where the card has a [`Confidence`](leitmotif_models::Confidence), its temperature is applied to that mean, and
+/// [`Answer::unknown`] tells by its threshold whether the recording is of none of the artists.
+///
 /// Recordings are streamed: memory does not grow with their length, except for [`Answer::timeline`], which has one row
 /// of probabilities for each segment.
 ///
@@ -180,7 +183,8 @@ impl Recognizer {
         recognition.finish()
     }
 
-    /// Runs the golden input that the card describes and compares with the card's golden probabilities.
+    /// Runs the golden input that the card describes and compares with the card's golden probabilities, uncalibrated as
+    /// these are.
     ///
     /// # Errors
     ///
@@ -195,12 +199,12 @@ impl Recognizer {
             tolerance: golden.tolerance,
             same_best: answer.best().map(|s| s.class) == expected.first().map(|s| s.class),
         };
-        for score in &answer.artists {
-            let expected = golden.probabilities.get(score.class).copied().unwrap_or(f32::NAN);
-            let difference = (score.probability - expected).abs();
+        let pairs = answer.uncalibrated.iter().zip(&golden.probabilities);
+        for ((found, expected), artist) in pairs.zip(&self.card.classes) {
+            let difference = (found - expected).abs();
             if difference > test.largest_difference {
                 test.largest_difference = difference;
-                test.artist.clone_from(&score.artist);
+                test.artist.clone_from(artist);
             }
         }
         Ok(test)
@@ -266,8 +270,15 @@ impl<'a> Recognition<'a> {
             return Err(Error::TooShort { path: None, needed_seconds, found_seconds: seconds });
         }
         let Sums { probabilities, embedding, timeline, .. } = self.sums;
+        let uncalibrated = probabilities.values();
+        let artists = match &card.confidence {
+            Some(confidence) => ranked(&card.classes, &confidence.calibrated(&uncalibrated)),
+            None => ranked(&card.classes, &uncalibrated),
+        };
         Ok(Answer {
-            artists: ranked(&card.classes, &probabilities.values()),
+            artists,
+            uncalibrated,
+            min_probability: card.confidence.as_ref().map(|confidence| confidence.threshold),
             seconds,
             peak: self.peak,
             segments: timeline.len(),

@@ -1,5 +1,6 @@
 //! The subcommands of `leitmotif-train`, one file each.
 
+pub mod calibrate;
 pub mod devices;
 pub mod evaluate;
 pub mod experiment;
@@ -17,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
-use leitmotif_models::{Network, Scores};
+use leitmotif_models::{Confidence, Network, Scores};
 
 /// Exit code after Ctrl-C, as shells report it: 128 + SIGINT.
 pub const INTERRUPTED: u8 = 130;
@@ -93,4 +94,23 @@ pub(crate) fn write_scores(out: &mut dyn Write, scores: &Scores) -> io::Result<(
         writeln!(out, "{right:>4} of {songs:>3} songs right  {}", artist.artist)?;
     }
     Ok(())
+}
+
+/// Writes temperature and threshold, with what they do, as text.
+pub(crate) fn write_confidence(out: &mut dyn Write, confidence: &Confidence) -> io::Result<()> {
+    let Confidence { temperature, songs, kept, kept_right, source, .. } = confidence;
+    let threshold = 100.0 * confidence.threshold;
+    writeln!(
+        out,
+        "temperature {temperature:.3}, threshold {threshold:.2} %, by {songs} songs of {source}"
+    )?;
+    writeln!(out, "{kept} of {songs} songs kept, {kept_right} of them right")?;
+    match &confidence.unknown {
+        Some(unknown) => writeln!(
+            out,
+            "{} of {} songs of other artists accepted ({})",
+            unknown.accepted, unknown.songs, unknown.source
+        ),
+        None => Ok(()),
+    }
 }

@@ -4,13 +4,14 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use leitmotif_models::Scores;
 use leitmotif_models::checkpoint::{BEST, LAST, PREDICTIONS, WEIGHTS};
+use leitmotif_models::{Confidence, Scores};
 
 use crate::console::log;
 use crate::error::TrainError;
 use crate::learn::batches::Example;
 use crate::learn::checkpoint::{Checkpoint, read_record, write_record, write_text};
+use crate::learn::confidence::{calibrate, source};
 use crate::learn::evaluate::{Evaluation, evaluate};
 use crate::learn::feed::Feed;
 use crate::learn::history::{EpochRow, History};
@@ -254,6 +255,18 @@ fn finish(
                 evaluate_part(model, task, "test", &task.test, stop, progress)?
             }
         };
+        // The validation part also chose the best epoch, which flatters its probabilities a little; tests are left to the
+        // scores.
+        if let Some((validation, _)) =
+            evaluate_part(model, task, "validation", &task.validation, stop, progress)?
+        {
+            let unknown = (task.dataset.folder(), Some((task.split_name.as_str(), "validation")));
+            let source = source(task, "validation");
+            let known = &validation.predictions;
+            record.confidence =
+                calibrate(model, known, source, Confidence::KEEP, &[unknown], stop)?;
+            write_record(&folder, &record)?;
+        }
         if let Some((Evaluation { predictions, .. }, found)) = &evaluation {
             write_text(&folder.join(PREDICTIONS), &predictions.to_lines()?)?;
             record.scores = Some(found.clone());

@@ -5,12 +5,13 @@
 //! last checkpoint, and [`fit::fit`] trains it: [`batches`] chooses and cuts the input, changed by [`augment`],
 //! [`feed`] brings it to the device, [`schedule`] sets the learning rate, and [`step::train_step`] takes one step with
 //! [`adam`]. After each epoch [`evaluate::evaluate`] computes predictions and the validation loss, [`history`] adds a
-//! line and chooses the best epoch, [`probe`] makes a [`checkpoint::Checkpoint`], and [`progress`] prints the epoch.
+//! line and chooses the best epoch, [`confidence`] fits temperature and threshold at the end, [`probe`] makes a [`checkpoint::Checkpoint`], and [`progress`] prints the epoch.
 
 pub mod adam;
 pub mod augment;
 pub mod batches;
 pub mod checkpoint;
+pub mod confidence;
 pub mod config;
 pub mod evaluate;
 pub mod feed;

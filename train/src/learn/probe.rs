@@ -95,6 +95,7 @@ pub fn checkpoint(
         dataset: task.dataset_note(),
         split: task.split_note(),
         scores: None,
+        confidence: None,
         golden: golden(model.network()),
         tools,
         config: settings,

@@ -68,6 +68,32 @@ impl Task {
         Ok(Self::of(dataset, &parts, classes.to_vec(), split_name))
     }
 
+    /// The clips of artists who are not among `classes`, as a test part under the first class, which is not theirs: of
+    /// one part of a split, or of a whole data set.
+    ///
+    /// # Errors
+    ///
+    /// What cannot be read, and a name of a part that is none.
+    pub fn open_unknown(
+        folder: &Path,
+        split: Option<(&str, &str)>,
+        classes: &[String],
+    ) -> Result<Self, TrainError> {
+        let dataset = Dataset::open(folder)?;
+        let mut chosen = vec![true; dataset.clips().len()];
+        if let Some((name, part)) = split {
+            let parts = dataset.read_split(name)?;
+            chosen = parts.iter().map(|p| p.is_some_and(|p| p.to_string() == part)).collect();
+        }
+        let clips = dataset.clips().iter().zip(chosen).enumerate();
+        let test = clips
+            .filter(|(_, (row, chosen))| *chosen && !classes.iter().any(|name| name == row.artist))
+            .map(|(clip, (row, _))| Example { clip, class: 0, song: clip, samples: row.samples })
+            .collect();
+        let task = Self::of(dataset, &[], classes.to_vec(), split.map_or("", |(name, _)| name));
+        Ok(Task { test, ..task })
+    }
+
     fn of(
         dataset: Dataset,
         parts: &[Option<Part>],

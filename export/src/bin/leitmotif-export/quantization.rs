@@ -72,14 +72,7 @@ pub(crate) fn golden_answer(
     let artifact = compile_as(checkpoint, kind, &free)?;
     let mut recognizer = Recognizer::from_bytes(artifact.bytes(), &on_cpu())?;
     let samples = compile_as(checkpoint, kind, recipe)?.card().golden.input.samples();
-    let answer = recognizer.recognize_samples(&samples)?;
-    let mut probabilities = vec![0.0; artifact.card().classes.len()];
-    for score in answer.artists {
-        if let Some(slot) = probabilities.get_mut(score.class) {
-            *slot = score.probability;
-        }
-    }
-    Ok(probabilities)
+    Ok(recognizer.recognize_samples(&samples)?.uncalibrated)
 }
 
 fn calibrate(checkpoint: &Checkpoint, music: &Music, rule: RangeRule) -> Result<Calibration> {

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use leitmotif::session::{Port, Session, runtime_info};
 use leitmotif::{Device, Recognizer, SessionOptions};
-use leitmotif_models::Card;
 use leitmotif_models::text::printable;
+use leitmotif_models::{Card, Confidence};
 use serde_json::json;
 
 use crate::{Model, RunOptions, log};
@@ -120,10 +120,47 @@ fn format_card(card: &Card) -> Vec<(&'static str, String)> {
         });
         lines.push(("scores", scores.join(", ")));
     }
+    if let Some(confidence) = &card.confidence {
+        lines.extend(format_confidence(confidence));
+    }
     if let Some(measured) = &card.measured {
         lines.push(("precision", format!("{}: {measured}", card.precision)));
     }
     lines.push(("artists", card.classes.len().to_string()));
+    lines
+}
+
+/// Temperature, threshold and the reliability table.
+fn format_confidence(confidence: &Confidence) -> Vec<(&'static str, String)> {
+    let Confidence { temperature, threshold, songs, kept, kept_right, source, .. } = confidence;
+    let mut lines = vec![
+        (
+            "confidence",
+            format!(
+                "temperature {temperature:.3}, threshold {:.2} %, fitted on {songs} songs ({source})",
+                100.0 * threshold
+            ),
+        ),
+        ("", format!("keeps {kept} of these songs, {kept_right} of them with the right artist")),
+    ];
+    if let Some(unknown) = &confidence.unknown {
+        let (accepted, songs, source) = (unknown.accepted, unknown.songs, &unknown.source);
+        lines
+            .push(("", format!("accepts {accepted} of {songs} songs of other artists ({source})")));
+    }
+    for bin in &confidence.reliability {
+        lines.push((
+            "",
+            format!(
+                "{:>3.0} to {:>3.0} %: {} of {} songs right, {:.1} % on average",
+                100.0 * bin.from,
+                100.0 * bin.to,
+                bin.right,
+                bin.songs,
+                100.0 * bin.mean
+            ),
+        ));
+    }
     lines
 }
 

@@ -28,10 +28,14 @@ pub(crate) struct Recognize {
     /// How many artists to list
     #[arg(long, default_value = "5", value_name = "K")]
     top: NonZeroUsize,
+    /// Least probability of the best artist, 0 to 1: below, the answer is none of these artists [default: the threshold of
+    /// the model's card, if it has one]
+    #[arg(long, value_name = "P", value_parser = share)]
+    min_probability: Option<f64>,
     /// Print one JSON object a line for each file, `{"file", "error"}` if there is no answer
     #[arg(long)]
     json: bool,
-    /// Also print the most probable artist over time
+    /// Also print the most probable artist over time, with uncalibrated probabilities
     #[arg(long)]
     timeline: bool,
     #[command(flatten)]
@@ -50,8 +54,15 @@ struct Row<'a> {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Outcome<'a> {
-    Answer(&'a Answer),
-    Error { error: &'a str },
+    Answer {
+        /// `null` where neither the card nor the user has a threshold.
+        unknown: Option<bool>,
+        #[serde(flatten)]
+        answer: &'a Answer,
+    },
+    Error {
+        error: &'a str,
+    },
 }
 
 /// Set by Ctrl-C: no further file is started.
@@ -144,11 +155,13 @@ impl Recognize {
 
     fn print(&self, file: &Path, mut answer: Answer, recognizer: &Recognizer) -> io::Result<()> {
         answer.artists.truncate(self.top.get());
+        answer.min_probability = self.min_probability.or(answer.min_probability);
         if self.json {
             if !self.timeline {
                 answer.timeline.clear();
             }
-            return self.print_row(file, Outcome::Answer(&answer));
+            return self
+                .print_row(file, Outcome::Answer { unknown: answer.unknown(), answer: &answer });
         }
         let mut out = io::stdout().lock();
         writeln!(out, "{} ({:.1} s)", printable(&file.to_string_lossy()), answer.seconds)?;
@@ -170,6 +183,13 @@ impl Recognize {
             writeln!(
                 out,
                 "  silent: there is nothing to recognise, and these probabilities mean nothing"
+            )?;
+        }
+        if let (Some(true), Some(least)) = (answer.unknown(), answer.min_probability) {
+            writeln!(
+                out,
+                "  none of these artists: no probability reaches {:.1} %; the best guesses",
+                100.0 * least
             )?;
         }
         for (rank, artist) in answer.artists.iter().enumerate() {
@@ -204,6 +224,13 @@ fn print_windows(out: &mut impl Write, answer: &Answer, recognizer: &Recognizer)
         writeln!(out, "      {start} – {end}  {:5.1} %  {}", 100.0 * p, printable(artist))?;
     }
     Ok(())
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(p) if (0.0..=1.0).contains(&p) => Ok(p),
+        _ => Err("it must be a number from 0 to 1".to_owned()),
+    }
 }
 
 fn clock(seconds: f64) -> String {

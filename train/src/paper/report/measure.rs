@@ -166,6 +166,7 @@ pub(super) mod tests {
             dataset: leitmotif_models::DatasetNote::default(),
             split: leitmotif_models::SplitNote::default(),
             scores: None,
+            confidence: None,
             tools: BTreeMap::new(),
             config: serde_json::Value::Null,
         };

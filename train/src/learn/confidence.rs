@@ -1,0 +1,49 @@
+//! Fits how far a network's percentages can be believed, on songs that it was not trained on.
+
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use leitmotif_models::{Confidence, Predictions};
+
+use crate::error::TrainError;
+use crate::learn::evaluate::evaluate;
+use crate::learn::task::Task;
+use crate::model::network::Model;
+
+/// Where songs of artists who are no class are: a data set, and the split and part of it if not all.
+pub type Unknown<'a> = (&'a Path, Option<(&'a str, &'a str)>);
+
+/// Temperature and threshold by the predictions for songs of known artists, with the share of unknown ones' that pass:
+/// the first of `unknown` that has any. `None` with too few songs.
+///
+/// # Errors
+///
+/// What cannot be read or computed, `Interrupted` once `stop` is set.
+pub fn calibrate(
+    model: &Model,
+    known: &Predictions,
+    source: String,
+    keep: f64,
+    unknown: &[Unknown<'_>],
+    stop: &AtomicBool,
+) -> Result<Option<Confidence>, TrainError> {
+    let Some(confidence) = Confidence::fit(known, source, keep) else { return Ok(None) };
+    for (folder, split) in unknown {
+        let task = Task::open_unknown(folder, *split, known.classes())?;
+        if !task.test.is_empty() {
+            let evaluation = evaluate(model, &task, &task.test, stop, |_| {})?;
+            let name = &task.dataset.info().name;
+            let source = match split {
+                Some((split, part)) => format!("{name}, {split}, {part}"),
+                None => name.clone(),
+            };
+            return Ok(Some(confidence.with_unknown(source, &evaluation.predictions)));
+        }
+    }
+    Ok(Some(confidence))
+}
+
+/// A part as a record names it: data set, split, part.
+pub fn source(task: &Task, part: &str) -> String {
+    format!("{}, {}, {part}", task.dataset.info().name, task.split_name)
+}
