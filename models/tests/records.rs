@@ -5,8 +5,9 @@
 use std::collections::BTreeMap;
 
 use leitmotif_models::{
-    CARD_VERSION, Calibration, Card, CardError, DatasetNote, Fixed, Golden, GoldenInput, GraphKind,
-    Measured, Network, Precision, RUN_VERSION, RangeRule, RunRecord, SampleRate, SplitNote, Target,
+    CARD_VERSION, Calibration, Card, CardError, Confidence, DatasetNote, Fixed, Golden,
+    GoldenInput, GraphKind, Measured, Network, Precision, RUN_VERSION, RangeRule, ReliabilityBin,
+    RunError, RunRecord, SampleRate, SplitNote, Target, UnknownSongs,
 };
 
 fn network() -> Network {
@@ -137,6 +138,51 @@ fn cards_of_version_1_are_read_and_newer_ones_than_ours_are_not() {
     }
     // A field that a later leitmotif adds within the version.
     assert_eq!(of("{\"mood\":\"blue\",\"version\":2"), Ok(card()));
+}
+
+fn confidence() -> Confidence {
+    let bin = ReliabilityBin { from: 0.8, to: 1.0, songs: 9, right: 8, mean: 0.875 };
+    let unknown = UnknownSongs { source: "others".into(), songs: 8, accepted: 1 };
+    Confidence {
+        temperature: 0.625,
+        threshold: 0.75,
+        keep: 0.8,
+        source: "noise, song-seed1, validation".into(),
+        songs: 10,
+        kept: 8,
+        kept_right: 7,
+        loss_before: 1.5,
+        loss_after: 1.25,
+        reliability: vec![bin],
+        unknown: Some(unknown),
+    }
+}
+
+#[test]
+fn temperature_and_threshold_go_with_records_and_older_ones_have_none() {
+    let card = Card { confidence: Some(confidence()), ..card() };
+    assert_eq!(Card::from_json(&card.to_json().unwrap()), Ok(card));
+    let run = RunRecord { confidence: Some(confidence()), ..run() };
+    assert_eq!(RunRecord::from_json(&run.to_json().unwrap()), Ok(run));
+    // What was written before has no such field, and without one the same is written.
+    assert!(!self::card().to_json().unwrap().contains("confidence"));
+    assert!(!self::run().to_json().unwrap().contains("confidence"));
+}
+
+#[test]
+fn a_confidence_that_cannot_be_is_refused() {
+    let spoil = |change: fn(&mut Confidence)| {
+        let mut spoilt = confidence();
+        change(&mut spoilt);
+        let run = RunRecord { confidence: Some(spoilt.clone()), ..run() }.to_json();
+        assert!(matches!(run, Err(RunError::Confidence(_))), "{run:?}");
+        Card { confidence: Some(spoilt), ..card() }.to_json().unwrap_err().to_string()
+    };
+    assert!(spoil(|c| c.temperature = 0.0).contains("a temperature of 0"));
+    assert!(spoil(|c| c.threshold = 1.5).contains("a threshold of 1.5"));
+    assert!(spoil(|c| c.kept = 11).contains("7 right of 11 kept of 10"));
+    assert!(spoil(|c| c.reliability[0].right = 10).contains("reliability"));
+    assert!(spoil(|c| c.unknown.as_mut().unwrap().accepted = 9).contains("9 accepted of 8"));
 }
 
 #[test]

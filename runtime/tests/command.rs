@@ -92,6 +92,28 @@ fn json_is_one_object_a_line_with_an_optional_timeline() {
 }
 
 #[test]
+fn a_best_artist_below_the_least_probability_is_none_of_them() {
+    let song = data("audio/mtat.mp3");
+    let unknown = |least: &[&str]| {
+        let options = least.iter().map(|option| Path::new(*option));
+        let json = recognize(
+            &[&[song.as_path(), "--json".as_ref()], &options.collect::<Vec<_>>()[..]].concat(),
+        );
+        serde_json::from_str::<Value>(&out(&json)).unwrap()["unknown"].clone()
+    };
+    // This card has no threshold.
+    assert_eq!(unknown(&[]), Value::Null);
+    assert_eq!(unknown(&["--min-probability=1"]), true);
+    assert_eq!(unknown(&["--min-probability=0"]), false);
+    let lines = out(&recognize(&[&song, "--min-probability=1".as_ref()]));
+    let lines: Vec<&str> = lines.lines().collect();
+    assert!(lines[1].contains("none of these artists") && lines[2].ends_with(&best()), "{lines:?}");
+    assert!(!out(&recognize(&[&song])).contains("none of these artists"));
+    let refused = recognize(&[&song, "--min-probability=80".as_ref()]);
+    assert!(refused.status.code() == Some(2) && err(&refused).contains("from 0 to 1"));
+}
+
+#[test]
 fn the_timeline_has_one_line_a_window() {
     let output = recognize(&[&data("audio/mtat.mp3"), "--timeline".as_ref()]);
     assert_eq!(out(&output).lines().filter(|line| line.contains(" – ")).count(), 7);
