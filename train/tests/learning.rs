@@ -127,6 +127,7 @@ fn a_resumed_run_equals_an_uninterrupted_one_bit_for_bit() {
             schedule: Schedule::Cosine,
             warm_up: 0.1,
             label_smoothing: 0.05,
+            weight_average: (head == HeadKind::Lstm).then_some(0.9),
             ..config()
         };
         config.augmentation.mixup = 0.4;

@@ -115,6 +115,9 @@ struct Settings {
     /// Weight decay: share of a weight taken off per step, times the learning rate
     #[arg(long, default_value_t = 0.0)]
     weight_decay: f64,
+    /// Evaluate and save an exponential moving average of the weights, of which every step keeps this share, e.g. 0.999
+    #[arg(long, value_name = "SHARE")]
+    weight_average: Option<f64>,
     /// Label smoothing: share of each target spread over all artists
     #[arg(long, default_value_t = 0.0)]
     label_smoothing: f64,
@@ -243,6 +246,7 @@ impl Settings {
             schedule: self.schedule,
             warm_up: self.warm_up,
             adam: AdamConfig { weight_decay: self.weight_decay, ..defaults.adam },
+            weight_average: self.weight_average,
             label_smoothing: self.label_smoothing,
             augmentation: Augmentation {
                 gain: self.gain,

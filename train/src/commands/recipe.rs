@@ -94,7 +94,8 @@ fn parse(text: &str) -> anyhow::Result<Vec<OsString>> {
             continue;
         }
         if !settings.contains(&key) {
-            let near = settings.iter().max_by_key(|known| likeness(known, &key));
+            let likeness = |known: &&String| strsim::jaro(known, &key);
+            let near = settings.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
             bail!("`{key}` is no setting; did you mean `{}`?", near.map_or("", String::as_str));
         }
         options.push(match value {
@@ -114,13 +115,6 @@ fn settings() -> Vec<String> {
     let command = FitArgs::augment_args(clap::Command::new("fit"));
     let names = command.get_arguments().filter_map(|argument| argument.get_long());
     names.filter(|name| !NOT_SETTINGS.contains(name)).map(str::to_owned).collect()
-}
-
-/// How many pairs of neighbouring letters two names share.
-fn likeness(a: &str, b: &str) -> usize {
-    let pairs = |text: &str| text.as_bytes().windows(2).map(<[u8]>::to_vec).collect::<Vec<_>>();
-    let of_b = pairs(b);
-    pairs(a).iter().filter(|pair| of_b.contains(pair)).count()
 }
 
 #[cfg(test)]

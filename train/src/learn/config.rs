@@ -38,6 +38,9 @@ pub struct FitConfig {
     pub warm_up: f64,
     /// Adam's other settings.
     pub adam: AdamConfig,
+    /// Share of the average of the weights that a step keeps; without an average the weights themselves are evaluated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight_average: Option<f64>,
     /// Share of each target spread over all classes.
     pub label_smoothing: f64,
     /// Random changes to the waveforms and targets of a batch.
@@ -96,6 +99,7 @@ impl Default for FitConfig {
             schedule: Schedule::Constant,
             warm_up: 0.0,
             adam: AdamConfig::default(),
+            weight_average: None,
             label_smoothing: 0.0,
             augmentation: Augmentation::default(),
             norm_momentum: None,
@@ -128,7 +132,7 @@ impl FitConfig {
         let share = |x: f64| (0.0..1.0).contains(&x);
         let within_one = "from 0 up to, not including, 1";
         let positive = "at least 1";
-        let settings: [(&'static str, String, bool, &'static str); 15] = [
+        let settings: [(&'static str, String, bool, &'static str); 16] = [
             ("--epochs", self.epochs.to_string(), self.epochs > 0, positive),
             ("--batch", self.batch.to_string(), self.batch > 0, positive),
             (
@@ -156,6 +160,12 @@ impl FitConfig {
                 "a positive number",
             ),
             ("--warm-up", self.warm_up.to_string(), share(self.warm_up), within_one),
+            (
+                "--weight-average",
+                format_setting(self.weight_average),
+                self.weight_average.is_none_or(share),
+                within_one,
+            ),
             (
                 "--label-smoothing",
                 self.label_smoothing.to_string(),

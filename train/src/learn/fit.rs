@@ -52,8 +52,9 @@ pub fn fit(
     device: tch::Device,
     stop: &AtomicBool,
 ) -> Result<Outcome, TrainError> {
-    let RunState { mut model, mut adam, config, mut epoch, mut step, mut history, lock: _lock } =
-        begin(run, task, start, device)?;
+    let state = begin(run, task, start, device)?;
+    let RunState { mut model, mut adam, mut average, config, .. } = state;
+    let RunState { mut epoch, mut step, mut history, lock: _lock, .. } = state;
     let batches = probe::batches(task, model.network(), &config)?;
     let probe = probe::probe_input(task, model.network())?;
     let steps = batches.steps_per_epoch();
@@ -86,6 +87,9 @@ pub fn fit(
             let clips = batch.clips();
             let measured = training.take(&model, &mut adam, &batch, learning_rate)?;
             step += 1;
+            if let Some(average) = &mut average {
+                average.update()?;
+            }
             for (result, before) in unread.push(measured, step_of_epoch + 1 == steps)? {
                 if !result.loss.is_finite() {
                     let step = step - before;
@@ -97,6 +101,9 @@ pub fn fit(
         }
         epoch += 1;
         let seconds = began.elapsed().as_secs_f64();
+        if let Some(average) = &mut average {
+            average.swap()?;
+        }
         // A trained epoch is also evaluated and saved, even after Ctrl-C: otherwise its work would be lost.
         let evaluate_on = |part: &str, examples: &[Example]| {
             evaluate_part(&model, task, part, examples, &NEVER, &progress)
@@ -111,8 +118,13 @@ pub fn fit(
             .with_validation(validation.as_ref().map(|(of, scores)| (of.loss, scores)))
             .with_test(test.as_ref().map(|(_, scores)| scores));
         let is_best = history.push(row);
-        let checkpoint = probe::checkpoint(task, &model, &adam, &config, (epoch, step), &probe)?;
+        let at = (epoch, step);
+        let checkpoint =
+            probe::checkpoint(task, &model, &adam, average.as_ref(), &config, at, &probe)?;
         save(run, &checkpoint, is_best, &history)?;
+        if let Some(average) = &mut average {
+            average.swap()?;
+        }
         progress.epoch_done(&history);
     }
     drop(feed);
@@ -248,36 +260,46 @@ fn finish(
         let folder = run.join(name);
         let mut record = read_record(&folder)?;
         *epoch = record.epoch;
-        let evaluation = match evaluated.take() {
-            Some((epoch, evaluation)) if epoch == record.epoch => evaluation,
+        let (evaluation, confidence) = match evaluated.take() {
+            Some((epoch, evaluation, confidence)) if epoch == record.epoch => {
+                (evaluation, confidence)
+            }
             _ => {
                 model.set_values(&tensors::read(&folder.join(WEIGHTS))?)?;
-                evaluate_part(model, task, "test", &task.test, stop, progress)?
+                let evaluation = evaluate_part(model, task, "test", &task.test, stop, progress)?;
+                (evaluation, confidence(model, task, stop, progress)?)
             }
         };
-        // The validation part also chose the best epoch, which flatters its probabilities a little; tests are left to the
-        // scores.
-        if let Some((validation, _)) =
-            evaluate_part(model, task, "validation", &task.validation, stop, progress)?
-        {
-            let unknown = (task.dataset.folder(), Some((task.split_name.as_str(), "validation")));
-            let source = source(task, "validation");
-            let known = &validation.predictions;
-            record.confidence =
-                calibrate(model, known, source, Confidence::KEEP, &[unknown], stop)?;
-            write_record(&folder, &record)?;
-        }
+        record.confidence.clone_from(&confidence);
         if let Some((Evaluation { predictions, .. }, found)) = &evaluation {
             write_text(&folder.join(PREDICTIONS), &predictions.to_lines()?)?;
             record.scores = Some(found.clone());
-            write_record(&folder, &record)?;
             *scores = Some(found.clone());
         }
-        evaluated = Some((record.epoch, evaluation));
+        write_record(&folder, &record)?;
+        evaluated = Some((record.epoch, evaluation, confidence));
     }
     progress.end();
     let ([epochs, best_epoch], [last, best]) = (epochs, scores);
     Ok(Outcome { epochs, best_epoch, best, last })
+}
+
+/// Temperature and threshold by the validation part, if there is one with enough songs: it also chose the best epoch, which
+/// flatters its probabilities a little, but tests are left to the scores.
+fn confidence(
+    model: &Model,
+    task: &Task,
+    stop: &AtomicBool,
+    progress: &Progress,
+) -> Result<Option<Confidence>, TrainError> {
+    let part = "validation";
+    let Some((validation, _)) = evaluate_part(model, task, part, &task.validation, stop, progress)?
+    else {
+        return Ok(None);
+    };
+    let unknown = (task.dataset.folder(), Some((task.split_name.as_str(), part)));
+    let (known, source) = (&validation.predictions, source(task, part));
+    calibrate(model, known, source, Confidence::KEEP, &[unknown], stop)
 }
 
 #[cfg(test)]

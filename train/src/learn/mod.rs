@@ -9,6 +9,7 @@
 
 pub mod adam;
 pub mod augment;
+pub mod average;
 pub mod batches;
 pub mod checkpoint;
 pub mod confidence;

@@ -11,6 +11,7 @@ use tch::{Device, Tensor};
 
 use crate::error::{CheckpointError, TrainError};
 use crate::learn::adam::Adam;
+use crate::learn::average::WeightAverage;
 use crate::learn::batches::Batches;
 use crate::learn::checkpoint::Checkpoint;
 use crate::learn::config::FitConfig;
@@ -65,7 +66,7 @@ pub fn probe_input(task: &Task, network: &Network) -> Result<Values, TrainError>
     Ok(Values { shape: vec![rows, samples], data })
 }
 
-/// A checkpoint of `model` after epoch `at.0` and step `at.1`, with the probe's outputs of this model.
+/// A checkpoint of `model`, [swapped](WeightAverage::swap) with its average if it has one, after epoch `at.0` and step `at.1`, with the probe's outputs of this model.
 ///
 /// # Errors
 ///
@@ -74,6 +75,7 @@ pub fn checkpoint(
     task: &Task,
     model: &Model,
     adam: &Adam,
+    average: Option<&WeightAverage>,
     config: &FitConfig,
     at: (usize, u64),
     probe: &Values,
@@ -101,7 +103,11 @@ pub fn checkpoint(
         config: settings,
     };
     let probe = with_outputs(model.network(), model.classes(), &weights, probe)?;
-    Ok(Checkpoint { record, weights, optimizer: adam.values()?, probe })
+    let mut optimizer = adam.values()?;
+    if let Some(average) = average {
+        optimizer.append(&mut average.values()?);
+    }
+    Ok(Checkpoint { record, weights, optimizer, probe })
 }
 
 /// The probe with the network's outputs, always of the CPU, whose convolutions do not round to TF32.

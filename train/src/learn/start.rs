@@ -11,6 +11,7 @@ use tch::Device;
 use crate::console::log;
 use crate::error::{CheckpointError, RunFolderError, SettingError, TrainError};
 use crate::learn::adam::Adam;
+use crate::learn::average::WeightAverage;
 use crate::learn::checkpoint::{Checkpoint, read_record, settle, write_record};
 use crate::learn::config::FitConfig;
 use crate::learn::history::History;
@@ -62,6 +63,8 @@ pub struct RunState {
     pub model: Model,
     /// Its optimizer.
     pub adam: Adam,
+    /// The average of its weights, if the settings want one.
+    pub average: Option<WeightAverage>,
     /// The run's settings.
     pub config: FitConfig,
     /// Epochs done.
@@ -201,6 +204,9 @@ fn resume(
     let model = Model::from_values(record.network, task.classes.len(), &weights, device)?;
     let mut state = RunState::new(model, config, lock)?;
     state.adam.restore(&optimizer, record.step)?;
+    if let Some(average) = &mut state.average {
+        average.restore(&optimizer, record.step)?;
+    }
     (state.epoch, state.step, state.history) = (record.epoch, record.step, history);
     Ok(state)
 }
@@ -262,7 +268,11 @@ impl RunState {
             model.freeze_convolutions()?;
         }
         let adam = Adam::new(config.adam, &model.trainable()?)?;
-        Ok(RunState { model, adam, config, epoch: 0, step: 0, history: History::default(), lock })
+        // After the optimizer, which gives the weights other memory.
+        let average = config.weight_average.map(|decay| WeightAverage::new(decay, &model));
+        let average = average.transpose()?;
+        let history = History::default();
+        Ok(RunState { model, adam, average, config, epoch: 0, step: 0, history, lock })
     }
 }
 

@@ -181,6 +181,11 @@ impl Model {
             .collect()
     }
 
+    /// Every tensor by its name in a checkpoint, in the shapes and the memory that it has here.
+    pub fn all_tensors(&self) -> impl Iterator<Item = (&str, &Tensor)> {
+        self.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor))
+    }
+
     /// Number of trainable parameters, i.e. scalar values.
     pub fn trainable_values(&self) -> usize {
         self.trainable.iter().filter_map(|n| self.tensors.get(n)).map(Tensor::numel).sum()
