@@ -20,6 +20,11 @@ impl SampleRate {
     pub fn seconds(self, samples: u64) -> f64 {
         samples as f64 / f64::from(self.0.max(1))
     }
+
+    /// Whole samples in `seconds` seconds; none in a length that is negative or no number.
+    pub fn samples(self, seconds: f64) -> usize {
+        (seconds * f64::from(self.0)) as usize
+    }
 }
 
 impl fmt::Display for SampleRate {

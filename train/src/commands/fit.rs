@@ -133,6 +133,18 @@ struct Settings {
     /// Augmentation: change the tone colour by two one-tap filters with taps up to this value
     #[arg(long, default_value_t = 0.0)]
     colour: f64,
+    /// Augmentation: raise or lower four random bands by up to this many decibels
+    #[arg(long, value_name = "DECIBELS", default_value_t = 0.0)]
+    equalizer: f64,
+    /// Augmentation: take off what is above 2.5 to 7.5 kHz, as lossy codecs do, in this share of the segments
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    low_pass: f64,
+    /// Augmentation: add white noise, this many decibels quieter than the music or up to 30 more
+    #[arg(long, value_name = "DECIBELS")]
+    noise: Option<f64>,
+    /// Augmentation: silence a stretch of up to this many seconds in every segment
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.0)]
+    time_mask: f64,
     /// Augmentation: alpha of mixup, at least 0.01; 0 for none
     #[arg(long, default_value_t = 0.0)]
     mixup: f64,
@@ -253,6 +265,10 @@ impl Settings {
                 polarity: self.polarity,
                 speed: self.speed,
                 colour: self.colour,
+                equalizer: self.equalizer,
+                low_pass: self.low_pass,
+                noise: self.noise,
+                time_mask: self.time_mask,
                 mixup: self.mixup,
                 mixup_share: self.mixup_share,
             },

@@ -1,7 +1,9 @@
 //! Data augmentation: small random changes to waveforms that leave the artist recognisable.
 
-use leitmotif_models::Random;
+use leitmotif_models::{Random, SampleRate};
 use serde::{Deserialize, Serialize};
+
+use super::filters;
 
 /// Which changes, and how strong; the default changes nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -13,12 +15,29 @@ pub struct Augmentation {
     pub speed: f64,
     /// Tone colour: two one-tap filters of lags 1 and 2 with taps in ± this value, per segment.
     pub colour: f64,
+    /// Equalizer: four random bands, raised or lowered by at most this many decibels, per segment.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub equalizer: f64,
+    /// Share of the segments that lose what is above a random frequency of 2.5 to 7.5 kHz, as in lossy codecs.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub low_pass: f64,
+    /// White noise in every segment, this many decibels quieter than the segment or up to 30 more; absent for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noise: Option<f64>,
+    /// Longest stretch of a segment that is silenced, in seconds.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub time_mask: f64,
     /// Whether the sign of half of the clips is inverted.
     pub polarity: bool,
     /// Alpha of mixup's Beta distribution (Zhang et al. 2017); 0 mixes nothing.
     pub mixup: f64,
     /// Share of the clips that mixup mixes.
     pub mixup_share: f64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
 }
 
 impl Augmentation {
@@ -47,6 +66,7 @@ impl Augmentation {
                 }
             }
         }
+        self.filter(segments, segment, seed, place);
         for clip in segments.chunks_exact_mut(row.max(1)) {
             let decibels = random.uniform(-self.gain, self.gain);
             let sign = if self.polarity && random.unit() < 0.5 { -1.0 } else { 1.0 };
@@ -64,6 +84,29 @@ impl Augmentation {
                 .collect();
             mix_with_next(segments, row, &shares);
             mix_with_next(targets, targets.len() / clips, &shares);
+        }
+    }
+}
+
+impl Augmentation {
+    /// Noise, which the filters colour, then the filters, then a gap.
+    fn filter(&self, segments: &mut [f32], segment: usize, seed: u64, place: &[u64]) {
+        let longest = SampleRate::NETWORK.samples(self.time_mask);
+        // Draws of its own: a run that does without it keeps the other ones.
+        let mut random = Random::derive(seed, "filters", place);
+        for samples in segments.chunks_exact_mut(segment.max(1)) {
+            if let Some(decibels) = self.noise {
+                filters::add_noise(samples, decibels, &mut random);
+            }
+            if self.equalizer > 0.0 {
+                filters::equalize(samples, self.equalizer, &mut random);
+            }
+            if self.low_pass > 0.0 && random.unit() < self.low_pass {
+                filters::low_pass(samples, &mut random);
+            }
+            if longest > 0 {
+                filters::silence(samples, longest, &mut random);
+            }
         }
     }
 }

@@ -132,7 +132,7 @@ impl FitConfig {
         let share = |x: f64| (0.0..1.0).contains(&x);
         let within_one = "from 0 up to, not including, 1";
         let positive = "at least 1";
-        let settings: [(&'static str, String, bool, &'static str); 16] = [
+        let settings: [(&'static str, String, bool, &'static str); 20] = [
             ("--epochs", self.epochs.to_string(), self.epochs > 0, positive),
             ("--batch", self.batch.to_string(), self.batch > 0, positive),
             (
@@ -195,6 +195,30 @@ impl FitConfig {
                 augmentation.colour.to_string(),
                 (0.0..1.0).contains(&augmentation.colour),
                 within_one,
+            ),
+            (
+                "--equalizer",
+                augmentation.equalizer.to_string(),
+                (0.0..=24.0).contains(&augmentation.equalizer),
+                "from 0 to 24 decibels",
+            ),
+            (
+                "--low-pass",
+                augmentation.low_pass.to_string(),
+                (0.0..=1.0).contains(&augmentation.low_pass),
+                "from 0 to 1",
+            ),
+            (
+                "--noise",
+                format_setting(augmentation.noise),
+                augmentation.noise.is_none_or(|below| (0.0..=120.0).contains(&below)),
+                "from 0 to 120 decibels",
+            ),
+            (
+                "--time-mask",
+                augmentation.time_mask.to_string(),
+                (0.0..=60.0).contains(&augmentation.time_mask),
+                "from 0 to 60 seconds",
             ),
             (
                 "--mixup",

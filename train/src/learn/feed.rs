@@ -19,7 +19,7 @@ use crate::model::host::to_device;
 
 /// Share of a GPU's free memory that samples may take; the rest is for activations.
 const MOST_OF_FREE: f64 = 0.4;
-/// Threads that read ahead for a GPU, at most; a CPU needs its cores for the network.
+/// Threads that read ahead, at most: on a CPU as many as the network leaves, for a GPU half of the cores.
 const MOST_READERS: usize = 8;
 
 /// The input and targets of one step on a device.
@@ -83,8 +83,12 @@ impl Feed {
             Some(resident) => Source::Resident(resident),
             None => {
                 let cores = std::thread::available_parallelism().map_or(1, usize::from);
-                let readers =
-                    if device == Device::Cpu { 1 } else { (cores / 2).clamp(1, MOST_READERS) };
+                let threads = usize::try_from(tch::get_num_threads()).unwrap_or(1);
+                let spare = match device {
+                    Device::Cpu => cores.saturating_sub(threads),
+                    _ => cores / 2,
+                };
+                let readers = spare.clamp(1, MOST_READERS);
                 Source::Host(batches.prefetch(epochs, readers))
             }
         };

@@ -16,6 +16,7 @@ pub mod confidence;
 pub mod config;
 pub mod evaluate;
 pub mod feed;
+pub(crate) mod filters;
 pub mod fit;
 pub mod history;
 pub mod probe;
