@@ -42,6 +42,9 @@ pub struct CalibrateArgs {
     /// Threads of libtorch on the CPU [default: one for each core]
     #[arg(long)]
     threads: Option<usize>,
+    /// Print what was fitted as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 /// Parts that did not train.
@@ -88,5 +91,9 @@ pub fn run(args: CalibrateArgs) -> anyhow::Result<()> {
             })?;
     record.confidence = Some(confidence.clone());
     write_record(&locate(&args.checkpoint), &record)?;
-    super::print(|out| super::write_confidence(out, &confidence))
+    let json = serde_json::to_string_pretty(&confidence)?;
+    super::print(|out| match args.json {
+        true => writeln!(out, "{json}"),
+        false => super::write_confidence(out, &confidence),
+    })
 }

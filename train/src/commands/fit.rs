@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use clap::Args;
+use clap::{ArgAction, Args};
 use leitmotif_models::checkpoint::{LAST, RECORD};
 use leitmotif_models::{Device, HeadKind, UnknownDevice};
 
@@ -124,8 +124,9 @@ struct Settings {
     /// Augmentation: change the loudness by up to this many decibels
     #[arg(long, default_value_t = 0.0)]
     gain: f64,
-    /// Augmentation: invert the sign of half of the clips
-    #[arg(long)]
+    /// Augmentation: invert the sign of half of the clips; `--polarity=false` where a recipe does
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true",
+          action = ArgAction::Set)]
     polarity: bool,
     /// Augmentation: change speed and pitch by up to this many semitones
     #[arg(long, default_value_t = 0.0)]

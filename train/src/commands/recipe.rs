@@ -132,7 +132,7 @@ mod tests {
         let found = found.unwrap();
         assert_eq!(found[..2], ["leitmotif-train", "fit"]);
         assert_eq!(found[found.len() - 4..], ["data", "--recipe", "small", "--rate=9"]);
-        for option in ["--network=compact", "--batch=32", "--polarity", "--rate=0.002"] {
+        for option in ["--network=compact", "--batch=192", "--polarity", "--rate=0.002"] {
             assert!(
                 found[2..found.len() - 4].iter().any(|one| one == option),
                 "{option}: {found:?}"
