@@ -64,7 +64,15 @@ fn every_graph_applies_the_temperature_to_the_recording_and_refuses_noise_below_
         // The golden probabilities are the network's own.
         assert!(loose.self_test().unwrap().passed());
 
-        let top = f64::from(best(&answer).probability);
+        assert_eq!(answer.certainty, plain.certainty);
+        let of =
+            |moment: &leitmotif::Moment| moment.probabilities.iter().copied().fold(0.0, f32::max);
+        // A dense head's certainty is of segments; here an LSTM has windows of three.
+        if kind.head() == HeadKind::Dense {
+            let mean = plain.timeline.iter().map(of).sum::<f32>() / plain.segments as f32;
+            assert!((plain.certainty - mean).abs() < 1e-6, "{mean} {}", plain.certainty);
+        }
+        let top = f64::from(plain.certainty);
         for (threshold, unknown) in [(top + 1e-4, true), (top - 1e-4, false)] {
             let mut strict = recognizer(kind, Some(confidence(threshold)));
             assert_eq!(strict.recognize_samples(&samples).unwrap().unknown(), Some(unknown));

@@ -1,4 +1,5 @@
-//! How far a recording's percentages can be believed: a temperature, and a threshold below which it is of no class.
+//! How far a recording's percentages can be believed: a temperature, and a threshold of certainty below which it is of no
+//! class.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,14 +8,17 @@ use super::song::{Song, songs};
 
 /// Temperature and rejection threshold, fitted on songs that did not train, with how well they fit these.
 ///
-/// Both are for the probabilities `p` of a whole recording, the mean over its segments (of an LSTM: windows) that graphs
-/// and runtime give: `p_i^(1/T) / Σ_j p_j^(1/T)`. Nothing inside the graph changes, and neither does the order of the
-/// artists. Probabilities of single segments are never calibrated.
+/// The temperature is for the probabilities `p` of a whole recording, the mean over its segments (of an LSTM: windows)
+/// that graphs and runtime give: `p_i^(1/T) / Σ_j p_j^(1/T)` (Guo et al. 2017). Nothing inside the graph changes, and
+/// neither does the order of the artists. Probabilities of single segments are never calibrated.
+///
+/// The threshold is of the certainty: the mean over the segments (windows) of each one's largest probability (of one
+/// segment the score of Hendrycks and Gimpel 2017).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Confidence {
     /// Above one it lowers high probabilities, below one it raises them.
     pub temperature: f64,
-    /// A recording whose largest calibrated probability is below this is of none of the artists.
+    /// A recording whose certainty is below this is of none of the artists.
     pub threshold: f64,
     /// Share of the songs of known artists that the threshold was to keep.
     pub keep: f64,
@@ -22,7 +26,7 @@ pub struct Confidence {
     pub source: String,
     /// Songs of known artists.
     pub songs: usize,
-    /// Those whose largest calibrated probability reaches the threshold.
+    /// Those whose certainty reaches the threshold.
     pub kept: usize,
     /// Those that are kept and whose answer is right.
     pub kept_right: usize,
@@ -93,8 +97,8 @@ impl Confidence {
         let temperature = temperature(&songs);
         let count = songs.len() as f64;
         let tops: Vec<(f64, bool)> = songs.iter().map(|song| top(song, temperature)).collect();
-        let threshold = threshold(&tops, keep);
-        let kept = || tops.iter().filter(|(p, _)| *p >= threshold);
+        let threshold = threshold(&songs, keep);
+        let kept = || songs.iter().filter(|song| song.certainty >= threshold);
         Some(Confidence {
             temperature,
             threshold,
@@ -102,7 +106,7 @@ impl Confidence {
             source,
             songs: songs.len(),
             kept: kept().count(),
-            kept_right: kept().filter(|(_, right)| *right).count(),
+            kept_right: kept().filter(|song| song.answer == song.truth).count(),
             loss_before: loss(&songs, 1.0) / count,
             loss_after: loss(&songs, temperature) / count,
             reliability: reliability(&tops),
@@ -113,8 +117,7 @@ impl Confidence {
     /// The same with the share of songs of other artists that the threshold lets pass; their true class is not read.
     pub fn with_unknown(mut self, source: String, unknown: &Predictions) -> Self {
         let songs = songs(unknown);
-        let passes = |song: &&Song| top(song, self.temperature).0 >= self.threshold;
-        let accepted = songs.iter().filter(passes).count();
+        let accepted = songs.iter().filter(|song| song.certainty >= self.threshold).count();
         self.unknown = Some(UnknownSongs { source, songs: songs.len(), accepted });
         self
     }
@@ -205,13 +208,13 @@ fn temperature(songs: &[Song]) -> f64 {
 }
 
 /// The largest threshold with four decimals that at least the share `keep` of the songs reaches.
-fn threshold(tops: &[(f64, bool)], keep: f64) -> f64 {
-    let mut tops: Vec<f64> = tops.iter().map(|(p, _)| *p).collect();
-    tops.sort_by(|a, b| b.total_cmp(a));
-    let needed = (keep * tops.len() as f64).ceil() as usize;
-    match needed.checked_sub(1).and_then(|last| tops.get(last)) {
+fn threshold(songs: &[Song], keep: f64) -> f64 {
+    let mut certainties: Vec<f64> = songs.iter().map(|song| song.certainty).collect();
+    certainties.sort_by(|a, b| b.total_cmp(a));
+    let needed = (keep * songs.len() as f64).ceil() as usize;
+    match needed.checked_sub(1).and_then(|last| certainties.get(last)) {
         // Down, so that a runtime's rounding does not lose the song that it is taken from.
-        Some(p) => (p * 1e4).floor() / 1e4,
+        Some(certainty) => (certainty * 1e4).floor() / 1e4,
         None => 1.0,
     }
 }
@@ -269,6 +272,7 @@ mod tests {
             segments_right: 0,
             weight: 1,
             probabilities: probabilities.iter().map(|p| *p as f32).collect(),
+            certainty: probabilities.iter().copied().fold(0.0, f64::max) as f32,
         }
     }
 
@@ -301,10 +305,7 @@ mod tests {
             let fitted = fit(&songs, keep);
             let least = keep * 53.0;
             let kept = |threshold: f64| {
-                super::songs(&songs)
-                    .iter()
-                    .filter(|s| top(s, fitted.temperature).0 >= threshold)
-                    .count()
+                super::songs(&songs).iter().filter(|song| song.certainty >= threshold).count()
             };
             assert_eq!(kept(fitted.threshold), fitted.kept);
             assert!(fitted.kept as f64 >= least, "{fitted:?}");
@@ -359,6 +360,18 @@ mod tests {
         let fitted = fit(&drawn(60, 1.0), 0.8).with_unknown("others".to_owned(), &unknown);
         let expected = UnknownSongs { source: "others".to_owned(), songs: 3, accepted: 1 };
         assert_eq!(fitted.unknown, Some(expected));
+    }
+
+    #[test]
+    fn the_threshold_is_of_the_certainty_whatever_the_mean() {
+        let mut songs = drawn(60, 1.0).clips().to_vec();
+        for (i, song) in songs.iter_mut().enumerate() {
+            song.certainty = if i < 48 { 0.875 } else { 0.5 };
+        }
+        let known = predictions(songs.clone());
+        let fitted = fit(&known, 0.8);
+        assert_eq!((fitted.threshold, fitted.kept), (0.875, 48));
+        assert_eq!(fitted.with_unknown(String::new(), &known).unknown.unwrap().accepted, 48);
     }
 
     #[test]

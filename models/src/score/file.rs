@@ -74,6 +74,8 @@ impl Predictions {
                 clip.probabilities.iter().find(|p| !(0.0..=1.0 + 1e-5).contains(*p))
             {
                 format!("a probability of {p}")
+            } else if !(0.0..=1.0 + 1e-5).contains(&clip.certainty) {
+                format!("a certainty of {}", clip.certainty)
             } else if let Some(sum) = wrong_sum(&clip.probabilities) {
                 format!("its probabilities sum to {sum}")
             } else if !(1..=MOST_SEGMENTS).contains(&clip.segments) {
@@ -164,6 +166,7 @@ mod tests {
             segments_right: 1,
             weight: 2,
             probabilities: vec![0.25, 0.75],
+            certainty: 0.875,
         };
         let classes = vec!["Ada, \"the\" first".to_owned(), "Bo 🎷".to_owned()];
         Predictions::new(classes, vec![clip("a", 0), clip("b", 1)]).unwrap()
@@ -181,6 +184,13 @@ mod tests {
         let old = Predictions::from_lines(&text.replace("\"weight\":2,", "")).unwrap();
         assert!(old.clips().iter().all(|clip| clip.weight == clip.segments));
         assert!(predictions().clips().iter().all(|clip| clip.weight != clip.segments));
+    }
+
+    #[test]
+    fn a_file_from_before_certainties_takes_the_largest_probability() {
+        let text = predictions().to_lines().unwrap();
+        let old = Predictions::from_lines(&text.replace(",\"certainty\":0.875", "")).unwrap();
+        assert!(old.clips().iter().all(|clip| clip.certainty == 0.75));
     }
 
     #[test]

@@ -23,6 +23,9 @@ pub struct Prediction {
     pub weight: usize,
     /// The clip's answer, one probability a class.
     pub probabilities: Vec<f32>,
+    /// Mean over the same answers of each one's largest probability. Music of no class lowers it more than it lowers the
+    /// largest of the mean: there segments are unsure one by one, not only at odds with each other.
+    pub certainty: f32,
 }
 
 impl Prediction {
@@ -48,14 +51,17 @@ struct PredictionLine {
     /// Files written before it was recorded weighed clips by their segments.
     weight: Option<usize>,
     probabilities: Vec<f32>,
+    /// Files written before it was recorded: at least the answer's largest probability.
+    certainty: Option<f32>,
 }
 
 impl From<PredictionLine> for Prediction {
     fn from(line: PredictionLine) -> Self {
-        let PredictionLine { clip, song, truth, segments, segments_right, weight, probabilities } =
-            line;
-        let weight = weight.unwrap_or(segments);
-        Prediction { clip, song, truth, segments, segments_right, weight, probabilities }
+        let PredictionLine { clip, song, truth, segments, segments_right, .. } = line;
+        let (weight, probabilities) = (line.weight.unwrap_or(segments), line.probabilities);
+        let largest = probabilities.iter().copied().fold(0.0, f32::max);
+        let certainty = line.certainty.unwrap_or(largest);
+        Prediction { clip, song, truth, segments, segments_right, weight, probabilities, certainty }
     }
 }
 

@@ -164,6 +164,7 @@ mod tests {
             segments_right,
             weight: 4,
             probabilities: probabilities.to_vec(),
+            certainty: 1.0,
         }
     }
 

@@ -8,6 +8,7 @@ pub(super) struct Song {
     pub(super) truth: usize,
     pub(super) answer: usize,
     pub(super) probabilities: Vec<f64>,
+    pub(super) certainty: f64,
     pub(super) clips: Vec<usize>,
 }
 
@@ -39,11 +40,13 @@ pub(super) fn songs(predictions: &Predictions) -> Vec<Song> {
             }
             let answer = argmax(&mean);
             let weight = clips.iter().map(|clip| clip.weight as f64).sum::<f64>();
+            let certainty = clips.iter().map(|clip| f64::from(clip.certainty) * clip.weight as f64);
             mean.iter_mut().for_each(|sum| *sum /= weight);
             Song {
                 truth: clips.first().map_or(0, |c| c.truth.0),
                 answer,
                 probabilities: mean,
+                certainty: certainty.sum::<f64>() / weight,
                 clips: song,
             }
         })

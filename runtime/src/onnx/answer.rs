@@ -14,9 +14,12 @@ pub struct Answer {
     /// The network's own probabilities in its order: the mean over segments or windows, never calibrated.
     #[serde(skip)]
     pub uncalibrated: Vec<f32>,
-    /// Least probability of the best artist with which the recording is one of theirs: the threshold of the card's
-    /// [`Confidence`](leitmotif_models::Confidence), or what the caller sets. `None` where the card has none.
-    pub min_probability: Option<f64>,
+    /// Mean over segments or windows of each one's largest probability, never calibrated: music of an artist whom the
+    /// network does not know lowers it.
+    pub certainty: f32,
+    /// Certainty from which on the recording is of one of the artists: the threshold of the card's
+    /// [`Confidence`](leitmotif_models::Confidence). `None` where the card has none.
+    pub min_certainty: Option<f64>,
     /// Length of the recording in seconds, including the remainder after the last segment.
     pub seconds: f64,
     /// Largest absolute sample. Below [`Level::SILENCE`] the recording is silent and the probabilities are meaningless.
@@ -75,12 +78,11 @@ impl Answer {
         self.peak < Level::SILENCE
     }
 
-    /// Whether the recording is of none of the artists: the best one's probability is below
-    /// [`min_probability`](Self::min_probability), or it is silent. `None` where there is no such threshold.
+    /// Whether the recording is of none of the artists: its certainty is below [`min_certainty`](Self::min_certainty), or
+    /// it is silent. `None` where there is no such threshold.
     pub fn unknown(&self) -> Option<bool> {
-        let threshold = self.min_probability?;
-        let best = self.best().map_or(0.0, |best| f64::from(best.probability));
-        Some(self.is_silent() || best < threshold)
+        let threshold = self.min_certainty?;
+        Some(self.is_silent() || f64::from(self.certainty) < threshold)
     }
 
     /// The most probable artist.

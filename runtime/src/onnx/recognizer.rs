@@ -12,7 +12,7 @@ use super::graph::Graph;
 use super::options::SessionOptions;
 use super::session::Session;
 use crate::audio::{AudioReader, Level, Resampler, Segmenter};
-use crate::pooling::{Mean, window_counts};
+use crate::pooling::{Mean, largest, window_counts};
 
 /// Identifies artists with a model from one `.onnx` file.
 ///
@@ -24,7 +24,7 @@ use crate::pooling::{Mean, window_counts};
 /// segment are dropped.
 ///
 /// Where the card has a [`Confidence`](leitmotif_models::Confidence), its temperature is applied to that mean, and
-/// [`Answer::unknown`] tells by its threshold whether the recording is of none of the artists.
+/// [`Answer::unknown`] says by its threshold whether the recording is of none of the artists.
 ///
 /// Recordings are streamed: memory does not grow with their length, except for [`Answer::timeline`], which has one row
 /// of probabilities for each segment.
@@ -223,6 +223,7 @@ struct Sums<'a> {
     graph: &'a mut Graph,
     card: &'a Card,
     probabilities: Mean,
+    certainty: Mean,
     embedding: Mean,
     timeline: Vec<Moment>,
 }
@@ -236,6 +237,7 @@ impl<'a> Recognition<'a> {
             graph,
             card,
             probabilities: Mean::new(card.classes.len()),
+            certainty: Mean::new(1),
             embedding: Mean::new(card.embedding_units),
             timeline: Vec::new(),
         };
@@ -269,7 +271,7 @@ impl<'a> Recognition<'a> {
             let needed_seconds = card.sample_rate.seconds(segment as u64);
             return Err(Error::TooShort { path: None, needed_seconds, found_seconds: seconds });
         }
-        let Sums { probabilities, embedding, timeline, .. } = self.sums;
+        let Sums { probabilities, certainty, embedding, timeline, .. } = self.sums;
         let uncalibrated = probabilities.values();
         let artists = match &card.confidence {
             Some(confidence) => ranked(&card.classes, &confidence.calibrated(&uncalibrated)),
@@ -278,7 +280,8 @@ impl<'a> Recognition<'a> {
         Ok(Answer {
             artists,
             uncalibrated,
-            min_probability: card.confidence.as_ref().map(|confidence| confidence.threshold),
+            certainty: certainty.values().first().copied().unwrap_or(0.0),
+            min_certainty: card.confidence.as_ref().map(|confidence| confidence.threshold),
             seconds,
             peak: self.peak,
             segments: timeline.len(),
@@ -291,6 +294,11 @@ impl<'a> Recognition<'a> {
 }
 
 impl Sums<'_> {
+    fn add_row(&mut self, row: &[f32]) {
+        self.probabilities.add(row, 1.0);
+        self.certainty.add(&[largest(row)], 1.0);
+    }
+
     /// Runs one block and adds its outputs.
     fn add(&mut self, block: &[f32], segments: usize) -> Result<(), Error> {
         let card = self.card;
@@ -298,11 +306,11 @@ impl Sums<'_> {
         let rows = outputs.probabilities.chunks(card.classes.len());
         match card.graph.head() {
             HeadKind::Dense => {
-                rows.clone().for_each(|row| self.probabilities.add(row, 1.0));
+                rows.clone().for_each(|row| self.add_row(row));
                 self.embedding.add(&outputs.embedding, segments as f64);
             }
             HeadKind::Lstm => {
-                rows.clone().last().into_iter().for_each(|row| self.probabilities.add(row, 1.0));
+                rows.clone().last().into_iter().for_each(|row| self.add_row(row));
                 self.embedding.add(&outputs.embedding, 1.0);
             }
         }

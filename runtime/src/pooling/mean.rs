@@ -35,6 +35,11 @@ impl Mean {
     }
 }
 
+/// The largest probability of a row; its mean over the rows is a recording's certainty.
+pub fn largest(row: &[f32]) -> f32 {
+    row.iter().copied().fold(0.0, f32::max)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,5 +4,5 @@
 mod mean;
 mod windows;
 
-pub use mean::Mean;
+pub use mean::{Mean, largest};
 pub use windows::{window_counts, windows};

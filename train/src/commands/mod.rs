@@ -102,7 +102,7 @@ pub(crate) fn write_confidence(out: &mut dyn Write, confidence: &Confidence) -> 
     let threshold = 100.0 * confidence.threshold;
     writeln!(
         out,
-        "temperature {temperature:.3}, threshold {threshold:.2} %, by {songs} songs of {source}"
+        "temperature {temperature:.3}, certainty from {threshold:.2} % on, by {songs} songs of {source}"
     )?;
     writeln!(out, "{kept} of {songs} songs kept, {kept_right} of them right")?;
     match &confidence.unknown {

@@ -161,7 +161,9 @@ fn clip_name(task: &Task, example: &Example) -> String {
 /// The outputs for one clip so far.
 struct ClipOutputs {
     mean: Mean,
-    /// Rows of probabilities in the mean.
+    /// Of each row's largest probability.
+    certainty: Mean,
+    /// Rows of probabilities in the means.
     rows: usize,
     /// Sum over these rows, in nats.
     cross_entropy: f64,
@@ -171,12 +173,19 @@ struct ClipOutputs {
 
 impl ClipOutputs {
     fn new(classes: usize) -> Self {
-        let mean = Mean::new(classes);
-        ClipOutputs { mean, rows: 0, cross_entropy: 0.0, segments: 0, segments_right: 0 }
+        ClipOutputs {
+            mean: Mean::new(classes),
+            certainty: Mean::new(1),
+            rows: 0,
+            cross_entropy: 0.0,
+            segments: 0,
+            segments_right: 0,
+        }
     }
 
     fn add(&mut self, row: &[f32], class: usize) {
         self.mean.add(row, 1.0);
+        self.certainty.add(&[pooling::largest(row)], 1.0);
         self.rows += 1;
         // A probability that rounds to zero would make the mean over all clips infinite.
         let probability = row.get(class).copied().unwrap_or(0.0).max(f32::MIN_POSITIVE);
@@ -192,6 +201,7 @@ impl ClipOutputs {
             segments_right: self.segments_right,
             weight: self.rows,
             probabilities: self.mean.values(),
+            certainty: self.certainty.values().first().copied().unwrap_or(0.0),
         }
     }
 }

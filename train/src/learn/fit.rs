@@ -270,7 +270,10 @@ fn finish(
                 (evaluation, confidence(model, task, stop, progress)?)
             }
         };
-        record.confidence.clone_from(&confidence);
+        // What `calibrate` fitted stays where there is no validation part.
+        if confidence.is_some() {
+            record.confidence.clone_from(&confidence);
+        }
         if let Some((Evaluation { predictions, .. }, found)) = &evaluation {
             write_text(&folder.join(PREDICTIONS), &predictions.to_lines()?)?;
             record.scores = Some(found.clone());

@@ -137,7 +137,7 @@ fn format_confidence(confidence: &Confidence) -> Vec<(&'static str, String)> {
         (
             "confidence",
             format!(
-                "temperature {temperature:.3}, threshold {:.2} %, fitted on {songs} songs ({source})",
+                "temperature {temperature:.3}, certainty from {:.2} % on, fitted on {songs} songs ({source})",
                 100.0 * threshold
             ),
         ),

@@ -28,8 +28,8 @@ pub(crate) struct Recognize {
     /// How many artists to list
     #[arg(long, default_value = "5", value_name = "K")]
     top: NonZeroUsize,
-    /// Least probability of the best artist, 0 to 1: below, the answer is none of these artists [default: the threshold of
-    /// the model's card, if it has one]
+    /// Least probability of the best artist, 0 to 1: below, the answer is none of these artists [default: the model's own
+    /// threshold of certainty, if its card has one]
     #[arg(long, value_name = "P", value_parser = share)]
     min_probability: Option<f64>,
     /// Print one JSON object a line for each file, `{"file", "error"}` if there is no answer
@@ -153,15 +153,21 @@ impl Recognize {
         out.flush()
     }
 
+    /// Whether the answer is none of the artists, by the user's threshold or the model's.
+    fn unknown(&self, answer: &Answer) -> Option<bool> {
+        let Some(least) = self.min_probability else { return answer.unknown() };
+        let best = answer.best().map_or(0.0, |best| f64::from(best.probability));
+        Some(answer.is_silent() || best < least)
+    }
+
     fn print(&self, file: &Path, mut answer: Answer, recognizer: &Recognizer) -> io::Result<()> {
         answer.artists.truncate(self.top.get());
-        answer.min_probability = self.min_probability.or(answer.min_probability);
+        let unknown = self.unknown(&answer);
         if self.json {
             if !self.timeline {
                 answer.timeline.clear();
             }
-            return self
-                .print_row(file, Outcome::Answer { unknown: answer.unknown(), answer: &answer });
+            return self.print_row(file, Outcome::Answer { unknown, answer: &answer });
         }
         let mut out = io::stdout().lock();
         writeln!(out, "{} ({:.1} s)", printable(&file.to_string_lossy()), answer.seconds)?;
@@ -185,12 +191,16 @@ impl Recognize {
                 "  silent: there is nothing to recognise, and these probabilities mean nothing"
             )?;
         }
-        if let (Some(true), Some(least)) = (answer.unknown(), answer.min_probability) {
-            writeln!(
-                out,
-                "  none of these artists: no probability reaches {:.1} %; the best guesses",
-                100.0 * least
-            )?;
+        if unknown == Some(true) && !answer.is_silent() {
+            let why = match (self.min_probability, answer.min_certainty) {
+                (Some(least), _) => format!("no probability reaches {:.1} %", 100.0 * least),
+                (None, least) => format!(
+                    "a certainty of {:.1} %, where the model asks for {:.1} %",
+                    100.0 * answer.certainty,
+                    100.0 * least.unwrap_or(0.0)
+                ),
+            };
+            writeln!(out, "  none of these artists: {why}; the best guesses")?;
         }
         for (rank, artist) in answer.artists.iter().enumerate() {
             let percent = 100.0 * artist.probability;

@@ -151,6 +151,7 @@ pub(super) mod tests {
             probabilities: (0..4)
                 .map(|c| [0.7, 0.15, 0.1, 0.05][(c + 4 - predicted) % 4])
                 .collect(),
+            certainty: 0.7,
         };
         let predictions =
             Predictions::new(classes.clone(), predictions.iter().map(clip).collect()).unwrap();
