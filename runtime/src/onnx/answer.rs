@@ -33,7 +33,8 @@ pub struct Answer {
     pub embedding: Vec<f32>,
     /// The audio file's properties; `None` if samples were given.
     pub audio: Option<AudioInfo>,
-    /// Segment by segment, never calibrated: a temperature holds for whole recordings. The only part whose size grows with the recording.
+    /// Segment by segment, never calibrated: a temperature holds for whole recordings. The only part whose size grows
+    /// with the recording.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub timeline: Vec<Moment>,
 }

@@ -5,7 +5,8 @@
 //! last checkpoint, and [`fit::fit`] trains it: [`batches`] chooses and cuts the input, changed by [`augment`],
 //! [`feed`] brings it to the device, [`schedule`] sets the learning rate, and [`step::train_step`] takes one step with
 //! [`adam`]. After each epoch [`evaluate::evaluate`] computes predictions and the validation loss, [`history`] adds a
-//! line and chooses the best epoch, [`confidence`] fits temperature and threshold at the end, [`probe`] makes a [`checkpoint::Checkpoint`], and [`progress`] prints the epoch.
+//! line and chooses the best epoch, [`probe`] makes a [`checkpoint::Checkpoint`], of the weights' [`average`] if there
+//! is one, and [`progress`] prints the epoch. At the end [`confidence`] fits temperature and threshold.
 
 pub mod adam;
 pub mod augment;

@@ -66,7 +66,8 @@ pub fn probe_input(task: &Task, network: &Network) -> Result<Values, TrainError>
     Ok(Values { shape: vec![rows, samples], data })
 }
 
-/// A checkpoint of `model`, [swapped](WeightAverage::swap) with its average if it has one, after epoch `at.0` and step `at.1`, with the probe's outputs of this model.
+/// A checkpoint of `model` after epoch `at.0` and step `at.1`, with the probe's outputs of this model, which is
+/// [swapped](WeightAverage::swap) with its average if it has one.
 ///
 /// # Errors
 ///
