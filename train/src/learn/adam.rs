@@ -7,7 +7,7 @@ use tch::Tensor;
 use crate::error::{ModelError, TrainError};
 use crate::model::flat::FlatBuffer;
 use crate::model::host::{on_device, to_host};
-use crate::model::tensors::{Tensors, check};
+use crate::model::tensors::{Tensors, select};
 
 /// Settings of [`Adam`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -131,11 +131,7 @@ impl Adam {
     ///
     /// All missing and misshapen moments, named at once.
     pub fn restore(&mut self, values: &Tensors, steps: u64) -> Result<(), TrainError> {
-        let expected = self.values()?;
-        let given = values.iter().filter(|(name, _)| expected.contains_key(*name));
-        let given: Tensors = given.map(|(name, v)| (name.clone(), v.clone())).collect();
-        let shapes = expected.into_iter().map(|(name, v)| (name, v.shape));
-        check(shapes, &given).map_err(ModelError::Optimizer)?;
+        let given = select(self.values()?, values).map_err(ModelError::Optimizer)?;
         for (kind, moments) in [("mean", &self.means), ("square", &self.squares)] {
             for (name, mut view) in self.params.views_of(moments)? {
                 if let Some(given) = given.get(&format!("{name}.{kind}")) {

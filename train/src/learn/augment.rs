@@ -86,9 +86,7 @@ impl Augmentation {
             mix_with_next(targets, targets.len() / clips, &shares);
         }
     }
-}
 
-impl Augmentation {
     /// Noise, which the filters colour, then the filters, then a gap.
     fn filter(&self, segments: &mut [f32], segment: usize, seed: u64, place: &[u64]) {
         let longest = SampleRate::NETWORK.samples(self.time_mask);

@@ -5,7 +5,7 @@ use tch::Tensor;
 use crate::error::{ModelError, TrainError};
 use crate::model::host::{on_device, to_host};
 use crate::model::network::Model;
-use crate::model::tensors::{Tensors, check};
+use crate::model::tensors::{Tensors, select};
 
 /// Exponential moving averages of all tensors of a network, running statistics included.
 ///
@@ -89,11 +89,7 @@ impl WeightAverage {
     ///
     /// All missing and misshapen tensors, named at once.
     pub fn restore(&mut self, values: &Tensors, steps: u64) -> Result<(), TrainError> {
-        let expected = self.values()?;
-        let given = values.iter().filter(|(name, _)| expected.contains_key(*name));
-        let given: Tensors = given.map(|(name, v)| (name.clone(), v.clone())).collect();
-        let shapes = expected.into_iter().map(|(name, v)| (name, v.shape));
-        check(shapes, &given).map_err(ModelError::Optimizer)?;
+        let given = select(self.values()?, values).map_err(ModelError::Optimizer)?;
         for Averaged { name, live, average } in &mut self.tensors {
             average.f_copy_(live)?;
             if let Some(given) = given.get(&key(name)) {

@@ -13,8 +13,8 @@ use crate::model::network::Model;
 /// Where songs of artists who are no class are: a data set, and the split and part of it if not all.
 pub type Unknown<'a> = (&'a Path, Option<(&'a str, &'a str)>);
 
-/// Temperature and threshold by the predictions for songs of known artists, with the share of unknown ones' that pass:
-/// the first of `unknown` that has any. `None` with too few songs.
+/// Temperature and threshold by the predictions for songs of known artists, with the number of unknown ones' that
+/// pass, if there are any. `None` with too few songs.
 ///
 /// # Errors
 ///
@@ -24,23 +24,22 @@ pub fn calibrate(
     known: &Predictions,
     source: String,
     keep: f64,
-    unknown: &[Unknown<'_>],
+    unknown: Unknown<'_>,
     stop: &AtomicBool,
 ) -> Result<Option<Confidence>, TrainError> {
     let Some(confidence) = Confidence::fit(known, source, keep) else { return Ok(None) };
-    for (folder, split) in unknown {
-        let task = Task::open_unknown(folder, *split, known.classes())?;
-        if !task.test.is_empty() {
-            let evaluation = evaluate(model, &task, &task.test, stop, |_| {})?;
-            let name = &task.dataset.info().name;
-            let source = match split {
-                Some((split, part)) => format!("{name}, {split}, {part}"),
-                None => name.clone(),
-            };
-            return Ok(Some(confidence.with_unknown(source, &evaluation.predictions)));
-        }
+    let (folder, split) = unknown;
+    let task = Task::open_unknown(folder, split, known.classes())?;
+    if task.test.is_empty() {
+        return Ok(Some(confidence));
     }
-    Ok(Some(confidence))
+    let evaluation = evaluate(model, &task, &task.test, stop, |_| {})?;
+    let name = &task.dataset.info().name;
+    let source = match split {
+        Some((split, part)) => format!("{name}, {split}, {part}"),
+        None => name.clone(),
+    };
+    Ok(Some(confidence.with_unknown(source, &evaluation.predictions)))
 }
 
 /// A part as a record names it: data set, split, part.

@@ -302,7 +302,7 @@ fn confidence(
     };
     let unknown = (task.dataset.folder(), Some((task.split_name.as_str(), part)));
     let (known, source) = (&validation.predictions, source(task, part));
-    calibrate(model, known, source, Confidence::KEEP, &[unknown], stop)
+    calibrate(model, known, source, Confidence::KEEP, unknown, stop)
 }
 
 #[cfg(test)]

@@ -36,6 +36,14 @@ pub fn check(
     leitmotif_models::tensors::check(&expected.collect::<Vec<_>>(), found)
 }
 
+/// The tensors of `found` that have the names of `like`, which must all be there in the same shapes.
+pub(crate) fn select(like: Tensors, found: &Tensors) -> Result<Tensors, TensorProblems> {
+    let chosen = found.iter().filter(|(name, _)| like.contains_key(*name));
+    let chosen: Tensors = chosen.map(|(name, values)| (name.clone(), values.clone())).collect();
+    check(like.into_iter().map(|(name, values)| (name, values.shape)), &chosen)?;
+    Ok(chosen)
+}
+
 /// Reads a safetensors file of f32 tensors.
 ///
 /// # Errors
