@@ -35,7 +35,7 @@ impl Trainer {
 
     /// One training step; returns the loss.
     pub(crate) fn step(&mut self) -> Result<f64, TrainError> {
-        let step = train_step(&self.model, &mut self.adam, &self.batch, 1e-3)?;
+        let step = train_step(&self.model, &mut self.adam, &self.batch, 1e-3, 0.0)?;
         let loss = Measured::read(&[step])?.first().map_or(f64::NAN, |step| step.loss);
         Ok(loss)
     }

@@ -96,6 +96,14 @@ pub enum DataError {
         /// Name of the part.
         part: String,
     },
+    /// Auxiliary music of the same artists.
+    #[error(
+        "{}: its artists are all in the data set to train on, or in another --auxiliary: leave it out", path.display()
+    )]
+    NoAuxiliary {
+        /// Folder of the data set.
+        path: PathBuf,
+    },
     /// A clip too short for the network.
     #[error("clip {clip} has {samples} samples, but {needed} are needed: {why}")]
     ClipTooShort {

@@ -11,6 +11,7 @@ use crate::console::log;
 use crate::error::{CheckpointError, TrainError};
 use crate::learn::adam::AdamConfig;
 use crate::learn::augment::Augmentation;
+use crate::learn::auxiliary::AuxiliaryConfig;
 use crate::learn::batches::{Balance, Crop};
 use crate::learn::config::FitConfig;
 use crate::learn::fit::fit;
@@ -50,6 +51,10 @@ pub struct FitArgs {
     /// Epochs: passes over the training part [default: 20]; with --resume, the new total, which a schedule follows
     #[arg(long)]
     epochs: Option<usize>,
+    /// Music of other artists, which trains the network but is no answer of it: another data set, without the artists of
+    /// this one; may be repeated, and is repeated with --resume
+    #[arg(long, value_name = "DATASET")]
+    auxiliary: Vec<PathBuf>,
     /// Device: `auto`, `cpu`, `cuda` or `cuda:N` [default: auto; with --resume, the run's own kind]
     #[arg(long)]
     device: Option<Device>,
@@ -152,6 +157,13 @@ struct Settings {
     /// Share of the clips that mixup mixes
     #[arg(long, default_value_t = 1.0)]
     mixup_share: f64,
+    /// Share of auxiliary clips in a batch
+    #[arg(long, value_name = "SHARE", default_value_t = AuxiliaryConfig::default().share)]
+    auxiliary_share: f64,
+    /// Weight of the loss by which auxiliary clips also become equally probable of all artists to recognise, so that
+    /// unknown artists are told from them by the threshold
+    #[arg(long, value_name = "WEIGHT", default_value_t = AuxiliaryConfig::default().outlier_exposure)]
+    outlier_exposure: f64,
     /// Batch norm: share of the old running statistics that is kept [default: the network's own, 0.99]
     #[arg(long)]
     norm_momentum: Option<f32>,
@@ -172,7 +184,7 @@ struct Settings {
 /// Runs `fit`.
 pub fn run(args: FitArgs) -> anyhow::Result<()> {
     let stop = super::stop_flag()?;
-    let task = Task::open(&args.dataset, &args.split)?;
+    let task = Task::open(&args.dataset, &args.split)?.with_auxiliary(&args.auxiliary)?;
     let (run, start, device) = match (args.resume, args.out) {
         (Some(run), _) => {
             let changes = Changes { epochs: args.epochs, threads: args.threads };
@@ -272,6 +284,10 @@ impl Settings {
                 time_mask: self.time_mask,
                 mixup: self.mixup,
                 mixup_share: self.mixup_share,
+            },
+            auxiliary: AuxiliaryConfig {
+                share: self.auxiliary_share,
+                outlier_exposure: self.outlier_exposure,
             },
             norm_momentum: self.norm_momentum,
             first_filters: self.first_filters,

@@ -2,17 +2,17 @@
 //!
 //! A batch is a function of (seed, epoch, step) only. Threads of their own read them ahead of the training loop.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
 
-use leitmotif_dataset::store::Dataset;
 use leitmotif_models::{HeadKind, Network, Random, segment_count};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{DataError, TrainError};
 use crate::learn::augment::Augmentation;
+use crate::learn::auxiliary::Clips;
+use crate::learn::selection::Selection;
 
 /// Where segments are cut from a clip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -59,11 +59,11 @@ pub struct BatchConfig {
 /// A clip with its class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Example {
-    /// Index of the clip in the data set.
+    /// Index of the clip among those of the run, which of a run without auxiliary music are its data set's.
     pub clip: usize,
-    /// Index of its artist among the classes.
+    /// Index of its artist among the classes, then the auxiliary ones.
     pub class: usize,
-    /// Number of its song, unique in the data set.
+    /// Number of its song, unique in the run.
     pub song: usize,
     /// Samples it has.
     pub samples: u64,
@@ -99,29 +99,26 @@ struct Cut {
     ratio: f64,
 }
 
-/// A shuffled order of all examples, for one round of an epoch.
-#[derive(Debug, Default)]
-struct Order {
-    /// Epoch and round.
-    place: Option<[u64; 2]>,
-    indices: Vec<usize>,
-}
-
 /// All batches of a run.
 #[derive(Debug)]
 pub struct Batches {
-    dataset: Arc<Dataset>,
+    clips: Clips,
     config: BatchConfig,
-    examples: Vec<Example>,
-    /// The last order, kept so that a million clips are not shuffled for each batch.
-    order: Mutex<Order>,
-    /// Indices into `examples`: by class, then by song.
-    songs: Vec<Vec<Vec<usize>>>,
+    own: Selection,
+    auxiliary: Option<AuxiliaryClips>,
+    /// Auxiliary ones included.
     classes: usize,
     segment: usize,
     hop: usize,
     count: usize,
     sequence: bool,
+}
+
+#[derive(Debug)]
+struct AuxiliaryClips {
+    selection: Selection,
+    /// As many in each batch.
+    count: usize,
 }
 
 impl Batches {
@@ -131,49 +128,71 @@ impl Batches {
     ///
     /// No examples, or a clip too short for one segment or, for an LSTM, for the configured segments.
     pub fn new(
-        dataset: Arc<Dataset>,
+        clips: impl Into<Clips>,
         examples: Vec<Example>,
         classes: usize,
         network: &Network,
         config: BatchConfig,
     ) -> Result<Self, TrainError> {
-        let sequence = network.head.kind == HeadKind::Lstm;
-        let count = config.segments.unwrap_or(network.window).max(1);
-        let (needed, why) = if sequence {
-            ((count - 1) * network.hop + network.segment, "the sequence of segments of an LSTM")
-        } else {
-            (network.segment, "one segment")
-        };
-        for example in &examples {
-            if example.samples < needed as u64 {
-                let clip = dataset.clips().get(example.clip).map(|c| c.clip.to_owned());
-                let (clip, samples) = (clip.unwrap_or_default(), example.samples);
-                return Err(DataError::ClipTooShort { clip, samples, needed, why }.into());
-            }
-        }
-        let mut songs: Vec<BTreeMap<usize, Vec<usize>>> = vec![BTreeMap::new(); classes];
-        for (i, example) in examples.iter().enumerate() {
-            if let Some(of_class) = songs.get_mut(example.class) {
-                of_class.entry(example.song).or_default().push(i);
-            }
-        }
-        Ok(Batches {
-            dataset,
-            config,
-            examples,
-            order: Mutex::default(),
-            songs: songs.into_iter().map(|s| s.into_values().collect()).collect(),
+        let batches = Batches {
+            clips: clips.into(),
+            own: Selection::new(examples),
+            auxiliary: None,
             classes,
             segment: network.segment,
             hop: network.hop,
-            count,
-            sequence,
-        })
+            count: config.segments.unwrap_or(network.window).max(1),
+            sequence: network.head.kind == HeadKind::Lstm,
+            config,
+        };
+        batches.check_lengths(batches.own.examples())?;
+        Ok(batches)
+    }
+
+    /// With auxiliary clips of `classes` further classes as `share` of each batch, rounded, but at least one clip of
+    /// either kind. Every artist of theirs occurs equally often.
+    ///
+    /// # Errors
+    ///
+    /// As [`Batches::new`].
+    pub fn with_auxiliary(
+        self,
+        examples: Vec<Example>,
+        classes: usize,
+        share: f64,
+    ) -> Result<Self, TrainError> {
+        self.check_lengths(&examples)?;
+        let batch = self.config.batch.max(1);
+        let count = (share * batch as f64).round() as usize;
+        // A batch of one clip has none.
+        let count = count.clamp(1, batch.saturating_sub(1).max(1)) % batch;
+        let auxiliary = Some(AuxiliaryClips { selection: Selection::new(examples), count });
+        Ok(Batches { auxiliary, classes: self.classes + classes, ..self })
+    }
+
+    fn check_lengths(&self, examples: &[Example]) -> Result<(), TrainError> {
+        let (needed, why) = if self.sequence {
+            (self.sequence_samples(), "the sequence of segments of an LSTM")
+        } else {
+            (self.segment, "one segment")
+        };
+        match examples.iter().find(|example| example.samples < needed as u64) {
+            None => Ok(()),
+            Some(short) => {
+                let (clip, samples) = (self.clips.name(short.clip), short.samples);
+                Err(DataError::ClipTooShort { clip, samples, needed, why }.into())
+            }
+        }
+    }
+
+    /// Samples from the first segment of an LSTM to its last.
+    fn sequence_samples(&self) -> usize {
+        (self.count - 1) * self.hop + self.segment
     }
 
     /// Steps in an epoch.
     pub fn steps_per_epoch(&self) -> usize {
-        let whole = self.examples.len().div_ceil(self.config.batch.max(1));
+        let whole = self.own.examples().len().div_ceil(self.own_count());
         self.config.steps_per_epoch.unwrap_or(whole).max(1)
     }
 
@@ -227,14 +246,20 @@ impl Batches {
         Some(BatchPlan { segments, shape: self.shape(&chosen), targets })
     }
 
-    /// The data set of the clips.
-    pub fn dataset(&self) -> &Dataset {
-        &self.dataset
+    /// Where the clips are.
+    pub fn clips(&self) -> &Clips {
+        &self.clips
     }
 
     /// The clips that batches are made of.
-    pub fn all_examples(&self) -> &[Example] {
-        &self.examples
+    pub fn all_examples(&self) -> impl Iterator<Item = &Example> {
+        let auxiliary = self.auxiliary.iter().flat_map(|of| of.selection.examples());
+        self.own.examples().iter().chain(auxiliary)
+    }
+
+    /// Clips of a batch that are not auxiliary.
+    fn own_count(&self) -> usize {
+        self.config.batch.max(1) - self.auxiliary.as_ref().map_or(0, |of| of.count)
     }
 
     fn shape(&self, chosen: &[Example]) -> [usize; 3] {
@@ -260,54 +285,28 @@ impl Batches {
 
     /// The clips of a step's batch, without reading them. All batches have one size, so libtorch sees one shape only.
     pub fn examples(&self, epoch: usize, step: usize) -> Vec<Example> {
-        let batch = self.config.batch.max(1);
-        match self.config.balance {
-            Balance::Clips => {
-                let first = step * batch;
-                let mut order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
-                // After all examples, the next round has another order.
-                (first..first + batch)
-                    .filter_map(|i| {
-                        let n = self.examples.len().max(1);
-                        let place = [epoch as u64, (i / n) as u64];
-                        if order.place != Some(place) {
-                            order.place = Some(place);
-                            order.indices.clear();
-                            order.indices.extend(0..self.examples.len());
-                            Random::derive(self.config.seed, "order", &place)
-                                .shuffle(&mut order.indices);
-                        }
-                        self.examples.get(*order.indices.get(i % n)?).copied()
-                    })
-                    .collect()
-            }
+        let (seed, own) = (self.config.seed, self.own_count());
+        let place = [epoch as u64, step as u64];
+        let mut chosen = match self.config.balance {
+            Balance::Clips => self.own.in_turn(seed, epoch, step * own, own),
             Balance::Artists => {
-                let place = [epoch as u64, step as u64];
-                let mut random = Random::derive(self.config.seed, "artists", &place);
-                let present: Vec<&Vec<Vec<usize>>> =
-                    self.songs.iter().filter(|songs| !songs.is_empty()).collect();
-                // Each artist equally often; which of them occur once more in this batch is random.
-                let mut turns: Vec<usize> = (0..present.len()).collect();
-                random.shuffle(&mut turns);
-                turns
-                    .iter()
-                    .cycle()
-                    .take(batch)
-                    .filter_map(|artist| {
-                        let songs = present.get(*artist)?;
-                        let song = songs.get(random.below(songs.len()))?;
-                        self.examples.get(*song.get(random.below(song.len()))?).copied()
-                    })
-                    .collect()
+                self.own.by_artist(&mut Random::derive(seed, "artists", &place), own)
             }
+        };
+        if let Some(AuxiliaryClips { selection, count }) = &self.auxiliary {
+            let mut random = Random::derive(seed, "auxiliary", &place);
+            chosen.extend(selection.by_artist(&mut random, *count));
+            // Mixup mixes neighbours.
+            random.shuffle(&mut chosen);
         }
+        chosen
     }
 
     /// Fills `out` with `count` segments of a clip.
     fn cut(&self, example: &Example, place: &[u64], out: &mut [f32]) -> Result<(), TrainError> {
         let cuts = self.cuts(example, place);
         if self.sequence {
-            let whole = (self.count - 1) * self.hop + self.segment;
+            let whole = self.sequence_samples();
             let Some(cut) = cuts.first() else { return Ok(()) };
             let source = self.read_at_speed(example.clip, whole, cut)?;
             for (segment, start) in out.chunks_exact_mut(self.segment).zip((0..).step_by(self.hop))
@@ -333,7 +332,7 @@ impl Batches {
             Crop::Random => random.below(samples.saturating_sub(length) + 1),
         };
         if self.sequence {
-            let whole = (self.count - 1) * self.hop + self.segment;
+            let whole = self.sequence_samples();
             let ratio = self.ratio(&mut random, whole, samples);
             return vec![Cut { start: anywhere(&mut random, stretched(whole, ratio)), ratio }];
         }
@@ -378,7 +377,7 @@ impl Batches {
         &Cut { start, ratio }: &Cut,
     ) -> Result<Vec<f32>, TrainError> {
         let mut source = vec![0.0; stretched(length, ratio)];
-        self.dataset.read(clip, start as u64, &mut source)?;
+        self.clips.read(clip, start as u64, &mut source)?;
         if ratio == 1.0 {
             return Ok(source);
         }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::SettingError;
 use crate::learn::adam::AdamConfig;
 use crate::learn::augment::Augmentation;
+use crate::learn::auxiliary::{AuxiliaryConfig, AuxiliaryNote};
 use crate::learn::batches::{Balance, BatchConfig, Crop};
 use crate::learn::schedule::Schedule;
 use crate::model::init::FirstFilters;
@@ -45,6 +46,12 @@ pub struct FitConfig {
     pub label_smoothing: f64,
     /// Random changes to the waveforms and targets of a batch.
     pub augmentation: Augmentation,
+    /// How auxiliary music is used, where there is any.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub auxiliary: AuxiliaryConfig,
+    /// Which auxiliary music there is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auxiliary_music: Option<AuxiliaryNote>,
     /// Share of the old running statistics that batch norms keep (Keras' momentum); the network's own where absent.
     pub norm_momentum: Option<f32>,
     /// Initial values of the first convolution.
@@ -102,6 +109,8 @@ impl Default for FitConfig {
             weight_average: None,
             label_smoothing: 0.0,
             augmentation: Augmentation::default(),
+            auxiliary: AuxiliaryConfig::default(),
+            auxiliary_music: None,
             norm_momentum: None,
             first_filters: FirstFilters::default(),
             patience: None,
@@ -132,7 +141,7 @@ impl FitConfig {
         let share = |x: f64| (0.0..1.0).contains(&x);
         let within_one = "from 0 up to, not including, 1";
         let positive = "at least 1";
-        let settings: [(&'static str, String, bool, &'static str); 20] = [
+        let settings: [(&'static str, String, bool, &'static str); 22] = [
             ("--epochs", self.epochs.to_string(), self.epochs > 0, positive),
             ("--batch", self.batch.to_string(), self.batch > 0, positive),
             (
@@ -234,6 +243,18 @@ impl FitConfig {
                 "from 0 to 1",
             ),
             (
+                "--auxiliary-share",
+                self.auxiliary.share.to_string(),
+                self.auxiliary.share > 0.0 && share(self.auxiliary.share),
+                "above 0 and below 1",
+            ),
+            (
+                "--outlier-exposure",
+                self.auxiliary.outlier_exposure.to_string(),
+                (0.0..=100.0).contains(&self.auxiliary.outlier_exposure),
+                "from 0 to 100",
+            ),
+            (
                 "--norm-momentum",
                 format_setting(self.norm_momentum),
                 self.norm_momentum.is_none_or(|m| share(f64::from(m))),
@@ -276,6 +297,10 @@ impl FitConfig {
             seed: self.seed,
         }
     }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// Longest window of a network's description.

@@ -126,8 +126,7 @@ impl ResidentClips {
         if device == Device::Cpu || batches.plan(0, 0).is_none() {
             return Ok(None);
         }
-        let examples = batches.all_examples();
-        let count: u64 = examples.iter().map(|example| example.samples).sum();
+        let count: u64 = batches.all_examples().map(|example| example.samples).sum();
         let bytes = 2 * count;
         let free = cuda::free_memory();
         if bytes as f64 > MOST_OF_FREE * free as f64 {
@@ -148,7 +147,7 @@ impl ResidentClips {
         let mut end = 0;
         for example in batches.all_examples() {
             let mut clip = vec![0; usize::try_from(example.samples).unwrap_or(0)];
-            batches.dataset().read_pcm(example.clip, 0, &mut clip)?;
+            batches.clips().read_pcm(example.clip, 0, &mut clip)?;
             let mut place = samples.f_narrow(0, end as i64, clip.len() as i64)?;
             place.f_copy_(&Tensor::f_from_slice(&clip)?)?;
             starts.insert(example.clip, end);
@@ -216,7 +215,7 @@ mod tests {
             for crop in [Crop::Grid, Crop::Random] {
                 let config = FitConfig { label_smoothing: 0.1, ..FitConfig::default() };
                 let (_folder, batches) = batches(head, crop, config);
-                let count = batches.all_examples().iter().map(|example| example.samples).sum();
+                let count = batches.all_examples().map(|example| example.samples).sum();
                 let resident = ResidentClips::place(&batches, Device::Cpu, count).unwrap();
                 for step in 0..3 {
                     let read = batches.batch(1, step).unwrap();

@@ -2,14 +2,15 @@
 //!
 //! A [`task::Task`] is what to train on: a data set, its classes and the parts of a split. A [`config::FitConfig`]
 //! holds the settings of a run. [`start`] makes a [`start::RunState`] from initial values, pretrained blocks or the
-//! last checkpoint, and [`fit::fit`] trains it: [`batches`] chooses and cuts the input, changed by [`augment`],
-//! [`feed`] brings it to the device, [`schedule`] sets the learning rate, and [`step::train_step`] takes one step with
+//! last checkpoint, and [`fit::fit`] trains it: [`batches`] chooses and cuts the input, with [`auxiliary`] music if
+//! there is any, changed by [`augment`], [`feed`] brings it to the device, [`schedule`] sets the learning rate, and [`step::train_step`] takes one step with
 //! [`adam`]. After each epoch [`evaluate::evaluate`] computes predictions and the validation loss, [`history`] adds a
 //! line and chooses the best epoch, [`probe`] makes a [`checkpoint::Checkpoint`], of the weights' [`average`] if there
 //! is one, and [`progress`] prints the epoch. At the end [`confidence`] fits temperature and threshold.
 
 pub mod adam;
 pub mod augment;
+pub mod auxiliary;
 pub mod average;
 pub mod batches;
 pub mod checkpoint;
@@ -23,6 +24,7 @@ pub mod history;
 pub mod probe;
 pub mod progress;
 pub mod schedule;
+pub(crate) mod selection;
 pub mod start;
 pub mod step;
 pub mod task;

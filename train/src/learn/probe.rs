@@ -11,6 +11,7 @@ use tch::{Device, Tensor};
 
 use crate::error::{CheckpointError, TrainError};
 use crate::learn::adam::Adam;
+use crate::learn::auxiliary::Clips;
 use crate::learn::average::WeightAverage;
 use crate::learn::batches::Batches;
 use crate::learn::checkpoint::Checkpoint;
@@ -36,9 +37,15 @@ pub fn batches(
     network: &Network,
     config: &FitConfig,
 ) -> Result<Arc<Batches>, TrainError> {
-    let (dataset, examples) = (Arc::clone(&task.dataset), task.train.clone());
-    let batches = Batches::new(dataset, examples, task.classes.len(), network, config.batches())?;
-    Ok(Arc::new(batches))
+    let (clips, examples) = (Clips::of(task), task.train.clone());
+    let batches = Batches::new(clips, examples, task.classes.len(), network, config.batches())?;
+    Ok(Arc::new(match &task.auxiliary {
+        None => batches,
+        Some(of) => {
+            let (examples, classes) = (of.examples.clone(), of.artists.len());
+            batches.with_auxiliary(examples, classes, config.auxiliary.share)?
+        }
+    }))
 }
 
 /// The probe's inputs `[rows, samples of a clip]`: the golden input, then clips of different artists, of the test part
@@ -105,6 +112,7 @@ pub fn checkpoint(
     };
     let probe = with_outputs(model.network(), model.classes(), &weights, probe)?;
     let mut optimizer = adam.values()?;
+    optimizer.append(&mut model.auxiliary_values()?);
     if let Some(average) = average {
         optimizer.append(&mut average.values()?);
     }

@@ -71,6 +71,14 @@ impl Progress {
             device::name(model.device()),
             config.threads,
         );
+        if let Some(auxiliary) = &task.auxiliary {
+            log!(
+                "auxiliary music: {} clips of {} other artists, {} of each batch",
+                auxiliary.examples.len(),
+                auxiliary.artists.len(),
+                config.auxiliary.share
+            );
+        }
         if task.validation.is_empty() {
             log!("no validation part: the best checkpoint is the last one");
         }

@@ -11,6 +11,7 @@ use tch::Device;
 use crate::console::log;
 use crate::error::{CheckpointError, RunFolderError, SettingError, TrainError};
 use crate::learn::adam::Adam;
+use crate::learn::auxiliary::{Auxiliary, AuxiliaryNote};
 use crate::learn::average::WeightAverage;
 use crate::learn::checkpoint::{Checkpoint, read_record, settle, write_record};
 use crate::learn::config::FitConfig;
@@ -134,6 +135,7 @@ fn fresh(
     }
     set_threads(&config);
     config.device = device::kind(device).to_owned();
+    config.auxiliary_music = task.auxiliary.as_ref().map(|auxiliary| auxiliary.note().clone());
     let mut model = Model::new(network, task.classes.len(), config.seed, device)?;
     if config.first_filters == FirstFilters::Mel {
         set_mel_filters(&mut model, config.seed)?;
@@ -174,6 +176,7 @@ fn resume(
     let cannot = |reason: String| RunFolderError::CannotResume { path: run.to_owned(), reason };
     check_same_data(task, &record).map_err(cannot)?;
     let mut config = recorded_config(&folder, &record)?;
+    check_same_auxiliary(task, &config).map_err(cannot)?;
     let changed = change(&mut config, changes, device, record.epoch);
     config.check()?;
     if config.epochs < record.epoch {
@@ -203,6 +206,7 @@ fn resume(
     set_threads(&config);
     let model = Model::from_values(record.network, task.classes.len(), &weights, device)?;
     let mut state = RunState::new(model, config, lock)?;
+    state.model.restore_auxiliary(&optimizer)?;
     state.adam.restore(&optimizer, record.step)?;
     if let Some(average) = &mut state.average {
         average.restore(&optimizer, record.step)?;
@@ -224,6 +228,26 @@ fn check_same_data(task: &Task, record: &RunRecord) -> Result<(), String> {
     match task.difference_to(&record.split) {
         Some(splits) => Err(format!("another split; {splits}")),
         None => Ok(()),
+    }
+}
+
+/// Whether a run of these settings was trained on the task's auxiliary music; otherwise how they differ.
+fn check_same_auxiliary(task: &Task, config: &FitConfig) -> Result<(), String> {
+    let names = |note: &AuxiliaryNote| {
+        let names: Vec<&str> = note.datasets.iter().map(|of| of.name.as_str()).collect();
+        names.join(", ")
+    };
+    let now = task.auxiliary.as_ref().map(Auxiliary::note);
+    match (&config.auxiliary_music, now) {
+        (None, None) => Ok(()),
+        (Some(then), Some(now)) if then == now => Ok(()),
+        (Some(then), Some(now)) => {
+            Err(format!("other auxiliary music: {}", differences(then, now)))
+        }
+        (Some(then), None) => {
+            Err(format!("it has auxiliary music of {}: name it with --auxiliary", names(then)))
+        }
+        (None, Some(_)) => Err("it has no auxiliary music: leave --auxiliary out".to_owned()),
     }
 }
 
@@ -264,6 +288,8 @@ fn lock(run: &Path) -> Result<Lock, TrainError> {
 impl RunState {
     fn new(model: Model, config: FitConfig, lock: Lock) -> Result<Self, TrainError> {
         let mut model = configured(model, &config)?;
+        let further = config.auxiliary_music.as_ref().map_or(0, |music| music.artists);
+        model = model.with_auxiliary_classes(further, config.seed)?;
         if config.freeze_convolutions {
             model.freeze_convolutions()?;
         }

@@ -67,6 +67,10 @@ impl Measured {
 
 /// Trains `model` on one batch with categorical cross-entropy and Adam (Nibbeling 2018, section 3.2).
 ///
+/// The targets have the model's auxiliary classes last. By `exposure` > 0 the probabilities of clips of these are also
+/// drawn to be even over the others: it is the weight of the mean cross-entropy of an even target (Hendrycks et al. 2019,
+/// Outlier Exposure).
+///
 /// # Errors
 /// A batch whose shape does not fit the network, and whatever libtorch refuses, e.g. memory.
 pub fn train_step(
@@ -74,9 +78,10 @@ pub fn train_step(
     adam: &mut Adam,
     batch: &DeviceBatch,
     learning_rate: f64,
+    exposure: f64,
 ) -> Result<Measured, TrainError> {
     let numbers = StepNumbers::next(model, adam, learning_rate)?;
-    device_step(model, adam, batch, &numbers)
+    device_step(model, adam, batch, &numbers, exposure)
 }
 
 /// What a step needs of the host beside its batch, on the device.
@@ -109,15 +114,33 @@ fn device_step(
     adam: &Adam,
     batch: &DeviceBatch,
     numbers: &StepNumbers,
+    exposure: f64,
 ) -> Result<Measured, TrainError> {
-    let mut logits = model.forward(&batch.segments, Some(&numbers.key))?.logits;
-    if model.network().head.kind == HeadKind::Lstm {
-        let segments = logits.size().get(1).copied().unwrap_or(1);
-        logits = logits.f_narrow(1, segments - 1, 1)?;
-    }
-    // Of a dense head every segment is an example.
+    let output = model.forward(&batch.segments, Some(&numbers.key))?;
+    let sequence = model.network().head.kind == HeadKind::Lstm;
+    // Of a dense head every segment is an example, of an LSTM the last.
+    let examples = |logits: Tensor| match sequence {
+        true => logits.f_narrow(1, logits.size().get(1).copied().unwrap_or(1) - 1, 1),
+        false => Ok(logits),
+    };
+    let own = examples(output.logits)?;
+    let auxiliary = output.auxiliary.map(examples).transpose()?;
+    let logits = match &auxiliary {
+        None => own.shallow_clone(),
+        Some(auxiliary) => Tensor::f_cat(&[&own, auxiliary], -1)?,
+    };
     let cross_entropy = logits.f_log_softmax(-1, Kind::Float)?.f_neg()?.f_mul(&batch.targets)?;
-    let loss = cross_entropy.f_sum_dim_intlist(-1, false, Kind::Float)?.f_mean(Kind::Float)?;
+    let mut loss = cross_entropy.f_sum_dim_intlist(-1, false, Kind::Float)?;
+    if let Some(auxiliary) = auxiliary.filter(|_| exposure > 0.0) {
+        let even = own.f_log_softmax(-1, Kind::Float)?.f_mean_dim(-1, false, Kind::Float)?;
+        let (first, count) =
+            (model.classes() as i64, auxiliary.size().last().copied().unwrap_or(0));
+        let share = batch.targets.f_narrow(-1, first, count)?;
+        let share = share.f_sum_dim_intlist(-1, false, Kind::Float)?.f_mul_scalar(-exposure)?;
+        loss = loss.f_add(&even.f_mul(&share)?)?;
+    }
+    let outputs = loss.numel();
+    let loss = loss.f_mean(Kind::Float)?;
     let params = model.trainable()?;
     let inputs: Vec<&Tensor> = params.iter().map(|(_, tensor)| tensor).collect();
     let gradients = Tensor::f_run_backward(&[&loss], &inputs, false, false)?;
@@ -131,7 +154,6 @@ fn device_step(
         .map(|scalar| scalar.f_detach()?.f_to_kind(Kind::Double))
         .into_iter()
         .collect::<Result<Vec<_>, _>>()?;
-    let outputs = cross_entropy.numel() / model.classes();
     Ok(Measured { values: Tensor::f_stack(&scalars, 0)?, outputs })
 }
 
@@ -142,6 +164,7 @@ pub struct Steps {
     recorded: Option<Recorded>,
     /// Steps to take before one is recorded, while kernels are compiled and libraries set up; `None` never records.
     until_recorded: Option<usize>,
+    exposure: f64,
 }
 
 /// A step that is repeated with other values in the same memory.
@@ -160,7 +183,11 @@ impl Steps {
     /// Steps on a GPU are repeated from a CUDA graph, unless the settings do without or the library for it is missing.
     pub fn new(device: Device, config: &FitConfig) -> Self {
         let records = device != Device::Cpu && !config.no_cuda_graph && native::available().is_ok();
-        Steps { recorded: None, until_recorded: records.then_some(Self::BEFORE_RECORDING) }
+        Steps {
+            recorded: None,
+            until_recorded: records.then_some(Self::BEFORE_RECORDING),
+            exposure: config.auxiliary.outlier_exposure,
+        }
     }
 
     /// [`train_step`], by the same operations.
@@ -175,17 +202,19 @@ impl Steps {
         batch: &DeviceBatch,
         learning_rate: f64,
     ) -> Result<Measured, TrainError> {
+        let exposure = self.exposure;
         let Some(left) = self.until_recorded else {
-            return train_step(model, adam, batch, learning_rate);
+            return train_step(model, adam, batch, learning_rate, exposure);
         };
         if left > 0 {
             self.until_recorded = Some(left - 1);
-            return native::on_side_stream(|| train_step(model, adam, batch, learning_rate));
+            let step = || train_step(model, adam, batch, learning_rate, exposure);
+            return native::on_side_stream(step);
         }
         let numbers = StepNumbers::next(model, adam, learning_rate)?;
         let recorded = match self.recorded.take() {
             Some(recorded) => recorded,
-            None => match Recorded::new(model, adam, batch, &numbers) {
+            None => match Recorded::new(model, adam, batch, &numbers, exposure) {
                 Ok(recorded) => recorded,
                 Err(error) => {
                     log!(
@@ -193,7 +222,7 @@ impl Steps {
                         with_causes(&error)
                     );
                     self.until_recorded = None;
-                    return device_step(model, adam, batch, &numbers);
+                    return device_step(model, adam, batch, &numbers, exposure);
                 }
             },
         };
@@ -209,6 +238,7 @@ impl Recorded {
         adam: &Adam,
         like: &DeviceBatch,
         numbers: &StepNumbers,
+        exposure: f64,
     ) -> Result<Self, TrainError> {
         let batch = DeviceBatch {
             segments: like.segments.f_zeros_like()?,
@@ -216,7 +246,8 @@ impl Recorded {
         };
         let StepNumbers { rates, key } = numbers;
         let numbers = StepNumbers { rates: rates.f_zeros_like()?, key: key.f_zeros_like()? };
-        let (graph, measured) = Graph::capture(|| device_step(model, adam, &batch, &numbers))?;
+        let step = || device_step(model, adam, &batch, &numbers, exposure);
+        let (graph, measured) = Graph::capture(step)?;
         Ok(Recorded { graph, batch, numbers, measured })
     }
 
@@ -253,7 +284,7 @@ mod tests {
         let mut adam = Adam::new(AdamConfig::default(), &model.trainable().unwrap()).unwrap();
         // With a learning rate of zero the second step has the same weights.
         let on_device = DeviceBatch::upload(&batch, Device::Cpu).unwrap();
-        let mut step = || train_step(&model, &mut adam, &on_device, 0.0).unwrap();
+        let mut step = || train_step(&model, &mut adam, &on_device, 0.0, 0.0).unwrap();
         let measured = Measured::read(&[step(), step()]).unwrap();
         assert_eq!(measured[0], measured[1]);
         let first = measured[0];
@@ -291,7 +322,7 @@ mod tests {
             let model = Model::new(network.clone(), 3, 1, Device::Cpu).unwrap();
             let model = model.with_precision(precision);
             let mut adam = Adam::new(AdamConfig::default(), &model.trainable().unwrap()).unwrap();
-            let measured = train_step(&model, &mut adam, &batch, 1e-3).unwrap();
+            let measured = train_step(&model, &mut adam, &batch, 1e-3, 0.0).unwrap();
             Measured::read(&[measured]).unwrap()[0]
         };
         let (whole, half) = (step(Precision::Fp32), step(Precision::Bf16));

@@ -1,7 +1,7 @@
 //! The training task: a data set, the artists to be recognised and the three parts of one split.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use leitmotif_dataset::store::{Dataset, Part, split_digest};
@@ -10,6 +10,7 @@ use leitmotif_models::{DatasetNote, SplitNote};
 use serde::Serialize;
 
 use crate::error::{DataError, SettingError, TrainError};
+use crate::learn::auxiliary::Auxiliary;
 use crate::learn::batches::Example;
 
 /// A data set with one split.
@@ -25,6 +26,8 @@ pub struct Task {
     pub validation: Vec<Example>,
     /// Clips for the final scores; may be empty.
     pub test: Vec<Example>,
+    /// Music of other artists to train on, too.
+    pub auxiliary: Option<Auxiliary>,
     /// Artists of the split that are no class, with the number of their clips: no prediction could be right, so they
     /// are left out.
     pub left_out: BTreeMap<String, usize>,
@@ -51,6 +54,19 @@ impl Task {
         }
         let classes = artists.into_iter().map(str::to_owned).collect();
         Ok(Self::of(dataset, &parts, classes, split_name))
+    }
+
+    /// With the music of the data sets in `folders`, if there are any, as [`Auxiliary::open`] says.
+    ///
+    /// # Errors
+    ///
+    /// As [`Auxiliary::open`].
+    pub fn with_auxiliary(self, folders: &[PathBuf]) -> Result<Self, TrainError> {
+        let auxiliary = match folders {
+            [] => None,
+            folders => Some(Auxiliary::open(folders, &self)?),
+        };
+        Ok(Task { auxiliary, ..self })
     }
 
     /// The same for a network that was trained on `classes`.
@@ -122,7 +138,17 @@ impl Task {
         }
         let digest = split_digest(dataset.clips(), parts);
         let (dataset, split_name) = (Arc::new(dataset), split_name.to_owned());
-        Task { dataset, classes, train, validation, test, left_out, split_name, digest }
+        Task {
+            dataset,
+            classes,
+            train,
+            validation,
+            test,
+            auxiliary: None,
+            left_out,
+            split_name,
+            digest,
+        }
     }
 
     /// The clips of a part by its name: `train`, `validation` or `test`.

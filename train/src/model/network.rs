@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use leitmotif_models::{
-    BatchNorm, Conv, Energy, HeadKind, Layer, Network, ParamKind, TimePool, segment_count,
+    BatchNorm, Conv, Energy, HeadKind, Layer, Network, Param, ParamKind, TimePool, segment_count,
 };
 use tch::{Device, Kind, Tensor};
 
@@ -18,7 +18,7 @@ use crate::model::init::initial_values;
 use crate::model::layers::{Excitation, Scores, log_energy, squeeze_excite, time_pool};
 use crate::model::native::{self, Norm};
 use crate::model::precision::Precision;
-use crate::model::tensors::{Tensors, check};
+use crate::model::tensors::{Tensors, check, select};
 
 /// A network with its tensors on one device (Lee et al. 2017; Nibbeling 2018, section 3.1, heads in section 3.4).
 #[derive(Debug)]
@@ -33,6 +33,7 @@ pub struct Model {
     precision: Precision,
     fused: bool,
     seed: u64,
+    auxiliary: usize,
 }
 
 /// The outputs of a forward pass; an LSTM's row `s` depends on the segments `0..=s`.
@@ -40,6 +41,8 @@ pub struct Model {
 pub struct Output {
     /// f32 [batch, segments, classes], before the softmax.
     pub logits: Tensor,
+    /// f32 [batch, segments, auxiliary classes], before the softmax: of a training pass, where there are such classes.
+    pub auxiliary: Option<Tensor>,
     /// f32 [batch, segments, units]: the tanh layer, or the LSTM's h.
     pub embedding: Tensor,
 }
@@ -101,6 +104,7 @@ impl Model {
             precision: Precision::Fp32,
             fused: false,
             seed: 0,
+            auxiliary: 0,
         };
         if let (HeadKind::Lstm, Device::Cuda(_)) = (model.network.head.kind, device) {
             let _ = flatten_lstm(&model.lstm_params("lstm")?.map(Tensor::shallow_clone))?;
@@ -127,6 +131,49 @@ impl Model {
     /// The seed that dropout's masks follow from.
     pub fn with_dropout_seed(self, seed: u64) -> Self {
         Model { seed, ..self }
+    }
+
+    /// With as many further classes, which only training passes have: an output layer of their own, with initial values
+    /// from `seed`. They are no part of the network that is evaluated, saved and served.
+    ///
+    /// # Errors
+    ///
+    /// Whatever libtorch refuses, e.g. memory.
+    pub fn with_auxiliary_classes(mut self, count: usize, seed: u64) -> Result<Self, TrainError> {
+        if count == 0 {
+            return Ok(self);
+        }
+        for param in self.network.params(count) {
+            let Some(name) = param.name.strip_prefix("output.") else { continue };
+            let name = format!("{AUXILIARY}.{name}");
+            let values = initial_values(&Param { name: name.clone(), ..param.clone() }, seed)?;
+            let tensor = on_device(&values, self.device)?;
+            let _ = tensor.f_set_requires_grad(true)?;
+            self.trainable.push(name.clone());
+            self.tensors.insert(name, tensor);
+        }
+        self.auxiliary = count;
+        Ok(self)
+    }
+
+    /// The auxiliary classes' output layer, by names of their own; empty where there is none.
+    ///
+    /// # Errors
+    ///
+    /// Whatever libtorch refuses.
+    pub fn auxiliary_values(&self) -> Result<Tensors, TrainError> {
+        let tensors = self.tensors.iter().filter(|(name, _)| is_auxiliary(name));
+        tensors.map(|(name, tensor)| Ok((name.clone(), to_host(tensor)?))).collect()
+    }
+
+    /// Sets them to those among `values`, where other names are ignored.
+    ///
+    /// # Errors
+    ///
+    /// All missing and misshapen tensors, named at once.
+    pub fn restore_auxiliary(&mut self, values: &Tensors) -> Result<(), TrainError> {
+        let own = self.auxiliary_values()?;
+        self.set_values(&select(own, values).map_err(ModelError::Optimizer)?)
     }
 
     /// What dropout's masks of a training pass follow from, on the host; steps are counted from 1.
@@ -181,14 +228,16 @@ impl Model {
             .collect()
     }
 
-    /// Every tensor by its name in a checkpoint, in the shapes and the memory that it has here.
+    /// Every tensor of the network by its name in a checkpoint, in the shapes and the memory that it has here.
     pub fn all_tensors(&self) -> impl Iterator<Item = (&str, &Tensor)> {
-        self.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor))
+        let tensors = self.tensors.iter().filter(|(name, _)| !is_auxiliary(name));
+        tensors.map(|(name, tensor)| (name.as_str(), tensor))
     }
 
-    /// Number of trainable parameters, i.e. scalar values.
+    /// Number of the network's trainable parameters, i.e. scalar values.
     pub fn trainable_values(&self) -> usize {
-        self.trainable.iter().filter_map(|n| self.tensors.get(n)).map(Tensor::numel).sum()
+        let own = self.trainable.iter().filter(|name| !is_auxiliary(name));
+        own.filter_map(|name| self.tensors.get(name)).map(Tensor::numel).sum()
     }
 
     /// Every tensor by its name in a checkpoint, copied to the host in the checkpoint's shapes.
@@ -237,6 +286,7 @@ impl Model {
         let mut x = segments.f_contiguous()?.f_unsqueeze(3)?.f_permute([0, 3, 1, 2])?;
         let train = training.is_some();
         let mut embedding = None;
+        let mut auxiliary = None;
         let mut kept = None;
         let mut dropouts = 0;
         let mut steps = self.network.steps(self.classes).into_iter().peekable();
@@ -295,6 +345,10 @@ impl Model {
                 Layer::Lstm { units, .. } => self.lstm(&x, name, units)?,
                 Layer::Output { .. } => {
                     embedding = Some(x.shallow_clone());
+                    if train && self.auxiliary > 0 {
+                        let weight = self.param(AUXILIARY, "weight")?;
+                        auxiliary = Some(x.f_linear(weight, Some(self.param(AUXILIARY, "bias")?))?);
+                    }
                     x.f_linear(self.param(name, "weight")?, Some(self.param(name, "bias")?))?
                 }
                 // The loss and the probe want logits.
@@ -302,7 +356,7 @@ impl Model {
             };
         }
         let embedding = embedding.ok_or(ModelError::NoOutputLayer)?;
-        Ok(Output { logits: x, embedding })
+        Ok(Output { logits: x, auxiliary, embedding })
     }
 
     /// The activations of a block's filters before the block's last ReLU; blocks are counted from 1.
@@ -513,6 +567,13 @@ fn max_pool(x: &Tensor, size: usize) -> Result<Tensor, TrainError> {
 /// Keras' momentum is the share of the old running value that is kept, torch's that of the new one.
 fn torch_momentum(keras: f32) -> f64 {
     1.0 - f64::from(keras)
+}
+
+/// The output layer of auxiliary classes.
+const AUXILIARY: &str = "auxiliary";
+
+fn is_auxiliary(name: &str) -> bool {
+    name.split_once('.').is_some_and(|(layer, _)| layer == AUXILIARY)
 }
 
 /// Whether a tensor or step belongs to a convolution block.
