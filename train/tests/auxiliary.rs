@@ -88,7 +88,7 @@ fn only_other_artists_are_auxiliary_and_each_batch_has_their_share() {
         assert!(places.iter().all(|count| *count > 0), "{places:?}");
     }
 
-    let same = Task::open(&two, SPLIT).unwrap().with_auxiliary(&[two.clone()]);
+    let same = Task::open(&two, SPLIT).unwrap().with_auxiliary(std::slice::from_ref(&two));
     assert!(same.unwrap_err().to_string().contains("its artists are all in the data set"));
     let twice = Task::open(&two, SPLIT).unwrap().with_auxiliary(&[three.clone(), three]);
     assert!(twice.unwrap_err().to_string().contains("in another --auxiliary"));
