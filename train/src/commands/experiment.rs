@@ -7,6 +7,7 @@ use clap::Args;
 use leitmotif_dataset::store::{Dataset, Part};
 use leitmotif_models::Device;
 
+use super::recipe;
 use crate::console::log;
 use crate::error::TrainError;
 use crate::model::device;
@@ -24,7 +25,8 @@ const ADVICE: &str = "the report leaves these out; to train one as planned, remo
 /// Arguments of `experiment`.
 #[derive(Debug, Args)]
 pub struct ExperimentArgs {
-    /// `all`, `splits`, `filters`, `segments`, `heads`, `topk`, `genres`, or TOML files that describe others
+    /// The paper's: `all`, `splits`, `filters`, `segments`, `heads`, `topk`, `genres`; `ablation` of the recipe `small`, with
+    /// --scale five-splits; or TOML files that describe others
     #[arg(required = true)]
     experiments: Vec<String>,
     /// Folder of the data set; splits that are missing are made there
@@ -33,7 +35,7 @@ pub struct ExperimentArgs {
     /// Folder of the results; finished runs there are not repeated
     #[arg(long)]
     out: PathBuf,
-    /// How large everything is: `paper`, `small` (for two CPU cores), or a TOML file
+    /// How large everything is: `paper`, `small` (for two CPU cores), `five-splits` (for lines with recipes), or a TOML file
     #[arg(long, default_value = "paper")]
     scale: String,
     /// Epochs of every run [default: the scale's; the paper's 50]
@@ -80,7 +82,7 @@ pub fn run(args: ExperimentArgs) -> anyhow::Result<()> {
     let device = device::resolve(args.device)?;
     let dataset = Dataset::open(&args.dataset)?;
     check_dataset(&args.out, &dataset)?;
-    let plan = Plan::new(&experiments, &scale, &dataset)?;
+    let plan = Plan::new(&experiments, &scale, &dataset, &recipe::config)?;
     if args.plan {
         super::set_threads(args.threads);
         return print_plan(&plan, &args.out, &dataset, device);
@@ -146,8 +148,10 @@ fn print_plan(
                 let parts = split.map_or(&[][..], |split| &split.parts);
                 parts.iter().filter(|of| **of == Some(part)).count()
             };
-            let evaluated = count(Part::Validation) + count(Part::Test);
-            let seconds = seconds(epochs, count(Part::Train), evaluated, speed);
+            let test = if run.config.watch_test { count(Part::Test) } else { 0 };
+            let steps = run.config.steps_per_epoch.map(|steps| steps * run.config.batch);
+            let training = steps.unwrap_or_else(|| count(Part::Train));
+            let seconds = seconds(epochs, training, count(Part::Validation) + test, speed);
             left += seconds;
             let by = if basis == Basis::Epochs { "by epochs" } else { "by one step" };
             hours = format!("{}, {speed:.1} clips/s {by}", format_duration(seconds));

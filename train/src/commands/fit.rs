@@ -1,9 +1,10 @@
 //! `leitmotif-train fit`: trains a network on a prepared data set.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use clap::{ArgAction, Args};
+use clap::{ArgAction, Args, Parser as _};
 use leitmotif_models::checkpoint::{LAST, RECORD};
 use leitmotif_models::{Device, HeadKind, UnknownDevice};
 
@@ -230,6 +231,27 @@ pub fn run(args: FitArgs) -> anyhow::Result<()> {
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// The settings that these options of a new run stand for, by the recipe of that name.
+///
+/// # Errors
+///
+/// What is wrong with an option, as text.
+pub(crate) fn config(recipe: &str, options: Vec<OsString>) -> Result<FitConfig, String> {
+    /// `fit` on its own, as the recipe's options come twice.
+    #[derive(clap::Parser)]
+    #[command(allow_negative_numbers = true, args_override_self = true)]
+    struct Options {
+        #[command(flatten)]
+        fit: FitArgs,
+    }
+    let required = ["fit", "-", "--split=-", "--out=-"].map(OsString::from);
+    let options = Options::try_parse_from(required.into_iter().chain(options));
+    let FitArgs { settings, epochs, .. } = options.map_err(|error| error.to_string())?.fit;
+    let config = settings.config();
+    let (epochs, recipe) = (epochs.unwrap_or(config.epochs), Some(recipe.to_owned()));
+    Ok(FitConfig { epochs, recipe, ..config })
 }
 
 /// The device of a run so far.

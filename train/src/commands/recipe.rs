@@ -9,7 +9,8 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use clap::Args;
 
-use super::fit::FitArgs;
+use super::fit::{self, FitArgs};
+use crate::learn::config::FitConfig;
 
 /// The recipes that come with the program.
 pub const RECIPES: [(&str, &str); 3] = [
@@ -19,11 +20,12 @@ pub const RECIPES: [(&str, &str); 3] = [
 ];
 
 /// Options of `fit` that name files and machines, not settings.
-const NOT_SETTINGS: [&str; 9] = [
+const NOT_SETTINGS: [&str; 10] = [
     "split",
     "out",
     "resume",
     "recipe",
+    "auxiliary",
     "device",
     "threads",
     "start-from",
@@ -47,6 +49,20 @@ pub fn expand(arguments: Vec<OsString>) -> anyhow::Result<Vec<OsString>> {
     let (program, own) = arguments.split_at(2);
     let options = options(&recipe)?;
     Ok(program.iter().cloned().chain(options).chain(own.iter().cloned()).collect())
+}
+
+/// The settings of a recipe, of which `changes` change some.
+///
+/// # Errors
+///
+/// As [`expand`], as text.
+pub(crate) fn config(recipe: &str, changes: &toml::Table) -> Result<FitConfig, String> {
+    let own = [options(OsStr::new(recipe)), options_of(changes)];
+    let mut arguments: Vec<OsString> = Vec::new();
+    for options in own {
+        arguments.extend(options.map_err(|error| format!("{error:#}"))?);
+    }
+    fit::config(recipe, arguments)
 }
 
 /// The value of an option, given as `NAME VALUE` or `NAME=VALUE`, the last if there are several.
@@ -86,20 +102,24 @@ fn options(recipe: &OsStr) -> anyhow::Result<Vec<OsString>> {
 }
 
 fn parse(text: &str) -> anyhow::Result<Vec<OsString>> {
+    options_of(&text.parse().context("is not TOML")?)
+}
+
+fn options_of(table: &toml::Table) -> anyhow::Result<Vec<OsString>> {
     let settings = settings();
-    let table: toml::Table = text.parse().context("is not TOML")?;
     let mut options = Vec::new();
     for (key, value) in table {
         if key == "description" {
             continue;
         }
-        if !settings.contains(&key) {
-            let likeness = |known: &&String| strsim::jaro(known, &key);
+        if !settings.contains(key) {
+            let likeness = |known: &&String| strsim::jaro(known, key);
             let near = settings.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
             bail!("`{key}` is no setting; did you mean `{}`?", near.map_or("", String::as_str));
         }
         options.push(match value {
             toml::Value::Boolean(true) => format!("--{key}"),
+            toml::Value::Boolean(false) if key == "polarity" => "--polarity=false".to_owned(),
             toml::Value::Boolean(false) => continue,
             toml::Value::String(text) => format!("--{key}={text}"),
             toml::Value::Integer(number) => format!("--{key}={number}"),

@@ -99,6 +99,16 @@ pub enum DescriptionError {
         /// What is wrong with the network.
         source: NetworkError,
     },
+    /// A line whose recipe cannot be used.
+    #[error("{file}: line `{line}`: {reason}")]
+    Recipe {
+        /// The file.
+        file: String,
+        /// The line's label.
+        line: String,
+        /// What is wrong with the recipe.
+        reason: String,
+    },
     /// A split's file that holds other parts than its name says.
     #[error(
         "{} divides the clips in another way than its name says; remove it, or rename it if a network was trained on it",

@@ -30,10 +30,10 @@ const AT_ONCE: usize = 4;
 /// Shortest time to measure.
 const MEASURED: Duration = Duration::from_secs(1);
 
-/// Clips per second of each distinct network, and how that was found.
+/// Clips per second of each distinct network and number of segments of a clip, and how that was found.
 #[derive(Debug, Default)]
 pub struct Speeds {
-    known: Vec<(Network, f64, Basis)>,
+    known: Vec<(Network, Option<usize>, f64, Basis)>,
 }
 
 /// What a speed was measured on.
@@ -59,11 +59,14 @@ impl Speeds {
         classes: usize,
         device: Device,
     ) -> Result<(f64, Basis), ExperimentError> {
-        if let Some((_, speed, basis)) = self.known.iter().find(|k| k.0 == run.network) {
+        let same = |network: &Network, segments| {
+            *network == run.network && segments == run.config.segments
+        };
+        if let Some((.., speed, basis)) = self.known.iter().find(|k| same(&k.0, k.1)) {
             return Ok((*speed, *basis));
         }
         let mut measured = Vec::new();
-        for other in plan.runs.iter().filter(|other| other.network == run.network) {
+        for other in plan.runs.iter().filter(|of| same(&of.network, of.config.segments)) {
             measured.extend(epoch_speeds(results, &other.key, device)?);
         }
         measured.sort_by(f64::total_cmp);
@@ -71,7 +74,7 @@ impl Speeds {
             Some(median) => (*median, Basis::Epochs),
             None => (step_speed(run, classes, device)?, Basis::Steps),
         };
-        self.known.push((run.network.clone(), speed, basis));
+        self.known.push((run.network.clone(), run.config.segments, speed, basis));
         Ok((speed, basis))
     }
 }
@@ -99,11 +102,12 @@ fn epoch_speeds(results: &Path, key: &str, on: Device) -> Result<Vec<f64>, Exper
 /// Trains on noise: one step to warm up, then steps for about a second.
 fn step_speed(run: &PlannedRun, classes: usize, device: Device) -> Result<f64, TrainError> {
     let network = run.network.clone();
-    let samples = network.window * network.segment;
+    let segments = run.config.segments.unwrap_or(network.window);
+    let samples = segments * network.segment;
     // A batch as large as the paper's takes a CPU a minute; the speed per clip is the same in a smaller one.
     let at_once = if device == Device::Cpu { SAMPLES_ON_CPU / samples } else { usize::MAX };
     let clips = at_once.clamp(1, run.config.batch);
-    let shape = [clips, network.window, network.segment];
+    let shape = [clips, segments, network.segment];
     let mut random = Random::derive(1, "estimate", &[]);
     let segments = (0..clips * samples).map(|_| random.uniform(-0.1, 0.1) as f32).collect();
     let mut targets = vec![0.0; clips * classes];

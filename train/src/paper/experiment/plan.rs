@@ -58,28 +58,44 @@ pub struct PlannedSplit {
     pub exists: bool,
 }
 
+/// The settings of a recipe by its name, with some changed; or what is wrong.
+pub type Recipes<'a> = dyn Fn(&str, &toml::Table) -> Result<FitConfig, String> + 'a;
+
 impl Plan {
-    /// Plans `experiments` at `scale` on a data set, without writing anything.
+    /// Plans `experiments` at `scale` on a data set, without writing anything. `recipes` gives the settings of a recipe with
+    /// some changed, or says what is wrong with them.
     ///
     /// # Errors
     ///
-    /// An unknown network, a split that cannot be made.
+    /// An unknown network or recipe, a split that cannot be made.
     pub fn new(
         experiments: &[(String, Experiment)],
         scale: &Scale,
         dataset: &Dataset,
+        recipes: &Recipes<'_>,
     ) -> Result<Self, ExperimentError> {
         let dataset_digest = training_digest(dataset.clips());
         let mut plan = Plan { experiments: Vec::new(), runs: Vec::new(), splits: Vec::new() };
         let mut digests = BTreeMap::new();
         for (file, experiment) in experiments {
             let mut keys = Vec::new();
+            let mut epochs = BTreeMap::new();
             for series in &experiment.series {
                 let network = scale.network(&series.network).map_err(|source| {
                     let (file, line) = (file.clone(), series.label.clone());
                     DescriptionError::Network { file, line, source }
                 })?;
                 let network = network.with_head(series.head);
+                let recipe = series.recipe.as_deref().map(|recipe| {
+                    recipes(recipe, &series.settings).map_err(|reason| {
+                        let (file, line) = (file.clone(), series.label.clone());
+                        DescriptionError::Recipe { file, line, reason }
+                    })
+                });
+                let recipe = recipe.transpose()?;
+                if let Some(recipe) = &recipe {
+                    epochs.insert(series.label.clone(), recipe.epochs);
+                }
                 let mut series_keys = Vec::new();
                 for split_seed in 1..=scale.splits as u64 {
                     let request = scale.split(series.split, split_seed);
@@ -90,7 +106,10 @@ impl Plan {
                             .unwrap_or_default()
                     });
                     for seed in 1..=scale.runs as u64 {
-                        let config = scale.config(seed);
+                        let config = match &recipe {
+                            Some(recipe) => FitConfig { seed, ..recipe.clone() },
+                            None => scale.config(seed),
+                        };
                         let key = key(&network, &config, &name, [&dataset_digest, split_digest])?;
                         let analyse_filters = experiment.analyse_filters && series_keys.is_empty();
                         match plan.runs.iter_mut().find(|run| run.key == key) {
@@ -110,7 +129,7 @@ impl Plan {
                 keys.push(series_keys);
             }
             let (experiment, scale) = (experiment.clone(), scale.clone());
-            plan.experiments.push(PlannedExperiment { experiment, scale, runs: keys });
+            plan.experiments.push(PlannedExperiment { experiment, scale, runs: keys, epochs });
         }
         Ok(plan)
     }

@@ -1,6 +1,6 @@
 //! The files of a results folder, so that a report needs neither the music nor its data set.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::{fmt, fs};
 
@@ -87,6 +87,20 @@ pub struct PlannedExperiment {
     pub scale: Scale,
     /// The keys of each series' runs.
     pub runs: Vec<Vec<String>>,
+    /// The epochs of each series with a recipe; those of the scale where absent.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub epochs: BTreeMap<String, usize>,
+}
+
+impl PlannedExperiment {
+    /// Every run's key with its planned epochs.
+    pub fn epochs_by_key(&self) -> impl Iterator<Item = (&String, usize)> {
+        let series = self.experiment.series.iter().zip(&self.runs);
+        series.flat_map(|(series, keys)| {
+            let epochs = self.epochs.get(&series.label).copied().unwrap_or(self.scale.epochs);
+            keys.iter().map(move |key| (key, epochs))
+        })
+    }
 }
 
 /// How far a run is.

@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 use super::error::{DescriptionError, ExperimentError};
 use crate::learn::config::FitConfig;
 
-const BUILT_IN: [(&str, &str); 2] = [
+const BUILT_IN: [(&str, &str); 3] = [
     ("paper", include_str!("../../../scales/paper.toml")),
     ("small", include_str!("../../../scales/small.toml")),
+    ("five-splits", include_str!("../../../scales/five-splits.toml")),
 ];
 
 /// Share of the clips outside the test part that early stopping validates on, where a scale has no `validation`.
@@ -200,6 +201,6 @@ mod tests {
         let changes = ScaleChanges { runs: Some(0), ..ScaleChanges::default() };
         assert!(Scale::named("paper", changes).unwrap_err().to_string().contains("`runs` is 0"));
         let unknown = Scale::named("huge", ScaleChanges::default()).unwrap_err().to_string();
-        assert!(unknown.contains("paper, small"), "{unknown}");
+        assert!(unknown.contains("paper, small, five-splits"), "{unknown}");
     }
 }

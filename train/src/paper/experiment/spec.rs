@@ -18,6 +18,10 @@ const BUILT_IN: [(&str, &str); 6] = [
     ("genres", include_str!("../../../experiments/genres.toml")),
 ];
 
+/// Experiments on our own recipes, which `all` leaves out.
+const FURTHER: [(&str, &str); 1] =
+    [("ablation", include_str!("../../../experiments/ablation.toml"))];
+
 /// One experiment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -58,6 +62,8 @@ pub enum Presentation {
     TopK,
     /// Errors by genre.
     Genres,
+    /// Accuracies, and the differences to the first series.
+    Scores,
 }
 
 /// Runs that differ in nothing but their seeds.
@@ -72,6 +78,12 @@ pub struct Series {
     pub head: HeadKind,
     /// What its split keeps on one side.
     pub split: Protocol,
+    /// The recipe that its settings come from; the scale's where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipe: Option<String>,
+    /// What differs from the recipe, by the names of `fit`'s options.
+    #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
+    pub settings: toml::Table,
     /// What its accuracy is a share of.
     #[serde(default, rename = "judged")]
     pub unit: EvaluationUnit,
@@ -154,7 +166,7 @@ pub struct Question {
 impl Experiment {
     /// Names of the experiments that come with the program.
     pub fn names() -> impl Iterator<Item = &'static str> {
-        BUILT_IN.iter().map(|(name, _)| *name)
+        BUILT_IN.iter().chain(&FURTHER).map(|(name, _)| *name)
     }
 
     /// `all`, one by its name, or the file at a path that ends in `.toml`.
@@ -168,7 +180,8 @@ impl Experiment {
             let text = fs::read_to_string(path).map_err(|e| ExperimentError::file(path, e))?;
             return Ok(vec![Self::from_toml(name, &text)?]);
         }
-        let found = BUILT_IN.iter().filter(|(known, _)| name == "all" || name == *known);
+        let papers = BUILT_IN.iter().filter(|(known, _)| name == "all" || name == *known);
+        let found = papers.chain(FURTHER.iter().filter(|(known, _)| name == *known));
         let found = found.map(|(known, text)| Self::from_toml(known, text));
         let found = found.collect::<Result<Vec<_>, _>>()?;
         if found.is_empty() {
@@ -210,6 +223,9 @@ impl Experiment {
             if self.series_index(&series.label) != Some(i) {
                 return Err(format!("two lines are called `{}`", series.label));
             }
+            if series.recipe.is_none() && !series.settings.is_empty() {
+                return Err(format!("`{}`: `settings` change a recipe: name it", series.label));
+            }
         }
         let values = self.values.iter().map(|v| (&v.series, v.measure, v.k, v.genre.is_some()));
         let sides = self
@@ -242,7 +258,8 @@ mod tests {
     #[test]
     fn the_papers_experiments_are_read_with_all_their_values() {
         let all = Experiment::named("all").unwrap();
-        assert!(all.iter().map(|e| e.name.as_str()).eq(Experiment::names()));
+        assert!(all.iter().map(|e| e.name.as_str()).eq(BUILT_IN.map(|(name, _)| name)));
+        assert_eq!(Experiment::named("ablation").unwrap()[0].name, "ablation");
         let values: Vec<usize> = all.iter().map(|e| e.values.len()).collect();
         assert_eq!(values, [5, 0, 0, 0, 3, 24]);
         let genres = &all[5].values;
@@ -269,9 +286,15 @@ mod tests {
             refused("line = \"dense\"", "line = \"denser\"").contains("no line called `denser`")
         );
         assert!(refused("k = 6\n", "").contains("top-k"));
+        assert!(
+            refused("split =", "settings = { mixup = 0 }\nsplit =").contains("change a recipe")
+        );
         assert!(refused("head = \"lstm\"", "head = \"gru\"").contains("own.toml"));
         assert!(refused("measure = \"all-at-k\"", "measure = \"genre-wrong\"").contains("genre"));
         let unknown = Experiment::named("figures").unwrap_err().to_string();
-        assert!(unknown.contains("splits, filters, segments, heads, topk, genres"), "{unknown}");
+        assert!(
+            unknown.contains("splits, filters, segments, heads, topk, genres, ablation"),
+            "{unknown}"
+        );
     }
 }

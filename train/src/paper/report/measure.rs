@@ -212,6 +212,8 @@ pub(super) mod tests {
             head: HeadKind::Dense,
             split: Protocol::Song,
             unit: EvaluationUnit::Clip,
+            recipe: None,
+            settings: toml::Table::new(),
         }
     }
 

@@ -49,6 +49,7 @@ impl Report {
                 Presentation::Curves => sections::curves::section(&results, planned)?,
                 Presentation::TopK => sections::topk::section(&results, planned)?,
                 Presentation::Genres => sections::genres::section(&results, planned),
+                Presentation::Scores => sections::scores::section(&results, planned),
             });
         }
         sections.extend([

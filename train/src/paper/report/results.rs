@@ -97,10 +97,8 @@ impl Results {
             Experiment::names().position(|n| n == planned.experiment.name).unwrap_or(usize::MAX)
         };
         experiments.sort_by_key(place);
-        let planned: BTreeMap<&String, usize> = experiments
-            .iter()
-            .flat_map(|e| e.runs.iter().flatten().map(|key| (key, e.scale.epochs)))
-            .collect();
+        let planned: BTreeMap<&String, usize> =
+            experiments.iter().flat_map(PlannedExperiment::epochs_by_key).collect();
         let splits: Vec<SplitFile> = results_dir::read_folder(&folder.join("splits"))?;
         let (mut runs, mut other_epochs) = (BTreeMap::new(), BTreeMap::new());
         for (key, epochs) in &planned {

@@ -4,6 +4,7 @@ pub(super) mod questions;
 
 pub(super) mod curves;
 pub(super) mod genres;
+pub(super) mod scores;
 pub(super) mod topk;
 
 pub(super) mod artists;
