@@ -193,4 +193,20 @@ mod tests {
         assert!(parse("out = \"run\"").is_err(), "files are no settings");
         assert!(parse("batch = [1]").unwrap_err().to_string().contains("array"));
     }
+
+    #[test]
+    fn an_experiment_changes_settings_of_a_recipe() {
+        let of = |text: &str| config("small", &text.parse().unwrap());
+        let found = of("mixup = 0\npolarity = false\nweight-average = 0.0").unwrap();
+        let augmentation = found.augmentation;
+        assert_eq!(
+            (augmentation.mixup, augmentation.polarity, augmentation.gain),
+            (0.0, false, 6.0)
+        );
+        assert_eq!((found.epochs, found.steps_per_epoch), (20, Some(250)));
+        assert_eq!((found.weight_average, found.recipe.as_deref()), (Some(0.0), Some("small")));
+        assert!(of("mixed = 1").unwrap_err().contains("did you mean `mixup`"));
+        assert!(of("mixup = \"much\"").unwrap_err().contains("--mixup"));
+        assert!(config("medium", &toml::Table::new()).unwrap_err().contains("no recipe `medium`"));
+    }
 }

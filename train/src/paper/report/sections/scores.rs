@@ -90,3 +90,38 @@ fn difference(
 fn standard_error(spread: Spread) -> Option<f64> {
     spread.deviation.map(|deviation| deviation / (spread.runs as f64).sqrt())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::paper::report::measure::tests::{run, series};
+
+    #[test]
+    fn differences_are_of_the_same_split_and_seed() {
+        let on = |key: &str, seed: u64, split: &str, right: usize| {
+            let answers: Vec<(String, usize)> =
+                (0..4).map(|i| (format!("clip{i}"), usize::from(i >= right))).collect();
+            let answers: Vec<(&str, &str, usize, usize)> =
+                answers.iter().map(|(clip, answer)| (clip.as_str(), "song", 0, *answer)).collect();
+            let mut run = run(key, &answers);
+            run.config.seed = seed;
+            run.record.split.digest = Some(split.to_owned());
+            run
+        };
+        let series = series();
+        let of = |runs: &[Run]| -> Vec<f64> {
+            let base = [on("a", 1, "one", 2), on("b", 1, "two", 4)];
+            let results = |runs| SeriesResults { series: &series, runs, planned: 2 };
+            let base = results(base.iter().collect());
+            let found = difference(&results(runs.iter().collect()), &by_split(&base), clips);
+            found.map_or(Vec::new(), |of| {
+                vec![of.mean, of.low, of.high, standard_error(of).unwrap_or(0.0)]
+            })
+        };
+        // 25 points more on the first split, 75 less on the second: a standard deviation of 100 / √2.
+        let found = of(&[on("c", 1, "one", 3), on("d", 1, "two", 1), on("e", 2, "one", 1)]);
+        assert!((found[3] - 50.0).abs() < 1e-9 && found[..3] == [-25.0, -75.0, 25.0], "{found:?}");
+        assert!(of(&[on("a", 1, "one", 2)]).is_empty(), "a run to itself");
+        assert!(of(&[on("c", 1, "three", 2)]).is_empty());
+    }
+}
