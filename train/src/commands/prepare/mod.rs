@@ -53,7 +53,7 @@ enum Source {
     /// Real recordings under free licences from Debian packages (fetched by apt-get, not installed, without root
     /// rights)
     GameMusic {
-        /// `small`: 9 artists, 4.3 hours, 267 MB; `full`: 15 artists, 9.7 hours, 678 MB
+        /// `small`: 9 artists, 4.3 hours, 267 MB; `others`: 6 others, 5.4 hours, 411 MB, e.g. for `fit --auxiliary`; `full`: all
         #[arg(long, value_enum, default_value = "small")]
         set: MusicSet,
         /// Folder for the music [default: leitmotif/open-game-music in your cache folder]; packages in its folder

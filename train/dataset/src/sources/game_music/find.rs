@@ -36,10 +36,8 @@ pub fn find(
     progress: &mut dyn FnMut(FetchEvent<'_>),
     stopped: &dyn Fn() -> bool,
 ) -> Result<Found, SourceError> {
-    let entries: Vec<ListEntry> = entries(list)?
-        .into_iter()
-        .filter(|entry| set == MusicSet::Full || entry.set == "small")
-        .collect();
+    let entries: Vec<ListEntry> =
+        entries(list)?.into_iter().filter(|entry| set.has(entry)).collect();
     let mut packages: BTreeMap<&str, Vec<&ListEntry>> = BTreeMap::new();
     for entry in &entries {
         packages.entry(&entry.package).or_default().push(entry);
@@ -57,10 +55,7 @@ pub fn find(
         left_out: Vec::new(),
         other_files: 0,
         merged_artists: Vec::new(),
-        name: format!(
-            "open game music ({})",
-            if set == MusicSet::Small { "small" } else { "full" }
-        ),
+        name: format!("open game music ({})", set.name()),
         licence: licences.into_iter().collect::<Vec<_>>().join("; "),
         notes: NOTES.to_owned(),
         source: SOURCE.to_owned(),
