@@ -3,7 +3,8 @@
 
 To find out what ONNX Runtime's CUDA provider runs fastest; each is compared with FILE on the CPU. The names say what is other:
 
-  pool-before-relu    conv + bias, pool, ReLU: the ReLU of a third of the values; equal to the bit, as a ReLU never falls
+  pool-before-relu    conv + bias, pool, ReLU, the compiler's order: the ReLU of a third of the values
+  relu-before-pool    the trainer's order; equal to the bit, as a ReLU never falls
   bias-behind-pool    conv, pool, bias, ReLU: the bias of a third, too
   pool-by-slices      the largest of three strided slices
   pool-by-reduction   the largest along an axis of three, in channels-last memory
@@ -49,26 +50,28 @@ class Rewriting:
         del self.graph.node[:]
         self.graph.node.extend(nodes)
 
-    def pools_first(self, bias_too):
-        """Conv, Relu, MaxPool → Conv, MaxPool, Relu; where `bias_too`, the bias of all convolutions with a pool behind the pool."""
+    def ordered(self, *order):
+        """ReLU and pool of each block in this order; with "bias" in it, the bias where it says and not in the convolution."""
         nodes = list(self.graph.node)
-        for relu, pool in zip(nodes, nodes[1:]):
-            if (relu.op_type, pool.op_type) != ("Relu", "MaxPool"):
+        for conv, *both in zip(nodes, nodes[1:], nodes[2:]):
+            kinds = {node.op_type: node for node in both}
+            if conv.op_type != "Conv" or set(kinds) != {"Relu", "MaxPool"}:
                 continue
-            conv = next(node for node in nodes if node.output[0] == relu.input[0])
-            relu_at, pool_at = (list(self.graph.node).index(node) for node in (relu, pool))
-            pooled, end = f"{pool.name}.first", pool.output[0]
-            pool.input[0], pool.output[0] = conv.output[0], pooled
-            behind = [pool]
-            if bias_too:
-                name = conv.input.pop()
-                bias = self.store(f"{name}.column", self.stored[name].reshape(1, -1, 1, 1))
-                behind.append(helper.make_node("Add", [pooled, bias], [f"{pooled}.bias"], f"{pooled}.bias"))
-                pooled = f"{pooled}.bias"
-            relu.input[0], relu.output[0] = pooled, end
-            behind.append(relu)
-            rest = [node for at, node in enumerate(self.graph.node) if at not in (relu_at, pool_at)]
-            rest[relu_at:relu_at] = behind
+            behind, value, end = [], conv.output[0], both[1].output[0]
+            for kind in order:
+                if kind == "bias":
+                    name = conv.input.pop()
+                    column = self.store(f"{name}.column", self.stored[name].reshape(1, -1, 1, 1))
+                    node = helper.make_node("Add", [value, column], [f"{name}.added"], f"{name}.added")
+                else:
+                    node = copy.deepcopy(kinds[kind])
+                    node.input[0], node.output[0] = value, f"{node.name}.moved"
+                behind.append(node)
+                value = node.output[0]
+            behind[-1].output[0] = end
+            at = list(self.graph.node).index(both[0])
+            rest = [node for node in self.graph.node if node not in both]
+            rest[at:at] = behind
             del self.graph.node[:]
             self.graph.node.extend(rest)
 
@@ -146,8 +149,9 @@ def window(pool):
 
 
 REWRITINGS = {
-    "pool-before-relu": lambda graph: graph.pools_first(bias_too=False),
-    "bias-behind-pool": lambda graph: graph.pools_first(bias_too=True),
+    "pool-before-relu": lambda graph: graph.ordered("MaxPool", "Relu"),
+    "relu-before-pool": lambda graph: graph.ordered("Relu", "MaxPool"),
+    "bias-behind-pool": lambda graph: graph.ordered("MaxPool", "bias", "Relu"),
     "pool-by-slices": Rewriting.pools_by_slices,
     "pool-by-reduction": Rewriting.pools_by_reduction,
     "first-as-product": Rewriting.first_as_product,
