@@ -2,7 +2,7 @@
 # Measures leitmotif on a GPU box. Needs there: an NVIDIA driver for CUDA 13, a Python 3.11 or later with torch 2.11.0 (+cu130,
 # its nvidia-* wheels beside it) and numpy. No Rust, no network, nothing installed.
 #
-#   tar -xJf gpu-bundle.tar.xz -C FOLDER && FOLDER/run.sh --minutes 8 --out RESULTS
+#   tar -xJf gpu-bundle.tar.xz -C FOLDER && FOLDER/run.sh --minutes 5.5 --out RESULTS
 #   …/run.sh --only smoke,train   some of: smoke, train, peers, serve, projection
 #   …/run.sh --go-on              also after a failure in smoke, which otherwise ends the run
 #   …/run.sh --cpu-small          the rehearsal: all steps on the CPU, small

@@ -54,6 +54,7 @@ pub fn table(path: &Path) -> anyhow::Result<String> {
     let sections = [
         training::speeds(&train, &peers)?,
         training::savings(&train, &peers)?,
+        training::recipes(&train)?,
         peers::table(&peers)?,
         operator::table(path, &serve)?,
         serving::table(&serve)?,

@@ -11,12 +11,17 @@ use crate::pairs::median;
 /// Our ways to serve that are shown.
 const OURS: [&str; 3] = ["fp32", "tf32", "fp16"];
 
+/// What follows a network's name in the name of a part.
+const AGAINST: &str = " against ";
+const ALONE: &str = " alone";
+
 #[derive(Deserialize)]
 struct Part {
     ours: BTreeMap<String, Tried<Served>>,
     #[serde(rename = "ours, again")]
     again: Option<BTreeMap<String, Tried<Served>>>,
-    theirs: Theirs,
+    /// Absent where no peer has the network.
+    theirs: Option<Theirs>,
 }
 
 #[derive(Deserialize)]
@@ -66,8 +71,10 @@ struct Network {
 impl Network {
     fn read(serve: &Step, name: &str) -> anyhow::Result<Self> {
         let mut network = Network::default();
-        for peer in ["PyTorch", "torch.compile"] {
-            let Some(part) = serve.part::<Part>(&format!("{name} against {peer}"))? else {
+        for how in
+            [AGAINST.to_owned() + "PyTorch", AGAINST.to_owned() + "torch.compile", ALONE.to_owned()]
+        {
+            let Some(part) = serve.part::<Part>(&format!("{name}{how}"))? else {
                 continue;
             };
             for (way, served) in part.ours.iter().chain(part.again.iter().flatten()) {
@@ -85,7 +92,7 @@ impl Network {
                     of_batch.entry(way.clone()).or_default().push(*per_second);
                 }
             }
-            for theirs in part.theirs.all() {
+            for theirs in part.theirs.map(Theirs::all).unwrap_or_default() {
                 network.their_first = network.their_first.or(theirs.first_answer_seconds);
                 for (mode, batches) in theirs.modes {
                     let batches = batches.0.into_iter().flatten().filter_map(|of| of.0);
@@ -109,8 +116,10 @@ impl Network {
 
 /// Clips a second by batch: ours each way, their fastest; and what one of the two could not do.
 pub(super) fn table(serve: &Step) -> anyhow::Result<String> {
-    let names: BTreeSet<&str> =
-        serve.names().filter_map(|name| Some(name.split_once(" against ")?.0)).collect();
+    let names: BTreeSet<&str> = serve
+        .names()
+        .filter_map(|name| Some(name.split_once(AGAINST).or(name.split_once(ALONE))?.0))
+        .collect();
     let (mut table, mut notes, mut first) = (Vec::new(), Vec::new(), Vec::new());
     for name in names {
         let network = Network::read(serve, name)?;
@@ -118,19 +127,18 @@ pub(super) fn table(serve: &Step) -> anyhow::Result<String> {
             network.ours.keys().chain(network.theirs.keys()).copied().collect();
         for batch in batches {
             let (ours, theirs) = network.with(batch);
-            let cells: Option<Vec<String>> =
-                OURS.iter().map(|way| ours.get(way).map(|speed| format!("{speed:.0}"))).collect();
-            match (cells, theirs) {
-                (Some(cells), Some((mode, their))) => {
+            let cell = |way| ours.get(way).map_or("–".to_owned(), |speed| format!("{speed:.0}"));
+            match theirs {
+                Some((mode, their)) if !ours.is_empty() => {
                     let best = ours.values().copied().fold(0.0, f64::max);
                     let mut row = vec![format!("`{name}`, {batch}")];
-                    row.extend(cells);
+                    row.extend(OURS.map(cell));
                     row.push(format!("{their:.0} ({mode})"));
                     row.push(format!("{:.2}×", best / their));
                     table.push(row);
                 }
-                // Not all of them ran: what did, in words.
-                (_, theirs) => {
+                // One of the two did not run: what did, in words.
+                theirs => {
                     let ours = ours.iter().map(|(way, speed)| format!("ours {speed:.0} ({way})"));
                     let theirs = theirs.map(|(mode, speed)| format!("theirs {speed:.0} ({mode})"));
                     let found: Vec<String> = ours.chain(theirs).collect();

@@ -153,6 +153,37 @@ fn serving_names_what_did_not_run() {
 }
 
 #[test]
+fn serving_has_a_row_without_what_was_not_asked_for() {
+    let served =
+        json!({ "first_answer_seconds": 0.5, "batches": [{ "batch": 1, "per_second": 300 }] });
+    let theirs = json!({ "modes": { "fp16": [{ "batch": 1, "per_second": 100 }] } });
+    let table = tables(&[(
+        "serve",
+        json!({
+            "a against PyTorch": { "ours": { "fp16": served }, "theirs": theirs },
+            "b alone": { "ours": { "fp16": served } },
+        }),
+    )]);
+    let table = table.unwrap();
+    assert_lines(&table, &["| `a`, 1 | – | – | 300 | 100 (fp16) | 3.00× |"]);
+    assert!(table.contains("`b` with 1: only ours 300 (fp16)."), "{table}");
+}
+
+#[test]
+fn recipes_have_rows_of_their_own() {
+    let gpu = json!({ "busy_share": 0.25, "peak_memory_mib": 3072.0, "memory_before_mib": 1024.0 });
+    let small = json!({
+        "batch": 192, "steps_per_second": 10.0, "clips_per_second": 1920.0, "gpu": gpu,
+    });
+    let large = json!({ "error": "e" });
+    let table =
+        tables(&[("train", json!({ "recipe small, bf16": small, "recipe large, bf16": large }))]);
+    let table = table.unwrap();
+    assert_lines(&table, &["| small, bf16 | 192 | 10.0 (1920), 2.0 GiB | 25 % |"]);
+    assert!(!table.contains("large"), "{table}");
+}
+
+#[test]
 fn what_was_disturbed_is_taken_from_the_runs_between_the_peers() {
     let speed = |steps: f64, beside: &[&str]| {
         json!({

@@ -35,6 +35,8 @@ struct Speed {
 
 #[derive(Deserialize)]
 struct Gpu {
+    #[serde(default)]
+    busy_share: Option<f64>,
     peak_memory_mib: f64,
     /// Of other processes.
     memory_before_mib: f64,
@@ -53,7 +55,7 @@ impl Speed {
     }
 
     fn memory(&self) -> Option<String> {
-        let Gpu { peak_memory_mib, memory_before_mib } = self.gpu.0.as_ref()?;
+        let Gpu { peak_memory_mib, memory_before_mib, .. } = self.gpu.0.as_ref()?;
         Some(format!("{:.1} GiB", (peak_memory_mib - memory_before_mib) / 1024.0))
     }
 
@@ -171,4 +173,26 @@ pub(super) fn savings(train: &Step, peers: &Step) -> anyhow::Result<String> {
         &["what each part of the trainer saves", "steps/s", "of the whole", "GPU memory"],
         &table,
     ))
+}
+
+/// Steps a second of the recipes, each a row.
+pub(super) fn recipes(train: &Step) -> anyhow::Result<String> {
+    let mut table = Vec::new();
+    for name in train.names() {
+        let Some(recipe) = name.strip_prefix("recipe ") else { continue };
+        let Some(speed) = train.part::<Speed>(name)? else { continue };
+        let busy = speed.gpu.0.as_ref().and_then(|gpu| gpu.busy_share);
+        table.push(vec![
+            recipe.to_owned(),
+            format!("{:.0}", speed.batch),
+            speed.cell(),
+            busy.map_or("–".to_owned(), |share| format!("{:.0} %", 100.0 * share)),
+        ]);
+    }
+    if table.is_empty() {
+        return Ok(String::new());
+    }
+    let heads =
+        ["training by recipes", "clips in a step", "steps/s (clips/s), GPU memory", "GPU busy"];
+    Ok(rows(&heads, &table))
 }

@@ -14,6 +14,8 @@ use crate::lower::{Flow, Lower, Place, feature_map, size};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MaxPool {
     pub(crate) window: usize,
+    /// Whether the block's ReLU is still to come, with which its map ends.
+    pub(crate) before_relu: bool,
 }
 
 impl Lower for MaxPool {
@@ -26,7 +28,7 @@ impl Lower for MaxPool {
             ("pads", Ints(vec![0, 0, 0, 0])),
             ("strides", Ints(vec![1, window])),
         ];
-        let name = format!("{}.pool", at.name);
+        let name = format!("{}.{}", at.name, if self.before_relu { "largest" } else { "pool" });
         let x = graph.node("MaxPool", &name, &[flow.x], &attributes);
         feature_map::quantized(graph, at, &name, Flow { x, ..flow })
     }
@@ -38,9 +40,11 @@ mod tests {
     use crate::lower::tests::{INT8, lowered, operators};
     use crate::lower::{Form, Rows};
 
+    const POOL: MaxPool = MaxPool { window: 3, before_relu: false };
+
     #[test]
     fn windows_lie_side_by_side_in_one_row() {
-        let (graph, _) = lowered(&MaxPool { window: 3 }, Form::default(), Rows::Segments);
+        let (graph, _) = lowered(&POOL, Form::default(), Rows::Segments);
         let attributes = graph.nodes().next().unwrap().attributes;
         assert_eq!(attributes[2], ("kernel_shape", Ints(vec![1, 3])));
         assert_eq!(attributes[4], ("strides", Ints(vec![1, 3])));
@@ -48,7 +52,7 @@ mod tests {
 
     #[test]
     fn its_map_is_quantized_again() {
-        let (graph, flow) = lowered(&MaxPool { window: 3 }, INT8, Rows::Segments);
+        let (graph, flow) = lowered(&POOL, INT8, Rows::Segments);
         assert_eq!(operators(&graph), ["MaxPool", "QuantizeLinear", "DequantizeLinear"]);
         assert_eq!(flow.scale, Some(1.0));
     }

@@ -196,6 +196,7 @@ pub(crate) fn network(
         true => plan.layers.get(..embedding_end(plan.layers)).unwrap_or_default(),
         false => plan.layers,
     };
+    let layers = in_order(layers, plan.form.target);
     for (i, step) in layers.iter().enumerate() {
         let at = Place { plan, name: &step.name, waveform, state };
         let next = layers.get(i + 1).map(|step| &step.layer);
@@ -203,6 +204,20 @@ pub(crate) fn network(
         lowered.keep(step, flow);
     }
     Ok(lowered)
+}
+
+/// The layers as the target computes them. On a GPU, where neither is fused with the convolution before, a pool comes
+/// before its ReLU, which then has fewer values: the same result to the bit, since a ReLU never falls.
+fn in_order(layers: &[FoldedStep], target: Target) -> Vec<&FoldedStep> {
+    let mut ordered: Vec<&FoldedStep> = layers.iter().collect();
+    for second in (1..ordered.len()).filter(|_| target == Target::Cuda) {
+        if let Some([a, b]) = ordered.get_mut(second - 1..=second)
+            && matches!((&a.layer, &b.layer), (FoldedLayer::Relu, FoldedLayer::MaxPool { .. }))
+        {
+            std::mem::swap(a, b);
+        }
+    }
+    ordered
 }
 
 /// How a layer is lowered. A convolution has three ways: of floats, of integers, and in int8 the first one of patches.
@@ -227,7 +242,10 @@ fn lowering<'a>(
             }
         }
         FoldedLayer::Relu => Box::new(relu::Relu),
-        FoldedLayer::MaxPool { size } => Box::new(max_pool::MaxPool { window: *size }),
+        FoldedLayer::MaxPool { size } => {
+            let before_relu = matches!(next, Some(FoldedLayer::Relu));
+            Box::new(max_pool::MaxPool { window: *size, before_relu })
+        }
         FoldedLayer::Energy { energy, weight, bias, scale, shift } => {
             Box::new(energy::LogEnergy { energy: *energy, weight, bias, scale, shift })
         }
@@ -339,6 +357,19 @@ pub(crate) mod tests {
 
     pub(crate) const INT8: Form = Form { target: Target::Portable, precision: Precision::Int8 };
     pub(crate) const CUDA_HALF: Form = Form { target: Target::Cuda, precision: Precision::Fp16 };
+
+    #[test]
+    fn on_a_gpu_a_pool_comes_before_its_relu() {
+        let layers = [FoldedLayer::Relu, FoldedLayer::MaxPool { size: 3 }, FoldedLayer::Tanh];
+        let layers = layers.map(|layer| FoldedStep { name: "layer".to_owned(), layer });
+        let kinds = |target| -> Vec<String> {
+            let ordered = in_order(&layers, target);
+            ordered.iter().map(|step| format!("{:?}", step.layer)).collect()
+        };
+        assert_eq!(kinds(Target::Cpu), ["Relu", "MaxPool { size: 3 }", "Tanh"]);
+        assert_eq!(kinds(Target::Portable), kinds(Target::Cpu));
+        assert_eq!(kinds(Target::Cuda), ["MaxPool { size: 3 }", "Relu", "Tanh"]);
+    }
 
     #[test]
     fn each_form_has_the_least_opset_that_it_needs() {

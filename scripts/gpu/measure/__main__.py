@@ -22,7 +22,7 @@ def main():
     parser.add_argument("--out", type=Path, default=bundle / "results", help="folder of the results")
     parser.add_argument("--work", type=Path, default=bundle / "work", help="folder on a large disk for data and checkpoints")
     parser.add_argument("--only", default=",".join(STEPS), metavar="STEP,…", help=f"of {', '.join(STEPS)}")
-    parser.add_argument("--minutes", type=float, default=8.0, help="for everything; what does not fit is left out by name")
+    parser.add_argument("--minutes", type=float, default=5.5, help="for everything; what does not fit is left out by name")
     parser.add_argument("--go-on", action="store_true", help="go on after a failure in smoke")
     parser.add_argument("--cpu-small", action="store_true", help="rehearse on the CPU with small sizes")
     arguments = parser.parse_args()
@@ -32,7 +32,7 @@ def main():
     for folder in (arguments.out, arguments.work):
         folder.mkdir(parents=True, exist_ok=True)
     size = sizes.SMALL if arguments.cpu_small else sizes.FULL
-    run = Run(bundle, arguments.out.resolve(), arguments.work.resolve(), size, arguments.minutes, sys.executable)
+    run = Run(bundle, arguments.out.resolve(), arguments.work.resolve(), size, arguments.minutes, sys.executable, chosen)
     try:
         succeeded = measure(run, chosen, arguments.go_on)
     finally:

@@ -126,11 +126,11 @@ class Peers:
     def plan(self):
         """By name: script, units and settings. One process for all that is not compiled; one for each compiled mode, as compiling takes long."""
         sizes = self.run.sizes
-        first, others = sizes.networks[0], sizes.peers_too
+        first, others = (sizes.timed[0].network, sizes.timed[0].head), sizes.peers_too
         batch, batches = ("--batch", sizes.batch), [(batch,) for batch in sizes.compiled_batches]
         train = {"train": [*self.units([first], sizes.modes), *self.units(others, sizes.modes[:1])]}
         train |= {f"train {mode}": self.units([first], [mode]) for mode in sizes.compiled}
-        serve = {"serve": self.units([(first[0], head) for head in ("dense", "lstm")], sizes.serve_modes, *batches)}
+        serve = {"serve": self.units([(network, head) for network, head, _ in sizes.served], sizes.serve_modes, *batches)}
         serve |= {f"serve {mode}": self.units([first], [mode], *batches) for mode in sizes.serve_compiled}
         plan = {name: ("gpu_train.py", units, batch) for name, units in train.items()}
         return plan | {name: ("gpu_serve.py", units, ()) for name, units in serve.items()}

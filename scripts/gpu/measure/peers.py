@@ -5,6 +5,7 @@ from statistics import median
 from background import preset
 from outcome import Failed, Skipped
 from runner import LEAST_SECONDS
+from sizes import Training
 from training import SPLIT, checkpoint_of, data, full_speed, name_of, parameters
 
 # Fields of the peer's speed that ours is divided by: fed as our trainer is, fed without waiting for each loss, one batch over and over.
@@ -17,7 +18,7 @@ def peers(run):
     run.part("two ranks on one GPU", 60, no_ranks)
     run.part("kernels of our trainer", 60, no_profiler)
     sizes, profiles = run.sizes, {}
-    first = sizes.networks[0]
+    first = (sizes.timed[0].network, sizes.timed[0].head)
     ours = {}
     run.part(name_of(*first), 90, lambda: against_pytorch(run, *first, "train", sizes.modes, ours, sizes.again))
     compiled = [(name_of(*first) + f", {mode}", 60, *first, f"train {mode}", [mode], ours) for mode in sizes.compiled]
@@ -27,7 +28,7 @@ def peers(run):
     for name, limit, *what in sorted((*compiled, *others), key=lambda part: part[4] in preparing):
         run.part(name, limit, lambda: against_pytorch(run, *what, sizes.again[:1]))
     # Last, as a profiler may slow down what runs after it.
-    for name, mode in (("train", sizes.modes[0]), *((f"train {mode}", mode) for mode in sizes.compiled[:1])):
+    for name, mode in sizes.profiled:
         run.part(f"profile of {mode}", 20, lambda: profile(run, *first, name, mode, profiles))
     run.peers.stop("train")
 
@@ -49,7 +50,8 @@ def against_pytorch(run, network, head, peer, modes, ours, again):
         began = run.now()
         for precision in again:
             try:
-                found = full_speed(run, network, head, precision, share=SHARE, out=run.work / "peers")
+                timed = Training(network, head, precision, run.sizes.timed[0].steps)
+                found = full_speed(run, timed, share=SHARE, out=run.work / "peers")
             except Failed as error:  # Theirs is still worth having.
                 found = {"error": str(error)}
             ours.setdefault(precision, []).append(found)

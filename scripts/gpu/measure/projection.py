@@ -4,7 +4,6 @@ import json
 import math
 
 from outcome import Skipped
-from training import name_of
 
 EPOCHS, CLIPS, BATCH = 50, 24_847, 16
 # Clips of the training part, where a fifth is kept for testing.
@@ -15,10 +14,9 @@ PAPERS_HOURS = "12 to 24 on a GTX 1080 Ti"
 def project(run):
     file = run.out / "train.json"
     measured = json.loads(file.read_text())["parts"] if file.exists() else {}
-    for network, head, precision in run.sizes.timed:
-        name = name_of(network, head, precision)
+    for timed in (timed for timed in run.sizes.timed if not timed.recipe):
         # Whatever the others left: it measures nothing.
-        run.part(name, 10, lambda: hours(measured.get(name, {})), least=0)
+        run.part(timed.name, 10, lambda: hours(measured.get(timed.name, {})), least=0)
 
 
 def hours(part):

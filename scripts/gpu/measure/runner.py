@@ -19,9 +19,9 @@ LEAST_SECONDS = 5
 
 
 class Run:
-    def __init__(self, bundle, out, work, sizes, minutes, python):
+    def __init__(self, bundle, out, work, sizes, minutes, python, steps):
         self.bundle, self.out, self.work, self.sizes, self.minutes, self.python = bundle, out, work, sizes, minutes, python
-        self.scale = minutes * 60 / sum(sizes.shares.values())
+        self.scale = minutes * 60 / sum(sizes.shares[step] for step in steps)
         self.began = self.now()
         self.allowed = 0.0
         self.part_of = threading.local()

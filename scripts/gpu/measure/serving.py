@@ -7,13 +7,15 @@ from functools import partial
 from statistics import median
 
 from background import preset
-from outcome import NO_GPU, Failed, Skipped, has_error
+from outcome import NO_GPU, Failed, Skipped
 from smoke import GRAPHS, on_device
-from training import HEADS, checkpoint_of, name_of, parameters
+from training import checkpoint_of, name_of, parameters
 
 # Files, and how they are opened.
 FORMS = {"portable": (), "cuda": ("--target", "cuda"), "cuda-fp16": ("--target", "cuda", "--precision", "fp16")}
 RUNS = {"fp32": ("portable", ()), "tf32": ("portable", ("--tf32",)), "fp16": ("cuda-fp16", ())}
+# The trial whose graph is that of the compiler.
+AS_IS = "as-it-is.clip.onnx"
 # What ours take at most to be measured once more.
 OURS_SECONDS = 8
 # Probabilities of a song on two devices.
@@ -22,20 +24,50 @@ SAME_SONG = 1e-4
 
 def serve(run):
     run.part("limits", 20, lambda: limits(run))
-    network = next(iter(run.sizes.steps))
-    forms = [(f"{name_of(network, head)}, {form}", 40, partial(compiled, run, network, head, form)) for head in HEADS for form in FORMS]
+    sizes = run.sizes
+    first, *others = sizes.served
+    wanted = {(network, head, RUNS[way][0]): None for network, head, ways in (*sizes.served, *sizes.served_alone) for way in ways}
+    forms = [(f"{name_of(network, head)}, {form}", 40, partial(compiled, run, network, head, form)) for network, head, form in wanted]
     run.together([*forms, ("ten songs", 60, lambda: songs(run))])
-    run.part(f"{name_of(network, 'dense')} against PyTorch", 60, lambda: against_pytorch(run, network, "dense"))
-    prepared, late = run.sizes.compiled_batches, [batch for batch in run.sizes.peer_batches if batch not in run.sizes.compiled_batches]
-    if run.sizes.serve_compiled:
-        run.part(f"{name_of(network, 'dense')} against torch.compile", 60, lambda: against_compiled(run, network, prepared))
-    run.part(f"{name_of(network, 'lstm')} against PyTorch", 50, lambda: against_pytorch(run, network, "lstm"))
-    if run.sizes.serve_compiled:
-        # It must still compile them.
-        run.part(f"{name_of(network, 'dense')} against torch.compile, batch {max(late)}", 60, lambda: against_compiled(run, network, late))
+    run.part(f"{name_of(*first[:2])} against PyTorch", 60, lambda: against_pytorch(run, *first))
+    if sizes.serve_compiled:
+        run.part(f"{name_of(*first[:2])} against torch.compile", 60, lambda: against_compiled(run, *first, sizes.compiled_batches))
+    *dissections, last = where(run, *first[:2])
+    for name, files, options in dissections:
+        run.part(f"where the time goes, {name}", 60, lambda: dissect(run, files, *options))
+    for served in others[:1]:
+        run.part(f"{name_of(*served[:2])} against PyTorch", 50, lambda: against_pytorch(run, *served))
+    for served in sizes.served_alone:
+        run.part(f"{name_of(*served[:2])} alone", 30, lambda: {"ours": ours(run, *served, sizes.batches)})
+    for served in others[1:]:
+        run.part(f"{name_of(*served[:2])} against PyTorch", 50, lambda: against_pytorch(run, *served))
+    name, files, options = last
+    run.part(f"where the time goes, {name}", 60, lambda: dissect(run, files, *options))
     run.peers.stop("serve")
-    # With what time is left.
-    run.part("kernels", 40, lambda: kernels(run))
+
+
+def where(run, network, head):
+    """Files, options of ONNX Runtime and what is listed, most telling first."""
+    own = file_of(run, network, head, "cuda-fp16" if run.on_gpu else "portable")
+    trials = sorted((run.bundle / "trials").glob("*.onnx"))
+    as_is, others = ([file for file in trials if (file.name == AS_IS) == same] for same in (True, False))
+    ways = ("--way", "nhwc", "--way", "nhwc,fuse")
+    if not run.on_gpu:  # One for all of them: they take long.
+        as_is, others = as_is[:0], others[:1]
+    alone = "--network-alone"
+    return (
+        ("options", [own], (*ways, "--way", "nhwc,fuse,first", "--way", "nhwc,fuse,little")),
+        ("nodes", [own], (*ways, alone, "--nodes")),
+        ("other graphs", [*as_is, *others], (*ways, alone)),
+        ("nodes of other graphs", others, ("--way", "nhwc,fuse", alone, "--nodes")),
+    )
+
+
+def dissect(run, files, *options):
+    # Else a node would end before its kernels.
+    env = {"CUDA_LAUNCH_BLOCKING": "1"} if "--nodes" in options else {}
+    how = ("--device", run.sizes.device, "--batch", run.sizes.dissected, "--seconds", run.sizes.serve_seconds / 2)
+    return run.json("dissect", *files, *how, *options, env=env)
 
 
 def limits(run):
@@ -43,19 +75,6 @@ def limits(run):
     if not run.on_gpu:
         raise NO_GPU
     return run.peers.get("serve").ask(card=True)
-
-
-def kernels(run):
-    """Our fused kernels against libtorch's operators, where the bundle has them; a failure is recorded and does not end the run."""
-    if not (run.bundle / "bin" / "kernels").exists():
-        raise Skipped("the bundle has no program `kernels`")
-    if not run.on_gpu:
-        raise NO_GPU
-    try:
-        found = run.json("kernels", "--repeats", 5, "--calls", 3)
-    except (Failed, ValueError) as error:
-        return {"failure": str(error)}
-    return {"failure": "see its answer", "answer": json.dumps(found)} if has_error(found) else found
 
 
 def file_of(run, network, head, form):
@@ -122,13 +141,9 @@ def theirs(run, peer, network, head, modes, batches, spare=0):
     return without_memory_errors(found)
 
 
-def names_of(run):
-    return [name for name in RUNS if run.on_gpu or "tf32" not in name]
-
-
-def against_pytorch(run, network, head):
+def against_pytorch(run, network, head, ways):
     sizes = run.sizes
-    first = ours(run, network, head, names_of(run), sizes.batches)
+    first = ours(run, network, head, ways, sizes.batches)
     found = {"ours": first, "theirs": theirs(run, "serve", network, head, sizes.serve_modes, sizes.peer_batches)}
     found["ours_to_theirs"] = ratios([first], found["theirs"])
     found["first_answer_seconds"] = {name: served["first_answer_seconds"] for name, served in first.items()}
@@ -136,19 +151,19 @@ def against_pytorch(run, network, head):
     return found
 
 
-def against_compiled(run, network, batches):
+def against_compiled(run, network, head, ways, batches):
     """Each compiled mode, and then ours again: the card's clock may have changed since the part before."""
     sizes, modes, failures = run.sizes, {}, {}
     # Those that still compile come last.
     for mode in sorted(sizes.serve_compiled, key=lambda mode: f"serve {mode}" in run.peers.preparing()):
         try:
-            modes[mode] = theirs(run, f"serve {mode}", network, "dense", [mode], batches, spare=OURS_SECONDS)
+            modes[mode] = theirs(run, f"serve {mode}", network, head, [mode], batches, spare=OURS_SECONDS)
         except Failed as error:
             failures[mode] = {"failure": str(error)}
     if not modes:
         raise Skipped(json.dumps(failures))
     found = {"theirs": {**modes, **failures}}
-    again = ours(run, network, "dense", [name for name in names_of(run) if name != "fp32" or not run.on_gpu], batches)
+    again = ours(run, network, head, [way for way in ways if way != "fp32"], batches)
     together = {mode: peer["modes"].get(mode) for mode, peer in modes.items()}
     return {**found, "ours": again, "ours_to_theirs": ratios([again], {"modes": together})}
 

@@ -7,7 +7,7 @@ from functools import partial
 import box
 from checkpoint import LAST, is_checkpoint
 from outcome import NO_GPU, Failed
-from training import HEADS, arithmetic, fit, music, music_network
+from training import arithmetic, fit, music, music_network, name_of
 
 GRAPHS = {"dense": ("clip", "segment"), "lstm": ("sequence", "step")}
 # A small rate, because Adam's first steps have the size of the rate and each gradient's sign, which near zero depends on rounding. Model 1
@@ -20,10 +20,8 @@ def smoke(run):
     warm = box.Warm(run)
     facts = (("machine", 10), ("bundle", 20), ("gpu", 20), ("libraries", 30), ("libtorch", 50), ("onnxruntime", 50))
     run.together([(name, limit, partial(getattr(box, name), run)) for name, limit in facts])
-    network = music_network(run)
-    run.together([(f"ten steps, {head}", 50, partial(same_loss, run, network, head)) for head in HEADS])
-    name, graphs = run.sizes.music_network, [(head, graph) for head in HEADS for graph in GRAPHS[head]]
-    run.together([(f"opens {name}-{head}.{graph}", 40, partial(opens, run, head, graph)) for head, graph in graphs])
+    run.together([(f"ten steps, {name_of(*pair)}", 50, partial(same_loss, run, *pair)) for pair in run.sizes.same])
+    run.together([(f"opens {name_of(network, head)}.{graph}", 40, partial(opens, run, network, head, graph)) for network, head, graph in run.sizes.opened])
     run.part("page cache", 10, warm.found)
 
 
@@ -31,10 +29,11 @@ def same_loss(run, network, head):
     """Ten steps on the device and the first five on the CPU, from the same first values and clips."""
 
     precision, env = arithmetic("fp32")
+    described = music_network(run, network, dropout=False)
 
     def losses(name, device, steps, *settings):
-        settings = ("--batch", run.sizes.same_batch, "--epochs", steps, "--steps", 1, "--rate", RATE, *precision, *settings)
-        rows, _ = fit(run, music(run), run.work / f"{name}-{head}", network, head, *settings, device=device, env=env)
+        settings = ("--network", described, "--head", head, "--batch", run.sizes.same_batch, "--epochs", steps, "--steps", 1, "--rate", RATE, *precision, *settings)
+        rows, _ = fit(run, music(run), run.work / f"{name}-{name_of(network, head)}", *settings, device=device, env=env)
         return [row["loss"] for row in rows]
 
     # The second one's checkpoint is what the graphs are compiled from.
@@ -52,9 +51,9 @@ def same_loss(run, network, head):
     return found
 
 
-def opens(run, head, graph):
+def opens(run, network, head, graph):
     """Compiles the checkpoint of the ten steps, compares a graph with libtorch's probe and the CPU, and lists where its nodes ran."""
-    checkpoint, name = run.work / f"smoke-{head}" / LAST, f"smoke-{head}-{graph}"
+    checkpoint, name = run.work / f"smoke-{name_of(network, head)}" / LAST, f"smoke-{name_of(network, head)}-{graph}"
     if not is_checkpoint(checkpoint):
         raise Failed("there is no checkpoint: the ten steps make it")
     made = run.json("leitmotif-export", "compile", checkpoint, "--out", run.work / "models", "--name", name, "--force", "--json")

@@ -3,11 +3,15 @@
 import csv
 import json
 import math
+import os
+import re
 import shutil
+import time
+import tomllib
 from functools import partial
 
 from checkpoint import LAST, WEIGHTS, is_checkpoint, locate
-from outcome import Failed
+from outcome import Failed, Skipped
 from sampler import Sampler
 
 HEADS = ("dense", "lstm")
@@ -45,12 +49,21 @@ def name_of(network, head, precision=None):
 
 def train(run):
     # Not timed, so all at once.
-    network = music_network(run)
-    pairs = [(head, precision) for precision in ("tf32", "bf16") for head in HEADS]
-    falls = [(f"trains on music, {head}, {precision}", 50, partial(trains_on_music, run, network, head, precision)) for head, precision in pairs]
+    falls = [(f"trains on music, {name_of(*how)}", 50, partial(trains_on_music, run, *how)) for how in run.sizes.music]
     run.together([("synthetic data", 60, lambda: begin_data(run).result(run.ends - run.now())), *falls])
-    for network, head, precision in run.sizes.timed:
-        run.part(name_of(network, head, precision), 40, lambda: full_speed(run, network, head, precision))
+    run.part("peers are ready", 30, lambda: peers_ready(run), least=0)
+    for timed in run.sizes.timed:
+        run.part(timed.name, 40, lambda: full_speed(run, timed))
+
+
+def peers_ready(run):
+    """Waits until nothing compiles beside what is timed."""
+    if not run.on_gpu:
+        raise Skipped("nothing is timed")
+    began = run.now()
+    while run.peers.preparing() and run.now() < run.ends:
+        time.sleep(0.1)
+    return {"waited_seconds": run.now() - began, "compiling_still": run.peers.preparing()}
 
 
 def begin_data(run):
@@ -79,41 +92,63 @@ def arithmetic(precision):
     return PRECISIONS[precision], NO_TF32 if precision == "fp32" else {}
 
 
-def fit(run, dataset, out, network, head, *settings, device=None, env=None):
+def fit(run, dataset, out, *settings, device=None, env=None, cores=None):
     """Trains in a fresh folder; returns the epochs of the history and the samples of the GPU."""
     device = device or run.sizes.device
+    # The first cores of those that this program may use.
+    first = sorted(os.sched_getaffinity(0))[:cores]
+    before = ("taskset", "--cpu-list", ",".join(map(str, first))) if cores else ()
     with Sampler(device == "cuda") as sampler:
-        how = ("--split", SPLIT, "--out", fresh(out), "--network", network, "--head", head, "--device", device, *settings)
-        run.program("leitmotif-train", "fit", dataset, *how, env=env)
+        how = ("--split", SPLIT, "--out", fresh(out), "--device", device, *settings)
+        run.command(*before, run.bundle / "bin" / "leitmotif-train", "fit", dataset, *how, env=env)
     with open(out / "history.csv", encoding="utf-8", newline="") as file:
         rows = [{key: float(row[key]) for key in ("loss", "accuracy", "seconds")} for row in csv.DictReader(file)]
     return rows, sampler
 
 
-def full_speed(run, network, head, precision, share=1.0, out=None):
-    """Steps a second at the paper's size, disk included, in the second of two epochs; `share` of the steps that the precision usually has."""
+def full_speed(run, timed, share=1.0, out=None):
+    """Steps a second, disk included, in the second of two epochs; `share` of the steps that it usually has."""
     if not has_data(run):
         raise Failed("there is no synthetic data: the step `train` makes it")
-    steps = math.ceil(run.sizes.steps[network] * share * STEPS.get(precision, 1.0))
-    out = out or run.work / f"{network}-{head}-{precision}"
-    settings, env = arithmetic(precision)
+    steps = math.ceil(timed.steps * share * STEPS.get(timed.precision, 1.0))
+    out = out or folder_of(run, timed)
+    settings, env = arithmetic(timed.precision)
+    network, batch = of_training(run, timed)
+    how = (*network, *settings, "--epochs", 2, "--steps", steps)
     began, beside = run.now(), run.peers.preparing()
-    rows, sampler = fit(run, data(run), out, network, head, "--batch", run.sizes.batch, "--epochs", 2, "--steps", steps, *settings, env=env)
-    timed = rows[-1]["seconds"]
-    speed = steps / timed
+    rows, sampler = fit(run, data(run), out, *how, env=env, cores=timed.cores)
+    seconds = rows[-1]["seconds"]
+    speed = steps / seconds
     return {
-        "settings": " ".join(settings), "tf32_override": env.get("NVIDIA_TF32_OVERRIDE"),
-        "parameters": parameters(out / LAST), "batch": run.sizes.batch, "steps": steps, "first_epoch_seconds": rows[0]["seconds"],
-        "start_seconds": run.now() - began - sum(row["seconds"] for row in rows),
-        "steps_per_second": speed, "timed_seconds": timed, "clips_per_second": speed * run.sizes.batch,
-        "losses": [row["loss"] for row in rows], "gpu": sampler.summary(timed), "compiling_beside": beside,
+        "settings": " ".join(settings), "tf32_override": env.get("NVIDIA_TF32_OVERRIDE"), "recipe": timed.recipe, "without": timed.without,
+        "cores": timed.cores or len(os.sched_getaffinity(0)), "parameters": parameters(out / LAST), "batch": batch, "steps": steps,
+        "first_epoch_seconds": rows[0]["seconds"], "start_seconds": run.now() - began - sum(row["seconds"] for row in rows),
+        "steps_per_second": speed, "timed_seconds": seconds, "clips_per_second": speed * batch,
+        "losses": [row["loss"] for row in rows], "gpu": sampler.summary(seconds), "compiling_beside": beside,
     }  # fmt: skip
+
+
+def of_training(run, timed):
+    """Options that say what is trained, and the clips of a batch."""
+    if not timed.recipe:
+        return ("--network", timed.network, "--head", timed.head, "--batch", run.sizes.batch), run.sizes.batch
+    recipe, name = tomllib.loads((run.bundle / "recipes" / f"{timed.recipe}.toml").read_text()), timed.recipe
+    if timed.without:
+        name = run.work / f"{timed.name}.toml"
+        lines = (run.bundle / "recipes" / f"{timed.recipe}.toml").read_text().splitlines()
+        name.write_text("\n".join(line for line in lines if line.partition(" ")[0] not in timed.without) + "\n")
+    batch = run.sizes.recipe_batch or recipe["batch"]
+    return ("--recipe", name, "--head", timed.head, "--batch", batch), batch
+
+
+def folder_of(run, timed):
+    return run.work / timed.name.replace(", ", "-").replace(" ", "-")
 
 
 def checkpoint_of(run, network, head):
     """A checkpoint of the network at full size, for the peers and for serving."""
-    for precision in (precision for *pair, precision in run.sizes.timed if pair == [network, head]):
-        if is_checkpoint(found := run.work / f"{network}-{head}-{precision}" / LAST):
+    for timed in run.sizes.timed:
+        if (timed.network, timed.head) == (network, head) and is_checkpoint(found := folder_of(run, timed) / LAST):
             return found
     raise Failed("there is no checkpoint: the step `train` makes it")
 
@@ -132,21 +167,31 @@ def parameters(checkpoint):
     return total
 
 
-def music_network(run):
-    """The description of the network that is trained on music: clips as short as the bundle's."""
-    lines = (run.bundle / "presets" / f"{run.sizes.music_network}.toml").read_text().splitlines()
-    lines = [f"window = {run.sizes.window}" if line.startswith("window") else line for line in lines]
-    file = run.work / "music-network.toml"
-    file.write_text("\n".join(lines) + "\n")
+def music_network(run, network, dropout=True):
+    """The description of a network that is trained on music: no more segments than the bundle's clips have."""
+    text = (run.bundle / "presets" / f"{network}.toml").read_text()
+    segment, samples = (tomllib.loads(description)[key] for description, key in ((text, "segment"), (info(run), "clip_samples")))
+    window = min(run.sizes.window, samples // segment)
+    lines = [f"window = {window}" if line.startswith("window") else line for line in text.splitlines()]
+    text = "\n".join(lines) + "\n"
+    if not dropout:
+        # What is dropped may differ between devices.
+        text = re.sub(r", dropout = [0-9.]+", "", text)
+    file = run.work / f"{network}{'' if dropout else '-without-dropout'}.toml"
+    file.write_text(text)
     return file
+
+
+def info(run):
+    return (music(run) / "dataset.toml").read_text()
 
 
 def trains_on_music(run, network, head, precision):
     sizes = run.sizes
     settings, env = arithmetic(precision)
     settings = ("--batch", sizes.music_batch, "--balance", "artists", "--epochs", sizes.music_epochs, "--steps", sizes.music_steps, *settings)
-    out = run.work / f"music-{head}-{precision}"
-    rows, _ = fit(run, music(run), out, network, head, *settings, env=env)
+    network, out = music_network(run, network), run.work / f"music-{name_of(network, head)}-{precision}"
+    rows, _ = fit(run, music(run), out, "--network", network, "--head", head, *settings, env=env)
     losses = [row["loss"] for row in rows]
     found = {"losses": losses, "accuracies": [row["accuracy"] for row in rows], "fallen_to": losses[-1] / losses[0], "limit": FALLEN}
     if not losses[-1] <= FALLEN * losses[0]:
