@@ -3,8 +3,8 @@
 //! Once trained, a batch norm is `y·scale + shift` per channel, and a linear map absorbs both; the graph then has
 //! one operator where the trainer had two.
 
-use leitmotif_models::{BatchNorm, Conv, Energy, Layer, Step, TimePool};
-use ndarray::{Array, Array1, Array2, Array3, Axis, RemoveAxis, Zip};
+use leitmotif_models::{BatchNorm, Conv, Conv2d, Energy, Layer, Step, TimePool};
+use ndarray::{Array, Array1, Array2, Array3, Array4, Axis, RemoveAxis, Zip};
 
 use crate::gates::{onnx_bias, onnx_gate_order};
 use crate::weights::Tensors;
@@ -35,6 +35,14 @@ pub(crate) enum FoldedLayer {
         scale: Array1<f32>,
         shift: Array1<f32>,
     },
+    /// Channels become the bands of an image.
+    Bands,
+    /// `weight` is `[filters, in, kernel, kernel]`, `bias` `[filters]`.
+    Conv2d { conv: Conv2d, weight: Array4<f32>, bias: Array1<f32> },
+    /// Window and stride `size` in bands and in positions.
+    MaxPool2d { size: usize },
+    /// Bands and positions become so many positions.
+    Positions { count: usize },
     /// Keeps what flows.
     Fork,
     /// Matrix `[squeezed, channels]` and bias, then `[channels, squeezed]` and bias.
@@ -103,6 +111,14 @@ pub(crate) fn fold(steps: &[Step], weights: &Tensors) -> Result<Vec<FoldedStep>,
                 scale: Array1::ones(energy.pairs()),
                 shift: Array1::zeros(energy.pairs()),
             },
+            Layer::Bands => FoldedLayer::Bands,
+            Layer::Conv2d(conv) => FoldedLayer::Conv2d {
+                conv,
+                weight: weights.get(&tensor("conv.weight"))?,
+                bias: bias_or_zeros(weights, &tensor("conv.bias"), conv.filters)?,
+            },
+            Layer::MaxPool2d { size } => FoldedLayer::MaxPool2d { size },
+            Layer::Positions => FoldedLayer::Positions { count: step.output.length() },
             Layer::Fork => FoldedLayer::Fork,
             Layer::SqueezeExcite(_) => FoldedLayer::SqueezeExcite {
                 squeeze: (
@@ -190,6 +206,7 @@ fn fold_into_last(
 ) -> Result<(), LowerError> {
     let finite = match last.map(|step| &mut step.layer) {
         Some(FoldedLayer::Conv { weight, bias, .. }) => fold_batch_norm(weight, bias, norm),
+        Some(FoldedLayer::Conv2d { weight, bias, .. }) => fold_batch_norm(weight, bias, norm),
         Some(FoldedLayer::Linear { weight, bias }) => fold_batch_norm(weight, bias, norm),
         // The logarithm is between: it stays a scale and a shift.
         Some(FoldedLayer::Energy { scale, shift, .. }) => fold_batch_norm(scale, shift, norm),

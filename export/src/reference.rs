@@ -1,8 +1,8 @@
 //! The reference: the network once more, layer by layer, in f64 over the weights as they were trained, sharing no
 //! arithmetic with the compiler. [`tapped`](crate::tapped) makes a compiled file give the same outputs, to compare.
 
-use leitmotif_models::{Conv, Layer, Precision, TimePool};
-use ndarray::{Array1, Array2, Array3};
+use leitmotif_models::{Conv, Layer, Precision, Shape, TimePool};
+use ndarray::{Array1, Array2, Array3, Array4};
 
 use crate::weights::Tensors;
 use crate::{Checkpoint, CheckpointError};
@@ -74,6 +74,23 @@ pub fn layer_outputs(
                     *channel = channel.chunks_exact(size).map(largest).collect();
                 }
             }
+            Layer::Conv2d(_) => {
+                let weight: Array4<f32> = weights.get(&tensor("conv.weight"))?;
+                map = convolved_2d(&map, step.input, &weight);
+                if weights.has(&tensor("conv.bias")) {
+                    add(&mut map, &weights.get(&tensor("conv.bias"))?);
+                }
+            }
+            Layer::MaxPool2d { size } => {
+                for channel in &mut map {
+                    *channel = pooled_2d(channel, step.input, size);
+                }
+            }
+            Layer::Bands => {
+                // Band after band, as the rows of one image.
+                map = vec![map.concat()];
+                continue;
+            }
             Layer::Energy(energy) => {
                 let weight: Array3<f32> = weights.get(&tensor("conv.weight"))?;
                 let mut filtered = convolved(&map, energy.conv, &weight);
@@ -131,7 +148,7 @@ pub fn layer_outputs(
                 }
                 map = features.into_iter().map(|feature| vec![feature]).collect();
             }
-            Layer::Flatten | Layer::Dropout { .. } | Layer::Softmax => continue,
+            Layer::Positions | Layer::Flatten | Layer::Dropout { .. } | Layer::Softmax => continue,
             Layer::Dense { .. } | Layer::Output { .. } => {
                 map = product(&map, &weights.get(&tensor("weight"))?);
                 if weights.has(&tensor("bias")) {
@@ -199,6 +216,41 @@ fn convolved(map: &[Vec<f64>], conv: Conv, weight: &Array3<f32>) -> Vec<Vec<f64>
         sums
     };
     weight.outer_iter().map(filter).collect()
+}
+
+fn convolved_2d(map: &[Vec<f64>], shape: Shape, weight: &Array4<f32>) -> Vec<Vec<f64>> {
+    let Shape::Image { bands, length, .. } = shape else { return Vec::new() };
+    let inside = |at: usize, tap: usize, padding: usize, end: usize| {
+        (at + tap).checked_sub(padding).filter(|at| *at < end)
+    };
+    let filter = |taps: ndarray::ArrayView3<'_, f32>| {
+        let padding = taps.dim().2 / 2;
+        let mut sums = vec![0.0; bands * length];
+        for (at, sum) in sums.iter_mut().enumerate() {
+            for ((channel, band, position), weight) in taps.indexed_iter() {
+                let band = inside(at / length, band, padding, bands);
+                let position = inside(at % length, position, padding, length);
+                let (Some(band), Some(position)) = (band, position) else { continue };
+                let x = map.get(channel).and_then(|map| map.get(band * length + position));
+                *sum += f64::from(*weight) * x.copied().unwrap_or(0.0);
+            }
+        }
+        sums
+    };
+    weight.outer_iter().map(filter).collect()
+}
+
+/// What is left after the last whole window is dropped in both axes.
+fn pooled_2d(channel: &[f64], shape: Shape, size: usize) -> Vec<f64> {
+    let Shape::Image { bands, length, .. } = shape else { return Vec::new() };
+    let (rows, columns) = (bands / size, length / size);
+    let window = |at: usize| {
+        let first = at / columns * size * length + at % columns * size;
+        let values =
+            (0..size).flat_map(|row| channel.iter().skip(first + row * length).take(size).copied());
+        values.fold(f64::MIN, f64::max)
+    };
+    (0..rows * columns).map(window).collect()
 }
 
 fn product(map: &[Vec<f64>], weight: &Array2<f32>) -> Vec<Vec<f64>> {

@@ -148,8 +148,9 @@ fn segment_graph_of_odd_sizes() {
 }
 
 #[test]
-fn segment_graph_of_the_preset_compact() {
+fn segment_graphs_of_the_presets_with_energies() {
     check_segments(include_str!("../../models/presets/compact.toml"));
+    check_segments(include_str!("../../models/presets/spectral.toml"));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::network::Steps;
-use crate::{BatchNorm, Conv, Energy, Layer, NetworkError, Shape, SqueezeExcite};
+use crate::{BatchNorm, Conv, Conv2d, Energy, Layer, NetworkError, Shape, SqueezeExcite};
 
 /// A few layers with one line in the description.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub enum BlockKind {
     /// Convolution, batch norm, ReLU, convolution, batch norm, squeeze-and-excitation; the block's input is added;
     /// ReLU, maximum pooling (He et al. 2016, Hu et al. 2018).
     Residual,
+    /// 2-D convolution over the bands of an energy block and time, batch norm, ReLU, maximum pooling of both.
+    Conv2d,
 }
 
 impl BlockKind {
@@ -53,6 +55,7 @@ impl fmt::Display for BlockKind {
             BlockKind::Conv => "conv",
             BlockKind::Energy => "energy",
             BlockKind::Residual => "residual",
+            BlockKind::Conv2d => "conv2d",
         })
     }
 }
@@ -65,6 +68,9 @@ impl Block {
 
     /// Adds the layers of the block called `name`.
     pub(crate) fn add_to(&self, steps: &mut Steps, name: &str) {
+        if self.kind == BlockKind::Conv2d {
+            return self.add_image_to(steps, name);
+        }
         let (in_channels, channels) = (steps.shape().channels(), self.filters);
         let length = self.positions(steps.shape().length()).unwrap_or(0);
         let map = Shape::Map { length, channels };
@@ -80,6 +86,7 @@ impl Block {
                 steps.add(name, Layer::Energy(Energy { conv, epsilon: Energy::EPSILON }), map);
                 steps.keep(name, norm);
             }
+            BlockKind::Conv2d => {}
             BlockKind::Residual => {
                 let [first, second] = residual_names(name);
                 steps.keep(name, Layer::Fork);
@@ -102,12 +109,29 @@ impl Block {
         }
     }
 
+    /// Adds the layers of a block of 2-D convolution; the first one makes the channels bands.
+    fn add_image_to(&self, steps: &mut Steps, name: &str) {
+        if let Shape::Map { length, channels: bands } = steps.shape() {
+            steps.add("bands", Layer::Bands, Shape::Image { bands, length, channels: 1 });
+        }
+        let Shape::Image { bands, length, channels: in_channels } = steps.shape() else { return };
+        let (channels, size) = (self.filters, self.pool);
+        let image = |bands, length| Shape::Image { bands, length, channels };
+        let conv = Conv2d { in_channels, filters: channels, kernel: self.kernel };
+        steps.add(name, Layer::Conv2d(conv), image(bands, length));
+        steps.keep(name, Layer::BatchNorm(BatchNorm::new(channels)));
+        steps.keep(name, Layer::Relu);
+        if size > 1 {
+            steps.add(name, Layer::MaxPool2d { size }, image(bands / size, length / size));
+        }
+    }
+
     /// The names of its feature maps that begin at zero or are sums, which int8 holds in eight bits: those of an energy
-    /// block stay floats.
+    /// block and of 2-D convolutions stay floats.
     pub(crate) fn map_names(&self, name: &str) -> Vec<String> {
         match self.kind {
             BlockKind::Conv => vec![name.to_owned()],
-            BlockKind::Energy => Vec::new(),
+            BlockKind::Energy | BlockKind::Conv2d => Vec::new(),
             BlockKind::Residual => {
                 let [first, second] = residual_names(name);
                 vec![name.to_owned(), first, second]
@@ -134,7 +158,9 @@ impl Block {
         let place = format!("block {number}");
         let range = |key, found, least, most| NetworkError::range(&place, key, found, least, most);
         range("filters", self.filters, 1, 1 << 16)?;
-        range("kernel", self.kernel, 1, 1 << 16)?;
+        // One of a single tap would be no 2-D filter.
+        let least = if self.kind == BlockKind::Conv2d { 3 } else { 1 };
+        range("kernel", self.kernel, least, 1 << 16)?;
         range("stride", self.stride, 1, 1 << 16)?;
         range("padding", self.padding, 0, self.kernel.saturating_sub(1))?;
         range("pool", self.pool, 1, 1 << 16)?;
@@ -145,7 +171,7 @@ impl Block {
             Err(NetworkError::Block { block: number, kind: self.kind, reason })
         };
         match self.kind {
-            BlockKind::Conv if self.squeeze.is_some() => {
+            BlockKind::Conv | BlockKind::Conv2d if self.squeeze.is_some() => {
                 wrong("has no `squeeze`; a residual block has")
             }
             BlockKind::Energy if number > 1 => {
@@ -157,6 +183,15 @@ impl Block {
             BlockKind::Energy if self.pool > 1 => {
                 wrong("has no `pool`; make `kernel` and `stride` longer")
             }
+            BlockKind::Conv2d if number == 1 => {
+                wrong("needs the bands of an energy block before it")
+            }
+            BlockKind::Conv2d if self.kernel.is_multiple_of(2) => {
+                wrong("keeps bands and positions, so that its `kernel` must be odd")
+            }
+            BlockKind::Conv2d if self.stride > 1 || self.padding != self.kernel / 2 => wrong(
+                "keeps bands and positions: it takes no `stride` and no `padding`; use `pool`",
+            ),
             BlockKind::Residual if self.kernel.is_multiple_of(2) => {
                 wrong("adds its input to its output, so that its `kernel` must be odd")
             }

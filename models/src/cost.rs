@@ -43,7 +43,11 @@ impl Network {
         let layers = self.steps(classes).into_iter().map(|step| {
             match step.layer {
                 Layer::Fork => kept_bytes = bytes(step.input),
-                Layer::Relu | Layer::MaxPool { .. } if !step.name.contains('.') => kept_bytes = 0,
+                Layer::Relu | Layer::MaxPool { .. } | Layer::MaxPool2d { .. }
+                    if !step.name.contains('.') =>
+                {
+                    kept_bytes = 0
+                }
                 _ => {}
             }
             cost(&step, kept_bytes)
@@ -113,6 +117,10 @@ fn product(factors: &[usize]) -> u64 {
 fn multiply_adds(layer: Layer, input: Shape, output: Shape) -> u64 {
     match layer {
         Layer::Conv(c) => product(&[output.length(), c.kernel, c.in_channels, c.filters]),
+        Layer::Conv2d(c) => {
+            let taps = c.kernel.saturating_mul(c.kernel);
+            product(&[input.values(), taps, c.filters])
+        }
         Layer::Dense { inputs, units } => product(&[inputs, units]),
         Layer::Lstm { inputs, units } => product(&[4, inputs.saturating_add(units), units]),
         Layer::Output { inputs, classes } => product(&[inputs, classes]),
@@ -132,6 +140,9 @@ fn multiply_adds(layer: Layer, input: Shape, output: Shape) -> u64 {
         Layer::BatchNorm(_)
         | Layer::Relu
         | Layer::MaxPool { .. }
+        | Layer::Bands
+        | Layer::MaxPool2d { .. }
+        | Layer::Positions
         | Layer::Fork
         | Layer::Add { .. }
         | Layer::Flatten

@@ -11,7 +11,7 @@ pub enum Layer {
     Conv(Conv),
     /// Log energies of pairs of filters.
     Energy(Energy),
-    /// Batch normalisation over batch and time, per channel.
+    /// Batch normalisation over batch, time and, in an image, bands, per channel.
     BatchNorm(BatchNorm),
     /// `max(x, 0)`.
     Relu,
@@ -20,6 +20,17 @@ pub enum Layer {
         /// Window and stride in positions.
         size: usize,
     },
+    /// The channels of a map become frequency bands of an image of one channel.
+    Bands,
+    /// 2-D convolution over bands and time, without bias: a batch norm follows.
+    Conv2d(Conv2d),
+    /// Largest of `size` × `size` neighbouring bands and positions, stride `size`, no padding.
+    MaxPool2d {
+        /// Window and stride, in bands and in positions.
+        size: usize,
+    },
+    /// Bands and positions of an image become the positions of a map, band after band.
+    Positions,
     /// Keeps its input for the `Add` that ends the residual block, and passes it on.
     Fork,
     /// Scales each channel by a factor that follows from the means of all channels over time.
@@ -159,6 +170,25 @@ pub struct Conv {
     pub stride: usize,
     /// Zeros added at each side.
     pub padding: usize,
+}
+
+/// Configuration of a 2-D convolution with a square kernel, which keeps bands and positions: `[in_channels, bands,
+/// length]` → `[filters, bands, length]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conv2d {
+    /// Channels of the input.
+    pub in_channels: usize,
+    /// Channels of the output.
+    pub filters: usize,
+    /// Filter length in bands and in positions, odd.
+    pub kernel: usize,
+}
+
+impl Conv2d {
+    /// Zeros added at each of the four sides.
+    pub fn padding(&self) -> usize {
+        self.kernel / 2
+    }
 }
 
 /// Configuration of a batch normalisation: `scale · (x − mean) / √(variance + ε) + shift`.

@@ -9,7 +9,7 @@ use crate::{Conv, HeadKind, Layer, Network, Shape, SqueezeExcite, TimePool};
 /// One row of the table: a convolution or pooling with what belongs to it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
-    /// `conv`, `energy`, `squeeze`, `add`, `pool`, `mean`, `statistics`, `attention`, `dense`, `lstm`, `output`.
+    /// `conv`, `conv2d`, `energy`, `squeeze`, `add`, `pool`, `mean`, `statistics`, `attention`, `dense`, `lstm`, `output`.
     pub layer: &'static str,
     /// Filter length, stride, filters; or units; or the pool's size.
     pub configuration: String,
@@ -43,6 +43,12 @@ pub fn rows(network: &Network, classes: usize) -> Vec<Row> {
                 let has_relu = steps.get(i + 2).is_some_and(|after| after.layer == Layer::Relu);
                 ("conv", text + if has_relu { "; batch norm, ReLU" } else { "; batch norm" })
             }
+            Layer::Conv2d(c) => {
+                let text =
+                    format!("{} filters of {} × {}, bands and time", c.filters, c.kernel, c.kernel);
+                ("conv2d", text + "; batch norm, ReLU")
+            }
+            Layer::MaxPool2d { size } => ("pool", format!("maximum of {size} × {size}")),
             Layer::Energy(energy) => {
                 let (pairs, Conv { kernel, stride, padding, .. }) = (energy.pairs(), energy.conv);
                 let text = format!("{pairs} pairs of filters of {kernel}, stride {stride}");
@@ -81,10 +87,18 @@ pub fn rows(network: &Network, classes: usize) -> Vec<Row> {
                 continue;
             }
             Layer::Dropout { share } => ("dropout", format!("{share} of the values, in training")),
-            Layer::Relu | Layer::Fork | Layer::Flatten | Layer::Tanh | Layer::Softmax => continue,
+            Layer::Relu
+            | Layer::Bands
+            | Layer::Positions
+            | Layer::Fork
+            | Layer::Flatten
+            | Layer::Tanh
+            | Layer::Softmax => continue,
         };
         let output = match (lead, step.output) {
-            (Some(segments), shape @ Shape::Map { .. }) => format!("{segments}×{shape}"),
+            (Some(segments), shape @ (Shape::Map { .. } | Shape::Image { .. })) => {
+                format!("{segments}×{shape}")
+            }
             (_, shape) => shape.to_string(),
         };
         rows.push(Row {

@@ -47,7 +47,7 @@ pub use form::{
     BeforeAfter, Calibration, Fixed, Measured, NoSuchForm, Precision, RangeRule, Target,
 };
 pub use golden::GoldenInput;
-pub use layer::{BatchNorm, Conv, Energy, Layer, SqueezeExcite, TimePool};
+pub use layer::{BatchNorm, Conv, Conv2d, Energy, Layer, SqueezeExcite, TimePool};
 pub use network::{Head, HeadKind, Network, NetworkError, Step};
 pub use params::{Init, Param, ParamKind};
 pub use random::Random;

@@ -252,6 +252,10 @@ impl Network {
         for (name, block) in self.block_names().zip(&self.blocks) {
             block.add_to(&mut steps, &name);
         }
+        if let Shape::Image { bands, length, channels } = steps.shape {
+            let length = bands.saturating_mul(length);
+            steps.add("positions", Layer::Positions, Shape::Map { length, channels });
+        }
         let channels = steps.shape.channels();
         let features = match self.pool {
             None => {
@@ -309,6 +313,7 @@ impl Network {
         for (number, block) in (1..).zip(&self.blocks) {
             block.check(number)?;
         }
+        self.check_order()?;
         match self.pool {
             None => self.check_lengths()?,
             Some(_) => self.check_positions()?,
@@ -319,6 +324,31 @@ impl Network {
             return Err(NetworkError::ClipTooLong { window, hop, samples, most });
         }
         Ok(self)
+    }
+
+    /// Blocks of 2-D convolution come behind an energy block or another of them, no other block behind them, and a pooling
+    /// over time at the end.
+    fn check_order(&self) -> Result<(), NetworkError> {
+        let is_image = |block: &Block| block.kind == BlockKind::Conv2d;
+        for (number, pair) in (2..).zip(self.blocks.windows(2)) {
+            let [before, block] = pair else { continue };
+            let reason = match (is_image(before), is_image(block)) {
+                (false, true) if before.kind != BlockKind::Energy => {
+                    "needs the bands of an energy block before it"
+                }
+                (true, false) => "cannot come behind a block of kind `conv2d`",
+                _ => continue,
+            };
+            return Err(NetworkError::Block { block: number, kind: block.kind, reason });
+        }
+        match self.blocks.last() {
+            Some(last) if is_image(last) && self.pool.is_none() => Err(NetworkError::Block {
+                block: self.blocks.len(),
+                kind: last.kind,
+                reason: "leaves bands and positions: the network needs a `pool`",
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// Follows the length through the blocks; it must divide at each and end at one.
@@ -361,12 +391,21 @@ impl Network {
     /// Follows the length through the blocks; one position at least must be left.
     fn check_positions(&self) -> Result<(), NetworkError> {
         let mut length = self.segment;
+        let mut bands = 0;
         for (block, of) in (1..).zip(&self.blocks) {
             let after = of.positions(length).unwrap_or(0) / of.pool;
             if after == 0 {
                 return Err(NetworkError::TooShort { segment: self.segment, block, length });
             }
             length = after;
+            bands = match of.kind {
+                BlockKind::Conv2d => bands / of.pool,
+                _ => of.filters,
+            };
+            if bands == 0 {
+                let reason = "pools more bands than there are";
+                return Err(NetworkError::Block { block, kind: of.kind, reason });
+            }
         }
         Ok(())
     }

@@ -80,6 +80,13 @@ pub(crate) fn layer_params(step: &str, layer: Layer) -> Vec<Param> {
             };
             vec![param("conv.weight", &[c.filters, c.in_channels, c.kernel], Trainable, init)]
         }
+        Layer::Conv2d(c) => {
+            let taps = c.kernel * c.kernel;
+            let init =
+                Init::GlorotUniform { fan_in: taps * c.in_channels, fan_out: taps * c.filters };
+            let shape = [c.filters, c.in_channels, c.kernel, c.kernel];
+            vec![param("conv.weight", &shape, Trainable, init)]
+        }
         Layer::Energy(Energy { conv: c, .. }) => {
             let shape = [c.filters, c.in_channels, c.kernel];
             vec![param("conv.weight", &shape, Trainable, Init::MelPairs)]
@@ -139,6 +146,9 @@ pub(crate) fn layer_params(step: &str, layer: Layer) -> Vec<Param> {
         }
         Layer::Relu
         | Layer::MaxPool { .. }
+        | Layer::Bands
+        | Layer::MaxPool2d { .. }
+        | Layer::Positions
         | Layer::Fork
         | Layer::Add { .. }
         | Layer::Flatten

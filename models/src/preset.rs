@@ -2,7 +2,7 @@
 
 use crate::{Network, NetworkError};
 
-const PRESETS: [(&str, &str); 7] = [
+const PRESETS: [(&str, &str); 8] = [
     ("model1", include_str!("../presets/model1.toml")),
     ("model2", include_str!("../presets/model2.toml")),
     ("model3", include_str!("../presets/model3.toml")),
@@ -10,6 +10,7 @@ const PRESETS: [(&str, &str); 7] = [
     ("example", include_str!("../presets/example.toml")),
     ("demo", include_str!("../presets/demo.toml")),
     ("compact", include_str!("../presets/compact.toml")),
+    ("spectral", include_str!("../presets/spectral.toml")),
 ];
 
 impl Network {

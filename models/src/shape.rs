@@ -14,6 +14,15 @@ pub enum Shape {
         /// Channels, one per filter.
         channels: usize,
     },
+    /// Channels over frequency bands and time, as a spectrogram has one.
+    Image {
+        /// Frequency bands.
+        bands: usize,
+        /// Positions in time.
+        length: usize,
+        /// Channels, one per filter.
+        channels: usize,
+    },
     /// Features without a time axis.
     Vector(usize),
 }
@@ -24,6 +33,9 @@ impl Shape {
         match self {
             Shape::Samples(n) | Shape::Vector(n) => n,
             Shape::Map { length, channels } => length.saturating_mul(channels),
+            Shape::Image { bands, length, channels } => {
+                bands.saturating_mul(length).saturating_mul(channels)
+            }
         }
     }
 
@@ -31,7 +43,9 @@ impl Shape {
     pub fn channels(self) -> usize {
         match self {
             Shape::Samples(_) => 1,
-            Shape::Map { channels, .. } | Shape::Vector(channels) => channels,
+            Shape::Map { channels, .. }
+            | Shape::Image { channels, .. }
+            | Shape::Vector(channels) => channels,
         }
     }
 
@@ -39,7 +53,7 @@ impl Shape {
     pub fn length(self) -> usize {
         match self {
             Shape::Samples(n) => n,
-            Shape::Map { length, .. } => length,
+            Shape::Map { length, .. } | Shape::Image { length, .. } => length,
             Shape::Vector(_) => 1,
         }
     }
@@ -50,6 +64,7 @@ impl fmt::Display for Shape {
         match self {
             Shape::Samples(n) | Shape::Vector(n) => write!(f, "{n}"),
             Shape::Map { length, channels } => write!(f, "{length}×{channels}"),
+            Shape::Image { bands, length, channels } => write!(f, "{bands}×{length}×{channels}"),
         }
     }
 }

@@ -18,7 +18,7 @@ use leitmotif_train::learn::start::Start;
 fn an_exported_checkpoint_gives_the_outputs_of_libtorch() {
     let networks = [HeadKind::Dense, HeadKind::Lstm].into_iter().flat_map(|head| {
         let pooled = tones::POOLS.map(|pool| tones::pooled_network(pool, head));
-        std::iter::once(tones::network(head)).chain(pooled)
+        [tones::network(head), tones::image_network(head)].into_iter().chain(pooled)
     });
     for network in networks {
         let head = network.head.kind;

@@ -3,12 +3,12 @@
 
 mod tones;
 
-use leitmotif_models::{Conv, HeadKind, Layer, Network, Random, TimePool};
+use leitmotif_models::{Conv, HeadKind, Layer, Network, Random, Shape, TimePool};
 use leitmotif_train::model::network::Model;
 use leitmotif_train::model::precision::Precision;
 use leitmotif_train::model::tensors::Tensors;
 use tch::{Device, Kind, Tensor};
-use tones::{POOLS, network, pooled_network};
+use tones::{POOLS, image_network, network, pooled_network};
 
 /// Random values for every tensor, so that omitting one makes a difference; variances stay positive.
 fn random_weights(network: &Network, classes: usize) -> Tensors {
@@ -38,6 +38,42 @@ fn blocks_by_hand(network: &Network, w: &Tensors, segment: &[f32]) -> Vec<f64> {
         };
         x = match step.layer {
             Layer::Conv(c) => convolved(&x, c, &|i| at("conv.weight", i)),
+            Layer::Bands => vec![x.concat()],
+            Layer::Conv2d(c) => {
+                let Shape::Image { bands, length, .. } = step.input else { panic!() };
+                let (k, reach) = (c.kernel, c.padding());
+                // The image with zeros around it.
+                let padded = |i: usize, band: usize, t: usize| {
+                    let inside = (reach..reach + bands).contains(&band)
+                        && (reach..reach + length).contains(&t);
+                    if inside { x[i][(band - reach) * length + t - reach] } else { 0.0 }
+                };
+                let value = |f: usize, band: usize, t: usize| -> f64 {
+                    let taps = (0..x.len() * k * k).map(|n| {
+                        let (i, row, column) = (n / (k * k), n / k % k, n % k);
+                        at("conv.weight", f * x.len() * k * k + n)
+                            * padded(i, band + row, t + column)
+                    });
+                    taps.sum()
+                };
+                let image =
+                    |f| (0..bands * length).map(|n| value(f, n / length, n % length)).collect();
+                (0..c.filters).map(image).collect()
+            }
+            Layer::MaxPool2d { size } => {
+                let Shape::Image { bands, length, .. } = step.input else { panic!() };
+                let largest = |c: &[f64], band: usize, t: usize| {
+                    let window = (0..size * size)
+                        .map(|n| c[(band * size + n / size) * length + t * size + n % size]);
+                    window.fold(f64::MIN, f64::max)
+                };
+                let columns = length / size;
+                let windows = bands / size * columns;
+                let pooled = |c: &Vec<f64>| {
+                    (0..windows).map(|n| largest(c, n / columns, n % columns)).collect()
+                };
+                x.iter().map(pooled).collect()
+            }
             Layer::Energy(energy) => {
                 let filtered = convolved(&x, energy.conv, &|i| at("conv.weight", i));
                 let sum = |a: &f64, b: &f64| (a * a + b * b + f64::from(energy.epsilon)).ln();
@@ -119,7 +155,7 @@ fn blocks_by_hand(network: &Network, w: &Tensors, segment: &[f32]) -> Vec<f64> {
             Layer::Dense { inputs, units } => (0..units)
                 .map(|u| vec![(0..inputs).map(|i| at("weight", u * inputs + i) * x[i][0]).sum()])
                 .collect(),
-            Layer::Flatten | Layer::Dropout { .. } => x,
+            Layer::Positions | Layer::Flatten | Layer::Dropout { .. } => x,
             Layer::Lstm { .. } | Layer::Output { .. } | Layer::Softmax => break,
         };
     }
@@ -175,7 +211,8 @@ fn the_forward_pass_equals_the_definitions_of_the_layers() {
     let heads = [(HeadKind::Dense, 243), (HeadKind::Lstm, 243), (HeadKind::Dense, 100)];
     let networks = heads.into_iter().flat_map(|(head, hop)| {
         let pooled = POOLS.map(|pool| pooled_network(pool, head));
-        std::iter::once(network(head)).chain(pooled).map(move |network| (network, head, hop))
+        let others = [network(head), image_network(head)].into_iter();
+        others.chain(pooled).map(move |network| (network, head, hop))
     });
     for (mut network, head, hop) in networks {
         network.hop = hop;
@@ -256,8 +293,9 @@ fn loss(model: &Model, input: &Tensor) -> Tensor {
 #[test]
 fn gradients_are_the_slopes_of_the_loss() {
     tch::set_num_threads(1);
-    for (pool, head) in POOLS.into_iter().zip([HeadKind::Dense, HeadKind::Dense, HeadKind::Lstm]) {
-        let network = pooled_network(pool, head);
+    let pooled = POOLS.into_iter().zip([HeadKind::Dense, HeadKind::Dense, HeadKind::Lstm]);
+    let pooled = pooled.map(|(pool, head)| pooled_network(pool, head));
+    for network in pooled.chain([image_network(HeadKind::Dense)]) {
         let weights = random_weights(&network, 3);
         let mut model = Model::from_values(network.clone(), 3, &weights, Device::Cpu).unwrap();
         let mut random = Random::derive(4, "waveform", &[]);
@@ -296,7 +334,8 @@ fn gradients_are_the_slopes_of_the_loss() {
             let gap = (found - slope).abs();
             assert!(
                 gap < 0.1 * slope + 0.01,
-                "{pool} {name}: {slope} by backpropagation, {found} by steps"
+                "{} {name}: {slope} by backpropagation, {found} by steps",
+                network.name
             );
         }
     }
@@ -324,8 +363,8 @@ fn dropout_is_for_training_alone_and_follows_from_seed_and_step() {
 
 #[test]
 fn a_bf16_pass_is_near_one_in_f32_and_takes_energies_in_f32() {
-    for pool in POOLS {
-        let network = pooled_network(pool, HeadKind::Dense);
+    let pooled = POOLS.map(|pool| pooled_network(pool, HeadKind::Dense));
+    for network in pooled.into_iter().chain([image_network(HeadKind::Dense)]) {
         let logits = |precision| {
             let weights = random_weights(&network, 3);
             let model = Model::from_values(network.clone(), 3, &weights, Device::Cpu).unwrap();
@@ -339,7 +378,7 @@ fn a_bf16_pass_is_near_one_in_f32_and_takes_energies_in_f32() {
         };
         let (whole, half) = (logits(Precision::Fp32), logits(Precision::Bf16));
         let relative = f64::try_from((&whole - half).norm() / whole.norm()).unwrap();
-        assert!(relative > 0.0 && relative < 0.05, "{pool}: {relative}");
+        assert!(relative > 0.0 && relative < 0.05, "{}: {relative}", network.name);
     }
 }
 

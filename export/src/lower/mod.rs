@@ -10,6 +10,7 @@ mod energy;
 mod feature_map;
 mod flatten;
 mod frame;
+mod image;
 mod integer_conv;
 mod linear;
 mod lstm;
@@ -74,6 +75,8 @@ pub(crate) struct Flow {
     pub(crate) scale: Option<f32>,
     /// Whether the convolution before was quantized together with its ReLU.
     pub(crate) past_relu: bool,
+    /// Whether it is an image, with an axis of bands.
+    pub(crate) in_image: bool,
     /// The input of a residual block, until it is added.
     pub(crate) kept: Option<Value>,
     /// An LSTM's h after the last segment, `[batch, units]`.
@@ -85,7 +88,15 @@ pub(crate) struct Flow {
 impl Flow {
     /// Floats, of which nothing else is known.
     pub(crate) fn of(x: Value) -> Self {
-        Flow { x, scale: None, past_relu: false, kept: None, last_h: None, last_c: None }
+        Flow {
+            x,
+            scale: None,
+            past_relu: false,
+            in_image: false,
+            kept: None,
+            last_h: None,
+            last_c: None,
+        }
     }
 }
 
@@ -201,7 +212,7 @@ pub(crate) fn network(
         let at = Place { plan, name: &step.name, waveform, state };
         let next = layers.get(i + 1).map(|step| &step.layer);
         flow = lowering(&step.layer, next, plan, flow).lower(graph, &at, flow)?;
-        lowered.keep(step, flow);
+        lowered.keep(plan.network, step, flow);
     }
     Ok(lowered)
 }
@@ -241,7 +252,7 @@ fn lowering<'a>(
                 None => Box::new(convolution),
             }
         }
-        FoldedLayer::Relu => Box::new(relu::Relu),
+        FoldedLayer::Relu => Box::new(relu::Relu { in_floats: before.in_image }),
         FoldedLayer::MaxPool { size } => {
             let before_relu = matches!(next, Some(FoldedLayer::Relu));
             Box::new(max_pool::MaxPool { window: *size, before_relu })
@@ -249,6 +260,12 @@ fn lowering<'a>(
         FoldedLayer::Energy { energy, weight, bias, scale, shift } => {
             Box::new(energy::LogEnergy { energy: *energy, weight, bias, scale, shift })
         }
+        FoldedLayer::Bands => Box::new(image::Bands),
+        FoldedLayer::Conv2d { conv, weight, bias } => {
+            Box::new(image::Convolution2d { conv: *conv, weight, bias })
+        }
+        FoldedLayer::MaxPool2d { size } => Box::new(image::MaxPool2d { window: *size }),
+        FoldedLayer::Positions { count } => Box::new(image::Positions { count: *count }),
         FoldedLayer::Fork => Box::new(add::Fork),
         FoldedLayer::SqueezeExcite { squeeze, excite } => Box::new(squeeze_excite::SqueezeExcite {
             squeeze: (&squeeze.0, &squeeze.1),
@@ -270,10 +287,12 @@ fn lowering<'a>(
 
 impl Lowered {
     /// Keeps the output of a layer that can be an output of the graph.
-    fn keep(&mut self, step: &FoldedStep, flow: Flow) {
+    fn keep(&mut self, network: &Network, step: &FoldedStep, flow: Flow) {
         match &step.layer {
             // Where a ReLU or a pool follows, the map ends with it.
-            FoldedLayer::Conv { .. } | FoldedLayer::Relu | FoldedLayer::MaxPool { .. } => {
+            FoldedLayer::Conv { .. } | FoldedLayer::Relu | FoldedLayer::MaxPool { .. }
+                if network.map_names().any(|name| name == step.name) =>
+            {
                 self.maps.retain(|(map, _)| *map != step.name);
                 self.maps.push((step.name.clone(), flow.x));
             }
@@ -285,6 +304,13 @@ impl Lowered {
             }
             FoldedLayer::Softmax => self.probabilities = flow.x,
             FoldedLayer::Energy { .. }
+            | FoldedLayer::Conv { .. }
+            | FoldedLayer::Relu
+            | FoldedLayer::MaxPool { .. }
+            | FoldedLayer::Bands
+            | FoldedLayer::Conv2d { .. }
+            | FoldedLayer::MaxPool2d { .. }
+            | FoldedLayer::Positions { .. }
             | FoldedLayer::Fork
             | FoldedLayer::SqueezeExcite { .. }
             | FoldedLayer::Add { .. }

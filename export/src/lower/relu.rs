@@ -6,8 +6,11 @@ use crate::graph::Graph;
 use crate::lower::{Flow, Lower, Place, feature_map};
 
 /// Any shape, kept.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Relu;
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Relu {
+    /// Whether its map is of floats in int8, too: of an image.
+    pub(crate) in_floats: bool,
+}
 
 impl Lower for Relu {
     fn lower(&self, graph: &mut Graph, at: &Place<'_>, flow: Flow) -> Result<Flow, ExportError> {
@@ -16,7 +19,11 @@ impl Lower for Relu {
         }
         let name = format!("{}.relu", at.name);
         let x = graph.node("Relu", &name, &[flow.x], &[]);
-        feature_map::quantized(graph, at, &name, Flow { x, ..flow })
+        let flow = Flow { x, ..flow };
+        match self.in_floats {
+            true => Ok(flow),
+            false => feature_map::quantized(graph, at, &name, flow),
+        }
     }
 }
 
@@ -28,13 +35,15 @@ mod tests {
 
     #[test]
     fn a_map_is_quantized_behind_its_relu_and_one_that_is_past_it_is_left_alone() {
-        let (graph, flow) = lowered(&Relu, Form::default(), Rows::Single);
+        let (graph, flow) = lowered(&Relu::default(), Form::default(), Rows::Single);
         assert_eq!((operators(&graph), flow.scale), (vec!["Relu"], None));
-        let (graph, flow) = lowered(&Relu, INT8, Rows::Single);
+        let (graph, flow) = lowered(&Relu::default(), INT8, Rows::Single);
         assert_eq!(operators(&graph), ["Relu", "QuantizeLinear", "DequantizeLinear"]);
         assert_eq!(flow.scale, Some(1.0));
+        let image = Relu { in_floats: true };
+        assert_eq!(operators(&lowered(&image, INT8, Rows::Single).0), ["Relu"]);
         let past = |x| Flow { past_relu: true, scale: Some(2.0), ..Flow::of(x) };
-        let (graph, flow) = lowered_behind(&Relu, INT8, Rows::Single, past);
+        let (graph, flow) = lowered_behind(&Relu::default(), INT8, Rows::Single, past);
         assert_eq!((operators(&graph), flow.scale), (Vec::new(), Some(2.0)));
     }
 }

@@ -71,9 +71,29 @@ blocks = [
 head = { kind = "dense", units = 6, dropout = 0.5 }
 "#;
 
-/// That network with each pooling over time, under names of their own.
-pub fn pooled() -> [String; 3] {
-    ["mean", "statistics", "attention"].map(|pool| {
+/// Energies and 2-D convolutions, with and without a pool, that leave bands and positions over.
+const IMAGE: &str = r#"
+name = "image"
+description = "2-D convolutions over bands and time"
+segment = 700
+hop = 300
+window = 4
+pool = "statistics"
+blocks = [
+    { kind = "energy", filters = 7, kernel = 40, stride = 16, padding = 20 },
+    { kind = "conv2d", filters = 3, pool = 2 },
+    { kind = "conv2d", filters = 4, kernel = 5 },
+    { kind = "conv2d", filters = 5, pool = 3 },
+]
+head = { kind = "dense", units = 6, dropout = 0.5 }
+"#;
+
+/// The former network with each pooling over time, under names of their own, and the latter.
+pub fn pooled() -> [String; 4] {
+    ["mean", "statistics", "attention", ""].map(|pool| {
+        if pool.is_empty() {
+            return IMAGE.to_owned();
+        }
         let text = POOLED.replace("window = 4", &format!("window = 4\npool = \"{pool}\""));
         text.replace("\"pooled\"", &format!("\"pooled-{pool}\""))
     })

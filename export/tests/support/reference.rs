@@ -58,8 +58,20 @@ impl Reference<'_> {
 
     fn features(&self, segment: &[f32]) -> Vec<f64> {
         let mut map: Vec<Vec<f64>> = vec![segment.iter().map(|x| f64::from(*x)).collect()];
+        // Of an image, whose channels hold one band after another.
+        let mut bands = 0;
         for (i, block) in self.network.blocks.iter().enumerate() {
-            map = self.block(&format!("block{}", i + 1), block, &map);
+            let name = format!("block{}", i + 1);
+            if block.kind != BlockKind::Conv2d {
+                map = self.block(&name, block, &map);
+                continue;
+            }
+            if bands == 0 {
+                bands = map.len();
+                map = vec![map.concat()];
+            }
+            map = self.image_block(&name, block, &map, bands);
+            bands /= block.pool;
         }
         match self.network.pool {
             None => map.into_iter().map(|channel| channel[0]).collect(),
@@ -82,6 +94,7 @@ impl Reference<'_> {
                 let energies = cosines.iter().zip(sines).map(energy).collect();
                 self.normed(name, energies).collect()
             }
+            BlockKind::Conv2d => unreachable!("it has an image"),
             BlockKind::Residual => {
                 let [first, second] = ["first", "second"].map(|part| format!("{name}.{part}"));
                 let inner = self.convolved(&first, block, map);
@@ -117,6 +130,56 @@ impl Reference<'_> {
         let largest = |window: &[f64]| window.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let pooled = |channel: Vec<f64>| channel.chunks_exact(block.pool).map(largest).collect();
         whole.into_iter().map(pooled).collect()
+    }
+
+    /// By the definition of a 2-D convolution, one output value after another.
+    fn image_block(
+        &self,
+        name: &str,
+        block: &Block,
+        map: &[Vec<f64>],
+        bands: usize,
+    ) -> Vec<Vec<f64>> {
+        let (shape, weight) = &self.weights[&format!("{name}.conv.weight")];
+        let length = map[0].len() / bands;
+        assert_eq!(shape[..], [block.filters, map.len(), block.kernel, block.kernel]);
+        let reach = block.kernel as isize / 2;
+        let at = |channel: usize, band: isize, position: isize| {
+            let inside =
+                (0..bands as isize).contains(&band) && (0..length as isize).contains(&position);
+            if inside { map[channel][band as usize * length + position as usize] } else { 0.0 }
+        };
+        let sum = |filter: usize, band: isize, position: isize| {
+            let mut weights = weight[filter * map.len() * block.kernel * block.kernel..].iter();
+            let mut sum = 0.0;
+            for channel in 0..map.len() {
+                for y in -reach..=reach {
+                    for x in -reach..=reach {
+                        sum += f64::from(*weights.next().unwrap())
+                            * at(channel, band + y, position + x);
+                    }
+                }
+            }
+            sum
+        };
+        (0..block.filters)
+            .map(|filter| {
+                let norm = self.norm(name, filter);
+                let value = |band: usize, position: usize| {
+                    norm(sum(filter, band as isize, position as isize)).max(0.0)
+                };
+                let pool = block.pool;
+                let mut pooled = Vec::new();
+                for band in 0..bands / pool {
+                    for position in 0..length / pool {
+                        let window = (0..pool * pool)
+                            .map(|i| value(band * pool + i / pool, position * pool + i % pool));
+                        pooled.push(window.fold(f64::NEG_INFINITY, f64::max));
+                    }
+                }
+                pooled
+            })
+            .collect()
     }
 
     fn convolved(&self, name: &str, block: &Block, map: &[Vec<f64>]) -> Vec<Vec<f64>> {

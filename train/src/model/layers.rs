@@ -20,6 +20,25 @@ pub(crate) fn log_energy(filtered: &Tensor, energy: Energy) -> Result<Tensor, Tr
     Ok(a.f_add(&b)?.f_add_scalar(f64::from(energy.epsilon))?.f_log()?)
 }
 
+/// Every segment as an image of one channel, whose rows are the bands.
+///
+/// # Shapes
+/// `[batch, bands, segments, length]` → `[batch · segments, 1, bands, length]`.
+pub(crate) fn image(x: &Tensor) -> Result<Tensor, TrainError> {
+    Ok(x.f_permute([0, 2, 1, 3])?.f_flatten(0, 1)?.f_unsqueeze(1)?)
+}
+
+/// Back to maps of `clips` clips, band after band.
+///
+/// # Shapes
+/// `[clips · segments, channels, bands, length]` → `[clips, channels, segments, bands · length]`.
+pub(crate) fn map_of(x: &Tensor, clips: i64) -> Result<Tensor, TrainError> {
+    let channels = x.size().get(1).copied().unwrap_or(0);
+    let positions = x.f_flatten(2, 3)?;
+    let length = positions.size().get(2).copied().unwrap_or(0);
+    Ok(positions.f_reshape([clips, -1, channels, length])?.f_permute([0, 2, 1, 3])?)
+}
+
 /// Weights and biases of squeeze and excitation.
 #[derive(Debug)]
 pub(crate) struct Excitation<'a> {

@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 
 use leitmotif_models::{
-    BatchNorm, Conv, Energy, HeadKind, Layer, Network, Param, ParamKind, TimePool, segment_count,
+    BatchNorm, Conv, Conv2d, Energy, HeadKind, Layer, Network, Param, ParamKind, TimePool,
+    segment_count,
 };
 use tch::{Device, Kind, Tensor};
 
@@ -15,7 +16,9 @@ use crate::model::dropout::{dropout, dropout_key};
 use crate::model::flat::flatten_lstm;
 use crate::model::host::{on_device, to_host};
 use crate::model::init::initial_values;
-use crate::model::layers::{Excitation, Scores, log_energy, squeeze_excite, time_pool};
+use crate::model::layers::{
+    Excitation, Scores, image, log_energy, map_of, squeeze_excite, time_pool,
+};
 use crate::model::native::{self, Norm};
 use crate::model::precision::Precision;
 use crate::model::tensors::{Tensors, check, select};
@@ -282,6 +285,7 @@ impl Model {
     /// An input of another shape, or shorter than one segment; anything libtorch refuses.
     pub fn forward(&self, input: &Tensor, training: Option<&Tensor>) -> Result<Output, TrainError> {
         let segments = self.segments(input)?;
+        let clips = segments.size().first().copied().unwrap_or(0);
         // A channel axis of stride one marks the memory as channels-last for libtorch.
         let mut x = segments.f_contiguous()?.f_unsqueeze(3)?.f_permute([0, 3, 1, 2])?;
         let train = training.is_some();
@@ -310,10 +314,13 @@ impl Model {
                 Layer::BatchNorm(norm) => self.batch_norm(&x, name, norm, train)?,
                 // In place: neither a batch norm's backward pass nor a sum's needs its output.
                 Layer::Relu => {
-                    let pool = steps.next_if(|next| matches!(next.layer, Layer::MaxPool { .. }));
+                    let is_pool =
+                        |layer| matches!(layer, Layer::MaxPool { .. } | Layer::MaxPool2d { .. });
+                    let pool = steps.next_if(|next| is_pool(next.layer));
                     // The same values and gradients in either order, and fewer to clip after pooling.
                     let mut x = match pool.map(|pool| pool.layer) {
-                        Some(Layer::MaxPool { size }) => max_pool(&x, size)?,
+                        Some(Layer::MaxPool { size }) => max_pool(&x, [1, size])?,
+                        Some(Layer::MaxPool2d { size }) => max_pool(&x, [size, size])?,
                         _ => x,
                     };
                     x.f_relu_()?
@@ -327,8 +334,12 @@ impl Model {
                     self.add(&x, kept.take(), name, channels != to)?
                 }
                 Layer::Energy(energy) => self.energy(&x, name, energy)?,
+                Layer::Bands => image(&x)?,
+                Layer::Conv2d(conv) => self.conv2d(&self.as_factor(x, train)?, name, conv)?,
+                Layer::MaxPool2d { size } => max_pool(&x, [size, size])?,
+                Layer::Positions => map_of(&x, clips)?,
                 Layer::SqueezeExcite(_) => self.squeeze_excite(&x, name)?,
-                Layer::MaxPool { size } => max_pool(&x, size)?,
+                Layer::MaxPool { size } => max_pool(&x, [1, size])?,
                 Layer::Flatten => {
                     x.f_permute([0, 2, 3, 1])?.f_flatten(2, 3)?.f_to_kind(Kind::Float)?
                 }
@@ -380,7 +391,7 @@ impl Model {
                     self.batch_norm(&x, name, norm, false)?
                 }
                 Layer::Relu => x.f_relu()?,
-                Layer::MaxPool { size } => max_pool(&x, size)?,
+                Layer::MaxPool { size } => max_pool(&x, [1, size])?,
                 Layer::Fork => {
                     kept = Some(x.shallow_clone());
                     x
@@ -420,6 +431,14 @@ impl Model {
         let weight = self.param(step, "conv.weight")?.f_to_kind(x.kind())?;
         let (stride, padding) = ([1, conv.stride as i64], [0, conv.padding as i64]);
         Ok(x.f_conv2d(&weight, None::<&Tensor>, stride, padding, [1, 1], 1)?)
+    }
+
+    /// # Shapes
+    /// `[images, in, bands, length]` → `[images, filters, bands, length]`.
+    fn conv2d(&self, x: &Tensor, step: &str, conv: Conv2d) -> Result<Tensor, TrainError> {
+        let weight = self.param(step, "conv.weight")?.f_to_kind(x.kind())?;
+        let padding = [conv.padding() as i64; 2];
+        Ok(x.f_conv2d(&weight, None::<&Tensor>, [1, 1], padding, [1, 1], 1)?)
     }
 
     /// In bf16 what a convolution of a training pass takes; an energy block before it is in f32.
@@ -558,9 +577,10 @@ impl Model {
 }
 
 /// # Shapes
-/// `[batch, channels, segments, length]`; what is left after the last whole window of `size` is dropped.
-fn max_pool(x: &Tensor, size: usize) -> Result<Tensor, TrainError> {
-    let size = [1, size as i64];
+/// `[batch, channels, segments, length]` or `[images, channels, bands, length]`; what is left after the last whole
+/// window is dropped.
+fn max_pool(x: &Tensor, size: [usize; 2]) -> Result<Tensor, TrainError> {
+    let size = size.map(|size| size as i64);
     Ok(x.f_max_pool2d(size, size, [0, 0], [1, 1], false)?)
 }
 

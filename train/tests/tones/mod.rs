@@ -110,6 +110,25 @@ pub(crate) fn pooled_network(pool: TimePool, head: HeadKind) -> Network {
 
 pub(crate) const POOLS: [TimePool; 3] = [TimePool::Mean, TimePool::Statistics, TimePool::Attention];
 
+/// Energies and 2-D convolutions that leave bands and positions over.
+pub(crate) fn image_network(head: HeadKind) -> Network {
+    const IMAGE: &str = r#"
+name = "image"
+description = "2-D convolutions over bands and time"
+segment = 243
+window = 4
+pool = "statistics"
+head = { kind = "dense", units = 16, dropout = 0.25 }
+blocks = [
+  { kind = "energy", filters = 7, kernel = 24, stride = 6, padding = 12 },
+  { kind = "conv2d", filters = 4, pool = 2 },
+  { kind = "conv2d", filters = 5, kernel = 5 },
+  { kind = "conv2d", filters = 6, pool = 3 },
+]
+"#;
+    Network::from_toml(IMAGE).unwrap().with_head(head)
+}
+
 /// Settings that train on the tones in a few epochs.
 pub(crate) fn config() -> FitConfig {
     FitConfig {
