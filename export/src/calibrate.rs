@@ -57,6 +57,11 @@ impl Calibrator {
             embedding_only: false,
         };
         let lowered = lower::network(&mut graph, &plan, waveform, None)?;
+        if lowered.maps.is_empty() {
+            // A graph has one output at least. In such a network weights alone have eight bits.
+            let dims = [Named("batch"), Fixed(1), Fixed(1), Fixed(network.segment)];
+            graph.output(lowered.embedding, "segment", &dims, "the input: no block is of integers");
+        }
         for (name, value) in lowered.maps {
             let dims = [Named("batch"), Named("channels"), Fixed(1), Named("positions")];
             graph.output(value, &name, &dims, "output of this block");
