@@ -99,8 +99,12 @@ pub fn layer_outputs(
                 }
                 let pairs = filtered.iter().zip(filtered.iter().skip(energy.pairs()));
                 let epsilon = f64::from(energy.epsilon);
-                let log = |(a, b): (&f64, &f64)| (a * a + b * b + epsilon).ln();
-                map = pairs.map(|(a, b)| a.iter().zip(b).map(log).collect()).collect();
+                let log = |energies: &[f64]| (mean(energies) + epsilon).ln();
+                let band = |(a, b): (&Vec<f64>, &Vec<f64>)| {
+                    let energies: Vec<f64> = a.iter().zip(b).map(|(a, b)| a * a + b * b).collect();
+                    energies.chunks_exact(energy.pool).map(log).collect()
+                };
+                map = pairs.map(band).collect();
             }
             Layer::Fork => {
                 kept.clone_from(&map);

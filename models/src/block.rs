@@ -20,7 +20,7 @@ pub struct Block {
     pub stride: usize,
     /// Zeros at each side of the convolution's input.
     pub padding: usize,
-    /// Window and stride of the pooling; 1 means none.
+    /// Window and stride of the pooling; 1 means none. Of an energy block it is the mean of the energies, else a maximum.
     pub pool: usize,
     /// Of a residual block: channels for each unit of its squeeze-and-excitation; `None` does without.
     pub squeeze: Option<usize>,
@@ -33,7 +33,7 @@ pub enum BlockKind {
     /// Convolution (no bias), batch norm, ReLU, maximum pooling.
     #[default]
     Conv,
-    /// Pairs of filters over the waveform: log energy of each pair, batch norm.
+    /// Pairs of filters over the waveform: mean energy of each pair over the pool, logarithm, batch norm.
     Energy,
     /// Convolution, batch norm, ReLU, convolution, batch norm, squeeze-and-excitation; the block's input is added;
     /// ReLU, maximum pooling (He et al. 2016, Hu et al. 2018).
@@ -83,7 +83,9 @@ impl Block {
             }
             BlockKind::Energy => {
                 let conv = self.conv(in_channels, channels.saturating_mul(2));
-                steps.add(name, Layer::Energy(Energy { conv, epsilon: Energy::EPSILON }), map);
+                let energy = Energy { conv, pool: self.pool, epsilon: Energy::EPSILON };
+                let length = length / self.pool.max(1);
+                steps.add(name, Layer::Energy(energy), Shape::Map { length, channels });
                 steps.keep(name, norm);
             }
             BlockKind::Conv2d => {}
@@ -103,7 +105,7 @@ impl Block {
                 steps.keep(name, Layer::Relu);
             }
         }
-        if self.pool > 1 {
+        if self.pool > 1 && self.kind != BlockKind::Energy {
             let length = length / self.pool;
             steps.add(name, Layer::MaxPool { size: self.pool }, Shape::Map { length, channels });
         }
@@ -179,9 +181,6 @@ impl Block {
             }
             BlockKind::Energy if self.squeeze.is_some() => {
                 wrong("has no `squeeze`; a residual block has")
-            }
-            BlockKind::Energy if self.pool > 1 => {
-                wrong("has no `pool`; make `kernel` and `stride` longer")
             }
             BlockKind::Conv2d if number == 1 => {
                 wrong("needs the bands of an energy block before it")

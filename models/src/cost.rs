@@ -87,7 +87,7 @@ fn cost(step: &Step, kept_bytes: u64) -> Cost {
     };
     let working_bytes = match step.layer {
         // Its filters' outputs, two for each channel.
-        Layer::Energy(_) => product(&[8, step.output.values()]),
+        Layer::Energy(energy) => product(&[8, energy.pool, step.output.values()]),
         _ => 0,
     };
     Cost {
@@ -124,8 +124,8 @@ fn multiply_adds(layer: Layer, input: Shape, output: Shape) -> u64 {
         Layer::Dense { inputs, units } => product(&[inputs, units]),
         Layer::Lstm { inputs, units } => product(&[4, inputs.saturating_add(units), units]),
         Layer::Output { inputs, classes } => product(&[inputs, classes]),
-        Layer::Energy(Energy { conv: c, .. }) => {
-            product(&[output.length(), c.kernel, c.in_channels, c.filters])
+        Layer::Energy(Energy { conv: c, pool, .. }) => {
+            product(&[output.length(), pool, c.kernel, c.in_channels, c.filters])
         }
         Layer::SqueezeExcite(SqueezeExcite { channels, squeezed }) => {
             product(&[2, channels, squeezed])

@@ -83,7 +83,8 @@ pub enum Layer {
     Softmax,
 }
 
-/// Configuration of an energy layer: `log(a² + b² + ε)` of each pair of filters, `[1, length]` → `[pairs, …]`.
+/// Configuration of an energy layer: `log(mean(a² + b²) + ε)` of each pair of filters, `[1, length]` → `[pairs, …]`; the
+/// mean is over `pool` neighbouring positions, and what is left over at the end is dropped.
 ///
 /// A pair that begins as a cosine and a sine measures the strength of a band whatever its phase. Filter `i` of the
 /// convolution is the first of pair `i`, filter `pairs + i` the second.
@@ -91,6 +92,8 @@ pub enum Layer {
 pub struct Energy {
     /// The filters of all pairs: twice as many as pairs.
     pub conv: Conv,
+    /// Positions of which the mean is taken; 1 for none.
+    pub pool: usize,
     /// ε: the energy below which all is silence.
     pub epsilon: f32,
 }

@@ -54,7 +54,11 @@ pub fn rows(network: &Network, classes: usize) -> Vec<Row> {
                 let text = format!("{pairs} pairs of filters of {kernel}, stride {stride}");
                 let padding =
                     if padding > 0 { format!(", padding {padding}") } else { String::new() };
-                ("energy", text + &padding + "; log of squares, batch norm")
+                let mean = match energy.pool {
+                    1 => String::new(),
+                    pool => format!(", means of {pool}"),
+                };
+                ("energy", format!("{text}{padding}; squares{mean}, log, batch norm"))
             }
             Layer::SqueezeExcite(SqueezeExcite { squeezed, .. }) => {
                 ("squeeze", format!("mean over time, {squeezed} units, ReLU; excitation, sigmoid"))

@@ -76,9 +76,19 @@ fn blocks_by_hand(network: &Network, w: &Tensors, segment: &[f32]) -> Vec<f64> {
             }
             Layer::Energy(energy) => {
                 let filtered = convolved(&x, energy.conv, &|i| at("conv.weight", i));
-                let sum = |a: &f64, b: &f64| (a * a + b * b + f64::from(energy.epsilon)).ln();
-                let pair = |i: usize| filtered[i].iter().zip(&filtered[energy.pairs() + i]);
-                (0..energy.pairs()).map(|i| pair(i).map(|(a, b)| sum(a, b)).collect()).collect()
+                let log = |window: &[f64]| {
+                    let mean = window.iter().sum::<f64>() / window.len() as f64;
+                    (mean + f64::from(energy.epsilon)).ln()
+                };
+                let band = |i: usize| {
+                    let sums: Vec<f64> = filtered[i]
+                        .iter()
+                        .zip(&filtered[energy.pairs() + i])
+                        .map(|(a, b)| a * a + b * b)
+                        .collect();
+                    sums.chunks_exact(energy.pool).map(log).collect()
+                };
+                (0..energy.pairs()).map(band).collect()
             }
             Layer::BatchNorm(n) => x
                 .iter()

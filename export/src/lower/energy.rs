@@ -1,6 +1,7 @@
-//! Lowers `Layer::Energy` with the batch norm behind it: `Conv`, `Mul`, `Split`, `Add`, `Log`, and the norm's scale and
-//! shift. <https://onnx.ai/onnx/operators/onnx__Conv.html>, opset 11;
+//! Lowers `Layer::Energy` with the batch norm behind it: `Conv`, `Mul`, `Split`, `Add`, where it pools `AveragePool`, `Log`,
+//! and the norm's scale and shift. <https://onnx.ai/onnx/operators/onnx__Conv.html>, opset 11;
 //! <https://onnx.ai/onnx/operators/onnx__Split.html>, opset 11: in halves, where no sizes are given;
+//! <https://onnx.ai/onnx/operators/onnx__AveragePool.html>, opset 11;
 //! <https://onnx.ai/onnx/operators/onnx__Log.html>, opset 6.
 //!
 //! It computes in 32-bit floats in every precision: 16 bits hold neither the squares of quiet bands nor ε. Its weights
@@ -10,12 +11,12 @@ use leitmotif_models::{Energy, Precision};
 use ndarray::{Array1, Array3};
 
 use crate::ExportError;
-use crate::graph::Attribute::Int;
+use crate::graph::Attribute::{Int, Ints};
 use crate::graph::Graph;
 use crate::lower::conv::{attributes, flat_kernel};
-use crate::lower::{Flow, Form, Lower, Place, stored_weights};
+use crate::lower::{Flow, Form, Lower, Place, size, stored_weights};
 
-/// `[batch, 1, rows, length]` → `[batch, pairs, rows, (length + 2·padding − kernel) / stride + 1]`; it takes 32-bit
+/// `[batch, 1, rows, length]` → `[batch, pairs, rows, ((length + 2·padding − kernel) / stride + 1) / pool]`; it takes 32-bit
 /// floats, and gives what the network computes in.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LogEnergy<'a> {
@@ -57,8 +58,22 @@ impl Lower for LogEnergy<'_> {
             &[("axis", Int(1))],
         );
         let sums = graph.node("Add", &format!("{name}.sums"), &[a, b], &[]);
+        let energies = match self.energy.pool {
+            1 => sums,
+            pool => {
+                let pool = size("a pool", pool)?;
+                let attributes = [
+                    ("ceil_mode", Int(0)),
+                    ("count_include_pad", Int(0)),
+                    ("kernel_shape", Ints(vec![1, pool])),
+                    ("pads", Ints(vec![0; 4])),
+                    ("strides", Ints(vec![1, pool])),
+                ];
+                graph.node("AveragePool", &format!("{name}.means"), &[sums], &attributes)
+            }
+        };
         let epsilon = graph.weights(&format!("{name}.epsilon"), &[], vec![self.energy.epsilon]);
-        let floored = graph.node("Add", &format!("{name}.floored"), &[sums, epsilon], &[]);
+        let floored = graph.node("Add", &format!("{name}.floored"), &[energies, epsilon], &[]);
         let logs = graph.node("Log", &format!("{name}.log"), &[floored], &[]);
         let mut per_channel = |part: &str, values: &Array1<f32>| {
             let shape = [1, values.len(), 1, 1];
@@ -85,7 +100,7 @@ mod tests {
 
     fn graph(form: Form) -> Graph {
         let conv = Conv { in_channels: 1, filters: 4, kernel: 3, stride: 2, padding: 1 };
-        let energy = Energy { conv, epsilon: Energy::EPSILON };
+        let energy = Energy { conv, pool: 1, epsilon: Energy::EPSILON };
         let (weight, bias) = (Array3::ones((4, 1, 3)), Array1::zeros(4));
         let (scale, shift) = (Array1::ones(2), Array1::zeros(2));
         let layer =

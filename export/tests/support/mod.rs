@@ -80,7 +80,7 @@ hop = 300
 window = 4
 pool = "statistics"
 blocks = [
-    { kind = "energy", filters = 7, kernel = 40, stride = 16, padding = 20 },
+    { kind = "energy", filters = 7, kernel = 40, stride = 8, padding = 20, pool = 2 },
     { kind = "conv2d", filters = 3, pool = 2 },
     { kind = "conv2d", filters = 4, kernel = 5 },
     { kind = "conv2d", filters = 5, pool = 3 },

@@ -3,7 +3,7 @@
 //! It shares no line with the exporter: batch norms are where they were in training, gates are i, f, g, o, and
 //! convolutions are sums over channels and taps.
 
-use leitmotif_models::{BatchNorm, Block, BlockKind, HeadKind, Network, TimePool};
+use leitmotif_models::{BatchNorm, Block, BlockKind, Energy, HeadKind, Network, TimePool};
 
 use super::Tensors;
 
@@ -89,7 +89,10 @@ impl Reference<'_> {
                 let filtered = self.convolved(name, block, map);
                 let (cosines, sines) = filtered.split_at(block.filters);
                 let energy = |(a, b): (&Vec<f64>, &Vec<f64>)| -> Vec<f64> {
-                    a.iter().zip(b).map(|(a, b)| (a * a + b * b + 1e-5f32 as f64).ln()).collect()
+                    let energies: Vec<f64> = a.iter().zip(b).map(|(a, b)| a * a + b * b).collect();
+                    let mean = |energies: &[f64]| energies.iter().sum::<f64>() / block.pool as f64;
+                    let means = energies.chunks_exact(block.pool).map(mean);
+                    means.map(|mean| (mean + f64::from(Energy::EPSILON)).ln()).collect()
                 };
                 let energies = cosines.iter().zip(sines).map(energy).collect();
                 self.normed(name, energies).collect()
@@ -127,6 +130,9 @@ impl Reference<'_> {
                 sum.into_iter().map(rectified).collect()
             }
         };
+        if block.kind == BlockKind::Energy {
+            return whole;
+        }
         let largest = |window: &[f64]| window.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let pooled = |channel: Vec<f64>| channel.chunks_exact(block.pool).map(largest).collect();
         whole.into_iter().map(pooled).collect()

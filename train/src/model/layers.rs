@@ -9,15 +9,23 @@ use crate::error::TrainError;
 /// The last axis.
 const TIME: &[i64] = &[3];
 
-/// `log(a² + b² + ε)` of each pair of filters, in f32: near silence 16-bit floats would hold neither squares nor ε.
+/// `log(mean(a² + b²) + ε)` of each pair of filters, in f32: near silence 16-bit floats would hold neither squares nor ε.
 ///
 /// # Shapes
-/// Outputs of the filters `[batch, 2 · pairs, segments, length]` → `[batch, pairs, segments, length]`.
+/// Outputs of the filters `[batch, 2 · pairs, segments, length]` → `[batch, pairs, segments, length / pool]`.
 pub(crate) fn log_energy(filtered: &Tensor, energy: Energy) -> Result<Tensor, TrainError> {
     let squares = filtered.f_square()?;
     let pairs = energy.pairs() as i64;
     let (a, b) = (squares.f_narrow(1, 0, pairs)?, squares.f_narrow(1, pairs, pairs)?);
-    Ok(a.f_add(&b)?.f_add_scalar(f64::from(energy.epsilon))?.f_log()?)
+    let sums = a.f_add(&b)?;
+    let energies = match energy.pool {
+        1 => sums,
+        pool => {
+            let window = [1, pool as i64];
+            sums.f_avg_pool2d(window, window, [0, 0], false, true, None::<i64>)?
+        }
+    };
+    Ok(energies.f_add_scalar(f64::from(energy.epsilon))?.f_log()?)
 }
 
 /// Every segment as an image of one channel, whose rows are the bands.

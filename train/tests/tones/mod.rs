@@ -120,7 +120,7 @@ window = 4
 pool = "statistics"
 head = { kind = "dense", units = 16, dropout = 0.25 }
 blocks = [
-  { kind = "energy", filters = 7, kernel = 24, stride = 6, padding = 12 },
+  { kind = "energy", filters = 7, kernel = 24, stride = 3, padding = 12, pool = 2 },
   { kind = "conv2d", filters = 4, pool = 2 },
   { kind = "conv2d", filters = 5, kernel = 5 },
   { kind = "conv2d", filters = 6, pool = 3 },
