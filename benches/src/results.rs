@@ -21,9 +21,20 @@ pub fn folder() -> PathBuf {
 ///
 /// Where the folder cannot be read.
 pub fn newest(folder: &Path, name: &str) -> anyhow::Result<Option<PathBuf>> {
+    Ok(newest_first(folder, name)?.into_iter().next())
+}
+
+/// Every result file of this name, the newest first.
+///
+/// # Errors
+///
+/// Where the folder cannot be read.
+pub fn newest_first(folder: &Path, name: &str) -> anyhow::Result<Vec<PathBuf>> {
     let entries = fs::read_dir(folder).with_context(|| folder.display().to_string())?;
     let files = entries.filter_map(|entry| Some(entry.ok()?.path().join(name)));
-    Ok(files.filter(|file| file.is_file()).max())
+    let mut files: Vec<PathBuf> = files.filter(|file| file.is_file()).collect();
+    files.sort_by(|a, b| b.cmp(a));
+    Ok(files)
 }
 
 /// Name of the file with the criterion results.

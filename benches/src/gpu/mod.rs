@@ -10,7 +10,7 @@ mod record;
 mod serving;
 mod training;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use serde::Deserialize;
@@ -42,16 +42,39 @@ struct Bundle {
     commit: String,
 }
 
-/// Every table of a folder of results; `path` is that of its [`RUN`].
+/// Every table; `runs` are the paths of their [`RUN`], the newest first. A table is that of the run in which it has the
+/// most rows, of several the newest, and each run's tables end with its caption.
 ///
 /// # Errors
 ///
 /// A file that is unreadable or of another format, and a run that names no commit.
-pub fn table(path: &Path) -> anyhow::Result<String> {
+pub fn table(runs: &[PathBuf]) -> anyhow::Result<String> {
+    let mut found = runs.iter().map(|run| sections(run)).collect::<anyhow::Result<Vec<_>>>()?;
+    for at in 0..TABLES {
+        let rows = |run: &[String; TABLES + 1]| run[at].matches("\n|").count();
+        let most = found.iter().map(rows).max().unwrap_or(0);
+        let shown = found.iter().position(|run| rows(run) == most);
+        for (_, run) in found.iter_mut().enumerate().filter(|(run, _)| Some(*run) != shown) {
+            run[at].clear();
+        }
+    }
+    // The newest run's caption stands even where all its tables are older ones'.
+    let shown = found.iter().enumerate().filter(|(place, run)| {
+        *place == 0 || run.iter().take(TABLES).any(|table| !table.is_empty())
+    });
+    let shown: Vec<&str> = shown.flat_map(|(_, run)| run).map(String::as_str).collect();
+    Ok(shown.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join("\n"))
+}
+
+/// Tables of a run.
+const TABLES: usize = 7;
+
+/// The tables of a run, each empty where nothing was measured, and their caption.
+fn sections(path: &Path) -> anyhow::Result<[String; TABLES + 1]> {
     let [smoke, train, peers, serve] =
         ["smoke", "train", "peers", "serve"].map(|name| Step::read(&path.with_file_name(name)));
     let (smoke, train, peers, serve) = (smoke?, train?, peers?, serve?);
-    let sections = [
+    Ok([
         training::speeds(&train, &peers)?,
         training::savings(&train, &peers)?,
         training::recipes(&train)?,
@@ -60,9 +83,7 @@ pub fn table(path: &Path) -> anyhow::Result<String> {
         serving::table(&serve)?,
         parity::table(&smoke, &serve)?,
         caption(path, &smoke, &[&train, &peers, &serve])?,
-    ];
-    let sections: Vec<String> = sections.into_iter().filter(|text| !text.is_empty()).collect();
-    Ok(sections.join("\n"))
+    ])
 }
 
 /// What failed; when, where, of what and how it was measured.

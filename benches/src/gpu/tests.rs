@@ -12,7 +12,7 @@ fn table_of(files: &[(&str, Value)]) -> anyhow::Result<String> {
     for (name, content) in files {
         fs::write(folder.join(name), content.to_string())?;
     }
-    table(&folder.join(RUN))
+    table(&[folder.join(RUN)])
 }
 
 fn step(name: &str, parts: Value) -> (String, Value) {
@@ -256,4 +256,35 @@ fn parity_is_that_of_probabilities() {
     );
     assert!(!table.contains("b.step"), "{table}");
     assert!(table.contains("2026-01-02, X100, driver 1.2, commit c0ffee,"), "{table}");
+}
+
+#[test]
+fn a_table_is_of_the_run_with_the_most_rows_and_of_several_the_newest() {
+    let speed = |steps: f64| json!({ "batch": 16, "steps_per_second": steps, "clips_per_second": 16.0 * steps, "gpu": { "peak_memory_mib": 2048, "memory_before_mib": 0 } });
+    let folder = tempfile::tempdir().unwrap();
+    let run = |date: &str, train: Value| {
+        let folder = folder.path().join(format!("{date}-x100"));
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("train.json"), step("train", train).1.to_string()).unwrap();
+        fs::write(folder.join(RUN), json!({ "commit": "c" }).to_string()).unwrap();
+        folder.join(RUN)
+    };
+    let old = run(
+        "2026-01-02",
+        json!({ "a, bf16": speed(1.0), "a, bf16, no graph": speed(0.5), "recipe r, bf16": speed(2.0) }),
+    );
+    let new = run("2026-01-03", json!({ "a, bf16": speed(3.0), "recipe r, bf16": speed(4.0) }));
+    let table = table(&[new, old.clone()]).unwrap();
+    let (newer, older) = table.split_once("2026-01-03, commit c.\n").unwrap();
+    assert!(
+        newer.contains("| `a` | 3.0 (48)") && newer.contains("| r, bf16 | 16 | 4.0"),
+        "{table}"
+    );
+    assert!(older.contains("| `a`, bf16, without the CUDA graph | 0.5 "), "{table}");
+    assert!(!older.contains("| `a` |") && !older.contains("| r, bf16"), "{table}");
+    assert!(older.ends_with("2026-01-02, commit c.\n"), "{table}");
+    // A run of which no table is shown is not named.
+    let whole = json!({ "a, bf16": speed(1.0), "a, bf16, no graph": speed(0.5), "recipe r, bf16": speed(1.0) });
+    let table = super::table(&[run("2026-01-04", whole), old]).unwrap();
+    assert_eq!(table.matches("commit c.").count(), 1, "{table}");
 }

@@ -20,6 +20,8 @@ pub(crate) struct Convolution<'a> {
     pub(crate) weight: &'a Array3<f32>,
     /// `[filters]`.
     pub(crate) bias: &'a Array1<f32>,
+    /// Whether the maximum that follows adds the bias: to fewer values, and the largest is the same one.
+    pub(crate) before_pool: bool,
 }
 
 impl Lower for Convolution<'_> {
@@ -27,19 +29,25 @@ impl Lower for Convolution<'_> {
         let Place { plan, name, .. } = *at;
         let weight = flat_kernel(self.weight);
         let (weight_name, bias_name) = (format!("{name}.conv.weight"), format!("{name}.conv.bias"));
+        let bias = self.bias.view();
+        let bias = match self.before_pool {
+            // One value for each channel of a map.
+            true => bias.insert_axis(Axis(0)).insert_axis(Axis(2)).insert_axis(Axis(3)).into_dyn(),
+            false => bias.into_dyn(),
+        };
         let (w, b) = if plan.form.computes_in_half() {
-            let bias = self.bias.clone().into_dyn();
-            (
-                stored_weights::half(graph, &weight_name, &weight)?,
-                stored_weights::half(graph, &bias_name, &bias)?,
-            )
+            let w = stored_weights::half(graph, &weight_name, &weight)?;
+            (w, stored_weights::half(graph, &bias_name, &bias.to_owned())?)
         } else {
             let w = stored_weights::floats(graph, plan.form, &weight_name, &weight, 0)?;
-            (w, graph.weights(&bias_name, &[self.conv.filters], self.bias.to_vec()))
+            (w, graph.weights(&bias_name, bias.shape(), self.bias.to_vec()))
         };
-        let inputs = [flow.x, w, b];
+        let (inputs, bias) = match self.before_pool {
+            true => (vec![flow.x, w], Some(b)),
+            false => (vec![flow.x, w, b], None),
+        };
         let x = graph.node("Conv", &format!("{name}.conv"), &inputs, &attributes(self.conv)?);
-        Ok(Flow { x, scale: None, past_relu: false, ..flow })
+        Ok(Flow { x, scale: None, past_relu: false, bias, ..flow })
     }
 }
 
@@ -72,9 +80,14 @@ mod tests {
 
     const CONV: Conv = Conv { in_channels: 1, filters: 2, kernel: 3, stride: 2, padding: 1 };
 
-    fn graph(form: Form) -> Graph {
+    fn graph_and_flow(form: Form, before_pool: bool) -> (Graph, Flow) {
         let (weight, bias) = (Array3::ones((2, 1, 3)), Array1::zeros(2));
-        lowered(&Convolution { conv: CONV, weight: &weight, bias: &bias }, form, Rows::Segments).0
+        let convolution = Convolution { conv: CONV, weight: &weight, bias: &bias, before_pool };
+        lowered(&convolution, form, Rows::Segments)
+    }
+
+    fn graph(form: Form) -> Graph {
+        graph_and_flow(form, false).0
     }
 
     #[test]
@@ -94,5 +107,19 @@ mod tests {
         let half = graph(CUDA_HALF);
         assert_eq!(operators(&half), ["Conv"]);
         assert!(half.constants().all(|(_, tensor)| matches!(tensor.data, Data::F16(_))));
+    }
+
+    #[test]
+    fn before_a_pool_the_bias_is_left_to_it() {
+        for form in [Form::default(), CUDA_HALF] {
+            let inputs = |graph: &Graph| graph.nodes().last().unwrap().inputs.len();
+            let (own, flow) = graph_and_flow(form, false);
+            assert_eq!((inputs(&own), flow.bias), (3, None));
+            let (without, flow) = graph_and_flow(form, true);
+            assert_eq!(inputs(&without), 2);
+            assert!(flow.bias.is_some());
+            let bias = without.constants().find(|(name, _)| name == "layer.conv.bias").unwrap().1;
+            assert_eq!(bias.shape, [1, 2, 1, 1]);
+        }
     }
 }

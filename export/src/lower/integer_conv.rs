@@ -24,7 +24,7 @@ pub(crate) struct IntegerConvolution<'a> {
 
 impl Lower for IntegerConvolution<'_> {
     fn lower(&self, graph: &mut Graph, at: &Place<'_>, flow: Flow) -> Result<Flow, ExportError> {
-        let Convolution { conv, weight, bias } = self.convolution;
+        let Convolution { conv, weight, bias, .. } = self.convolution;
         let (weight, bias) = (flat_kernel(weight), bias.to_vec());
         let scales = scales_with_bias(&weight, &bias, self.scale, CONV_MOST);
         let quantized = per_channel(&weight, 0, CONV_MOST, scales);
@@ -64,7 +64,7 @@ mod tests {
     fn weights_have_a_scale_a_filter_and_the_bias_the_unit_of_the_products() {
         let conv = Conv { in_channels: 1, filters: 2, kernel: 1, stride: 1, padding: 0 };
         let (weight, bias) = (array![[[64.0]], [[-128.0]]], array![3.0, 4.0]);
-        let convolution = Convolution { conv, weight: &weight, bias: &bias };
+        let convolution = Convolution { conv, weight: &weight, bias: &bias, before_pool: false };
         let layer = IntegerConvolution { convolution, scale: 0.5, before_relu: true };
         let (graph, flow) = lowered(&layer, INT8, Rows::Segments);
         assert_eq!(operators(&graph), ["DequantizeLinear", "DequantizeLinear", "Conv"]);

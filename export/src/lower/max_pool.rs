@@ -1,5 +1,6 @@
 //! Lowers `Layer::MaxPool` to the ONNX `MaxPool` operator.
-//! <https://onnx.ai/onnx/operators/onnx__MaxPool.html>, opset 12.
+//! <https://onnx.ai/onnx/operators/onnx__MaxPool.html>, opset 12; on a GPU with an `Add` of the convolution's bias behind it,
+//! <https://onnx.ai/onnx/operators/onnx__Add.html>, opset 7.
 //!
 //! The window is `1×size`, because segments are the height. Nothing is padded. Where a pooling over time follows,
 //! positions may be left over, and both drop them; other networks whose lengths do not divide are refused when they are
@@ -29,15 +30,18 @@ impl Lower for MaxPool {
             ("strides", Ints(vec![1, window])),
         ];
         let name = format!("{}.{}", at.name, if self.before_relu { "largest" } else { "pool" });
-        let x = graph.node("MaxPool", &name, &[flow.x], &attributes);
-        feature_map::quantized(graph, at, &name, Flow { x, ..flow })
+        let mut x = graph.node("MaxPool", &name, &[flow.x], &attributes);
+        if let Some(bias) = flow.bias {
+            x = graph.node("Add", &format!("{}.bias", at.name), &[x, bias], &[]);
+        }
+        feature_map::quantized(graph, at, &name, Flow { x, bias: None, ..flow })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lower::tests::{INT8, lowered, operators};
+    use crate::lower::tests::{INT8, lowered, lowered_behind, operators};
     use crate::lower::{Form, Rows};
 
     const POOL: MaxPool = MaxPool { window: 3, before_relu: false };
@@ -55,5 +59,13 @@ mod tests {
         let (graph, flow) = lowered(&POOL, INT8, Rows::Segments);
         assert_eq!(operators(&graph), ["MaxPool", "QuantizeLinear", "DequantizeLinear"]);
         assert_eq!(flow.scale, Some(1.0));
+    }
+
+    #[test]
+    fn the_bias_that_a_convolution_left_to_it_is_added_once() {
+        let pool = MaxPool { window: 3, before_relu: true };
+        let before = |x| Flow { bias: Some(x), ..Flow::of(x) };
+        let (graph, flow) = lowered_behind(&pool, Form::default(), Rows::Segments, before);
+        assert_eq!((operators(&graph), flow.bias), (vec!["MaxPool", "Add"], None));
     }
 }

@@ -37,7 +37,7 @@ pub(crate) struct FirstConvolution<'a>(pub(crate) Convolution<'a>);
 
 impl Lower for FirstConvolution<'_> {
     fn lower(&self, graph: &mut Graph, at: &Place<'_>, flow: Flow) -> Result<Flow, ExportError> {
-        let Convolution { conv, weight, bias } = self.0;
+        let Convolution { conv, weight, bias, .. } = self.0;
         let Place { plan, name, .. } = *at;
         let most = range(plan, name)?;
         let positions = plan.network.segment / conv.kernel.max(1);
@@ -145,7 +145,12 @@ mod tests {
     #[test]
     fn the_scan_gives_integers_and_no_relu_is_left() {
         let (weight, bias) = (Array3::ones((2, 1, 3)), Array1::zeros(2));
-        let layer = FirstConvolution(Convolution { conv: CONV, weight: &weight, bias: &bias });
+        let layer = FirstConvolution(Convolution {
+            conv: CONV,
+            weight: &weight,
+            bias: &bias,
+            before_pool: false,
+        });
         let (graph, flow) = lowered(&layer, CPU, Rows::Segments);
         assert!(flow.past_relu && flow.scale == Some(1.0));
         assert!(!operators(&graph).contains(&"Relu"));

@@ -4,11 +4,13 @@
 //! is missing. [`search`] finds the library; this file opens it and builds sessions.
 
 mod search;
+mod stored_card;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use leitmotif_models::{Precision, Target};
 use ort::ep::{self, ExecutionProvider};
 use ort::session::builder::{AutoDevicePolicy, SessionBuilder};
 
@@ -37,7 +39,7 @@ pub fn runtime_info(requested: Option<&Path>) -> Result<RuntimeInfo, Error> {
     let runtime = Runtime::open(requested)?;
     let mut cuda_obstacle = runtime.cuda_obstacle();
     if cuda_obstacle.is_none() {
-        cuda_obstacle = runtime.builder(Some(0), &SessionOptions::default()).err();
+        cuda_obstacle = runtime.builder(Some(0), &SessionOptions::default(), false).err();
     }
     Ok(RuntimeInfo {
         library: runtime.library.clone(),
@@ -97,15 +99,18 @@ impl Runtime {
     ) -> Result<ort::session::Session, String> {
         // `ort` panics on graph inputs of types that it does not support (sequences of sequences).
         without_panic(|| {
-            let mut builder = self.builder(cuda, options)?;
+            let mut builder =
+                self.builder(cuda, options, cuda.is_some() && computes_in_half(model))?;
             builder.commit_from_memory(model).map_err(|e| one_line(&e))
         })
     }
 
+    /// `half`: whether the model's convolutions are of 16-bit floats.
     fn builder(
         &self,
         cuda: Option<usize>,
         options: &SessionOptions,
+        half: bool,
     ) -> Result<SessionBuilder, String> {
         let mut builder = SessionBuilder::new(&self.environment).map_err(|e| one_line(&e))?;
         // By default, `ort` would let ONNX Runtime choose the device.
@@ -124,10 +129,15 @@ impl Runtime {
             // Unlike ONNX Runtime's own defaults: TF32 is opt-in, the exhaustive search for algorithms would stall on
             // each new length, and channels-last memory (NHWC) is what tensor cores want: 1.1 to 1.4 times as fast on
             // an H200 (benches/results/2026-11-26-h200/second).
+            //
+            // In 16 bits a convolution's bias is added within it where cuDNN can, not in a pass of its own: 64 clips of
+            // model 1 take 11.4 ms and not 13.9 (benches/results/2026-11-27-h200). In fp32 it is not asked for: where
+            // cuDNN cannot, ONNX Runtime's next attempt allows TF32 whatever was said.
             let cuda = ep::CUDA::default()
                 .with_device_id(number)
                 .with_tf32(options.tf32)
                 .with_prefer_nhwc(true)
+                .with_fuse_conv_bias(half)
                 .with_conv_algorithm_search(ep::cuda::ConvAlgorithmSearch::Heuristic);
             let providers = [cuda.build().error_on_failure()];
             builder = builder.with_execution_providers(providers).map_err(|e| one_line(&e))?;
@@ -167,6 +177,12 @@ impl Runtime {
             }
         }
     }
+}
+
+/// Whether the model was compiled for CUDA in fp16, where the convolutions themselves are of 16-bit floats.
+fn computes_in_half(model: &[u8]) -> bool {
+    stored_card::stored_card(model)
+        .is_some_and(|card| (card.target, card.precision) == (Target::Cuda, Precision::Fp16))
 }
 
 /// Opens the library at `place` and checks that it is an ONNX Runtime of a supported version.

@@ -35,11 +35,12 @@ pub struct FitArgs {
     #[arg(long, required_unless_present = "resume", conflicts_with = "resume")]
     out: Option<PathBuf>,
     /// Folder of a run to resume with its own settings; only --epochs, --device and --threads may change. Without
-    /// changes it ends like a run that never stopped, on a CPU with one number of threads bit for bit
+    /// changes it ends like a run that never stopped, bit for bit on a CPU with one number of threads, and on one GPU
+    /// with --deterministic
     #[arg(long)]
     resume: Option<PathBuf>,
     /// Settings from a recipe, before those given here, which win: `small` (tens of artists, hours of music: two cores, a
-    /// quarter of an hour), `large` (hundreds of artists, a GPU; not measured yet), `paper` (the paper's model 1), or a
+    /// quarter of an hour), `large` (hundreds of artists, a GPU; its accuracy is not measured), `paper` (the paper's model 1), or a
     /// TOML file whose keys are options of this list
     #[arg(long, conflicts_with = "resume")]
     recipe: Option<String>,
@@ -161,8 +162,7 @@ struct Settings {
     /// Share of auxiliary clips in a batch
     #[arg(long, value_name = "SHARE", default_value_t = AuxiliaryConfig::default().share)]
     auxiliary_share: f64,
-    /// Weight of the loss by which auxiliary clips also become equally probable of all artists to recognise, so that
-    /// unknown artists are told from them by the threshold
+    /// Outlier exposure: weight of the loss by which auxiliary clips become equally probable of all artists to recognise
     #[arg(long, value_name = "WEIGHT", default_value_t = AuxiliaryConfig::default().outlier_exposure)]
     outlier_exposure: f64,
     /// Batch norm: share of the old running statistics that is kept [default: the network's own, 0.99]
