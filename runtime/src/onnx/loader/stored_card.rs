@@ -19,7 +19,7 @@ pub(super) fn stored_card(model: &[u8]) -> Option<Card> {
     Card::from_json(std::str::from_utf8(text).ok()?).ok()
 }
 
-/// Numbers and contents of the fields of a message, up to its end or to what is no field; of numbers the content is empty.
+/// Numbers and contents of the fields of a message, up to its end or to what is no field; a number has no content here.
 struct Fields<'a>(&'a [u8]);
 
 impl<'a> Iterator for Fields<'a> {
