@@ -1,7 +1,7 @@
 //! The card in the bytes of an `.onnx` file, for what must be known of a model before ONNX Runtime reads it.
 //!
-//! A `ModelProto` is a row of fields of protobuf; each entry of `metadata_props` is one with the number 14, itself a row
-//! of key (1) and value (2). See <https://protobuf.dev/programming-guides/encoding/>.
+//! A `ModelProto` is a row of fields of protobuf; each entry of `metadata_props` is one with the number 14, itself a
+//! row of key (1) and value (2). See <https://protobuf.dev/programming-guides/encoding/>.
 
 use leitmotif_models::Card;
 
