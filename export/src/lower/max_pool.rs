@@ -1,6 +1,6 @@
 //! Lowers `Layer::MaxPool` to the ONNX `MaxPool` operator.
-//! <https://onnx.ai/onnx/operators/onnx__MaxPool.html>, opset 12; on a GPU with an `Add` of the convolution's bias behind it,
-//! <https://onnx.ai/onnx/operators/onnx__Add.html>, opset 7.
+//! <https://onnx.ai/onnx/operators/onnx__MaxPool.html>, opset 12; on a GPU with an `Add` of the convolution's
+//! bias behind it, <https://onnx.ai/onnx/operators/onnx__Add.html>, opset 7.
 //!
 //! The window is `1×size`, because segments are the height. Nothing is padded. Where a pooling over time follows,
 //! positions may be left over, and both drop them; other networks whose lengths do not divide are refused when they are

@@ -39,7 +39,7 @@ pub struct Outcome {
 /// Trains in the folder `run` until the epochs are done, validation stops improving (`patience`), or `stop` is set.
 ///
 /// A run that was stopped or killed and then resumed ends like an uninterrupted one, bit for bit on a CPU with one
-/// number of threads and, as tried on an H200, on one GPU with `deterministic`; elsewhere sums differ in their last bits.
+/// number of threads and, as tried on an H200, on one GPU with `deterministic`; elsewhere sums differ in the last bits.
 ///
 /// # Errors
 ///

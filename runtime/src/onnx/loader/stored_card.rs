@@ -1,7 +1,7 @@
 //! The card in the bytes of an `.onnx` file, for what must be known of a model before ONNX Runtime reads it.
 //!
-//! A `ModelProto` is a row of fields of protobuf; each entry of `metadata_props` is one with the number 14, itself a row of
-//! key (1) and value (2). See <https://protobuf.dev/programming-guides/encoding/>.
+//! A `ModelProto` is a row of fields of protobuf; each entry of `metadata_props` is one with the number 14, itself a
+//! row of key (1) and value (2). See <https://protobuf.dev/programming-guides/encoding/>.
 
 use leitmotif_models::Card;
 
@@ -19,7 +19,7 @@ pub(super) fn stored_card(model: &[u8]) -> Option<Card> {
     Card::from_json(std::str::from_utf8(text).ok()?).ok()
 }
 
-/// Numbers and contents of the fields of a message, up to its end or to what is no field; of numbers the content is empty.
+/// Numbers and contents of the fields of a message, up to its end or to what is no field; a number has no content here.
 struct Fields<'a>(&'a [u8]);
 
 impl<'a> Iterator for Fields<'a> {
