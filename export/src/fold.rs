@@ -84,6 +84,22 @@ struct Norm {
     epsilon: f32,
 }
 
+impl Norm {
+    /// A norm of one channel as one of so many.
+    fn for_each_of(&self, channels: usize) -> Norm {
+        let repeated = |values: &Array1<f32>| {
+            Array1::from_elem(channels, values.first().copied().unwrap_or(f32::NAN))
+        };
+        Norm {
+            weight: repeated(&self.weight),
+            bias: repeated(&self.bias),
+            mean: repeated(&self.mean),
+            variance: repeated(&self.variance),
+            epsilon: self.epsilon,
+        }
+    }
+}
+
 /// Gives each layer its weights and folds the batch norms away.
 ///
 /// # Errors
@@ -101,7 +117,7 @@ pub(crate) fn fold(steps: &[Step], weights: &Tensors) -> Result<Vec<FoldedStep>,
             },
             Layer::BatchNorm(config) => {
                 let norm = read_norm(weights, &step.name, config)?;
-                fold_into_last(folded.last_mut(), &norm, &step.name)?;
+                fold_into_last(&mut folded, &norm, &step.name)?;
                 continue;
             }
             Layer::Energy(energy) => FoldedLayer::Energy {
@@ -199,20 +215,30 @@ fn read_norm(weights: &Tensors, step: &str, config: BatchNorm) -> Result<Norm, C
     })
 }
 
-fn fold_into_last(
-    last: Option<&mut FoldedStep>,
-    norm: &Norm,
-    step: &str,
-) -> Result<(), LowerError> {
-    let finite = match last.map(|step| &mut step.layer) {
-        Some(FoldedLayer::Conv { weight, bias, .. }) => fold_batch_norm(weight, bias, norm),
-        Some(FoldedLayer::Conv2d { weight, bias, .. }) => fold_batch_norm(weight, bias, norm),
-        Some(FoldedLayer::Linear { weight, bias }) => fold_batch_norm(weight, bias, norm),
-        // The logarithm is between: it stays a scale and a shift.
-        Some(FoldedLayer::Energy { scale, shift, .. }) => fold_batch_norm(scale, shift, norm),
-        _ => return Err(LowerError::Unfoldable { layer: step.to_owned() }),
+fn fold_into_last(folded: &mut [FoldedStep], norm: &Norm, step: &str) -> Result<(), LowerError> {
+    let finite = match folded {
+        // That of an image is one norm for all bands of the energies before.
+        [
+            ..,
+            FoldedStep { layer: FoldedLayer::Energy { scale, shift, .. }, .. },
+            FoldedStep { layer: FoldedLayer::Bands, .. },
+        ] => fold_batch_norm(scale, shift, &norm.for_each_of(scale.len())),
+        [.., last] => fold_into(&mut last.layer, norm, step)?,
+        [] => return Err(LowerError::Unfoldable { layer: step.to_owned() }),
     };
     if finite { Ok(()) } else { Err(LowerError::Overflow { layer: step.to_owned() }) }
+}
+
+/// Returns whether all folded numbers are finite.
+fn fold_into(layer: &mut FoldedLayer, norm: &Norm, step: &str) -> Result<bool, LowerError> {
+    Ok(match layer {
+        FoldedLayer::Conv { weight, bias, .. } => fold_batch_norm(weight, bias, norm),
+        FoldedLayer::Conv2d { weight, bias, .. } => fold_batch_norm(weight, bias, norm),
+        FoldedLayer::Linear { weight, bias } => fold_batch_norm(weight, bias, norm),
+        // The logarithm is between: it stays a scale and a shift.
+        FoldedLayer::Energy { scale, shift, .. } => fold_batch_norm(scale, shift, norm),
+        _ => return Err(LowerError::Unfoldable { layer: step.to_owned() }),
+    })
 }
 
 /// Makes `norm(weight·x + bias)` one linear map; the first axis of `weight` counts the outputs.

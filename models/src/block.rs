@@ -33,7 +33,8 @@ pub enum BlockKind {
     /// Convolution (no bias), batch norm, ReLU, maximum pooling.
     #[default]
     Conv,
-    /// Pairs of filters over the waveform: mean energy of each pair over the pool, logarithm, batch norm.
+    /// Pairs of filters over the waveform: mean energy of each pair over the pool, logarithm, batch norm; of all bands
+    /// together where 2-D convolutions follow.
     Energy,
     /// Convolution, batch norm, ReLU, convolution, batch norm, squeeze-and-excitation; the block's input is added;
     /// ReLU, maximum pooling (He et al. 2016, Hu et al. 2018).
@@ -66,8 +67,8 @@ impl Block {
         Conv { in_channels, filters, kernel, stride, padding }
     }
 
-    /// Adds the layers of the block called `name`.
-    pub(crate) fn add_to(&self, steps: &mut Steps, name: &str) {
+    /// Adds the layers of the block called `name`; `next` is the block behind it.
+    pub(crate) fn add_to(&self, steps: &mut Steps, name: &str, next: Option<&Block>) {
         if self.kind == BlockKind::Conv2d {
             return self.add_image_to(steps, name);
         }
@@ -86,7 +87,10 @@ impl Block {
                 let energy = Energy { conv, pool: self.pool, epsilon: Energy::EPSILON };
                 let length = length / self.pool.max(1);
                 steps.add(name, Layer::Energy(energy), Shape::Map { length, channels });
-                steps.keep(name, norm);
+                // An image is normalised as a whole: bands would lose how strong they are to each other.
+                if next.is_none_or(|next| next.kind != BlockKind::Conv2d) {
+                    steps.keep(name, norm);
+                }
             }
             BlockKind::Conv2d => {}
             BlockKind::Residual => {
@@ -114,7 +118,9 @@ impl Block {
     /// Adds the layers of a block of 2-D convolution; the first one makes the channels bands.
     fn add_image_to(&self, steps: &mut Steps, name: &str) {
         if let Shape::Map { length, channels: bands } = steps.shape() {
+            let energies = steps.last_name();
             steps.add("bands", Layer::Bands, Shape::Image { bands, length, channels: 1 });
+            steps.keep(&energies, Layer::BatchNorm(BatchNorm::new(1)));
         }
         let Shape::Image { bands, length, channels: in_channels } = steps.shape() else { return };
         let (channels, size) = (self.filters, self.pool);

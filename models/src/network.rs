@@ -249,8 +249,8 @@ impl Network {
     /// Every layer in order, with shapes, for `classes` classes.
     pub fn steps(&self, classes: usize) -> Vec<Step> {
         let mut steps = Steps { list: Vec::new(), shape: Shape::Samples(self.segment) };
-        for (name, block) in self.block_names().zip(&self.blocks) {
-            block.add_to(&mut steps, &name);
+        for (i, (name, block)) in self.block_names().zip(&self.blocks).enumerate() {
+            block.add_to(&mut steps, &name, self.blocks.get(i + 1));
         }
         if let Shape::Image { bands, length, channels } = steps.shape {
             let length = bands.saturating_mul(length);
@@ -457,6 +457,11 @@ impl Steps {
     /// Shape that the next layer gets.
     pub(crate) fn shape(&self) -> Shape {
         self.shape
+    }
+
+    /// Name of the layer before the next one.
+    pub(crate) fn last_name(&self) -> String {
+        self.list.last().map(|step| step.name.clone()).unwrap_or_default()
     }
 
     /// Adds a layer.

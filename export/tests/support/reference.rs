@@ -68,7 +68,7 @@ impl Reference<'_> {
             }
             if bands == 0 {
                 bands = map.len();
-                map = vec![map.concat()];
+                map = self.normed("block1", vec![map.concat()]).collect();
             }
             map = self.image_block(&name, block, &map, bands);
             bands /= block.pool;
@@ -94,8 +94,12 @@ impl Reference<'_> {
                     let means = energies.chunks_exact(block.pool).map(mean);
                     means.map(|mean| (mean + f64::from(Energy::EPSILON)).ln()).collect()
                 };
-                let energies = cosines.iter().zip(sines).map(energy).collect();
-                self.normed(name, energies).collect()
+                let energies: Vec<Vec<f64>> = cosines.iter().zip(sines).map(energy).collect();
+                // In front of an image there is one norm of all bands.
+                match self.weights[&format!("{name}.norm.weight")].1.len() {
+                    1 => energies,
+                    _ => self.normed(name, energies).collect(),
+                }
             }
             BlockKind::Conv2d => unreachable!("it has an image"),
             BlockKind::Residual => {
