@@ -15,6 +15,8 @@ from outcome import Failed, Skipped
 from sampler import Sampler
 
 HEADS = ("dense", "lstm")
+# What is timed waits so long for peers that compile.
+PEERS_SECONDS = 30
 SPLIT = "song-seed1"
 # Arithmetic of our trainer by the names of the results.
 PRECISIONS = {
@@ -51,7 +53,7 @@ def train(run):
     # Not timed, so all at once.
     falls = [(f"trains on music, {name_of(*how)}", 50, partial(trains_on_music, run, *how)) for how in run.sizes.music]
     run.together([("synthetic data", 60, lambda: begin_data(run).result(run.ends - run.now())), *falls])
-    run.part("peers are ready", 30, lambda: peers_ready(run), least=0)
+    run.part("peers are ready", PEERS_SECONDS, lambda: peers_ready(run), least=0)
     for timed in run.sizes.timed:
         run.part(timed.name, 40, lambda: full_speed(run, timed))
 
