@@ -178,7 +178,6 @@ blocks = [
 fn what_a_kind_of_block_does_not_have_is_named_with_the_block() {
     assert!(Network::from_toml(POOLED).is_ok());
     for (from, to, words) in [
-        ("stride = 16", "stride = 16, pool = 2", "block 1: a block of kind `energy` has no `pool`"),
         (
             "stride = 16",
             "stride = 16, squeeze = 2",
@@ -216,6 +215,55 @@ fn what_a_kind_of_block_does_not_have_is_named_with_the_block() {
         ("segment = 1000", "segment = 39", "block 1 gets 39 positions and leaves none"),
     ] {
         let no = complaint(&POOLED.replace(from, to));
+        assert!(no.contains(words), "{no}");
+    }
+}
+
+const IMAGE: &str = r#"
+name = "mine"
+segment = 1000
+window = 2
+pool = "mean"
+blocks = [
+  { kind = "energy", filters = 6, kernel = 40, stride = 8, pool = 2 },
+  { kind = "conv2d", filters = 4, pool = 2 },
+]
+head = { kind = "dense", units = 4 }
+"#;
+
+#[test]
+fn two_dimensions_have_bands_and_time_and_one_norm_of_all_bands() {
+    let network = Network::from_toml(IMAGE).unwrap();
+    // (1000 − 40) / 8 + 1 = 121 positions, the mean of two 60; then half of the bands and of the positions.
+    let shapes: Vec<String> =
+        network.steps(3).iter().map(|step| format!("{} {}", step.name, step.output)).collect();
+    let expected = ["block1 60×6", "bands 6×60×1", "block1 6×60×1", "block2 6×60×4"];
+    assert_eq!(shapes[..4], expected);
+    assert!(shapes.iter().any(|shape| shape == "block2 3×30×4"), "{shapes:?}");
+    assert!(shapes.iter().any(|shape| shape == "positions 90×4"), "{shapes:?}");
+    let shape = |name: &str| {
+        network.params(3).into_iter().find(|param| param.name == name).map(|param| param.shape)
+    };
+    assert_eq!(shape("block1.norm.weight"), Some(vec![1]));
+    assert_eq!(shape("block2.conv.weight"), Some(vec![4, 1, 3, 3]));
+    assert_eq!(shape("dense.weight"), Some(vec![4, 4]));
+    assert_eq!(network, Network::from_toml(&network.to_toml().unwrap()).unwrap());
+    let costs = network.costs(3);
+    let of = |layer: usize| costs.layers[layer].multiply_adds;
+    assert_eq!((of(0), of(3)), (60 * 2 * 40 * 12, 6 * 60 * 9 * 4));
+
+    for (from, to, words) in [
+        ("\"conv2d\"", "\"conv2d\", kernel = 4", "block 2: a block of kind `conv2d` keeps bands"),
+        ("\"conv2d\"", "\"conv2d\", kernel = 1", "`kernel` is 1"),
+        ("\"conv2d\"", "\"conv2d\", stride = 2", "takes no `stride`"),
+        ("\"conv2d\"", "\"conv2d\", squeeze = 2", "has no `squeeze`"),
+        ("filters = 6", "filters = 1", "block 2: a block of kind `conv2d` pools more bands"),
+        ("pool = \"mean\"\n", "", "the network needs a `pool`"),
+        ("\"energy\"", "\"conv\"", "needs the bands of an energy block"),
+        ("\"energy\"", "\"conv2d\"", "needs the bands of an energy block"),
+        ("4, pool = 2 },", "4 }, { filters = 2 },", "cannot come behind a block of kind `conv2d`"),
+    ] {
+        let no = complaint(&IMAGE.replacen(from, to, 1));
         assert!(no.contains(words), "{no}");
     }
 }
