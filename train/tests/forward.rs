@@ -330,7 +330,7 @@ fn gradients_are_the_slopes_of_the_loss() {
             let direction: Vec<f32> = gradient.iter().map(|g| g.signum()).collect();
             let slope: f64 = gradient.iter().zip(&direction).map(|(g, d)| f64::from(g * d)).sum();
             // Small enough that few ReLUs and maxima change sides, large enough for f32.
-            let step = 1e-3 / (direction.len() as f32).sqrt();
+            let step = 1e-3 / (direction.len().max(16) as f32).sqrt();
             let mut at = |sign: f32| {
                 let mut moved = own.clone();
                 for (value, d) in moved.data.iter_mut().zip(&direction) {

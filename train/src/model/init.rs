@@ -83,8 +83,7 @@ pub fn mel_filters(shape: &[usize], seed: u64) -> Values {
 }
 
 /// Filters of an energy block, `[2 · pairs, 1, kernel]`: Hann-windowed cosines from 60 Hz to 7.6 kHz of Euclidean norm
-/// 1, then the sines of the same frequencies. The windows, in the middle of the kernel, are as long as it or so short that
-/// neighbouring bands meet at half of their amplitude.
+/// 1, then the sines of the same frequencies.
 fn mel_pairs(shape: &[usize]) -> Values {
     let [filters, in_channels, kernel] = match shape {
         [a, b, c] => [*a, *b, *c],
@@ -94,18 +93,8 @@ fn mel_pairs(shape: &[usize]) -> Values {
     let mut data = Vec::with_capacity(filters * in_channels * kernel);
     for phase in [0.0, -std::f64::consts::FRAC_PI_2] {
         for pair in 0..pairs {
-            let at = |pair| mel_spaced(60.0, pair, pairs);
-            let spacing = at(pair + 1) - at(pair);
-            let rate = f64::from(SampleRate::NETWORK.0);
-            // A Hann window's spectrum is at half one bin from its middle, in bins of the rate over its length.
-            let length = ((2.0 * rate / spacing).ceil() as usize).clamp(1, kernel.max(1));
-            let wave = windowed_wave(length, at(pair), phase, 1.0);
-            let before = (kernel - length) / 2;
-            let mut filter = vec![0.0; kernel];
-            if let Some(middle) = filter.get_mut(before..before + length) {
-                middle.copy_from_slice(&wave);
-            }
-            data.extend(std::iter::repeat_n(filter, in_channels).flatten());
+            let wave = windowed_wave(kernel, mel_spaced(60.0, pair, pairs), phase, 1.0);
+            data.extend(std::iter::repeat_n(wave, in_channels).flatten());
         }
     }
     Values { shape: shape.to_vec(), data }
