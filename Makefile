@@ -11,7 +11,7 @@ cli: ## the command `leitmotif` alone, in target/release, without libtorch: 2 mi
 	scripts/setup runtime
 	cargo build --release -p leitmotif --features cli
 
-demo: setup ## real music, two trained networks, .onnx files, artists identified (MUSIC=FOLDER for your own): 10 to 16 min, 7 once set up
+demo: setup ## real music, two trained networks, .onnx files, artists identified (MUSIC=FOLDER for your own): 10 to 16 min, 8 once set up
 	cargo build --release --bins -p leitmotif-train -p leitmotif-export -p leitmotif --features leitmotif/cli
 	scripts/demo
 
