@@ -11,7 +11,7 @@ use std::time::Duration;
 use leitmotif_models::HeadKind;
 use leitmotif_models::checkpoint::LAST;
 use leitmotif_train::error::TrainError;
-use leitmotif_train::learn::auxiliary::{AuxiliaryConfig, Clips};
+use leitmotif_train::learn::auxiliary::AuxiliaryConfig;
 use leitmotif_train::learn::batches::Balance;
 use leitmotif_train::learn::checkpoint::Checkpoint;
 use leitmotif_train::learn::config::FitConfig;
@@ -61,7 +61,7 @@ fn only_other_artists_are_auxiliary_and_each_batch_has_their_share() {
     assert_eq!(auxiliary.artists, ["Artist, \"2\" 🎷"]);
     assert_eq!(auxiliary.examples.len(), 12);
     assert_eq!(auxiliary.note().clips, 12);
-    let clips = Clips::of(&task);
+    let clips = task.clips();
     let names: Vec<String> = auxiliary.examples.iter().map(|of| clips.name(of.clip)).collect();
     assert!(names.iter().all(|name| name.starts_with("2/")), "{names:?}");
 

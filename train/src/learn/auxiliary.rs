@@ -7,13 +7,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use leitmotif_dataset::store::{Dataset, Part, StoreError, split_digest};
+use leitmotif_dataset::store::{Dataset, Part, split_digest};
 use leitmotif_models::DatasetNote;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{DataError, TrainError};
-use crate::learn::batches::Example;
-use crate::learn::task::{Task, dataset_note};
+use crate::learn::clips::{Example, dataset_note};
 
 /// How auxiliary music is used.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -57,15 +56,15 @@ pub struct Auxiliary {
 }
 
 impl Auxiliary {
-    /// The music of the data sets in `folders`, whatever their splits, without all artists of the task's data set: their
-    /// songs may be test songs there. Names are compared without regard to case.
+    /// The music of the data sets in `folders`, whatever their splits, without all artists of `own`, the task's data set with
+    /// `classes` classes: their songs may be test songs there. Names are compared without regard to case.
     ///
     /// # Errors
     ///
     /// What cannot be read; `NoAuxiliary` where a data set has no other artist.
-    pub fn open(folders: &[PathBuf], task: &Task) -> Result<Self, TrainError> {
+    pub fn open(folders: &[PathBuf], own: &Dataset, classes: usize) -> Result<Self, TrainError> {
         let known: BTreeSet<String> =
-            task.dataset.artists().iter().map(|artist| artist.to_lowercase()).collect();
+            own.artists().iter().map(|artist| artist.to_lowercase()).collect();
         let (mut datasets, mut notes, mut digests) = (Vec::new(), Vec::new(), Vec::new());
         let mut chosen = Vec::new();
         // The same music may be in two of the data sets.
@@ -90,10 +89,15 @@ impl Auxiliary {
             chosen.push(parts);
             datasets.push(Arc::new(dataset));
         }
-        let (artists, examples) = number(&datasets, &chosen, task);
+        let (artists, examples) = number(&datasets, &chosen, own, classes);
         let (clips, digest) = (examples.len(), digests.join(" "));
         let note = AuxiliaryNote { datasets: notes, artists: artists.len(), clips, digest };
         Ok(Auxiliary { artists, examples, datasets, note })
+    }
+
+    /// The data sets, in the order in which their clips are numbered.
+    pub(crate) fn datasets(&self) -> &[Arc<Dataset>] {
+        &self.datasets
     }
 
     /// As a run records it.
@@ -106,7 +110,8 @@ impl Auxiliary {
 fn number(
     datasets: &[Arc<Dataset>],
     chosen: &[Vec<Option<Part>>],
-    task: &Task,
+    own: &Dataset,
+    classes: usize,
 ) -> (Vec<String>, Vec<Example>) {
     let clips = || {
         datasets.iter().zip(chosen).flat_map(|(dataset, chosen)| {
@@ -115,9 +120,8 @@ fn number(
     };
     let artists: BTreeSet<&str> =
         clips().filter(|(_, chosen)| *chosen).map(|(row, _)| row.artist).collect();
-    let class_of: BTreeMap<&str, usize> =
-        artists.iter().copied().zip(task.classes.len()..).collect();
-    let first_clip = task.dataset.clips().len();
+    let class_of: BTreeMap<&str, usize> = artists.iter().copied().zip(classes..).collect();
+    let first_clip = own.clips().len();
     // Songs of the task have smaller numbers: there are no more of them than clips.
     let mut songs: HashMap<(&str, &str), usize> = HashMap::new();
     let examples = clips()
@@ -131,67 +135,4 @@ fn number(
         })
         .collect();
     (artists.into_iter().map(str::to_owned).collect(), examples)
-}
-
-/// The clips of a run: those of its data set, and after them those of auxiliary ones.
-#[derive(Clone, Debug)]
-pub struct Clips {
-    first: Arc<Dataset>,
-    more: Vec<Arc<Dataset>>,
-}
-
-impl From<Arc<Dataset>> for Clips {
-    fn from(dataset: Arc<Dataset>) -> Self {
-        Clips { first: dataset, more: Vec::new() }
-    }
-}
-
-impl Clips {
-    /// All clips that `task` trains on.
-    pub fn of(task: &Task) -> Self {
-        let mut clips = Clips::from(Arc::clone(&task.dataset));
-        if let Some(auxiliary) = &task.auxiliary {
-            clips.more.clone_from(&auxiliary.datasets);
-        }
-        clips
-    }
-
-    /// As [`Dataset::read`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Dataset::read`].
-    pub fn read(&self, clip: usize, start: u64, out: &mut [f32]) -> Result<(), StoreError> {
-        let (dataset, clip) = self.place(clip);
-        dataset.read(clip, start, out)
-    }
-
-    /// As [`Dataset::read_pcm`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Dataset::read_pcm`].
-    pub fn read_pcm(&self, clip: usize, start: u64, out: &mut [i16]) -> Result<(), StoreError> {
-        let (dataset, clip) = self.place(clip);
-        dataset.read_pcm(clip, start, out)
-    }
-
-    /// A clip's name, empty where there is no such clip.
-    pub fn name(&self, clip: usize) -> String {
-        let (dataset, clip) = self.place(clip);
-        dataset.clips().get(clip).map(|row| row.clip.to_owned()).unwrap_or_default()
-    }
-
-    /// The data set of a clip and its number there; the last data set refuses a number beyond it.
-    fn place(&self, mut clip: usize) -> (&Dataset, usize) {
-        let mut dataset = &self.first;
-        for next in &self.more {
-            if clip < dataset.clips().len() {
-                break;
-            }
-            clip -= dataset.clips().len();
-            dataset = next;
-        }
-        (dataset, clip)
-    }
 }

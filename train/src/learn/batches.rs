@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{DataError, TrainError};
 use crate::learn::augment::Augmentation;
-use crate::learn::auxiliary::Clips;
+use crate::learn::clips::{Clips, Example};
 use crate::learn::selection::Selection;
 
 /// Where segments are cut from a clip.
@@ -54,19 +54,6 @@ pub struct BatchConfig {
     pub label_smoothing: f64,
     /// Seed of the run.
     pub seed: u64,
-}
-
-/// A clip with its class.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Example {
-    /// Index of the clip among those of the run, which of a run without auxiliary music are its data set's.
-    pub clip: usize,
-    /// Index of its artist among the classes, then the auxiliary ones.
-    pub class: usize,
-    /// Number of its song, unique in the run.
-    pub song: usize,
-    /// Samples it has.
-    pub samples: u64,
 }
 
 /// The input and targets of one step.

@@ -11,7 +11,7 @@ use leitmotif_models::{ClassId, HeadKind, Network, Prediction, Predictions, argm
 use tch::{Device, Kind, Tensor};
 
 use crate::error::{DataError, TrainError};
-use crate::learn::batches::Example;
+use crate::learn::clips::Example;
 use crate::learn::task::Task;
 use crate::model::host::to_host;
 use crate::model::network::Model;

@@ -179,7 +179,8 @@ mod tests {
 
     use super::*;
     use crate::learn::augment::Augmentation;
-    use crate::learn::batches::{Crop, Example};
+    use crate::learn::batches::Crop;
+    use crate::learn::clips::Example;
     use crate::learn::config::FitConfig;
 
     /// Six clips of noise.

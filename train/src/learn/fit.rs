@@ -9,8 +9,8 @@ use leitmotif_models::{Confidence, Scores};
 
 use crate::console::log;
 use crate::error::TrainError;
-use crate::learn::batches::Example;
 use crate::learn::checkpoint::{Checkpoint, read_record, write_record, write_text};
+use crate::learn::clips::Example;
 use crate::learn::confidence::{calibrate, source};
 use crate::learn::evaluate::{Evaluation, evaluate};
 use crate::learn::feed::Feed;

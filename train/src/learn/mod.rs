@@ -14,6 +14,7 @@ pub mod auxiliary;
 pub mod average;
 pub mod batches;
 pub mod checkpoint;
+pub mod clips;
 pub mod confidence;
 pub mod config;
 pub mod evaluate;

@@ -11,7 +11,6 @@ use tch::{Device, Tensor};
 
 use crate::error::{CheckpointError, TrainError};
 use crate::learn::adam::Adam;
-use crate::learn::auxiliary::Clips;
 use crate::learn::average::WeightAverage;
 use crate::learn::batches::Batches;
 use crate::learn::checkpoint::Checkpoint;
@@ -37,7 +36,7 @@ pub fn batches(
     network: &Network,
     config: &FitConfig,
 ) -> Result<Arc<Batches>, TrainError> {
-    let (clips, examples) = (Clips::of(task), task.train.clone());
+    let (clips, examples) = (task.clips(), task.train.clone());
     let batches = Batches::new(clips, examples, task.classes.len(), network, config.batches())?;
     Ok(Arc::new(match &task.auxiliary {
         None => batches,

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use leitmotif_models::Random;
 
-use crate::learn::batches::Example;
+use crate::learn::clips::Example;
 
 /// Clips to choose from.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::error::{DataError, SettingError, TrainError};
 use crate::learn::auxiliary::Auxiliary;
-use crate::learn::batches::Example;
+use crate::learn::clips::{Clips, Example, dataset_note};
 
 /// A data set with one split.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ impl Task {
     pub fn with_auxiliary(self, folders: &[PathBuf]) -> Result<Self, TrainError> {
         let auxiliary = match folders {
             [] => None,
-            folders => Some(Auxiliary::open(folders, &self)?),
+            folders => Some(Auxiliary::open(folders, &self.dataset, self.classes.len())?),
         };
         Ok(Task { auxiliary, ..self })
     }
@@ -151,6 +151,12 @@ impl Task {
         }
     }
 
+    /// All clips that it trains on, auxiliary ones last.
+    pub fn clips(&self) -> Clips {
+        let more = self.auxiliary.as_ref().map_or(&[][..], Auxiliary::datasets);
+        Clips::from(Arc::clone(&self.dataset)).with(more)
+    }
+
     /// The clips of a part by its name: `train`, `validation` or `test`.
     ///
     /// # Errors
@@ -216,19 +222,6 @@ impl Task {
             }
         };
         differs.then(|| format!("then: {}; now: {}", format_split(then), format_split(&now)))
-    }
-}
-
-/// See [`Task::dataset_note`].
-pub(crate) fn dataset_note(dataset: &Dataset) -> DatasetNote {
-    let info = dataset.info();
-    let songs: BTreeSet<&str> = dataset.clips().iter().map(|clip| clip.song).collect();
-    DatasetNote {
-        name: info.name.clone(),
-        licence: info.licence.clone(),
-        notes: info.notes.clone(),
-        clips: dataset.clips().len(),
-        songs: songs.len(),
     }
 }
 

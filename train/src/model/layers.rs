@@ -28,6 +28,16 @@ pub(crate) fn log_energy(filtered: &Tensor, energy: Energy) -> Result<Tensor, Tr
     Ok(energies.f_add_scalar(f64::from(energy.epsilon))?.f_log()?)
 }
 
+/// The largest value of each window.
+///
+/// # Shapes
+/// `[batch, channels, segments, length]` or `[images, channels, bands, length]`; what is left after the last whole
+/// window is dropped.
+pub(crate) fn max_pool(x: &Tensor, size: [usize; 2]) -> Result<Tensor, TrainError> {
+    let size = size.map(|size| size as i64);
+    Ok(x.f_max_pool2d(size, size, [0, 0], [1, 1], false)?)
+}
+
 /// Every segment as an image of one channel, whose rows are the bands.
 ///
 /// # Shapes

@@ -17,7 +17,7 @@ use crate::model::flat::flatten_lstm;
 use crate::model::host::{on_device, to_host};
 use crate::model::init::initial_values;
 use crate::model::layers::{
-    Excitation, Scores, image, log_energy, map_of, squeeze_excite, time_pool,
+    Excitation, Scores, image, log_energy, map_of, max_pool, squeeze_excite, time_pool,
 };
 use crate::model::native::{self, Norm};
 use crate::model::precision::Precision;
@@ -574,14 +574,6 @@ impl Model {
         let tensor = self.tensors.get(name);
         Ok(tensor.ok_or_else(|| ModelError::NoSuchTensor { name: name.to_owned() })?)
     }
-}
-
-/// # Shapes
-/// `[batch, channels, segments, length]` or `[images, channels, bands, length]`; what is left after the last whole
-/// window is dropped.
-fn max_pool(x: &Tensor, size: [usize; 2]) -> Result<Tensor, TrainError> {
-    let size = size.map(|size| size as i64);
-    Ok(x.f_max_pool2d(size, size, [0, 0], [1, 1], false)?)
 }
 
 /// Keras' momentum is the share of the old running value that is kept, torch's that of the new one.

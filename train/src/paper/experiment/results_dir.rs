@@ -17,9 +17,9 @@ use super::error::{ExperimentError, ResultsError};
 use super::scale::Scale;
 use super::spec::Experiment;
 use crate::learn::checkpoint::{is_checkpoint, read_record, write_text};
+use crate::learn::clips::dataset_note;
 use crate::learn::config::FitConfig;
 use crate::learn::start::recorded_config;
-use crate::learn::task::dataset_note;
 
 const VERSION: u32 = 1;
 const NOTE: &str = "results.json";
