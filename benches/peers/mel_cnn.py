@@ -9,7 +9,6 @@ global average, dropout 0.5; Adam with a rate of 1e-3 that falls as a cosine, ba
 
 import argparse
 import collections
-import csv
 import json
 import math
 import time
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from prepared import rows, samples
 from torch import nn
 
 RATE, FRAME, HOP, BANDS, CROP = 16_000, 1_024, 512, 64, 94
@@ -33,7 +33,7 @@ def main():
     torch.set_num_threads(arguments.threads)
     clips = rows(arguments.dataset / "clips.csv")
     filters = mel_filters().to(arguments.device)
-    spectrograms = [log_mel(samples(arguments.dataset, clip).to(arguments.device), filters) for clip in clips]
+    spectrograms = [log_mel(torch.from_numpy(samples(arguments.dataset, clip)).to(arguments.device), filters) for clip in clips]
     artists = sorted({clip["artist"] for clip in clips})
     truth = torch.tensor([artists.index(clip["artist"]) for clip in clips], device=arguments.device)
     for split in arguments.splits:
@@ -98,17 +98,6 @@ def mel_filters():
 def log_mel(waveform, filters):
     spectrum = torch.stft(waveform, FRAME, HOP, window=torch.hann_window(FRAME, device=waveform.device), return_complex=True)
     return (filters @ spectrum.abs().square() + 1e-6).log()
-
-
-def rows(path):
-    with open(path, encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def samples(dataset, clip):
-    shard = np.memmap(dataset / "shards" / f"{int(clip['shard']):05d}.pcm", dtype="<i2", mode="r")
-    start = int(clip["offset"])
-    return torch.from_numpy(shard[start : start + int(clip["samples"])].astype(np.float32) / 32768)
 
 
 if __name__ == "__main__":

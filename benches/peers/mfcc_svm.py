@@ -7,13 +7,13 @@ of frames of 1,024 samples every 512: mean and deviation of each, and the deviat
 """
 
 import collections
-import csv
 import json
 import sys
 from pathlib import Path
 
 import librosa
 import numpy as np
+from prepared import rows, samples
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -38,17 +38,6 @@ def main(dataset, *splits):
             songs[clips[index]["artist"], clips[index]["song"]][artists[answer]] += 1
         right = [votes.most_common(1)[0][0] == artist for (artist, _), votes in songs.items()]
         print(json.dumps({"split": split, "clips": float(np.mean(answers == truth[test])), "songs": float(np.mean(right))}), flush=True)
-
-
-def rows(path):
-    with open(path, encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def samples(dataset, clip):
-    shard = np.memmap(dataset / "shards" / f"{int(clip['shard']):05d}.pcm", dtype="<i2", mode="r")
-    start = int(clip["offset"])
-    return shard[start : start + int(clip["samples"])].astype(np.float32) / 32768
 
 
 def statistics(waveform):
