@@ -116,7 +116,7 @@ fn values(param: &Param, seed: u32) -> Vec<f32> {
             uniform((3.0 / param.shape.iter().max().copied().unwrap_or(1).max(1) as f64).sqrt())
         }
         // Filters of norm 1.
-        Init::MelPairs => {
+        Init::MelPairs | Init::MelBank => {
             uniform((3.0 / param.shape.last().copied().unwrap_or(1).max(1) as f64).sqrt())
         }
         Init::Ones => vec![1.0; count],

@@ -45,6 +45,8 @@ pub enum Init {
     Orthogonal,
     /// Hann-windowed cosines, then sines of the same frequencies, which are spaced evenly in mel.
     MelPairs,
+    /// As `MelPairs`, in the bands of a log-mel spectrogram: windows as long as a band's width asks, at most the filter.
+    MelBank,
     /// All zero.
     Zeros,
     /// All one.
@@ -87,9 +89,11 @@ pub(crate) fn layer_params(step: &str, layer: Layer) -> Vec<Param> {
             let shape = [c.filters, c.in_channels, c.kernel, c.kernel];
             vec![param("conv.weight", &shape, Trainable, init)]
         }
-        Layer::Energy(Energy { conv: c, .. }) => {
+        Layer::Energy(Energy { conv: c, pool, .. }) => {
             let shape = [c.filters, c.in_channels, c.kernel];
-            vec![param("conv.weight", &shape, Trainable, Init::MelPairs)]
+            // Short windows leave gaps from one position to the next; a mean over several fills them.
+            let init = if pool > 1 { Init::MelBank } else { Init::MelPairs };
+            vec![param("conv.weight", &shape, Trainable, init)]
         }
         Layer::SqueezeExcite(SqueezeExcite { channels, squeezed }) => {
             let squeeze = Init::GlorotUniform { fan_in: channels, fan_out: squeezed };

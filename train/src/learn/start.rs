@@ -18,7 +18,8 @@ use crate::learn::config::FitConfig;
 use crate::learn::history::History;
 use crate::learn::task::{Task, artist_differences, differences, format_split};
 use crate::model::device;
-use crate::model::init::{FirstFilters, mel_filters};
+use crate::model::init::FirstFilters;
+use crate::model::mel::mel_filters;
 use crate::model::native;
 use crate::model::network::Model;
 use crate::model::tensors::{self, Tensors, check};
@@ -337,7 +338,7 @@ fn set_mel_filters(model: &mut Model, seed: u64) -> Result<(), TrainError> {
     const FIRST: &str = "block1.conv.weight";
     let params = model.network().params(model.classes());
     // The pairs of an energy block begin so anyway, and must stay pairs.
-    let random = |p: &Param| p.name == FIRST && p.init != Init::MelPairs;
+    let random = |p: &Param| p.name == FIRST && !matches!(p.init, Init::MelPairs | Init::MelBank);
     let Some(first) = params.into_iter().find(random) else { return Ok(()) };
     model.set_values(&Tensors::from([(first.name, mel_filters(&first.shape, seed))]))
 }
