@@ -84,7 +84,9 @@ impl Block {
             }
             BlockKind::Energy => {
                 let conv = self.conv(in_channels, channels.saturating_mul(2));
-                let energy = Energy { conv, pool: self.pool, epsilon: Energy::EPSILON };
+                let averages = self.pool > 1;
+                let epsilon = if averages { Energy::EPSILON_OF_MEANS } else { Energy::EPSILON };
+                let energy = Energy { conv, pool: self.pool, epsilon };
                 let length = length / self.pool.max(1);
                 steps.add(name, Layer::Energy(energy), Shape::Map { length, channels });
                 // An image is normalised as a whole: bands would lose how strong they are to each other.

@@ -103,6 +103,10 @@ impl Energy {
     /// to a millionth of it; in 16-bit floats it would be no normal number, so energies are taken in f32 everywhere.
     pub const EPSILON: f32 = 1e-5;
 
+    /// As [`EPSILON`](Self::EPSILON), where energies are averaged over time, so that one close to zero is rare: 80 dB
+    /// below a full-scale white noise, and 18 dB above what 16-bit samples round away.
+    pub const EPSILON_OF_MEANS: f32 = 1e-8;
+
     /// Pairs of filters, hence channels of the output.
     pub fn pairs(&self) -> usize {
         self.conv.filters / 2
