@@ -92,7 +92,9 @@ impl Reference<'_> {
                     let energies: Vec<f64> = a.iter().zip(b).map(|(a, b)| a * a + b * b).collect();
                     let mean = |energies: &[f64]| energies.iter().sum::<f64>() / block.pool as f64;
                     let means = energies.chunks_exact(block.pool).map(mean);
-                    means.map(|mean| (mean + f64::from(Energy::EPSILON)).ln()).collect()
+                    let averages = block.pool > 1;
+                    let epsilon = if averages { Energy::EPSILON_OF_MEANS } else { Energy::EPSILON };
+                    means.map(|mean| (mean + f64::from(epsilon)).ln()).collect()
                 };
                 let energies: Vec<Vec<f64>> = cosines.iter().zip(sines).map(energy).collect();
                 // In front of an image there is one norm of all bands.
