@@ -41,6 +41,9 @@ struct BlockDescription {
     /// Without squeeze-and-excitation where it is absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     squeeze: Option<usize>,
+    /// Absent, every block is trained.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    learnt: Option<bool>,
 }
 
 impl TryFrom<Description> for Network {
@@ -59,6 +62,7 @@ impl TryFrom<Description> for Network {
                 padding: b.padding.unwrap_or(same),
                 pool: b.pool.unwrap_or(1),
                 squeeze: b.squeeze,
+                learnt: b.learnt.unwrap_or(true),
             }
         };
         Network {
@@ -86,6 +90,7 @@ impl From<Network> for Description {
             padding: Some(b.padding),
             pool: Some(b.pool),
             squeeze: b.squeeze,
+            learnt: (!b.learnt).then_some(false),
         };
         Description {
             name: network.name,

@@ -96,6 +96,8 @@ pub struct Energy {
     pub pool: usize,
     /// ε: the energy below which all is silence.
     pub epsilon: f32,
+    /// Whether the filters are trained, or stay as they begin.
+    pub learnt: bool,
 }
 
 impl Energy {

@@ -58,7 +58,8 @@ pub fn rows(network: &Network, classes: usize) -> Vec<Row> {
                     1 => String::new(),
                     pool => format!(", means of {pool}"),
                 };
-                ("energy", format!("{text}{padding}; squares{mean}, log, batch norm"))
+                let fixed = if energy.learnt { "" } else { ", not trained" };
+                ("energy", format!("{text}{padding}{fixed}; squares{mean}, log, batch norm"))
             }
             Layer::SqueezeExcite(SqueezeExcite { squeezed, .. }) => {
                 ("squeeze", format!("mean over time, {squeezed} units, ReLU; excitation, sigmoid"))

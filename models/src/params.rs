@@ -27,7 +27,7 @@ impl Param {
 pub enum ParamKind {
     /// Trained by gradient descent.
     Trainable,
-    /// Running statistic of a batch norm.
+    /// Not trained by gradient descent: running statistic of a batch norm, filters that stay as they begin.
     Statistic,
 }
 
@@ -89,11 +89,12 @@ pub(crate) fn layer_params(step: &str, layer: Layer) -> Vec<Param> {
             let shape = [c.filters, c.in_channels, c.kernel, c.kernel];
             vec![param("conv.weight", &shape, Trainable, init)]
         }
-        Layer::Energy(Energy { conv: c, pool, .. }) => {
+        Layer::Energy(Energy { conv: c, pool, learnt, .. }) => {
             let shape = [c.filters, c.in_channels, c.kernel];
             // Short windows leave gaps from one position to the next; a mean over several fills them.
             let init = if pool > 1 { Init::MelBank } else { Init::MelPairs };
-            vec![param("conv.weight", &shape, Trainable, init)]
+            let kind = if learnt { Trainable } else { Statistic };
+            vec![param("conv.weight", &shape, kind, init)]
         }
         Layer::SqueezeExcite(SqueezeExcite { channels, squeezed }) => {
             let squeeze = Init::GlorotUniform { fan_in: channels, fan_out: squeezed };

@@ -100,7 +100,7 @@ mod tests {
 
     fn graph(form: Form) -> Graph {
         let conv = Conv { in_channels: 1, filters: 4, kernel: 3, stride: 2, padding: 1 };
-        let energy = Energy { conv, pool: 1, epsilon: Energy::EPSILON };
+        let energy = Energy { conv, pool: 1, epsilon: Energy::EPSILON, learnt: true };
         let (weight, bias) = (Array3::ones((4, 1, 3)), Array1::zeros(4));
         let (scale, shift) = (Array1::ones(2), Array1::zeros(2));
         let layer =
