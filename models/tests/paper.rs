@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-use leitmotif_models::{HeadKind, Network, NetworkError};
+use leitmotif_models::{HeadKind, Network, NetworkError, ParamKind};
 
 fn preset(name: &str, head: HeadKind) -> Network {
     Network::preset(name).unwrap().with_head(head)
@@ -202,6 +202,7 @@ fn what_a_kind_of_block_does_not_have_is_named_with_the_block() {
         ),
         ("squeeze = 2", "squeeze = 5", "block 2: `squeeze` is 5, but it must be from 1 to 4"),
         ("squeeze = 2", "squeeze = 0", "block 2: `squeeze` is 0"),
+        ("squeeze = 2", "learnt = false", "block 2: a block of kind `residual` is always trained"),
         ("dropout = 0.5", "dropout = 1.0", "head: `dropout` is 1,"),
         ("dropout = 0.5", "dropout = -0.5", "head: `dropout` is -0.5"),
         ("dropout = 0.5", "dropout = nan", "head: `dropout` is NaN"),
@@ -294,4 +295,16 @@ fn a_description_says_nothing_of_what_the_paper_does_not_have() {
 fn an_unknown_preset_lists_those_there_are() {
     let no = Network::preset("model5").unwrap_err().to_string();
     assert!(no.contains("model5") && no.contains("model4") && no.contains("demo"), "{no}");
+}
+
+#[test]
+fn filters_that_are_not_trained_stay_so_in_a_written_description() {
+    let fixed = Network::preset("spectral").unwrap();
+    let read = Network::from_toml(&fixed.to_toml().unwrap()).unwrap();
+    assert_eq!(read, fixed);
+    let kind = |network: &Network| {
+        network.params(3).into_iter().find(|p| p.name == "block1.conv.weight").unwrap().kind
+    };
+    assert_eq!(kind(&read), ParamKind::Statistic);
+    assert_eq!(kind(&Network::preset("compact").unwrap()), ParamKind::Trainable);
 }

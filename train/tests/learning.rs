@@ -24,7 +24,7 @@ use leitmotif_train::model::init::FirstFilters;
 use leitmotif_train::model::network::Model;
 use leitmotif_train::model::tensors::{self, Values};
 use tch::{Device, Tensor};
-use tones::{SPLIT, config, network, pooled_network, task};
+use tones::{SPLIT, config, image_network, network, pooled_network, task};
 
 static GO_ON: AtomicBool = AtomicBool::new(false);
 
@@ -365,4 +365,25 @@ fn the_pairs_of_an_energy_block_begin_as_described_whatever_first_filters_says()
         state.model.values().unwrap()["block1.conv.weight"].data.clone()
     };
     assert_eq!(first("described", FirstFilters::Described), first("mel", FirstFilters::Mel));
+}
+
+#[test]
+fn filters_that_are_not_trained_stay_as_they_begin() {
+    let folder = tempfile::tempdir().unwrap();
+    let task = task(&folder.path().join("data"), false);
+    let learnt = image_network(HeadKind::Dense);
+    let mut fixed = learnt.clone();
+    fixed.blocks[0].learnt = false;
+    for (name, network, moves) in [("learnt", learnt, true), ("fixed", fixed, false)] {
+        let settings = FitConfig { weight_average: Some(0.9), epochs: 1, ..config() };
+        let start = fresh_of(network, settings);
+        let first = "block1.conv.weight";
+        let state = begin(&folder.path().join("begin"), &task, start.clone(), Device::Cpu).unwrap();
+        let before = state.model.values().unwrap();
+        let out = folder.path().join(name);
+        run(&out, &task, start).unwrap();
+        let after = Checkpoint::read(&out.join(LAST)).unwrap().weights;
+        assert_eq!(before[first].data != after[first].data, moves, "{name}");
+        assert!(before["block2.conv.weight"].data != after["block2.conv.weight"].data);
+    }
 }

@@ -77,12 +77,12 @@ class Sizes:
 
 def small(precision, steps, **more):
     """A training by the recipe `small`."""
-    return Training("compact", "dense", precision, steps, recipe="small", **more)
+    return Training("spectral", "dense", precision, steps, recipe="small", **more)
 
 
 # What readers do to clips: without it they stay on the GPU, where they are cut.
 AUGMENTATION = ("crop", "gain", "speed", "polarity", "colour", "mixup", "mixup-share")
-DENSE, LSTM, COMPACT = ("model1", "dense"), ("model1", "lstm"), ("compact", "dense")
+DENSE, LSTM, COMPACT, SPECTRAL = ("model1", "dense"), ("model1", "lstm"), ("compact", "dense"), ("spectral", "dense")
 
 FULL = Sizes(
     device="cuda", clips=4_096, artists=222, samples=465_984,
@@ -95,34 +95,34 @@ FULL = Sizes(
         small("bf16", 80, cores=4, remark="4 cores"), small("bf16, no graph", 400, without=AUGMENTATION, remark="clips as they are"),
     ),
     batch=16, recipe_batch=None,
-    music=(("model1", "dense", "bf16"), ("model1", "lstm", "tf32"), ("compact", "dense", "bf16"), ("compact", "lstm", "tf32"), ("attention", "dense", "bf16")),
+    music=(("model1", "dense", "bf16"), ("model1", "lstm", "tf32"), ("compact", "dense", "bf16"), ("compact", "lstm", "tf32"), ("attention", "dense", "bf16"), (*SPECTRAL, "bf16")),
     window=8, music_epochs=12, music_steps=5, music_batch=9,
-    same=(DENSE, LSTM, COMPACT, ("compact", "lstm"), ("attention", "dense"), ("statistics", "dense")),
+    same=(DENSE, LSTM, COMPACT, ("compact", "lstm"), ("attention", "dense"), ("statistics", "dense"), SPECTRAL),
     same_batch=4, same_steps=10, same_steps_cpu=5,
     opened=((*DENSE, "clip"), (*LSTM, "step"), (*COMPACT, "clip"), (*COMPACT, "segment"), ("compact", "lstm", "sequence"), ("compact", "lstm", "step"),
-            ("attention", "dense", "clip"), ("statistics", "dense", "clip")),
+            ("attention", "dense", "clip"), ("statistics", "dense", "clip"), (*SPECTRAL, "clip")),
     modes=("bf16",), compiled=(), peers_too=(), profiled=(), again=("bf16",), peer_seconds=0.8,
     served=((*DENSE, ("fp32", "tf32", "fp16")), (*LSTM, ("tf32", "fp16")), ("model2", "dense", ("tf32", "fp16"))),
-    served_alone=((*COMPACT, ("fp32", "fp16")),),
+    served_alone=((*COMPACT, ("fp32", "fp16")), (*SPECTRAL, ("fp32", "fp16"))),
     serve_modes=("tf32", "fp16"), serve_compiled=("compile-fp16",),
     batches=(1, 8, 64), peer_batches=(1, 64), compiled_batches=(1, 64), serve_seconds=0.4, songs=10, dissected=64,
     shares={"smoke": 50, "train": 135, "peers": 25, "serve": 118, "projection": 2},
 )  # fmt: skip
 
 SMALL = Sizes(
-    device="cpu", clips=96, artists=8, samples=7_000,
+    device="cpu", clips=96, artists=8, samples=50_000,
     timed=(
         *(Training("example", head, precision, 6) for precision in ("fp32", "bf16") for head in ("dense", "lstm")),
         small("fp32", 4), small("fp32", 4, without=AUGMENTATION, remark="clips as they are"), small("fp32", 4, cores=1, remark="1 cores"),
         Training(*COMPACT, "fp32", 4, recipe="large"),
     ),
     batch=4, recipe_batch=8,
-    music=(("example", "dense", "bf16"), ("example", "lstm", "tf32"), ("compact", "dense", "bf16"), ("attention", "dense", "tf32")),
+    music=(("example", "dense", "bf16"), ("example", "lstm", "tf32"), ("compact", "dense", "bf16"), ("attention", "dense", "tf32"), (*SPECTRAL, "bf16")),
     window=4, music_epochs=4, music_steps=4, music_batch=9,
-    same=(("example", "dense"), ("example", "lstm"), COMPACT, ("compact", "lstm"), ("attention", "dense"), ("statistics", "dense")),
+    same=(("example", "dense"), ("example", "lstm"), COMPACT, ("compact", "lstm"), ("attention", "dense"), ("statistics", "dense"), SPECTRAL),
     same_batch=2, same_steps=10, same_steps_cpu=5,
     opened=(("example", "dense", "clip"), ("example", "lstm", "step"), (*COMPACT, "clip"), (*COMPACT, "segment"), ("compact", "lstm", "sequence"),
-            ("compact", "lstm", "step"), ("attention", "dense", "clip"), ("statistics", "dense", "clip")),
+            ("compact", "lstm", "step"), ("attention", "dense", "clip"), ("statistics", "dense", "clip"), (*SPECTRAL, "clip")),
     modes=("bf16", "channels-last", "eager"), compiled=("compile",), peers_too=(("example", "lstm"),), profiled=(("train", "bf16"), ("train compile", "compile")),
     again=("fp32", "bf16"), peer_seconds=0.2,
     served=(("example", "dense", ("fp32", "fp16")), ("example", "lstm", ("fp32",))), served_alone=((*COMPACT, ("fp32",)),),

@@ -25,8 +25,8 @@ const ADVICE: &str = "the report leaves these out; to train one as planned, remo
 /// Arguments of `experiment`.
 #[derive(Debug, Args)]
 pub struct ExperimentArgs {
-    /// The paper's: `all`, `splits`, `filters`, `segments`, `heads`, `topk`, `genres`; `ablation` of the recipe `small`, with
-    /// --scale five-splits; or TOML files that describe others
+    /// The paper's: `all`, `splits`, `filters`, `segments`, `heads`, `topk`, `genres`; `ablation` of the recipe `small` and
+    /// `ablation-compact`, with --scale five-splits; or TOML files that describe others
     #[arg(required = true)]
     experiments: Vec<String>,
     /// Folder of the data set; splits that are missing are made there

@@ -40,7 +40,7 @@ pub struct FitArgs {
     #[arg(long)]
     resume: Option<PathBuf>,
     /// Settings from a recipe, before those given here, which win: `small` (tens of artists, hours of music: two cores, a
-    /// quarter of an hour), `large` (hundreds of artists, a GPU; its accuracy is not measured), `paper` (the paper's
+    /// quarter of an hour), `compact` (as small, a network that is faster to train and to serve), `large` (hundreds of artists, a GPU; its accuracy is not measured), `paper` (the paper's
     /// model 1), or a TOML file whose keys are options of this list
     #[arg(long, conflicts_with = "resume")]
     recipe: Option<String>,

@@ -13,8 +13,9 @@ use super::fit::{self, FitArgs};
 use crate::learn::config::FitConfig;
 
 /// The recipes that come with the program.
-pub const RECIPES: [(&str, &str); 3] = [
+pub const RECIPES: [(&str, &str); 4] = [
     ("small", include_str!("../../recipes/small.toml")),
+    ("compact", include_str!("../../recipes/compact.toml")),
     ("large", include_str!("../../recipes/large.toml")),
     ("paper", include_str!("../../recipes/paper.toml")),
 ];
@@ -148,10 +149,11 @@ mod tests {
 
     #[test]
     fn a_recipes_options_come_before_those_of_the_command_line() {
-        let found = expanded(&["leitmotif-train", "fit", "data", "--recipe", "small", "--rate=9"]);
+        let found =
+            expanded(&["leitmotif-train", "fit", "data", "--recipe", "compact", "--rate=9"]);
         let found = found.unwrap();
         assert_eq!(found[..2], ["leitmotif-train", "fit"]);
-        assert_eq!(found[found.len() - 4..], ["data", "--recipe", "small", "--rate=9"]);
+        assert_eq!(found[found.len() - 4..], ["data", "--recipe", "compact", "--rate=9"]);
         for option in ["--network=compact", "--batch=192", "--polarity", "--rate=0.002"] {
             assert!(
                 found[2..found.len() - 4].iter().any(|one| one == option),
@@ -181,7 +183,7 @@ mod tests {
     #[test]
     fn wrong_recipes_are_named_with_what_would_be_right() {
         for (arguments, message) in [
-            (&["", "fit", "--recipe=smal"][..], "there are small, large, paper"),
+            (&["", "fit", "--recipe=smal"][..], "there are small, compact, large, paper"),
             (&["", "fit", "--recipe=gone.toml"], "cannot read the recipe gone.toml"),
             (&["", "fit", "--recipe=small", "--resume=run"], "keeps its settings"),
         ] {
@@ -196,7 +198,7 @@ mod tests {
 
     #[test]
     fn an_experiment_changes_settings_of_a_recipe() {
-        let of = |text: &str| config("small", &text.parse().unwrap());
+        let of = |text: &str| config("compact", &text.parse().unwrap());
         let found = of("mixup = 0\npolarity = false\nweight-average = 0.0").unwrap();
         let augmentation = found.augmentation;
         assert_eq!(
@@ -204,7 +206,7 @@ mod tests {
             (0.0, false, 6.0)
         );
         assert_eq!((found.epochs, found.steps_per_epoch), (20, Some(250)));
-        assert_eq!((found.weight_average, found.recipe.as_deref()), (Some(0.0), Some("small")));
+        assert_eq!((found.weight_average, found.recipe.as_deref()), (Some(0.0), Some("compact")));
         assert!(of("mixed = 1").unwrap_err().contains("did you mean `mixup`"));
         assert!(of("mixup = \"much\"").unwrap_err().contains("--mixup"));
         assert!(config("medium", &toml::Table::new()).unwrap_err().contains("no recipe `medium`"));

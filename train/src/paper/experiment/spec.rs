@@ -19,8 +19,10 @@ const BUILT_IN: [(&str, &str); 6] = [
 ];
 
 /// Experiments on our own recipes, which `all` leaves out.
-const FURTHER: [(&str, &str); 1] =
-    [("ablation", include_str!("../../../experiments/ablation.toml"))];
+const FURTHER: [(&str, &str); 2] = [
+    ("ablation", include_str!("../../../experiments/ablation.toml")),
+    ("ablation-compact", include_str!("../../../experiments/ablation-compact.toml")),
+];
 
 /// One experiment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -259,7 +261,9 @@ mod tests {
     fn the_papers_experiments_are_read_with_all_their_values() {
         let all = Experiment::named("all").unwrap();
         assert!(all.iter().map(|e| e.name.as_str()).eq(BUILT_IN.map(|(name, _)| name)));
-        assert_eq!(Experiment::named("ablation").unwrap()[0].name, "ablation");
+        for (name, _) in FURTHER {
+            assert_eq!(Experiment::named(name).unwrap()[0].name, name);
+        }
         let values: Vec<usize> = all.iter().map(|e| e.values.len()).collect();
         assert_eq!(values, [5, 0, 0, 0, 3, 24]);
         let genres = &all[5].values;
