@@ -56,6 +56,7 @@ def jobs_of(file, work):
         "inputs": [port.name for port in model.graph.input],
         "outputs": [port.name for port in model.graph.output],
         "calls": [{"carry": {}, **call} for call in calls],
+        "operators": sorted({node.op_type for node in model.graph.node}),
         "form": {"target": target, "precision": precision, "graph": graph},
         "golden": golden["probabilities"],
         "tolerance": golden["tolerance"],

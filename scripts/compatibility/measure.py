@@ -41,7 +41,7 @@ def main(export, work, out, *only):
     for runtime in names:
         for job, answer, newest in zip(jobs, answers[runtime.key], answers[NEWEST]):
             cell = {"runtime": runtime.name, **job["form"], **compare(job, answer, newest, runtime.key == NEWEST)}
-            why, word = explanation(runtime.key, job["form"]) or (None, "")
+            why, word = explanation(runtime.key, job["form"], job["operators"]) or (None, "")
             label = f"{runtime.name}, {' '.join(job['form'].values())}"
             if "failed" in cell and why and word.lower() in cell["failed"].lower():
                 cell["why"] = why

@@ -159,6 +159,10 @@ struct Settings {
     /// Share of the clips that mixup mixes
     #[arg(long, default_value_t = 1.0)]
     mixup_share: f64,
+    /// Share of the clips that become noise or tones, of which every artist is equally probable: so that the network is
+    /// not certain of what is no music
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    noise_clips: f64,
     /// Share of auxiliary clips in a batch
     #[arg(long, value_name = "SHARE", default_value_t = AuxiliaryConfig::default().share)]
     auxiliary_share: f64,
@@ -306,6 +310,7 @@ impl Settings {
                 time_mask: self.time_mask,
                 mixup: self.mixup,
                 mixup_share: self.mixup_share,
+                noise_clips: self.noise_clips,
             },
             auxiliary: AuxiliaryConfig {
                 share: self.auxiliary_share,

@@ -33,6 +33,10 @@ pub struct Augmentation {
     pub mixup: f64,
     /// Share of the clips that mixup mixes.
     pub mixup_share: f64,
+    /// Share of the clips that become noise or tones, whose target is every class alike (Outlier Exposure, Hendrycks et
+    /// al. 2019): what is no music is nobody's.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub noise_clips: f64,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
@@ -84,6 +88,17 @@ impl Augmentation {
                 .collect();
             mix_with_next(segments, row, &shares);
             mix_with_next(targets, targets.len() / clips, &shares);
+        }
+        if self.noise_clips > 0.0 {
+            let classes = (targets.len() / clips).max(1);
+            let mut random = Random::derive(seed, "noise clips", place);
+            let rows = segments.chunks_exact_mut(row.max(1)).zip(targets.chunks_exact_mut(classes));
+            for (samples, target) in rows {
+                if random.unit() < self.noise_clips {
+                    filters::synthesize(samples, &mut random);
+                    target.fill(1.0 / classes as f32);
+                }
+            }
         }
     }
 
@@ -185,5 +200,30 @@ mod tests {
         let mut segments = vec![0.5, -0.25];
         Augmentation::default().apply((&mut segments, 2), &mut [1.0, 0.0], 1, 1, &[0, 0]);
         assert_eq!(segments, [0.5, -0.25]);
+    }
+
+    #[test]
+    fn clips_of_noise_have_no_class() {
+        let augmentation = Augmentation { noise_clips: 0.5, ..Default::default() };
+        let (clips, row, classes) = (40, 400, 4);
+        let mut segments = vec![0.5; clips * row];
+        let mut targets = [1.0, 0.0, 0.0, 0.0].repeat(clips);
+        augmentation.apply((&mut segments, row), &mut targets, clips, 1, &[0, 0]);
+        let rows = segments.chunks_exact(row).zip(targets.chunks_exact(classes));
+        let (mut changed, mut kinds) = (0, std::collections::BTreeSet::new());
+        for (samples, target) in rows {
+            assert!(samples.iter().all(|x| x.abs() <= 1.0));
+            if samples[0] == 0.5 && samples[row - 1] == 0.5 {
+                assert_eq!(target, [1.0, 0.0, 0.0, 0.0]);
+                continue;
+            }
+            changed += 1;
+            assert_eq!(target, [0.25; 4]);
+            let turns =
+                samples.windows(2).filter(|w| w[0].is_sign_positive() != w[1].is_sign_positive());
+            kinds.insert(turns.count() / 20);
+        }
+        assert!((10..=30).contains(&changed), "{changed}");
+        assert!(kinds.len() > 3, "of many colours: {kinds:?}");
     }
 }

@@ -141,7 +141,7 @@ impl FitConfig {
         let share = |x: f64| (0.0..1.0).contains(&x);
         let within_one = "from 0 up to, not including, 1";
         let positive = "at least 1";
-        let settings: [(&'static str, String, bool, &'static str); 22] = [
+        let settings: [(&'static str, String, bool, &'static str); 23] = [
             ("--epochs", self.epochs.to_string(), self.epochs > 0, positive),
             ("--batch", self.batch.to_string(), self.batch > 0, positive),
             (
@@ -241,6 +241,12 @@ impl FitConfig {
                 augmentation.mixup_share.to_string(),
                 (0.0..=1.0).contains(&augmentation.mixup_share),
                 "from 0 to 1",
+            ),
+            (
+                "--noise-clips",
+                augmentation.noise_clips.to_string(),
+                share(augmentation.noise_clips),
+                within_one,
             ),
             (
                 "--auxiliary-share",

@@ -50,6 +50,40 @@ pub(crate) fn add_noise(samples: &mut [f32], decibels: f64, random: &mut Random)
     }
 }
 
+/// Noise between white and brown, up to four sine waves, or both, at a random level of 60 dB: what is no music.
+pub(crate) fn synthesize(samples: &mut [f32], random: &mut Random) {
+    let kind = random.unit();
+    let mut sound = vec![0.0; samples.len()];
+    if kind < 0.7 {
+        // Each low-pass of first order makes its half of the noise 6 dB an octave darker above its frequency.
+        let poles = [random.unit().powf(0.25), random.unit()].map(|pole| 0.999 * pole);
+        let mut memory = [0.0; 2];
+        for sample in &mut sound {
+            let white = random.uniform(-1.0, 1.0);
+            for (memory, pole) in memory.iter_mut().zip(poles) {
+                *memory = pole * *memory + (1.0 - pole * pole).sqrt() * white;
+            }
+            *sample = memory.iter().sum::<f64>();
+        }
+    }
+    if kind > 0.5 {
+        for _ in 0..=random.below(4) {
+            let hertz = random.uniform(50f64.ln(), 7_500f64.ln()).exp();
+            let turn = std::f64::consts::TAU * hertz / f64::from(SampleRate::NETWORK.0);
+            let (phase, level) =
+                (random.uniform(0.0, std::f64::consts::TAU), random.uniform(0.1, 1.0));
+            for (t, sample) in sound.iter_mut().enumerate() {
+                *sample += level * (turn * t as f64 + phase).sin();
+            }
+        }
+    }
+    let most = sound.iter().fold(1e-9, |most: f64, x| most.max(x.abs()));
+    let factor = 10f64.powf(random.uniform(-60.0, 0.0) / 20.0) / most;
+    for (sample, x) in samples.iter_mut().zip(sound) {
+        *sample = (factor * x) as f32;
+    }
+}
+
 /// Silences one random stretch of at most `longest` samples.
 pub(crate) fn silence(samples: &mut [f32], longest: usize, random: &mut Random) {
     let length = random.below(longest.min(samples.len()) + 1);
