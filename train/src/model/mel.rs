@@ -114,8 +114,7 @@ mod tests {
             product(pair).powi(2) + product(pairs + pair).powi(2)
         };
         let middles: Vec<f64> = spaced(60.0, HIGHEST, pairs).collect();
-        for pair in 1..pairs {
-            let hertz = middles[pair];
+        for (pair, hertz) in middles.into_iter().enumerate().skip(1) {
             let own = energy(pair, hertz, 0.0);
             for phase in [0.5, 1.0, 2.0] {
                 assert!((energy(pair, hertz, phase) / own - 1.0).abs() < 0.02, "{pair} {phase}");
