@@ -5,7 +5,9 @@
 //! <https://onnx.ai/onnx/operators/onnx__Log.html>, opset 6.
 //!
 //! It computes in 32-bit floats in every precision: 16 bits hold neither the squares of quiet bands nor ε. Its weights
-//! are stored in 16 bits at the least: the rounding of eight would let the loud low bands into the quiet high ones.
+//! are stored in 16 bits at the least: the rounding of eight would let the loud low bands into the quiet high ones. With
+//! the lower floor of averaged energies that of sixteen does so, too (probabilities moved by more than 0.01), and they
+//! stay in 32.
 
 use leitmotif_models::{Energy, Precision};
 use ndarray::{Array1, Array3};
@@ -35,6 +37,7 @@ impl Lower for LogEnergy<'_> {
     fn lower(&self, graph: &mut Graph, at: &Place<'_>, flow: Flow) -> Result<Flow, ExportError> {
         let Place { plan, name, .. } = *at;
         let precision = match plan.form.precision {
+            _ if self.energy.pool > 1 => Precision::Fp32,
             Precision::Int8 => Precision::Fp16,
             precision => precision,
         };
@@ -99,8 +102,12 @@ mod tests {
     use crate::lower::tests::{CUDA_HALF, INT8, lowered, operators};
 
     fn graph(form: Form) -> Graph {
+        pooled(form, 1)
+    }
+
+    fn pooled(form: Form, pool: usize) -> Graph {
         let conv = Conv { in_channels: 1, filters: 4, kernel: 3, stride: 2, padding: 1 };
-        let energy = Energy { conv, pool: 1, epsilon: Energy::EPSILON, learnt: true };
+        let energy = Energy { conv, pool, epsilon: Energy::EPSILON, learnt: true };
         let (weight, bias) = (Array3::ones((4, 1, 3)), Array1::zeros(4));
         let (scale, shift) = (Array1::ones(2), Array1::zeros(2));
         let layer =
@@ -125,6 +132,11 @@ mod tests {
             assert_eq!(operators(&graph)[..3], ["Cast", "Conv", "Mul"]);
             let (name, stored) = graph.constants().next().unwrap();
             assert!(name == "layer.conv.weight" && matches!(stored.data, Data::F16(_)));
+        }
+        for form in [INT8, CUDA_HALF] {
+            let averaged = pooled(form, 2);
+            let (_, stored) = averaged.constants().next().unwrap();
+            assert!(matches!(stored.data, Data::F32(_)));
         }
         assert_eq!(operators(&graph(INT8)).last(), Some(&"Add"));
         assert_eq!(operators(&graph(CUDA_HALF)).last(), Some(&"Cast"));
