@@ -8,7 +8,6 @@ global average, dropout 0.5; Adam with a rate of 1e-3 that falls as a cosine, ba
 """
 
 import argparse
-import collections
 import json
 import math
 import time
@@ -16,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from prepared import rows, samples
+from prepared import DataSet
 from torch import nn
 
 RATE, FRAME, HOP, BANDS, CROP = 16_000, 1_024, 512, 64, 94
@@ -31,24 +30,16 @@ def main():
     arguments.add_argument("--threads", type=int, default=torch.get_num_threads())
     arguments = arguments.parse_args()
     torch.set_num_threads(arguments.threads)
-    clips = rows(arguments.dataset / "clips.csv")
+    dataset = DataSet(arguments.dataset)
     filters = mel_filters().to(arguments.device)
-    spectrograms = [log_mel(torch.from_numpy(samples(arguments.dataset, clip)).to(arguments.device), filters) for clip in clips]
-    artists = sorted({clip["artist"] for clip in clips})
-    truth = torch.tensor([artists.index(clip["artist"]) for clip in clips], device=arguments.device)
+    spectrograms = [log_mel(torch.from_numpy(waveform).to(arguments.device), filters) for waveform in dataset.waveforms()]
+    truth = torch.from_numpy(dataset.truth).to(arguments.device)
     for split in arguments.splits:
-        parts = {row["clip"]: row["part"] for row in rows(arguments.dataset / "splits" / f"{split}.csv")}
-        part = np.array([parts.get(clip["clip"], "") for clip in clips])
         began = time.monotonic()
-        model = train(spectrograms, truth, np.flatnonzero(part == "train"), len(artists), arguments)
-        found = {index: answer(model, spectrograms[index]) for index in np.flatnonzero(part == "test")}
-        right = [int(p.argmax()) == int(truth[index]) for index, p in found.items()]
-        songs = collections.defaultdict(list)
-        for index, probabilities in found.items():
-            songs[clips[index]["song"]].append((probabilities, int(truth[index])))
-        songs_right = [int(sum(p for p, _ in of).argmax()) == of[0][1] for of in songs.values()]
-        line = {"split": split, "clips": float(np.mean(right)), "songs": float(np.mean(songs_right)), "seconds": round(time.monotonic() - began, 1)}
-        print(json.dumps(line), flush=True)
+        indices, test = dataset.split(split)
+        model = train(spectrograms, truth, indices, len(dataset.artists), arguments)
+        found = dataset.shares(test, np.stack([answer(model, spectrograms[index]).numpy() for index in test]))
+        print(json.dumps({"split": split, **found, "seconds": round(time.monotonic() - began, 1)}), flush=True)
 
 
 def train(spectrograms, truth, indices, classes, arguments):

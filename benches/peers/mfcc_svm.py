@@ -13,7 +13,7 @@ from pathlib import Path
 
 import librosa
 import numpy as np
-from prepared import rows, samples
+from prepared import DataSet
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -22,22 +22,18 @@ RATE = 16_000
 
 
 def main(dataset, *splits):
-    dataset = Path(dataset)
-    clips = rows(dataset / "clips.csv")
-    features = np.array([statistics(samples(dataset, clip)) for clip in clips])
-    artists = sorted({clip["artist"] for clip in clips})
-    truth = np.array([artists.index(clip["artist"]) for clip in clips])
+    dataset = DataSet(Path(dataset))
+    features = np.array([statistics(waveform) for waveform in dataset.waveforms()])
     for split in splits:
-        parts = {row["clip"]: row["part"] for row in rows(dataset / "splits" / f"{split}.csv")}
-        part = np.array([parts.get(clip["clip"], "") for clip in clips])
-        train, test = part == "train", np.flatnonzero(part == "test")
-        model = make_pipeline(StandardScaler(), SVC(C=10, gamma="scale")).fit(features[train], truth[train])
+        train, test = dataset.split(split)
+        model = make_pipeline(StandardScaler(), SVC(C=10, gamma="scale")).fit(features[train], dataset.truth[train])
         answers = model.predict(features[test])
+        # A song by the votes of its clips; of as many the first.
         songs = collections.defaultdict(collections.Counter)
         for index, answer in zip(test, answers):
-            songs[clips[index]["artist"], clips[index]["song"]][artists[answer]] += 1
+            songs[dataset.truth[index], dataset.clips[index]["song"]][answer] += 1
         right = [votes.most_common(1)[0][0] == artist for (artist, _), votes in songs.items()]
-        print(json.dumps({"split": split, "clips": float(np.mean(answers == truth[test])), "songs": float(np.mean(right))}), flush=True)
+        print(json.dumps({"split": split, "clips": float(np.mean(answers == dataset.truth[test])), "songs": float(np.mean(right))}), flush=True)
 
 
 def statistics(waveform):

@@ -8,7 +8,6 @@ is trained here. A clip's features are the means over its patches of 187 frames 
 numbers in all, as probes of this network usually take them; standardised; C = 1.
 """
 
-import collections
 import json
 import os
 import sys
@@ -28,7 +27,7 @@ try:
     from musicnn import configuration, models
 except ImportError as error:
     raise SystemExit(f"{error}: `scripts/setup tagger` installs it")
-from prepared import rows, samples
+from prepared import DataSet
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -37,25 +36,15 @@ MODEL, FRAMES = "MTT_musicnn", 187
 
 
 def main(dataset, *splits):
-    dataset = Path(dataset)
-    clips = rows(dataset / "clips.csv")
+    dataset = DataSet(Path(dataset))
     pooled = tagger()
-    features = np.array([pooled(patches(samples(dataset, clip))).mean(axis=0) for clip in clips])
-    artists = sorted({clip["artist"] for clip in clips})
-    truth = np.array([artists.index(clip["artist"]) for clip in clips])
+    features = np.array([pooled(patches(waveform)).mean(axis=0) for waveform in dataset.waveforms()])
     for split in splits:
-        parts = {row["clip"]: row["part"] for row in rows(dataset / "splits" / f"{split}.csv")}
-        part = np.array([parts.get(clip["clip"], "") for clip in clips])
-        train, test = part == "train", np.flatnonzero(part == "test")
-        model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1_000)).fit(features[train], truth[train])
-        classes = model.classes_
-        probabilities = model.predict_proba(features[test])
-        songs = collections.defaultdict(list)
-        for index, of_clip in zip(test, probabilities):
-            songs[truth[index], clips[index]["song"]].append(of_clip)
-        right = [classes[np.mean(of_song, axis=0).argmax()] == artist for (artist, _), of_song in songs.items()]
-        clips_right = np.mean(classes[probabilities.argmax(axis=1)] == truth[test])
-        print(json.dumps({"split": split, "clips": float(clips_right), "songs": float(np.mean(right))}), flush=True)
+        train, test = dataset.split(split)
+        model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1_000)).fit(features[train], dataset.truth[train])
+        probabilities = np.zeros((len(test), len(dataset.artists)))
+        probabilities[:, model.classes_] = model.predict_proba(features[test])
+        print(json.dumps({"split": split, **dataset.shares(test, probabilities)}), flush=True)
 
 
 def tagger():

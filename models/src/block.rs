@@ -25,7 +25,7 @@ pub struct Block {
     /// Of a residual block: channels for each unit of its squeeze-and-excitation; `None` does without.
     pub squeeze: Option<usize>,
     /// Of an energy block: whether its filters are trained, or stay as they begin.
-    pub learnt: bool,
+    pub trainable: bool,
 }
 
 /// The layers of a block.
@@ -86,9 +86,7 @@ impl Block {
             }
             BlockKind::Energy => {
                 let conv = self.conv(in_channels, channels.saturating_mul(2));
-                let averages = self.pool > 1;
-                let epsilon = if averages { Energy::EPSILON_OF_MEANS } else { Energy::EPSILON };
-                let energy = Energy { conv, pool: self.pool, epsilon, learnt: self.learnt };
+                let energy = Energy::new(conv, self.pool, self.trainable);
                 let length = length / self.pool.max(1);
                 steps.add(name, Layer::Energy(energy), Shape::Map { length, channels });
                 // An image is normalised as a whole: bands would lose how strong they are to each other.
@@ -182,8 +180,8 @@ impl Block {
         let wrong = |reason: &'static str| {
             Err(NetworkError::Block { block: number, kind: self.kind, reason })
         };
-        if !self.learnt && self.kind != BlockKind::Energy {
-            return wrong("is always trained: only an energy block takes `learnt = false`");
+        if !self.trainable && self.kind != BlockKind::Energy {
+            return wrong("is always trained: only an energy block takes `trainable = false`");
         }
         match self.kind {
             BlockKind::Conv | BlockKind::Conv2d if self.squeeze.is_some() => {

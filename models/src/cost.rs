@@ -12,7 +12,7 @@ pub struct Cost {
     pub step: String,
     /// Trainable values: no bias where a batch norm follows, scale and shift counted, an LSTM with torch's two biases.
     pub trainable: u64,
-    /// Running statistics kept beside them.
+    /// Values kept beside them that are not trained: running statistics, fixed filters.
     pub statistics: u64,
     /// Multiply-adds of convolutions and matrix products; norms, activations and pools are not counted.
     pub multiply_adds: u64,
@@ -93,7 +93,7 @@ fn cost(step: &Step, kept_bytes: u64) -> Cost {
     Cost {
         step: step.name.clone(),
         trainable: count(ParamKind::Trainable),
-        statistics: count(ParamKind::Statistic),
+        statistics: count(ParamKind::Untrained),
         multiply_adds: multiply_adds(step.layer, step.input, step.output),
         activation_bytes: bytes(step.output),
         working_bytes: kept_bytes.saturating_add(working_bytes),

@@ -43,7 +43,7 @@ struct BlockDescription {
     squeeze: Option<usize>,
     /// Absent, every block is trained.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    learnt: Option<bool>,
+    trainable: Option<bool>,
 }
 
 impl TryFrom<Description> for Network {
@@ -62,7 +62,7 @@ impl TryFrom<Description> for Network {
                 padding: b.padding.unwrap_or(same),
                 pool: b.pool.unwrap_or(1),
                 squeeze: b.squeeze,
-                learnt: b.learnt.unwrap_or(true),
+                trainable: b.trainable.unwrap_or(true),
             }
         };
         Network {
@@ -90,7 +90,7 @@ impl From<Network> for Description {
             padding: Some(b.padding),
             pool: Some(b.pool),
             squeeze: b.squeeze,
-            learnt: (!b.learnt).then_some(false),
+            trainable: (!b.trainable).then_some(false),
         };
         Description {
             name: network.name,

@@ -97,10 +97,21 @@ pub struct Energy {
     /// ε: the energy below which all is silence.
     pub epsilon: f32,
     /// Whether the filters are trained, or stay as they begin.
-    pub learnt: bool,
+    pub trainable: bool,
 }
 
 impl Energy {
+    /// With the ε of its pool.
+    pub fn new(conv: Conv, pool: usize, trainable: bool) -> Self {
+        let epsilon = if pool > 1 { Self::EPSILON_OF_MEANS } else { Self::EPSILON };
+        Energy { conv, pool, epsilon, trainable }
+    }
+
+    /// Whether energies are averaged over time.
+    pub fn averages(&self) -> bool {
+        self.pool > 1
+    }
+
     /// For samples in ±1 and filters of Euclidean norm 1: 50 dB below a full-scale white noise. f32 holds sums with it
     /// to a millionth of it; in 16-bit floats it would be no normal number, so energies are taken in f32 everywhere.
     pub const EPSILON: f32 = 1e-5;

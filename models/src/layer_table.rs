@@ -58,7 +58,7 @@ pub fn rows(network: &Network, classes: usize) -> Vec<Row> {
                     1 => String::new(),
                     pool => format!(", means of {pool}"),
                 };
-                let fixed = if energy.learnt { "" } else { ", not trained" };
+                let fixed = if energy.trainable { "" } else { ", not trained" };
                 ("energy", format!("{text}{padding}{fixed}; squares{mean}, log, batch norm"))
             }
             Layer::SqueezeExcite(SqueezeExcite { squeezed, .. }) => {

@@ -1,6 +1,6 @@
 //! Name, shape and first value of every tensor of a network: trainer and exporter both ask here.
 
-use crate::{Energy, Layer, Network, SqueezeExcite, TimePool};
+use crate::{Layer, Network, SqueezeExcite, TimePool};
 
 /// One tensor of a checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub enum ParamKind {
     /// Trained by gradient descent.
     Trainable,
     /// Not trained by gradient descent: running statistic of a batch norm, filters that stay as they begin.
-    Statistic,
+    Untrained,
 }
 
 /// First value of a tensor, after Keras 2.1's defaults.
@@ -73,7 +73,7 @@ pub(crate) fn layer_params(step: &str, layer: Layer) -> Vec<Param> {
         kind,
         init,
     };
-    use ParamKind::{Statistic, Trainable};
+    use ParamKind::{Trainable, Untrained};
     match layer {
         Layer::Conv(c) => {
             let init = Init::GlorotUniform {
@@ -89,11 +89,12 @@ pub(crate) fn layer_params(step: &str, layer: Layer) -> Vec<Param> {
             let shape = [c.filters, c.in_channels, c.kernel, c.kernel];
             vec![param("conv.weight", &shape, Trainable, init)]
         }
-        Layer::Energy(Energy { conv: c, pool, learnt, .. }) => {
+        Layer::Energy(energy) => {
+            let c = energy.conv;
             let shape = [c.filters, c.in_channels, c.kernel];
             // Short windows leave gaps from one position to the next; a mean over several fills them.
-            let init = if pool > 1 { Init::MelBank } else { Init::MelPairs };
-            let kind = if learnt { Trainable } else { Statistic };
+            let init = if energy.averages() { Init::MelBank } else { Init::MelPairs };
+            let kind = if energy.trainable { Trainable } else { Untrained };
             vec![param("conv.weight", &shape, kind, init)]
         }
         Layer::SqueezeExcite(SqueezeExcite { channels, squeezed }) => {
@@ -124,8 +125,8 @@ pub(crate) fn layer_params(step: &str, layer: Layer) -> Vec<Param> {
         Layer::BatchNorm(n) => vec![
             param("norm.weight", &[n.channels], Trainable, Init::Ones),
             param("norm.bias", &[n.channels], Trainable, Init::Zeros),
-            param("norm.running_mean", &[n.channels], Statistic, Init::Zeros),
-            param("norm.running_var", &[n.channels], Statistic, Init::Ones),
+            param("norm.running_mean", &[n.channels], Untrained, Init::Zeros),
+            param("norm.running_var", &[n.channels], Untrained, Init::Ones),
         ],
         Layer::Dense { inputs, units } => {
             let init = Init::GlorotUniform { fan_in: inputs, fan_out: units };

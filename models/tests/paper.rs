@@ -202,7 +202,11 @@ fn what_a_kind_of_block_does_not_have_is_named_with_the_block() {
         ),
         ("squeeze = 2", "squeeze = 5", "block 2: `squeeze` is 5, but it must be from 1 to 4"),
         ("squeeze = 2", "squeeze = 0", "block 2: `squeeze` is 0"),
-        ("squeeze = 2", "learnt = false", "block 2: a block of kind `residual` is always trained"),
+        (
+            "squeeze = 2",
+            "trainable = false",
+            "block 2: a block of kind `residual` is always trained",
+        ),
         ("dropout = 0.5", "dropout = 1.0", "head: `dropout` is 1,"),
         ("dropout = 0.5", "dropout = -0.5", "head: `dropout` is -0.5"),
         ("dropout = 0.5", "dropout = nan", "head: `dropout` is NaN"),
@@ -305,6 +309,6 @@ fn filters_that_are_not_trained_stay_so_in_a_written_description() {
     let kind = |network: &Network| {
         network.params(3).into_iter().find(|p| p.name == "block1.conv.weight").unwrap().kind
     };
-    assert_eq!(kind(&read), ParamKind::Statistic);
+    assert_eq!(kind(&read), ParamKind::Untrained);
     assert_eq!(kind(&Network::preset("compact").unwrap()), ParamKind::Trainable);
 }

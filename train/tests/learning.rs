@@ -371,10 +371,10 @@ fn the_pairs_of_an_energy_block_begin_as_described_whatever_first_filters_says()
 fn filters_that_are_not_trained_stay_as_they_begin() {
     let folder = tempfile::tempdir().unwrap();
     let task = task(&folder.path().join("data"), false);
-    let learnt = image_network(HeadKind::Dense);
-    let mut fixed = learnt.clone();
-    fixed.blocks[0].learnt = false;
-    for (name, network, moves) in [("learnt", learnt, true), ("fixed", fixed, false)] {
+    let trained = image_network(HeadKind::Dense);
+    let mut fixed = trained.clone();
+    fixed.blocks[0].trainable = false;
+    for (name, network, moves) in [("trained", trained, true), ("fixed", fixed, false)] {
         let settings = FitConfig { weight_average: Some(0.9), epochs: 1, ..config() };
         let start = fresh_of(network, settings);
         let first = "block1.conv.weight";

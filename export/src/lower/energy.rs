@@ -37,7 +37,7 @@ impl Lower for LogEnergy<'_> {
     fn lower(&self, graph: &mut Graph, at: &Place<'_>, flow: Flow) -> Result<Flow, ExportError> {
         let Place { plan, name, .. } = *at;
         let precision = match plan.form.precision {
-            _ if self.energy.pool > 1 => Precision::Fp32,
+            _ if self.energy.averages() => Precision::Fp32,
             Precision::Int8 => Precision::Fp16,
             precision => precision,
         };
@@ -107,7 +107,7 @@ mod tests {
 
     fn pooled(form: Form, pool: usize) -> Graph {
         let conv = Conv { in_channels: 1, filters: 4, kernel: 3, stride: 2, padding: 1 };
-        let energy = Energy { conv, pool, epsilon: Energy::EPSILON, learnt: true };
+        let energy = Energy::new(conv, pool, true);
         let (weight, bias) = (Array3::ones((4, 1, 3)), Array1::zeros(4));
         let (scale, shift) = (Array1::ones(2), Array1::zeros(2));
         let layer =

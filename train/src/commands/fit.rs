@@ -40,8 +40,8 @@ pub struct FitArgs {
     #[arg(long)]
     resume: Option<PathBuf>,
     /// Settings from a recipe, before those given here, which win: `small` (tens of artists, hours of music: two cores, a
-    /// quarter of an hour), `compact` (as small, a network that is faster to train and to serve), `large` (hundreds of artists, a GPU; its accuracy is not measured), `paper` (the paper's
-    /// model 1), or a TOML file whose keys are options of this list
+    /// quarter of an hour), `compact` (the same in five minutes, fewer right), `large` (hundreds of artists, a GPU; its
+    /// accuracy is not measured), `paper` (the paper's model 1), or a TOML file whose keys are options of this list
     #[arg(long, conflicts_with = "resume")]
     recipe: Option<String>,
     /// A preset or a TOML file

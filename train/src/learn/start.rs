@@ -344,10 +344,10 @@ fn set_mel_filters(model: &mut Model, seed: u64) -> Result<(), TrainError> {
 }
 
 fn format_block(block: &Block) -> String {
-    let Block { kind, filters, kernel, stride, padding, pool, squeeze, learnt } = block;
+    let Block { kind, filters, kernel, stride, padding, pool, squeeze, trainable } = block;
     let text =
         format!("{filters} filters of {kernel}, stride {stride}, padding {padding}, pool {pool}");
-    let text = if *learnt { text } else { format!("{text}, not trained") };
+    let text = if *trainable { text } else { format!("{text}, not trained") };
     match (kind, squeeze) {
         (BlockKind::Conv, _) => text,
         (kind, None) => format!("{kind}: {text}"),
