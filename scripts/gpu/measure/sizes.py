@@ -81,7 +81,7 @@ def small(precision, steps, **more):
 
 
 # What readers do to clips: without it they stay on the GPU, where they are cut.
-AUGMENTATION = ("crop", "gain", "speed", "polarity", "colour", "mixup", "mixup-share")
+AUGMENTATION = ("crop", "gain", "speed", "polarity", "colour", "mixup", "mixup-share", "noise-clips")
 DENSE, LSTM, COMPACT, SPECTRAL = ("model1", "dense"), ("model1", "lstm"), ("compact", "dense"), ("spectral", "dense")
 
 FULL = Sizes(
