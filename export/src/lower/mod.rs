@@ -223,7 +223,7 @@ pub(crate) fn network(
 /// The layers as the target computes them. On a GPU a block is convolution, pool, bias, ReLU: whatever is not part of
 /// the convolution there is one more pass over its map, which the pool makes smaller. The result is the same, since
 /// neither the same summand for all nor a ReLU changes which value of a window is the largest.
-/// Model 1 in fp16, 64 clips on an H200: 9.1 ms and not 11.4 (`benches/results/2026-11-27-h200`).
+/// Model 1 in fp16, 64 clips on an H200: 9.1 ms and not 11.4 (`benches/results/2026-11-27-h200/first`).
 fn in_order(layers: &[FoldedStep], target: Target) -> Vec<&FoldedStep> {
     let mut ordered: Vec<&FoldedStep> = layers.iter().collect();
     for second in (1..ordered.len()).filter(|_| target == Target::Cuda) {

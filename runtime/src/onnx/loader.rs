@@ -131,7 +131,7 @@ impl Runtime {
             // an H200 (benches/results/2026-11-26-h200/second).
             //
             // In 16 bits a convolution's bias is added within it where cuDNN can, not in a pass of its own: 64 clips of
-            // model 1 take 11.4 ms and not 13.9 (benches/results/2026-11-27-h200). In fp32 it is not asked for: where
+            // model 1 take 7.0 ms and not 9.7 (benches/results/2026-11-27-h200). In fp32 it is not asked for: where
             // cuDNN cannot, ONNX Runtime's next attempt allows TF32 whatever was said.
             let cuda = ep::CUDA::default()
                 .with_device_id(number)
