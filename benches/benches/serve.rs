@@ -27,7 +27,7 @@ fn main() -> anyhow::Result<()> {
         for (kind, path) in fresh::graphs(&folder.join("models"), &network)? {
             for threads in THREADS {
                 let options = SessionOptions::on(Device::Cpu).with_threads(threads);
-                let mut recognizer = Recognizer::open_with(&path, &options)?;
+                let recognizer = Recognizer::open_with(&path, &options)?;
                 for length in Length::ALL {
                     let case = cases::serve(&network, kind, length, threads);
                     let samples = song.get(..length.samples(&network)).context("a short song")?;

@@ -156,7 +156,7 @@ mod tests {
             assert_eq!(graphs.len(), 2);
             for (_, path) in graphs {
                 let options = SessionOptions::on(Device::Cpu).with_threads(1);
-                let mut recognizer = Recognizer::open_with(&path, &options).unwrap();
+                let recognizer = Recognizer::open_with(&path, &options).unwrap();
                 let answer = recognizer.recognize_samples(&noise(7, 7 * 729)).unwrap();
                 let sum: f32 = answer.artists.iter().map(|artist| artist.probability).sum();
                 assert!((sum - 1.0).abs() < 1e-4 && answer.segments == 7, "{sum}");

@@ -79,7 +79,7 @@ fn one_segment_at_a_time_is_recognised_with_whatever_its_batch() {
     let samples = noise(3 * SEGMENT, 5);
     let answers = ["segment", "clip"].map(|graph| {
         let path = out.path().join(format!("x.{graph}.onnx"));
-        let mut recognizer = Recognizer::open_with(path, &on_cpu()).unwrap();
+        let recognizer = Recognizer::open_with(path, &on_cpu()).unwrap();
         recognizer.recognize_samples(&samples).unwrap().artists[0].clone()
     });
     assert_eq!(answers[0].artist, answers[1].artist);

@@ -120,7 +120,7 @@ fn a_data_set_calibrates_on_its_training_clips_and_evaluates_on_the_others() {
 
     // The file is verified from the checkpoint alone, and recognised as any other.
     text(&run(&["verify", str(&model), str(&prepared.path("checkpoint"))]));
-    let mut recognizer = leitmotif::Recognizer::open(&model).unwrap();
+    let recognizer = leitmotif::Recognizer::open(&model).unwrap();
     assert!(recognizer.self_test().unwrap().passed());
     // The same music gives the same bytes.
     let bytes = fs::read(&model).unwrap();

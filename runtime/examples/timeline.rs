@@ -7,7 +7,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (Some(model), Some(song)) = (arguments.next(), arguments.next()) else {
         return Err("usage: timeline MODEL.onnx SONG".into());
     };
-    let mut recognizer = Recognizer::open(model)?;
+    let recognizer = Recognizer::open(model)?;
     for moment in recognizer.recognize_file(song)?.timeline {
         let artist = recognizer.card().classes.get(moment.best()).map_or("", String::as_str);
         println!("{:8.2} s  {artist}", moment.start_seconds);

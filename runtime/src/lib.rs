@@ -20,5 +20,6 @@ mod onnx;
 pub use leitmotif_models::{Card, CardError, Device, SampleRate, UnknownDevice};
 #[cfg(feature = "onnx")]
 pub use onnx::{
-    Answer, DeviceTaken, Error, Moment, RankedArtist, Recognizer, SelfTest, SessionOptions, session,
+    Answer, Average, Batch, CancelToken, DeviceTaken, Error, Listener, Moment, RankedArtist,
+    RecognizeOptions, Recognizer, SelfTest, SessionOptions, Timing, session,
 };

@@ -72,7 +72,7 @@ fn plain(graph: &str, samples: &[f32], hop: usize) -> (Vec<f32>, Vec<Vec<f32>>, 
     (mean(&lasts), timeline, mean(&states))
 }
 
-fn check(recognizer: &mut Recognizer, graph: &str, samples: &[f32], hop: usize) {
+fn check(recognizer: &Recognizer, graph: &str, samples: &[f32], hop: usize) {
     let answer = recognizer.recognize_samples(samples).unwrap();
     let (expected, timeline, embedding) = plain(graph, samples, hop);
     let what = format!("{graph}, {} samples, hop {hop}", samples.len());
@@ -91,12 +91,12 @@ fn check(recognizer: &mut Recognizer, graph: &str, samples: &[f32], hop: usize) 
 #[test]
 fn all_four_graphs_answer_as_the_plain_computation() {
     for graph in GRAPHS {
-        let mut recognizer = open(graph);
+        let recognizer = open(graph);
         for segments in [1, 3, WINDOW, WINDOW + 3, WINDOW + 4, 43] {
             // The remainder after the last whole segment is dropped.
             for left in [0, SEGMENT - 1] {
                 let samples = noise(segments as u32, segments * SEGMENT + left);
-                check(&mut recognizer, graph, &samples, SEGMENT);
+                check(&recognizer, graph, &samples, SEGMENT);
             }
         }
     }
@@ -107,8 +107,8 @@ fn overlapping_segments_are_cut_at_the_cards_hop() {
     let hop = [("\"hop_samples\":729", "\"hop_samples\":365"), ("\"hop\":729", "\"hop\":365")];
     // The golden clip of a graph for one segment stays one segment.
     for graph in ["segment", "step"] {
-        let mut recognizer = Recognizer::from_bytes(&edited(graph, &hop), &cpu()).unwrap();
-        check(&mut recognizer, graph, &noise(5, 20 * 365 + SEGMENT + 7), 365);
+        let recognizer = Recognizer::from_bytes(&edited(graph, &hop), &cpu()).unwrap();
+        check(&recognizer, graph, &noise(5, 20 * 365 + SEGMENT + 7), 365);
     }
 }
 
@@ -117,7 +117,7 @@ fn a_long_recording_in_pieces_is_the_clip_graph_on_the_whole_file() {
     // 0.137 seconds are three segments, so the recording takes 15 calls.
     let short = |value: &str| format!("{:.*}", value.len() - 2, 0.137);
     let short = with_value("clip", "max_seconds_per_call", short);
-    let mut pieces = Recognizer::from_bytes(&short, &cpu()).unwrap();
+    let pieces = Recognizer::from_bytes(&short, &cpu()).unwrap();
     assert_eq!(pieces.card().max_seconds_per_call, 0.137);
     let samples = noise(9, 43 * SEGMENT + 100);
     let answer = pieces.recognize_samples(&samples).unwrap();
@@ -136,13 +136,15 @@ fn a_file_and_its_samples_have_one_answer() {
     let song = data("audio/mtat.mp3");
     let (samples, info) = leitmotif::audio::read_all(&song, SampleRate::NETWORK).unwrap();
     for graph in GRAPHS {
-        let mut recognizer = open(graph);
+        let recognizer = open(graph);
         let of_file = recognizer.recognize_file(&song).unwrap();
         assert_eq!(of_file.audio, Some(info.clone()));
         let of_samples = recognizer.recognize_samples(&samples).unwrap();
         let mut of_file = of_file;
         of_file.audio = None;
-        assert_eq!(of_file, of_samples);
+        assert_eq!(of_file.uncalibrated, of_samples.uncalibrated);
+        assert_eq!(of_file.timeline, of_samples.timeline);
+        assert_eq!(of_file.embedding, of_samples.embedding);
     }
 }
 
@@ -206,7 +208,7 @@ fn samples_that_are_not_finite_are_refused_with_their_index() {
 
 #[test]
 fn samples_at_another_rate_are_resampled_to_the_networks() {
-    let mut recognizer = open("clip");
+    let recognizer = open("clip");
     let answer = recognizer.recognize_samples_at(&noise(1, 48_000), SampleRate(48_000)).unwrap();
     assert_eq!((answer.seconds, answer.segments), (1.0, 21));
     let refused = recognizer.recognize_samples_at(&noise(1, 48_000), SampleRate(0));
@@ -247,7 +249,7 @@ fn many_recognizers_open_and_run_on_many_threads() {
         for _ in 0..8 {
             scope.spawn(|| {
                 let options = cpu().with_threads(1);
-                let mut recognizer = Recognizer::open_with(tiny("clip"), &options).unwrap();
+                let recognizer = Recognizer::open_with(tiny("clip"), &options).unwrap();
                 for _ in 0..5 {
                     let answer = recognizer.recognize_samples(&samples).unwrap();
                     let difference =

@@ -27,7 +27,7 @@ fn recognize(arguments: &[&Path]) -> Output {
 
 /// The artist of `mtat.mp3` by the library.
 fn best() -> String {
-    let mut recognizer = leitmotif::Recognizer::open(tiny("clip")).unwrap();
+    let recognizer = leitmotif::Recognizer::open(tiny("clip")).unwrap();
     let answer = recognizer.recognize_file(data("audio/mtat.mp3")).unwrap();
     answer.best().unwrap().artist.clone()
 }

@@ -72,7 +72,7 @@ fn a_graph_with_another_hop_than_its_card_is_refused_when_it_runs() {
         ("\"hop\":729", "\"hop\":365"),
         ("\"samples\":5103", "\"samples\":2919"),
     ];
-    let mut recognizer = Recognizer::from_bytes(&edited("clip", &edits), &on(Device::Cpu)).unwrap();
+    let recognizer = Recognizer::from_bytes(&edited("clip", &edits), &on(Device::Cpu)).unwrap();
     match recognizer.recognize_samples(&noise(1, 5 * 365 + SEGMENT)) {
         Err(Error::WrongShape { name, expected, found, .. }) => {
             assert_eq!(name, "segment_probabilities");
@@ -150,7 +150,7 @@ fn a_damaged_model_is_an_error_or_a_model_and_never_a_crash() {
             let at = next(damaged.len());
             damaged[at] = next(256) as u8;
         }
-        if let Ok(mut recognizer) = Recognizer::from_bytes(&damaged, &on(Device::Cpu)) {
+        if let Ok(recognizer) = Recognizer::from_bytes(&damaged, &on(Device::Cpu)) {
             let _ = recognizer.recognize_samples(&noise(1, 8 * SEGMENT));
         }
     }
@@ -178,7 +178,7 @@ fn an_output_that_is_not_a_probability_is_an_error() {
     let mut model = fs::read(tiny("clip")).unwrap();
     let at = model.windows(13).position(|part| part == b"output.biasJ\x0c").unwrap() + 13;
     model[at..at + 4].copy_from_slice(&f32::NAN.to_le_bytes());
-    let mut recognizer = Recognizer::from_bytes(&model, &on(Device::Cpu)).unwrap();
+    let recognizer = Recognizer::from_bytes(&model, &on(Device::Cpu)).unwrap();
     match recognizer.recognize_samples(&noise(1, SEGMENT)) {
         Err(Error::BadOutput { value, .. }) => assert!(!value.is_finite()),
         other => panic!("{other:?}"),
@@ -187,7 +187,7 @@ fn an_output_that_is_not_a_probability_is_an_error() {
 
 #[test]
 fn samples_that_were_never_divided_are_refused_and_loud_ones_scaled() {
-    let mut recognizer = Recognizer::open_with(tiny("clip"), &on(Device::Cpu)).unwrap();
+    let recognizer = Recognizer::open_with(tiny("clip"), &on(Device::Cpu)).unwrap();
     let quiet = noise(1, SEGMENT);
     let peak = Level::peak(&quiet);
     let full: Vec<f32> = quiet.iter().map(|x| x / peak).collect();
@@ -214,8 +214,8 @@ fn bad_audio_is_an_error_of_audio_decoding() {
         path
     };
     let song = fs::read(support::data("audio/s16.flac")).unwrap();
-    let mut recognizer = Recognizer::open(tiny("clip")).unwrap();
-    let mut error = |path| match recognizer.recognize_file(path) {
+    let recognizer = Recognizer::open(tiny("clip")).unwrap();
+    let error = |path| match recognizer.recognize_file(path) {
         Err(Error::Audio(error)) => error,
         other => panic!("{other:?}"),
     };

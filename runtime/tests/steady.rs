@@ -17,9 +17,9 @@ fn resident() -> usize {
 #[test]
 fn memory_does_not_grow_with_the_number_of_calls() {
     let options = SessionOptions::on(Device::Cpu).with_threads(1);
-    let mut recognizer = Recognizer::open_with(tiny("segment"), &options).unwrap();
+    let recognizer = Recognizer::open_with(tiny("segment"), &options).unwrap();
     let samples = noise(1, 1_000 * SEGMENT);
-    let mut recognize = |times| {
+    let recognize = |times| {
         for _ in 0..times {
             recognizer.recognize_samples(&samples).unwrap();
         }

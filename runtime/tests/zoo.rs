@@ -1,17 +1,15 @@
 //! The committed model answers the README's first question as the README says.
 #![cfg(feature = "onnx")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
-use std::path::{Path, PathBuf};
+mod support;
 
 use leitmotif::Recognizer;
-
-fn zoo(file: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/zoo").join(file)
-}
+use support::zoo;
 
 #[test]
 fn the_committed_model_identifies_the_artist_of_the_committed_song() {
-    let mut recognizer = Recognizer::open(zoo("game-music.clip.onnx")).unwrap();
+    let recognizer = Recognizer::open(zoo("game-music.clip.onnx")).unwrap();
     let test = recognizer.self_test().unwrap();
     assert!(test.passed(), "{test:?}");
     let answer = recognizer.recognize_file(zoo("tt1.ogg")).unwrap();

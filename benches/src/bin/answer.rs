@@ -53,7 +53,7 @@ fn main() -> anyhow::Result<()> {
     let bytes = fs::read(&path).with_context(|| path.display().to_string())?;
     let samples: Vec<f32> = bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
     let options = SessionOptions::on(Device::Cpu).with_threads(arguments.threads);
-    let mut recognizer = Recognizer::open_with(model, &options)?;
+    let recognizer = Recognizer::open_with(model, &options)?;
     recognizer.recognize_samples(&samples)?;
     let mut seconds = Vec::new();
     for _ in 0..arguments.passes {

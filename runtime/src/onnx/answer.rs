@@ -1,11 +1,13 @@
 //! The answer for one recording: the artists with their probabilities, over time and in all.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use crate::audio::{AudioInfo, Level};
 
 /// A network's answer for one recording.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct Answer {
     /// Every artist the network knows, most probable first; ties stay in the network's order. The probabilities are
@@ -22,6 +24,8 @@ pub struct Answer {
     pub min_certainty: Option<f64>,
     /// Length of the recording in seconds, including the remainder after the last segment.
     pub seconds: f64,
+    /// Seconds from the start to the end of the last segment that counts; what comes after was dropped.
+    pub used_seconds: f64,
     /// Largest absolute sample. Below [`Level::SILENCE`] the recording is silent and the probabilities are meaningless.
     pub peak: f32,
     /// Segments that count.
@@ -33,10 +37,23 @@ pub struct Answer {
     pub embedding: Vec<f32>,
     /// The audio file's properties; `None` if samples were given.
     pub audio: Option<AudioInfo>,
+    /// What the answer took.
+    #[serde(skip)]
+    pub timing: Timing,
     /// Segment by segment, never calibrated: a temperature holds for whole recordings. The only part whose size grows
     /// with the recording.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub timeline: Vec<Moment>,
+}
+
+/// Where the time of a recognition went.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Timing {
+    /// In the network, without waiting for a session.
+    pub network: Duration,
+    /// In all: decoding, mixing, resampling, waiting and the network.
+    pub total: Duration,
 }
 
 /// One artist of an answer's ranking.

@@ -164,6 +164,52 @@ pub enum Error {
         reason: String,
     },
 
+    /// This machine does not compute what the trainer computed.
+    #[error(
+        "model {path:?} gives other answers here than when it was trained: {largest_difference:.1e} for {artist}, where {tolerance:.1e} is allowed; try the CPU or another ONNX Runtime"
+    )]
+    SelfTest {
+        /// The model.
+        path: PathBuf,
+        /// Largest difference of a probability.
+        largest_difference: f32,
+        /// The artist whose probability it is.
+        artist: String,
+        /// Largest difference that is allowed.
+        tolerance: f32,
+    },
+
+    /// The recognition was cancelled by its [`CancelToken`](crate::CancelToken).
+    #[error("cancelled")]
+    Cancelled,
+
+    /// The recognition took longer than its limit.
+    #[error("it took longer than the {} seconds that were allowed: allow more", limit.as_secs_f64())]
+    TimeLimit {
+        /// What was allowed.
+        limit: std::time::Duration,
+    },
+
+    /// A hop of no samples, or another one than an LSTM was trained with.
+    #[error("a hop of {hop} samples cannot be used with model {path:?}: {reason}")]
+    Hop {
+        /// The model.
+        path: PathBuf,
+        /// The hop asked for.
+        hop: usize,
+        /// Why not.
+        reason: &'static str,
+    },
+
+    /// Live audio needs an LSTM's `step` graph, which takes one segment and a state.
+    #[error(
+        "model {path:?} takes whole windows only: for live audio open the `step` graph that was compiled beside it"
+    )]
+    NeedsStep {
+        /// The model.
+        path: PathBuf,
+    },
+
     /// ONNX Runtime's library was not found.
     #[error(
         "ONNX Runtime's library was not found ({reason}): run `make setup` in the checkout, or `pip install onnxruntime` and set ORT_DYLIB_PATH to its libonnxruntime file, or put that file beside the program"

@@ -3,7 +3,9 @@
 //! `clip` and `sequence` cut and average inside the graph; for `segment` and `step` the same is done here, so that all
 //! four give the same outputs.
 
-use leitmotif_models::{Card, GraphKind, SampleRate};
+use std::path::PathBuf;
+
+use leitmotif_models::{Card, Device, GraphKind, SampleRate};
 
 use super::error::Error;
 use super::session::{NamedTensor, Port, Session};
@@ -11,10 +13,13 @@ use crate::pooling::Mean;
 
 /// Longest block given to a graph in one call, whatever its card allows: a broken card must not fill the memory.
 const MOST_SECONDS: usize = 600;
+/// What the activations of a block on the CPU may take: longer blocks are no faster there (`benches`), and take memory.
+const BLOCK_BYTES: u64 = 24 << 20;
 
+/// What a model's card says of its graph; the sessions that run it are given to each call.
 #[derive(Debug)]
 pub(super) struct Graph {
-    session: Session,
+    path: PathBuf,
     kind: GraphKind,
     segment: usize,
     hop: usize,
@@ -22,6 +27,13 @@ pub(super) struct Graph {
     units: usize,
     /// Segments of one block; for an LSTM, its window.
     block: usize,
+}
+
+/// The state of an LSTM between two segments.
+#[derive(Debug, Clone)]
+pub(super) struct State {
+    h: Vec<f32>,
+    c: Vec<f32>,
 }
 
 /// A graph's outputs for one block of segments.
@@ -45,21 +57,21 @@ enum Dim {
 
 impl Graph {
     /// Checks that the graph has the inputs and outputs that its card promises.
-    pub(super) fn new(session: Session, card: &Card) -> Result<Self, Error> {
+    pub(super) fn new(session: &Session, card: &Card) -> Result<Self, Error> {
         let (segment, hop) = (card.segment_samples, card.hop_samples);
-        let most = card.max_samples_per_call().min(MOST_SECONDS * SampleRate::NETWORK.0 as usize);
+        let classes = card.classes.len();
         let block = match card.graph {
-            GraphKind::Clip | GraphKind::Segment => {
-                leitmotif_models::segment_count(most, segment, hop).max(1)
-            }
+            // Its calls are of one segment.
+            GraphKind::Segment => 1,
+            GraphKind::Clip => block_of(card, session.device().device),
             // An LSTM answers after a whole window: that is its block.
             GraphKind::Sequence | GraphKind::Step => card.window_segments,
         };
-        let (classes, units) = (card.classes.len(), card.embedding_units);
-        let kind = card.graph;
-        let graph = Self { session, kind, segment, hop, classes, units, block };
+        let path = session.path().to_owned();
+        let (kind, units) = (card.graph, card.embedding_units);
+        let graph = Self { path, kind, segment, hop, classes, units, block };
         let ports = graph.promised();
-        let inputs = graph.session.inputs();
+        let inputs = session.inputs();
         for (name, dims) in &ports.inputs {
             graph.check_port("input", name, dims, inputs)?;
         }
@@ -68,13 +80,13 @@ impl Graph {
             return Err(graph.wrong(&port.name, "no input".to_owned(), "one".to_owned()));
         }
         for (name, dims) in &ports.outputs {
-            graph.check_port("output", name, dims, graph.session.outputs())?;
+            graph.check_port("output", name, dims, session.outputs())?;
         }
         Ok(graph)
     }
 
-    pub(super) fn session(&self) -> &Session {
-        &self.session
+    pub(super) fn kind(&self) -> GraphKind {
+        self.kind
     }
 
     /// Segments of one block, for [`run`](Self::run).
@@ -82,19 +94,33 @@ impl Graph {
         self.block
     }
 
-    /// Runs a block of `segments` segments. `samples` holds exactly these: `(segments - 1) * hop + segment` of them.
-    pub(super) fn run(&mut self, samples: &[f32], segments: usize) -> Result<BlockOutputs, Error> {
+    /// Runs a block of `segments` segments that lie `hop` samples apart. `samples` holds exactly these:
+    /// `(segments - 1) * hop + segment` of them. Of an LSTM, `hop` is the card's.
+    pub(super) fn run(
+        &self,
+        session: &mut Session,
+        samples: &[f32],
+        segments: usize,
+        hop: usize,
+    ) -> Result<BlockOutputs, Error> {
         match self.kind {
-            GraphKind::Clip | GraphKind::Sequence => self.run_whole(samples, segments),
-            GraphKind::Segment => self.run_segments(samples, segments),
-            GraphKind::Step => self.run_steps(samples, segments),
+            GraphKind::Clip if hop != self.hop => self.run_each(session, samples, segments, hop),
+            GraphKind::Clip | GraphKind::Sequence => self.run_whole(session, samples, segments),
+            GraphKind::Segment => self.run_each(session, samples, segments, hop),
+            GraphKind::Step => self.run_steps(session, samples, segments),
         }
     }
 
     /// The block in one call.
-    fn run_whole(&mut self, samples: &[f32], segments: usize) -> Result<BlockOutputs, Error> {
+    fn run_whole(
+        &self,
+        session: &mut Session,
+        samples: &[f32],
+        segments: usize,
+    ) -> Result<BlockOutputs, Error> {
         let rows = [1, segments, self.classes];
         let outputs = self.call(
+            session,
             &[("waveform", &[1, samples.len()], samples)],
             &[("segment_probabilities", &rows), ("embedding", &[1, self.units])],
         )?;
@@ -103,55 +129,99 @@ impl Graph {
     }
 
     /// One call for each segment.
-    fn run_segments(&mut self, samples: &[f32], segments: usize) -> Result<BlockOutputs, Error> {
+    fn run_each(
+        &self,
+        session: &mut Session,
+        samples: &[f32],
+        segments: usize,
+        hop: usize,
+    ) -> Result<BlockOutputs, Error> {
         let mut probabilities = Vec::with_capacity(segments * self.classes);
         let mut embedding = Mean::new(self.units);
-        for segment in self.cut(samples) {
+        let shape: &[usize] = match self.kind {
+            GraphKind::Clip => &[1, 1, self.classes],
+            _ => &[1, self.classes],
+        };
+        let name =
+            if self.kind == GraphKind::Clip { "segment_probabilities" } else { "probabilities" };
+        for segment in self.cut(samples, hop) {
             let outputs = self.call(
+                session,
                 &[("waveform", &[1, self.segment], segment)],
-                &[("probabilities", &[1, self.classes]), ("embedding", &[1, self.units])],
+                &[(name, shape), ("embedding", &[1, self.units])],
             )?;
-            probabilities.extend_from_slice(self.values(&outputs, "probabilities")?);
+            probabilities.extend_from_slice(self.values(&outputs, name)?);
             embedding.add(self.values(&outputs, "embedding")?, 1.0);
         }
         Ok(BlockOutputs { probabilities, embedding: embedding.values() })
     }
 
     /// One call for each segment, which passes its state on to the next.
-    fn run_steps(&mut self, samples: &[f32], segments: usize) -> Result<BlockOutputs, Error> {
-        let state: &[usize] = &[1, self.units];
-        let (mut h, mut c) = (vec![0.0; self.units], vec![0.0; self.units]);
-        let mut probabilities = Vec::with_capacity(segments * self.classes);
-        let mut embedding = Vec::new();
-        for segment in self.cut(samples) {
-            let outputs = self.call(
-                &[("waveform", &[1, self.segment], segment), ("h", state, &h), ("c", state, &c)],
-                &[
-                    ("probabilities", &[1, self.classes]),
-                    ("embedding", state),
-                    ("h_next", state),
-                    ("c_next", state),
-                ],
-            )?;
-            probabilities.extend_from_slice(self.values(&outputs, "probabilities")?);
-            embedding = self.values(&outputs, "embedding")?.to_vec();
-            h = self.values(&outputs, "h_next")?.to_vec();
-            c = self.values(&outputs, "c_next")?.to_vec();
+    fn run_steps(
+        &self,
+        session: &mut Session,
+        samples: &[f32],
+        segments: usize,
+    ) -> Result<BlockOutputs, Error> {
+        let mut state = self.first_state();
+        let mut found = BlockOutputs {
+            probabilities: Vec::with_capacity(segments * self.classes),
+            embedding: Vec::new(),
+        };
+        for segment in self.cut(samples, self.hop) {
+            let outputs = self.step(session, segment, &mut state)?;
+            found.probabilities.extend_from_slice(&outputs.probabilities);
+            found.embedding = outputs.embedding;
         }
+        Ok(found)
+    }
+
+    /// The state before the first segment of a window.
+    pub(super) fn first_state(&self) -> State {
+        State { h: vec![0.0; self.units], c: vec![0.0; self.units] }
+    }
+
+    /// One segment through a `step` graph; `state` becomes that after it.
+    pub(super) fn step(
+        &self,
+        session: &mut Session,
+        segment: &[f32],
+        state: &mut State,
+    ) -> Result<BlockOutputs, Error> {
+        let units: &[usize] = &[1, self.units];
+        let outputs = self.call(
+            session,
+            &[
+                ("waveform", &[1, self.segment], segment),
+                ("h", units, &state.h),
+                ("c", units, &state.c),
+            ],
+            &[
+                ("probabilities", &[1, self.classes]),
+                ("embedding", units),
+                ("h_next", units),
+                ("c_next", units),
+            ],
+        )?;
+        let probabilities = self.values(&outputs, "probabilities")?.to_vec();
+        let embedding = self.values(&outputs, "embedding")?.to_vec();
+        state.h = self.values(&outputs, "h_next")?.to_vec();
+        state.c = self.values(&outputs, "c_next")?.to_vec();
         Ok(BlockOutputs { probabilities, embedding })
     }
 
     /// Runs the graph for these outputs. If their shapes are not the card's, the error names the wrong output.
     fn call(
-        &mut self,
+        &self,
+        session: &mut Session,
         inputs: &[(&str, &[usize], &[f32])],
         outputs: &[(&str, &[usize])],
     ) -> Result<Vec<NamedTensor>, Error> {
-        let error = match self.session.run_shaped(inputs, outputs) {
+        let error = match session.run_shaped(inputs, outputs) {
             Ok(outputs) => return Ok(outputs),
             Err(error) => error,
         };
-        for found in self.session.run(inputs)? {
+        for found in session.run(inputs)? {
             let promised = outputs.iter().find(|(name, _)| *name == found.name);
             if let Some((name, shape)) = promised
                 && *shape != found.shape
@@ -162,9 +232,9 @@ impl Graph {
         Err(error)
     }
 
-    fn cut<'a>(&self, samples: &'a [f32]) -> impl Iterator<Item = &'a [f32]> + use<'a> {
+    fn cut<'a>(&self, samples: &'a [f32], hop: usize) -> impl Iterator<Item = &'a [f32]> + use<'a> {
         let segment = self.segment;
-        leitmotif_models::segment_starts(samples.len(), segment, self.hop)
+        leitmotif_models::segment_starts(samples.len(), segment, hop)
             .filter_map(move |start| samples.get(start..start + segment))
     }
 
@@ -180,7 +250,7 @@ impl Graph {
         };
         match output.data.iter().find(|value| !range.contains(*value)) {
             Some(value) => Err(Error::BadOutput {
-                path: self.session.path().to_owned(),
+                path: self.path.clone(),
                 name: name.to_owned(),
                 value: *value,
             }),
@@ -216,7 +286,7 @@ impl Graph {
     }
 
     fn wrong(&self, name: &str, expected: String, found: String) -> Error {
-        let path = self.session.path().to_owned();
+        let path = self.path.clone();
         Error::WrongShape { path, name: name.to_owned(), expected, found }
     }
 
@@ -246,6 +316,18 @@ impl Graph {
             },
         }
     }
+}
+
+/// Segments of a dense head's block: on a CPU as many as memory stays flat with, on a GPU as many as the card allows.
+fn block_of(card: &Card, device: Device) -> usize {
+    let (segment, hop) = (card.segment_samples, card.hop_samples);
+    let most = card.max_samples_per_call().min(MOST_SECONDS * SampleRate::NETWORK.0 as usize);
+    let most = leitmotif_models::segment_count(most, segment, hop).max(1);
+    if device != Device::Cpu {
+        return most;
+    }
+    let each = card.network.costs(card.classes.len()).peak_bytes().max(1);
+    usize::try_from(BLOCK_BYTES / each).unwrap_or(most).clamp(1, most)
 }
 
 struct PromisedPorts {

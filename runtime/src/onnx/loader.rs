@@ -116,10 +116,9 @@ impl Runtime {
         // By default, `ort` would let ONNX Runtime choose the device.
         builder =
             builder.with_auto_device(AutoDevicePolicy::PreferCPU).map_err(|e| one_line(&e))?;
-        if options.threads > 0 {
-            let threads = options.threads.min(SessionOptions::MOST_THREADS);
-            builder = builder.with_intra_threads(threads).map_err(|e| one_line(&e))?;
-        }
+        let threads = options.threads_of_session();
+        builder = builder.with_intra_threads(threads).map_err(|e| one_line(&e))?;
+        builder = builder.with_intra_op_spinning(options.spinning).map_err(|e| one_line(&e))?;
         if let Some(prefix) = &options.profile {
             builder = builder.with_profiling(prefix).map_err(|e| one_line(&e))?;
         }

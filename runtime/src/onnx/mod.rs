@@ -1,25 +1,36 @@
 //! Running a network in ONNX Runtime, and what its outputs mean for a recording.
 //!
 //! ```text
-//! loader → session → graph → recognizer → answer
+//! loader → session → pool, graph → recognition → recognizer, listener, batch → answer
 //! ```
 //!
-//! `loader` opens ONNX Runtime once in a process, `session` runs a network as it is, `graph` runs a block of segments
-//! through any of the four graphs, `recognizer` pools the blocks of a recording. Only `loader`, `session` and `pinned`,
+//! `loader` opens ONNX Runtime once in a process, `session` runs a network as it is, `pool` lends sessions to callers,
+//! `graph` runs a block of segments through any of the four graphs, `recognition` averages the blocks of a recording,
+//! `recognizer` takes files and samples, `listener` live audio, `batch` many files. Only `loader`, `session` and `pinned`,
 //! its inputs for a GPU, know `ort`.
 
 mod answer;
+mod batch;
+mod call;
+mod cancel;
 mod device;
 mod error;
 mod graph;
+mod listener;
 mod loader;
 mod options;
 mod pinned;
+mod pool;
+mod recognition;
 mod recognizer;
 pub mod session;
 
-pub use answer::{Answer, Moment, RankedArtist};
+pub use answer::{Answer, Moment, RankedArtist, Timing};
+pub use batch::Batch;
+pub use call::{Average, RecognizeOptions};
+pub use cancel::CancelToken;
 pub use device::DeviceTaken;
 pub use error::Error;
+pub use listener::Listener;
 pub use options::SessionOptions;
 pub use recognizer::{Recognizer, SelfTest};

@@ -17,9 +17,22 @@ pub struct SessionOptions {
     /// The device asked for. [`Device::Auto`] takes CUDA where it can run, else the CPU;
     /// [`DeviceTaken`](crate::DeviceTaken) holds which and why. [`Device::Cuda`] never falls back to the CPU.
     pub device: Device,
-    /// CPU threads of one run; 0 leaves the number to ONNX Runtime (one per physical core). At most
-    /// [`MOST_THREADS`](Self::MOST_THREADS) are started.
+    /// CPU threads of one session; 0 takes one for each core that the process may use, by its affinity and its group's
+    /// quota, and no more than there are physical cores. At most [`MOST_THREADS`](Self::MOST_THREADS) are started.
     pub threads: usize,
+    /// Sessions that a [`Recognizer`](crate::Recognizer) opens at most, one for each caller at a time; further callers
+    /// wait for their turn. 0 takes one for each core that the process may use, on a GPU one. Each has the model's weights
+    /// and its own threads.
+    pub sessions: usize,
+    /// Lets a session's threads spin for a while when they have nothing to do: a call after another begins sooner, and an
+    /// idle program uses a core. Off by default.
+    pub spinning: bool,
+    /// Runs a block of silence when a [`Recognizer`](crate::Recognizer) is opened, so that the first recording does not wait
+    /// for memory and, on a GPU, for kernels.
+    pub warm_up: bool,
+    /// Runs the model's golden input when a [`Recognizer`](crate::Recognizer) is opened, on the device taken, and refuses a
+    /// machine that computes something else than the trainer did.
+    pub self_test: bool,
     /// ONNX Runtime's library. `None` takes the first that exists of: the variable `ORT_DYLIB_PATH`; beside the
     /// program; what `make setup` unpacked in the checkout that this crate was compiled in; the system's own.
     pub onnx_runtime: Option<PathBuf>,
@@ -45,6 +58,26 @@ impl SessionOptions {
         Self { threads, ..self }
     }
 
+    /// With this number of sessions at most; see [`sessions`](Self::sessions).
+    pub fn with_sessions(self, sessions: usize) -> Self {
+        Self { sessions, ..self }
+    }
+
+    /// With or without [`spinning`](Self::spinning).
+    pub fn with_spinning(self, spinning: bool) -> Self {
+        Self { spinning, ..self }
+    }
+
+    /// With or without a [`warm_up`](Self::warm_up).
+    pub fn with_warm_up(self, warm_up: bool) -> Self {
+        Self { warm_up, ..self }
+    }
+
+    /// With or without a [`self_test`](Self::self_test).
+    pub fn with_self_test(self, self_test: bool) -> Self {
+        Self { self_test, ..self }
+    }
+
     /// With this library of ONNX Runtime; see [`onnx_runtime`](Self::onnx_runtime).
     pub fn with_onnx_runtime(self, library: impl Into<PathBuf>) -> Self {
         Self { onnx_runtime: Some(library.into()), ..self }
@@ -59,4 +92,37 @@ impl SessionOptions {
     pub fn with_profile(self, prefix: impl Into<PathBuf>) -> Self {
         Self { profile: Some(prefix.into()), ..self }
     }
+
+    /// Threads of a session on the CPU.
+    pub(super) fn threads_of_session(&self) -> usize {
+        match self.threads {
+            0 => allowed_cores().min(physical_cores()).max(1),
+            threads => threads.min(Self::MOST_THREADS),
+        }
+    }
+
+    /// Sessions of a recognizer on this device.
+    pub(super) fn most_sessions(&self, device: Device) -> usize {
+        match (self.sessions, device) {
+            (0, Device::Cpu) => allowed_cores(),
+            (0, _) => 1,
+            (sessions, _) => sessions,
+        }
+    }
+}
+
+/// Cores that the process may use, by its affinity and its group's quota.
+fn allowed_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Cores of the machine, where two threads of one core count once; as many as one likes where that is not known.
+fn physical_cores() -> usize {
+    let Ok(processors) = std::fs::read_dir("/sys/devices/system/cpu") else { return usize::MAX };
+    let siblings = |processor: std::fs::DirEntry| {
+        std::fs::read_to_string(processor.path().join("topology/thread_siblings_list")).ok()
+    };
+    let cores: std::collections::HashSet<String> =
+        processors.flatten().filter_map(siblings).collect();
+    if cores.is_empty() { usize::MAX } else { cores.len() }
 }

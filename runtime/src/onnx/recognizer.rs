@@ -1,18 +1,24 @@
 //! A model that identifies artists: from an audio file or samples to an [`Answer`].
 
-use std::path::Path;
+use std::io::{Read, Seek};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use leitmotif_models::{Card, HeadKind, SampleRate, segment_count};
+use leitmotif_models::{Card, HeadKind, SampleRate};
 use serde::Serialize;
 
-use super::answer::{Answer, Moment, ranked};
+use super::answer::{Answer, ranked};
+use super::call::RecognizeOptions;
+use super::cancel::Stop;
 use super::device::DeviceTaken;
 use super::error::Error;
 use super::graph::Graph;
+use super::listener::Listener;
 use super::options::SessionOptions;
-use super::session::Session;
-use crate::audio::{AudioReader, Level, Resampler, Segmenter};
-use crate::pooling::{Mean, largest, window_counts};
+use super::pool::Pool;
+use super::recognition::Recognition;
+use super::session::{Port, Session, read_model};
+use crate::audio::{AudioReader, Level, Resampler};
 
 /// Identifies artists with a model from one `.onnx` file.
 ///
@@ -29,12 +35,47 @@ use crate::pooling::{Mean, largest, window_counts};
 /// Recordings are streamed: memory does not grow with their length, except for [`Answer::timeline`], which has one row
 /// of probabilities for each segment.
 ///
-/// Recognising takes `&mut self`, because ONNX Runtime cannot run one session from two threads. A recognizer is
-/// [`Send`]: open one for each thread, or share one behind a [`Mutex`](std::sync::Mutex).
-#[derive(Debug)]
+/// Recognising takes `&self`, and clones share one model: use one recognizer on as many threads as there are. Each call
+/// has a session to itself, of up to [`SessionOptions::sessions`]; further callers wait for their turn.
+#[derive(Debug, Clone)]
 pub struct Recognizer {
-    card: Card,
-    graph: Graph,
+    shared: Arc<Shared>,
+}
+
+/// What clones of a recognizer share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) card: Card,
+    pub(super) graph: Graph,
+    pub(super) sessions: Pool,
+    pub(super) device: DeviceTaken,
+    path: PathBuf,
+    inputs: Vec<Port>,
+    outputs: Vec<Port>,
+}
+
+impl Shared {
+    /// Samples from one segment's start to the next.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Hop`].
+    pub(super) fn hop(&self, options: &RecognizeOptions) -> Result<usize, Error> {
+        let Some(hop) = options.hop.filter(|hop| *hop != self.card.hop_samples) else {
+            return Ok(self.card.hop_samples);
+        };
+        let reason = match (hop, self.card.graph.head()) {
+            (0, _) => "segments would never move on",
+            (_, HeadKind::Lstm) => "an LSTM was trained with its own",
+            _ => return Ok(hop),
+        };
+        Err(Error::Hop { path: self.path.clone(), hop, reason })
+    }
+
+    /// That live audio needs another graph.
+    pub(super) fn needs_step(&self) -> Error {
+        Error::NeedsStep { path: self.path.clone() }
+    }
 }
 
 /// The result of running a model on its golden input and comparing with its golden probabilities.
@@ -73,23 +114,25 @@ impl Recognizer {
     /// # Errors
     ///
     /// Those of [`Session::open`]; [`Error::NoCard`], [`Error::CardVersion`] and [`Error::BadCard`] if the model has no
-    /// card that this version can read, [`Error::EmbeddingOnly`] and [`Error::FixedSizes`] if it cannot be used for whole
+    /// card that this version can read, [`Error::SelfTest`] if one was asked for, [`Error::EmbeddingOnly`] and [`Error::FixedSizes`] if it cannot be used for whole
     /// recordings, and [`Error::WrongShape`] if its graph does not match its card.
     pub fn open_with(path: impl AsRef<Path>, options: &SessionOptions) -> Result<Self, Error> {
-        Self::new(Session::open(path.as_ref(), options)?)
+        let path = path.as_ref();
+        Self::new(&read_model(path)?, path, options)
     }
 
-    /// Opens a model from the bytes of an `.onnx` file.
+    /// Opens a model from the bytes of an `.onnx` file, e.g. of `include_bytes!`.
     ///
     /// # Errors
     ///
     /// Those of [`open_with`](Self::open_with).
     pub fn from_bytes(model: &[u8], options: &SessionOptions) -> Result<Self, Error> {
-        Self::new(Session::from_bytes(model, options)?)
+        Self::new(model, Path::new("(in memory)"), options)
     }
 
-    fn new(session: Session) -> Result<Self, Error> {
-        let path = session.path().to_owned();
+    fn new(model: &[u8], path: &Path, options: &SessionOptions) -> Result<Self, Error> {
+        let session = Session::load(model, path, options)?;
+        let path = path.to_owned();
         let card = session.card()?;
         if card.embedding_only {
             return Err(Error::EmbeddingOnly { path });
@@ -97,23 +140,62 @@ impl Recognizer {
         if card.fixed.segments.is_some() || card.fixed.batch.is_some_and(|batch| batch != 1) {
             return Err(Error::FixedSizes { path });
         }
-        let graph = Graph::new(session, &card)?;
-        Ok(Self { card, graph })
+        let graph = Graph::new(&session, &card)?;
+        let device = session.device().clone();
+        let (inputs, outputs) = (session.inputs().to_vec(), session.outputs().to_vec());
+        let sessions = Pool::new(session, model, options);
+        let shared = Arc::new(Shared { card, graph, sessions, device, path, inputs, outputs });
+        let recognizer = Self { shared };
+        if options.warm_up {
+            recognizer.warm_up()?;
+        }
+        if options.self_test {
+            let test = recognizer.self_test()?;
+            if !test.passed() {
+                let path = recognizer.path().to_owned();
+                let SelfTest { largest_difference, artist, tolerance, .. } = test;
+                return Err(Error::SelfTest { path, largest_difference, artist, tolerance });
+            }
+        }
+        Ok(recognizer)
+    }
+
+    /// Runs a block of silence.
+    fn warm_up(&self) -> Result<(), Error> {
+        let Shared { card, graph, sessions, .. } = &*self.shared;
+        let samples = (graph.block() - 1) * card.hop_samples + card.segment_samples;
+        let mut session = sessions.take(&Stop::default())?;
+        graph.run(&mut session, &vec![0.0; samples], graph.block(), card.hop_samples).map(drop)
     }
 
     /// The model's description of itself: artists, network, data set, scores.
     pub fn card(&self) -> &Card {
-        &self.card
+        &self.shared.card
     }
 
     /// The device taken, and why.
     pub fn device(&self) -> &DeviceTaken {
-        self.graph.session().device()
+        &self.shared.device
     }
 
-    /// The underlying session: the model's inputs, outputs and metadata.
-    pub fn session(&self) -> &Session {
-        self.graph.session()
+    /// The model's file; `(in memory)` if it was opened from bytes.
+    pub fn path(&self) -> &Path {
+        &self.shared.path
+    }
+
+    /// The graph's inputs, in its order.
+    pub fn inputs(&self) -> &[Port] {
+        &self.shared.inputs
+    }
+
+    /// The graph's outputs, in its order.
+    pub fn outputs(&self) -> &[Port] {
+        &self.shared.outputs
+    }
+
+    /// Sessions that are opened at most: so many callers are served at once.
+    pub fn most_sessions(&self) -> usize {
+        self.shared.sessions.most()
     }
 
     /// Identifies the artist of an audio file of any [supported format](crate::audio), rate and number of channels.
@@ -125,15 +207,68 @@ impl Recognizer {
     ///
     /// [`Error::Audio`] if it cannot be decoded, [`Error::TooShort`] if it is shorter than one segment, [`Error::Run`],
     /// [`Error::WrongShape`] or [`Error::BadOutput`] if the model fails.
-    pub fn recognize_file(&mut self, path: impl AsRef<Path>) -> Result<Answer, Error> {
-        let mut reader = AudioReader::open(path.as_ref(), self.card.sample_rate)?;
-        let mut recognition = Recognition::new(&mut self.graph, &self.card);
+    pub fn recognize_file(&self, path: impl AsRef<Path>) -> Result<Answer, Error> {
+        self.recognize_file_with(path, &RecognizeOptions::default())
+    }
+
+    /// [`recognize_file`](Self::recognize_file) with options.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`recognize_file`](Self::recognize_file), [`Error::Hop`], [`Error::Cancelled`] and [`Error::TimeLimit`].
+    pub fn recognize_file_with(
+        &self,
+        path: impl AsRef<Path>,
+        options: &RecognizeOptions,
+    ) -> Result<Answer, Error> {
+        let (path, stop) = (path.as_ref(), options.stop());
+        let reader = AudioReader::open(path, self.shared.card.sample_rate)?;
+        self.recognize_audio(reader, path, options, stop)
+    }
+
+    /// Identifies the artist of an audio file that is read from `reader`, e.g. an upload, without a copy of it. `name` is
+    /// what errors call it; its ending is no hint to the format.
+    ///
+    /// ```
+    /// use std::io::Cursor;
+    ///
+    /// use leitmotif::{RecognizeOptions, Recognizer};
+    ///
+    /// let recognizer = Recognizer::open("tests/data/tiny.clip.onnx")?;
+    /// let upload = Cursor::new(std::fs::read("tests/data/audio/mtat.mp3").unwrap_or_default());
+    /// let answer = recognizer.recognize_reader(upload, "upload", &RecognizeOptions::new())?;
+    /// assert!(answer.best().is_some());
+    /// # Ok::<(), leitmotif::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`recognize_file_with`](Self::recognize_file_with).
+    pub fn recognize_reader(
+        &self,
+        reader: impl Read + Seek + Send + Sync + 'static,
+        name: impl AsRef<Path>,
+        options: &RecognizeOptions,
+    ) -> Result<Answer, Error> {
+        let (name, stop) = (name.as_ref(), options.stop());
+        let reader = AudioReader::from_reader(reader, name, self.shared.card.sample_rate)?;
+        self.recognize_audio(reader, name, options, stop)
+    }
+
+    fn recognize_audio(
+        &self,
+        mut reader: AudioReader,
+        path: &Path,
+        options: &RecognizeOptions,
+        stop: Stop,
+    ) -> Result<Answer, Error> {
+        let mut recognition = Recognition::new(&self.shared, options, stop)?;
         let mut block = Vec::new();
         while reader.read(&mut block)? > 0 {
             recognition.push(&block)?;
             block.clear();
         }
-        let mut answer = recognition.finish().map_err(|error| error.in_file(path.as_ref()))?;
+        let mut answer = recognition.finish().map_err(|error| error.in_file(path))?;
         answer.audio = Some(reader.info().clone());
         Ok(answer)
     }
@@ -145,8 +280,22 @@ impl Recognizer {
     ///
     /// As [`recognize_file`](Self::recognize_file), [`Error::NotFinite`], and [`Error::OutOfScale`] for samples that are
     /// integers rather than shares of full scale.
-    pub fn recognize_samples(&mut self, samples: &[f32]) -> Result<Answer, Error> {
-        self.recognize_samples_at(samples, SampleRate::NETWORK)
+    pub fn recognize_samples(&self, samples: &[f32]) -> Result<Answer, Error> {
+        self.recognize_samples_with(samples, &RecognizeOptions::default())
+    }
+
+    /// [`recognize_samples`](Self::recognize_samples) with options.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`recognize_samples`](Self::recognize_samples), [`Error::Hop`], [`Error::Cancelled`] and
+    /// [`Error::TimeLimit`].
+    pub fn recognize_samples_with(
+        &self,
+        samples: &[f32],
+        options: &RecognizeOptions,
+    ) -> Result<Answer, Error> {
+        self.recognize_interleaved(samples, 1, SampleRate::NETWORK, options)
     }
 
     /// Identifies the artist of mono samples at any rate.
@@ -154,25 +303,46 @@ impl Recognizer {
     /// # Errors
     ///
     /// As [`recognize_samples`](Self::recognize_samples), and [`Error::UnsupportedRate`].
-    pub fn recognize_samples_at(
-        &mut self,
+    pub fn recognize_samples_at(&self, samples: &[f32], rate: SampleRate) -> Result<Answer, Error> {
+        self.recognize_interleaved(samples, 1, rate, &RecognizeOptions::default())
+    }
+
+    /// Identifies the artist of samples at any rate with any number of channels, which are mixed to mono as a file's are:
+    /// `[left, right, left, right, …]`. Samples after the last whole frame are dropped.
+    ///
+    /// # Errors
+    ///
+    /// As [`recognize_samples_with`](Self::recognize_samples_with), [`Error::UnsupportedRate`], and [`Error::TooShort`] for
+    /// no channels.
+    pub fn recognize_interleaved(
+        &self,
         samples: &[f32],
+        channels: usize,
         rate: SampleRate,
+        options: &RecognizeOptions,
     ) -> Result<Answer, Error> {
+        let stop = options.stop();
         if let Some(index) = samples.iter().position(|sample| !sample.is_finite()) {
             let value = samples.get(index).copied().unwrap_or(f32::NAN);
             return Err(Error::NotFinite { index, value });
         }
         let peak = Level::peak(samples);
         let gain = Level::gain(peak).ok_or(Error::OutOfScale { peak })?;
-        let mut resampler = Resampler::new(rate, self.card.sample_rate)
+        let mut resampler = Resampler::new(rate, self.shared.card.sample_rate)
             .map_err(|error| Error::UnsupportedRate { rate: error.0 })?;
-        let mut recognition = Recognition::new(&mut self.graph, &self.card);
-        let (mut scaled, mut block) = (Vec::new(), Vec::new());
-        for samples in samples.chunks(SampleRate::NETWORK.0 as usize) {
-            scaled.clear();
-            scaled.extend(samples.iter().map(|sample| sample * gain));
-            resampler.push(&scaled, &mut block);
+        let mut recognition = Recognition::new(&self.shared, options, stop)?;
+        let (mut mono, mut block) = (Vec::new(), Vec::new());
+        let channels_or_one = channels.max(1);
+        let frames = if channels == 0 { &[] } else { samples };
+        for samples in frames.chunks(SampleRate::NETWORK.0 as usize * channels_or_one) {
+            mono.clear();
+            let scale = gain / channels_or_one as f32;
+            mono.extend(
+                samples
+                    .chunks_exact(channels_or_one)
+                    .map(|frame| frame.iter().sum::<f32>() * scale),
+            );
+            resampler.push(&mono, &mut block);
             Level::clip(&mut block);
             recognition.push(&block)?;
             block.clear();
@@ -183,16 +353,25 @@ impl Recognizer {
         recognition.finish()
     }
 
+    /// Takes live audio at this rate, mono.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnsupportedRate`], [`Error::Hop`], and [`Error::NeedsStep`] for a `sequence` graph.
+    pub fn listen(&self, rate: SampleRate, options: &RecognizeOptions) -> Result<Listener, Error> {
+        Listener::new(&self.shared, rate, options)
+    }
+
     /// Runs the golden input that the card describes and compares with the card's golden probabilities, uncalibrated as
     /// these are.
     ///
     /// # Errors
     ///
     /// Those of [`recognize_samples`](Self::recognize_samples). A difference is not an error: see [`SelfTest::passed`].
-    pub fn self_test(&mut self) -> Result<SelfTest, Error> {
-        let answer = self.recognize_samples(&self.card.golden.input.samples())?;
-        let golden = &self.card.golden;
-        let expected = ranked(&self.card.classes, &golden.probabilities);
+    pub fn self_test(&self) -> Result<SelfTest, Error> {
+        let answer = self.recognize_samples(&self.card().golden.input.samples())?;
+        let golden = &self.card().golden;
+        let expected = ranked(&self.card().classes, &golden.probabilities);
         let mut test = SelfTest {
             largest_difference: 0.0,
             artist: expected.first().map(|score| score.artist.clone()).unwrap_or_default(),
@@ -200,7 +379,7 @@ impl Recognizer {
             same_best: answer.best().map(|s| s.class) == expected.first().map(|s| s.class),
         };
         let pairs = answer.uncalibrated.iter().zip(&golden.probabilities);
-        for ((found, expected), artist) in pairs.zip(&self.card.classes) {
+        for ((found, expected), artist) in pairs.zip(&self.card().classes) {
             let difference = (found - expected).abs();
             if difference > test.largest_difference {
                 test.largest_difference = difference;
@@ -208,122 +387,5 @@ impl Recognizer {
             }
         }
         Ok(test)
-    }
-}
-
-/// The recognition of one recording: takes it block by block and keeps sums.
-struct Recognition<'a> {
-    /// Cuts the stream into the blocks that the graph takes in one call.
-    blocks: Segmenter,
-    peak: f32,
-    sums: Sums<'a>,
-}
-
-struct Sums<'a> {
-    graph: &'a mut Graph,
-    card: &'a Card,
-    probabilities: Mean,
-    certainty: Mean,
-    embedding: Mean,
-    timeline: Vec<Moment>,
-}
-
-impl<'a> Recognition<'a> {
-    fn new(graph: &'a mut Graph, card: &'a Card) -> Self {
-        let block = graph.block();
-        let hop = card.hop_samples;
-        let length = (block - 1).saturating_mul(hop).saturating_add(card.segment_samples);
-        let sums = Sums {
-            graph,
-            card,
-            probabilities: Mean::new(card.classes.len()),
-            certainty: Mean::new(1),
-            embedding: Mean::new(card.embedding_units),
-            timeline: Vec::new(),
-        };
-        Self { blocks: Segmenter::new(length, block.saturating_mul(hop)), peak: 0.0, sums }
-    }
-
-    fn push(&mut self, samples: &[f32]) -> Result<(), Error> {
-        self.peak = self.peak.max(Level::peak(samples));
-        let sums = &mut self.sums;
-        let segments = sums.graph.block();
-        self.blocks.push(samples, &mut |block| sums.add(block, segments))
-    }
-
-    fn finish(mut self) -> Result<Answer, Error> {
-        let card = self.sums.card;
-        let (segment, hop) = (card.segment_samples, card.hop_samples);
-        let rest = self.blocks.rest();
-        let segments = segment_count(rest.len(), segment, hop);
-        let counts = match card.graph.head() {
-            HeadKind::Dense => segments > 0,
-            HeadKind::Lstm => {
-                window_counts(segments, card.window_segments, self.blocks.segments() > 0)
-            }
-        };
-        if counts {
-            let length = (segments - 1) * hop + segment;
-            self.sums.add(rest.get(..length).unwrap_or(rest), segments)?;
-        }
-        let seconds = card.sample_rate.seconds(self.blocks.samples());
-        if self.sums.timeline.is_empty() {
-            let needed_seconds = card.sample_rate.seconds(segment as u64);
-            return Err(Error::TooShort { path: None, needed_seconds, found_seconds: seconds });
-        }
-        let Sums { probabilities, certainty, embedding, timeline, .. } = self.sums;
-        let uncalibrated = probabilities.values();
-        let artists = match &card.confidence {
-            Some(confidence) => ranked(&card.classes, &confidence.calibrated(&uncalibrated)),
-            None => ranked(&card.classes, &uncalibrated),
-        };
-        Ok(Answer {
-            artists,
-            uncalibrated,
-            certainty: certainty.values().first().copied().unwrap_or(0.0),
-            min_certainty: card.confidence.as_ref().map(|confidence| confidence.threshold),
-            seconds,
-            peak: self.peak,
-            segments: timeline.len(),
-            windows: timeline.last().map_or(0, |moment| moment.window + 1),
-            embedding: embedding.values(),
-            audio: None,
-            timeline,
-        })
-    }
-}
-
-impl Sums<'_> {
-    fn add_row(&mut self, row: &[f32]) {
-        self.probabilities.add(row, 1.0);
-        self.certainty.add(&[largest(row)], 1.0);
-    }
-
-    /// Runs one block and adds its outputs.
-    fn add(&mut self, block: &[f32], segments: usize) -> Result<(), Error> {
-        let card = self.card;
-        let outputs = self.graph.run(block, segments)?;
-        let rows = outputs.probabilities.chunks(card.classes.len());
-        match card.graph.head() {
-            HeadKind::Dense => {
-                rows.clone().for_each(|row| self.add_row(row));
-                self.embedding.add(&outputs.embedding, segments as f64);
-            }
-            HeadKind::Lstm => {
-                rows.clone().last().into_iter().for_each(|row| self.add_row(row));
-                self.embedding.add(&outputs.embedding, 1.0);
-            }
-        }
-        for row in rows {
-            let segment = self.timeline.len();
-            let start = segment as u64 * card.hop_samples as u64;
-            self.timeline.push(Moment {
-                start_seconds: card.sample_rate.seconds(start),
-                end_seconds: card.sample_rate.seconds(start + card.segment_samples as u64),
-                window: segment / card.window_segments,
-                probabilities: row.to_vec(),
-            });
-        }
-        Ok(())
     }
 }

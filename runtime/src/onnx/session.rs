@@ -63,13 +63,7 @@ impl Session {
     ///
     /// [`Error::ModelUnreadable`], and those of [`Session::from_bytes`].
     pub fn open(path: &Path, options: &SessionOptions) -> Result<Self, Error> {
-        let unreadable = |source| Error::ModelUnreadable { path: path.to_owned(), source };
-        // Checked before reading: reading a pipe would block, and a device would never end.
-        if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
-            return Err(unreadable(io::Error::other("it is not a regular file")));
-        }
-        let model = std::fs::read(path).map_err(unreadable)?;
-        Self::load(&model, path, options)
+        Self::load(&read_model(path)?, path, options)
     }
 
     /// Loads a model from the bytes of an `.onnx` file. Errors name it "(in memory)".
@@ -83,7 +77,7 @@ impl Session {
         Self::load(model, Path::new("(in memory)"), options)
     }
 
-    fn load(model: &[u8], path: &Path, options: &SessionOptions) -> Result<Self, Error> {
+    pub(super) fn load(model: &[u8], path: &Path, options: &SessionOptions) -> Result<Self, Error> {
         let runtime = Runtime::open(options.onnx_runtime.as_deref())?;
         let refused = |reason| Error::ModelRefused { path: path.to_owned(), reason };
         if model.is_empty() {
@@ -218,6 +212,20 @@ impl Session {
             reason: one_line(source),
         }
     }
+}
+
+/// The bytes of a model's file.
+///
+/// # Errors
+///
+/// [`Error::ModelUnreadable`].
+pub(super) fn read_model(path: &Path) -> Result<Vec<u8>, Error> {
+    let unreadable = |source| Error::ModelUnreadable { path: path.to_owned(), source };
+    // Checked before reading: reading a pipe would block, and a device would never end.
+    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err(unreadable(io::Error::other("it is not a regular file")));
+    }
+    std::fs::read(path).map_err(unreadable)
 }
 
 type Tensors<'a> = Vec<(&'a str, TensorRef<'a, f32>)>;

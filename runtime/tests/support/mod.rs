@@ -15,6 +15,11 @@ pub(crate) fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
 }
 
+/// A file beside the committed model.
+pub(crate) fn zoo(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/zoo").join(file)
+}
+
 /// `tests/data/tiny.GRAPH.onnx`, made by the tests of `leitmotif-export` from seeded random weights.
 pub(crate) fn tiny(graph: &str) -> PathBuf {
     data(&format!("tiny.{graph}.onnx"))

@@ -70,7 +70,7 @@ pub(crate) fn golden_answer(
     // The recognizer needs free sizes and probabilities; a graph that is cut off or of fixed sizes computes the same.
     let free = Recipe { fixed: Fixed::default(), embedding_only: false, ..recipe.clone() };
     let artifact = compile_as(checkpoint, kind, &free)?;
-    let mut recognizer = Recognizer::from_bytes(artifact.bytes(), &on_cpu())?;
+    let recognizer = Recognizer::from_bytes(artifact.bytes(), &on_cpu())?;
     let samples = compile_as(checkpoint, kind, recipe)?.card().golden.input.samples();
     Ok(recognizer.recognize_samples(&samples)?.uncalibrated)
 }
@@ -147,7 +147,7 @@ fn first_name<'a>(checkpoint: &'a Checkpoint, classes: &BTreeSet<usize>) -> &'a 
 }
 
 /// The most probable class; `None` where there is less than a segment.
-fn best(recognizer: &mut Recognizer, samples: &[f32]) -> Result<Option<usize>> {
+fn best(recognizer: &Recognizer, samples: &[f32]) -> Result<Option<usize>> {
     match recognizer.recognize_samples(samples) {
         Ok(answer) => Ok(answer.best().map(|score| score.class)),
         Err(leitmotif::Error::TooShort { .. }) => Ok(None),

@@ -173,7 +173,7 @@ fn format_port(port: &Port) -> String {
 
 impl Check {
     pub(crate) fn run(&self) -> anyhow::Result<ExitCode> {
-        let mut recognizer = Recognizer::open_with(&self.model.model, &self.options.options())?;
+        let recognizer = Recognizer::open_with(&self.model.model, &self.options.options())?;
         log(&format!("runs on {}", recognizer.device()));
         let test = recognizer.self_test()?;
         let code = if test.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE };

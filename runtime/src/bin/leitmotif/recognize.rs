@@ -70,7 +70,7 @@ static STOP: AtomicBool = AtomicBool::new(false);
 
 impl Recognize {
     pub(crate) fn run(&self) -> anyhow::Result<ExitCode> {
-        let mut recognizer = Recognizer::open_with(&self.model, &self.options.options())?;
+        let recognizer = Recognizer::open_with(&self.model, &self.options.options())?;
         log(&format!("runs on {}", recognizer.device()));
         ctrlc::set_handler(|| {
             if STOP.swap(true, Ordering::SeqCst) {
