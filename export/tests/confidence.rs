@@ -48,7 +48,7 @@ fn every_graph_applies_the_temperature_to_the_recording_and_refuses_noise_below_
         let best = |answer: &leitmotif::Answer| answer.best().unwrap().clone();
         assert_eq!(best(&plain).probability, plain.uncalibrated[best(&plain).class]);
 
-        let mut loose = recognizer(kind, Some(confidence(0.0)));
+        let loose = recognizer(kind, Some(confidence(0.0)));
         let answer = loose.recognize_samples(&samples).unwrap();
         assert_eq!(answer.uncalibrated, plain.uncalibrated);
         assert_eq!(answer.timeline, plain.timeline);
@@ -74,7 +74,7 @@ fn every_graph_applies_the_temperature_to_the_recording_and_refuses_noise_below_
         }
         let top = f64::from(plain.certainty);
         for (threshold, unknown) in [(top + 1e-4, true), (top - 1e-4, false)] {
-            let mut strict = recognizer(kind, Some(confidence(threshold)));
+            let strict = recognizer(kind, Some(confidence(threshold)));
             assert_eq!(strict.recognize_samples(&samples).unwrap().unknown(), Some(unknown));
             let silence = strict.recognize_samples(&[0.0; 9 * SEGMENT]).unwrap();
             assert_eq!(silence.unknown(), Some(true));

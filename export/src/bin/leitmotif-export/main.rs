@@ -6,6 +6,7 @@ mod inspect;
 mod music;
 mod quantization;
 mod session;
+mod speed;
 mod verify;
 
 use std::io::{self, ErrorKind, Write};
@@ -21,6 +22,7 @@ use leitmotif_models::text::printable;
 use leitmotif_models::{HeadKind, Network};
 use serde_json::json;
 
+use speed::Speed;
 use verify::{Departure, Report, verify};
 
 /// Trained weights to ONNX: compiles, compares with the trained network, then gives the file its name.
@@ -152,17 +154,18 @@ fn print_verified(
     for Departure { layer, relative, tolerance } in layers {
         writeln!(out, "{layer:<13} {relative:>11.1e} {tolerance:>10.0e}")?;
     }
-    print_reports(std::slice::from_ref(report), &[], false, out)
+    print_reports(std::slice::from_ref(report), &[], None, false, out)
 }
 
 fn print_reports(
     reports: &[Report],
     files: &[PathBuf],
+    speed: Option<&Speed>,
     json: bool,
     out: &mut impl Write,
 ) -> Result<()> {
     if json {
-        writeln!(out, "{}", json!({ "graphs": reports, "files": files }))?;
+        writeln!(out, "{}", json!({ "graphs": reports, "files": files, "speed": speed }))?;
         return Ok(());
     }
     writeln!(out, "{}", Report::header())?;

@@ -118,15 +118,15 @@ fn measure(
     let [whole, _] = GraphKind::of_head(checkpoint.run().network.head.kind);
     let before = compile(checkpoint, whole, &recipe.name)?;
     let after = compile_as(checkpoint, whole, recipe)?;
-    let mut before = Recognizer::from_bytes(before.bytes(), &on_cpu())?;
-    let mut after = Recognizer::from_bytes(after.bytes(), &on_cpu())?;
+    let before = Recognizer::from_bytes(before.bytes(), &on_cpu())?;
+    let after = Recognizer::from_bytes(after.bytes(), &on_cpu())?;
     let mut measured = Measured { source: music.source.clone(), clips: 0, changed: 0, right: None };
     let mut right = BeforeAfter { before: 0, after: 0 };
     let mut answers = BTreeSet::new();
     for clip in &music.evaluation {
         let Some(samples) = music.samples(clip)? else { continue };
-        let Some(was) = best(&mut before, &samples)? else { continue };
-        let Some(is) = best(&mut after, &samples)? else { continue };
+        let Some(was) = best(&before, &samples)? else { continue };
+        let Some(is) = best(&after, &samples)? else { continue };
         answers.insert(was);
         measured.clips += 1;
         measured.changed += usize::from(was != is);
