@@ -6,6 +6,11 @@
 //! training and serving share this front end. [`pooling`] combines the outputs for segments to one for a song.
 //! `session` (feature `onnx`) runs a network without knowing anything about music.
 
+/// For programs that recognise for a long time, on many threads, or live.
+#[cfg(feature = "onnx")]
+#[doc = include_str!("../EMBEDDING.md")]
+pub mod embedding {}
+
 // Audio decoding.
 pub mod audio;
 

@@ -5,8 +5,10 @@
 mod support;
 
 use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 fn checkout() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
@@ -57,4 +59,47 @@ fn a_third_partys_project_recognises_a_song() {
     let ranking = String::from_utf8(output.stdout).unwrap();
     assert_eq!(ranking.lines().count(), 3);
     assert!(ranking.lines().any(|line| line.ends_with(" Bo, \"the\" 🎷")), "{ranking}");
+}
+
+/// The web service of the guide, over the network as its users meet it.
+#[test]
+#[ignore = "builds another project with packages of its own; `make check-all` runs it"]
+fn the_web_service_answers_uploads() {
+    let project = checkout().join("runtime/examples/service");
+    let target = target().join("service");
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--manifest-path"])
+        .arg(project.join("Cargo.toml"))
+        .arg("--target-dir")
+        .arg(&target)
+        .output()
+        .unwrap();
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let mut service = Command::new(target.join("debug/service"))
+        .arg(support::tiny("clip"))
+        .arg("127.0.0.1:0")
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(service.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    let address = line.trim().strip_prefix("listening on ").unwrap().to_owned();
+    let post = |body: &[u8]| {
+        let mut stream = TcpStream::connect(&address).unwrap();
+        let length = body.len();
+        let head = format!(
+            "POST /recognize HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(body).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    let song = fs::read(support::data("audio/mtat.mp3")).unwrap();
+    let (right, wrong) = (post(&song), post(b"no music"));
+    service.kill().unwrap();
+    service.wait().unwrap();
+    assert!(right.starts_with("HTTP/1.1 200 ") && right.contains("\"artists\""), "{right}");
+    assert!(wrong.starts_with("HTTP/1.1 422 ") && wrong.contains("the upload"), "{wrong}");
 }

@@ -9,8 +9,8 @@ use super::call::RecognizeOptions;
 use super::cancel::Stop;
 use super::error::Error;
 use super::graph::State;
+use super::model::OpenModel;
 use super::recognition::{Found, Sums};
-use super::recognizer::Shared;
 use crate::audio::{Level, Resampler, Segmenter};
 use crate::pooling::window_counts;
 
@@ -40,7 +40,7 @@ use crate::pooling::window_counts;
 /// ```
 #[derive(Debug)]
 pub struct Listener {
-    shared: Arc<Shared>,
+    shared: Arc<OpenModel>,
     options: RecognizeOptions,
     rate: SampleRate,
     resampler: Resampler,
@@ -66,7 +66,7 @@ struct Window {
 
 impl Listener {
     pub(super) fn new(
-        shared: &Arc<Shared>,
+        shared: &Arc<OpenModel>,
         rate: SampleRate,
         options: &RecognizeOptions,
     ) -> Result<Self, Error> {
@@ -175,7 +175,7 @@ impl Listener {
 
 /// Runs a segment and adds its outputs.
 fn run(
-    shared: &Shared,
+    shared: &OpenModel,
     stop: &Stop,
     sums: &mut Sums,
     window: &mut Option<Window>,

@@ -1,12 +1,12 @@
 //! Running a network in ONNX Runtime, and what its outputs mean for a recording.
 //!
 //! ```text
-//! loader → session → pool, graph → recognition → recognizer, listener, batch → answer
+//! loader → session → pool, graph → model → recognition, listener → recognizer → batch
 //! ```
 //!
 //! `loader` opens ONNX Runtime once in a process, `session` runs a network as it is, `pool` lends sessions to callers,
-//! `graph` runs a block of segments through any of the four graphs, `recognition` averages the blocks of a recording,
-//! `recognizer` takes files and samples, `listener` live audio, `batch` many files. Only `loader`, `session` and `pinned`,
+//! `graph` runs a block of segments through any of the four graphs, `model` has both, `recognition` averages the blocks of
+//! a recording, `listener` takes live audio, `recognizer` files and samples, `batch` many files. Only `loader`, `session` and `pinned`,
 //! its inputs for a GPU, know `ort`.
 
 mod answer;
@@ -18,6 +18,7 @@ mod error;
 mod graph;
 mod listener;
 mod loader;
+mod model;
 mod options;
 mod pinned;
 mod pool;

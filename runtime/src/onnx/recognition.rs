@@ -10,14 +10,14 @@ use super::call::{Average, RecognizeOptions};
 use super::cancel::Stop;
 use super::error::Error;
 use super::graph::BlockOutputs;
-use super::recognizer::Shared;
+use super::model::OpenModel;
 use crate::audio::{Level, Segmenter};
 use crate::pooling::{Mean, largest, window_counts};
 
 /// From the first sample to the answer.
 #[derive(Debug)]
 pub(super) struct Recognition {
-    shared: Arc<Shared>,
+    shared: Arc<OpenModel>,
     /// Cuts the stream into the blocks that the graph takes in one call.
     blocks: Segmenter,
     /// Segments of a block, and samples from one segment to the next.
@@ -30,7 +30,7 @@ pub(super) struct Recognition {
 
 impl Recognition {
     pub(super) fn new(
-        shared: &Arc<Shared>,
+        shared: &Arc<OpenModel>,
         options: &RecognizeOptions,
         stop: Stop,
     ) -> Result<Self, Error> {
@@ -136,7 +136,7 @@ impl Sums {
     /// Runs one block and adds its outputs.
     fn run(
         &mut self,
-        shared: &Shared,
+        shared: &OpenModel,
         stop: &Stop,
         block: &[f32],
         segments: usize,

@@ -1,10 +1,10 @@
 //! A model that identifies artists: from an audio file or samples to an [`Answer`].
 
 use std::io::{Read, Seek};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use leitmotif_models::{Card, HeadKind, SampleRate};
+use leitmotif_models::{Card, SampleRate};
 use serde::Serialize;
 
 use super::answer::{Answer, ranked};
@@ -14,6 +14,7 @@ use super::device::DeviceTaken;
 use super::error::Error;
 use super::graph::Graph;
 use super::listener::Listener;
+use super::model::OpenModel;
 use super::options::SessionOptions;
 use super::pool::Pool;
 use super::recognition::Recognition;
@@ -39,43 +40,7 @@ use crate::audio::{AudioReader, Level, Resampler};
 /// has a session to itself, of up to [`SessionOptions::sessions`]; further callers wait for their turn.
 #[derive(Debug, Clone)]
 pub struct Recognizer {
-    shared: Arc<Shared>,
-}
-
-/// What clones of a recognizer share.
-#[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) card: Card,
-    pub(super) graph: Graph,
-    pub(super) sessions: Pool,
-    pub(super) device: DeviceTaken,
-    path: PathBuf,
-    inputs: Vec<Port>,
-    outputs: Vec<Port>,
-}
-
-impl Shared {
-    /// Samples from one segment's start to the next.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Hop`].
-    pub(super) fn hop(&self, options: &RecognizeOptions) -> Result<usize, Error> {
-        let Some(hop) = options.hop.filter(|hop| *hop != self.card.hop_samples) else {
-            return Ok(self.card.hop_samples);
-        };
-        let reason = match (hop, self.card.graph.head()) {
-            (0, _) => "segments would never move on",
-            (_, HeadKind::Lstm) => "an LSTM was trained with its own",
-            _ => return Ok(hop),
-        };
-        Err(Error::Hop { path: self.path.clone(), hop, reason })
-    }
-
-    /// That live audio needs another graph.
-    pub(super) fn needs_step(&self) -> Error {
-        Error::NeedsStep { path: self.path.clone() }
-    }
+    shared: Arc<OpenModel>,
 }
 
 /// The result of running a model on its golden input and comparing with its golden probabilities.
@@ -144,7 +109,7 @@ impl Recognizer {
         let device = session.device().clone();
         let (inputs, outputs) = (session.inputs().to_vec(), session.outputs().to_vec());
         let sessions = Pool::new(session, model, options);
-        let shared = Arc::new(Shared { card, graph, sessions, device, path, inputs, outputs });
+        let shared = Arc::new(OpenModel { card, graph, sessions, device, path, inputs, outputs });
         let recognizer = Self { shared };
         if options.warm_up {
             recognizer.warm_up()?;
@@ -162,7 +127,7 @@ impl Recognizer {
 
     /// Runs a block of silence.
     fn warm_up(&self) -> Result<(), Error> {
-        let Shared { card, graph, sessions, .. } = &*self.shared;
+        let OpenModel { card, graph, sessions, .. } = &*self.shared;
         let samples = (graph.block() - 1) * card.hop_samples + card.segment_samples;
         let mut session = sessions.take(&Stop::default())?;
         graph.run(&mut session, &vec![0.0; samples], graph.block(), card.hop_samples).map(drop)
