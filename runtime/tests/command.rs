@@ -99,7 +99,7 @@ fn completions_and_manual_pages_name_every_command() {
         let script = leitmotif().args(["completions", shell]).output().unwrap();
         assert_eq!(script.status.code(), Some(0));
         assert!(
-            out(&script).contains("recognize") && out(&script).contains("--files-from"),
+            out(&script).contains("recognize") && out(&script).contains("files-from"),
             "{shell}"
         );
     }

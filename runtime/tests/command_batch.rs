@@ -332,6 +332,7 @@ fn a_pipe_has_no_colours_and_a_strip_of_letters() {
 }
 
 #[test]
+#[cfg(unix)]
 fn a_picture_shows_every_artist_of_the_recordings_and_escapes_names() {
     let folder = tempfile::tempdir().unwrap();
     let model = folder.path().join("m.onnx");

@@ -1,6 +1,7 @@
 //! `leitmotif evaluate`: predictions and scores of a model on a part of a prepared data set, equal to the trainer's.
 
 mod dataset;
+mod error;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -67,6 +68,7 @@ const NAMED_ARTISTS: usize = 5;
 impl Evaluate {
     pub(crate) fn run(&self) -> anyhow::Result<ExitCode> {
         stop_on_ctrl_c("this clip")?;
+        self.predictions.iter().try_for_each(|file| files::check_writable(file))?;
         let mut recognizer = self.options.open(&self.model.model)?;
         let card = recognizer.card().clone();
         let split = Split::read(&self.dataset, &self.split)?;

@@ -1,5 +1,6 @@
 //! `leitmotif recognize`: takes files and folders, gives a ranking of artists for each file.
 
+mod format;
 mod inputs;
 mod jobs;
 mod kept;
@@ -14,17 +15,16 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::ValueEnum;
 use leitmotif::{Answer, Recognizer};
 use leitmotif_models::text::{count, printable};
 
-use self::inputs::Inputs;
+use self::format::Format;
+use self::inputs::{Input, Inputs};
 use self::part::Part;
 use self::plot::Plot;
 use self::report::Report;
-use self::strip::spans;
-use crate::Usage;
 use crate::console::{INTERRUPTED, STOP, log, progress, stop_on_ctrl_c, wait_if_ending};
+use crate::files;
 use crate::model::{RunOptions, check_compiled};
 
 #[derive(clap::Args)]
@@ -73,19 +73,6 @@ pub(crate) struct Recognize {
     options: RunOptions,
 }
 
-/// How answers are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// Text for people
-    Table,
-    /// One JSON object with all answers
-    Json,
-    /// One JSON object a line for each file, `{"file", "error", …}` if there is no answer
-    Ndjson,
-    /// One row for each file
-    Csv,
-}
-
 /// Whether an answer is none of the artists.
 #[derive(Clone, Copy, Debug)]
 struct Threshold(Option<f64>);
@@ -101,8 +88,10 @@ impl Threshold {
 
 impl Recognize {
     pub(crate) fn run(&self) -> anyhow::Result<ExitCode> {
-        let format = self.format()?;
+        let named = if self.json { Some(Format::Ndjson) } else { self.format };
+        let format = Format::choose(named, self.out.as_deref(), self.timeline)?;
         check_compiled(&self.model)?;
+        self.plot.iter().try_for_each(|file| files::check_writable(file))?;
         stop_on_ctrl_c("the files in work")?;
         let Inputs { mut files, problems } = Inputs::find(&self.paths, self.files_from.as_deref())?;
         if let Some(part) = self.part {
@@ -114,7 +103,9 @@ impl Recognize {
         let mut report = Report::begin(self, format, &card, &device)?;
         for (path, problem) in &problems {
             log(problem);
-            report.failure(&path.to_string_lossy(), problem)?;
+            if !report.has(&Input::File(path.clone())) {
+                report.failure(&path.to_string_lossy(), problem)?;
+            }
         }
         let named = files.len();
         files.retain(|file| !report.has(file));
@@ -122,27 +113,51 @@ impl Recognize {
             log(&format!("{} skipped: they have a row", count(named - files.len(), "file")));
         }
 
-        let bar = progress(files.len());
         let mut plot = self.plot.as_ref().map(|_| Plot::new(&card));
-        let mut failed = 0;
         let mut recognizers: Vec<Recognizer> = [first].into_iter().chain(others).collect();
-        let work = |recognizer: &mut Recognizer, index: usize| -> Result<Answer, String> {
-            let Some(file) = files.get(index) else { return Err(String::new()) };
+        let (done, failed) =
+            self.recognize(&files, &mut recognizers, &mut report, plot.as_mut())?;
+        report.end(done < files.len())?;
+        if let (Some(file), Some(plot)) = (&self.plot, &plot) {
+            files::replace(file, plot.svg().as_bytes())?;
+        }
+        if done < files.len() {
+            log(&format!("stopped after {done} of {} files", files.len()));
+            return Ok(ExitCode::from(INTERRUPTED));
+        }
+        if failed > 0 && files.len() > 1 {
+            log(&format!("{failed} of {} files gave no answer", files.len()));
+        }
+        Ok(if failed + problems.len() > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    }
+
+    /// Recognises the files, one at a time on each recognizer; returns how many were done, and how many of them have no
+    /// answer.
+    fn recognize(
+        &self,
+        files: &[Input],
+        recognizers: &mut [Recognizer],
+        report: &mut Report,
+        mut plot: Option<&mut Plot>,
+    ) -> anyhow::Result<(usize, usize)> {
+        let bar = progress(files.len());
+        let mut failed = 0;
+        let work = |recognizer: &mut Recognizer, file: &Input| {
             let answer = file.recognize(recognizer);
             wait_if_ending();
-            let mut answer = answer?;
-            if !self.timeline && self.plot.is_none() {
-                answer.timeline.clear();
-            }
-            Ok(answer)
+            answer.map(|mut answer| {
+                if !self.timeline && self.plot.is_none() {
+                    answer.timeline.clear();
+                }
+                answer
+            })
         };
-        let each = |index: usize, result: Result<Answer, String>| -> anyhow::Result<()> {
-            let Some(file) = files.get(index) else { return Ok(()) };
+        let each = |file: &Input, result: Result<Answer, String>| -> anyhow::Result<()> {
             let name = file.name();
             match result {
                 Ok(answer) => {
                     if let Some(plot) = &mut plot {
-                        plot.add(&name, answer.seconds, &spans(&answer, card.graph.head()));
+                        plot.add(&name, &answer);
                     }
                     bar.suspend(|| report.answer(&name, answer))?;
                 }
@@ -158,48 +173,9 @@ impl Recognize {
             bar.inc(1);
             Ok(())
         };
-        let done = jobs::in_order(&mut recognizers, files.len(), &STOP, work, each)?;
+        let done = jobs::in_order(recognizers, files, &STOP, work, each)?;
         bar.finish_and_clear();
-        report.end(done < files.len())?;
-        if let (Some(file), Some(plot)) = (&self.plot, &plot) {
-            crate::files::replace(file, plot.svg().as_bytes())?;
-        }
-        if done < files.len() {
-            log(&format!("stopped after {done} of {} files", files.len()));
-            return Ok(ExitCode::from(INTERRUPTED));
-        }
-        if failed > 0 && files.len() > 1 {
-            log(&format!("{failed} of {} files gave no answer", files.len()));
-        }
-        Ok(if failed + problems.len() > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
-    }
-
-    fn format(&self) -> Result<Format, Usage> {
-        let named = if self.json { Some(Format::Ndjson) } else { self.format };
-        let format = match &self.out {
-            None => named.unwrap_or(Format::Table),
-            Some(out) => {
-                let ending = out.extension().unwrap_or_default().to_string_lossy().to_lowercase();
-                let by_name = match ending.as_str() {
-                    "ndjson" | "jsonl" => Some(Format::Ndjson),
-                    "csv" => Some(Format::Csv),
-                    _ => None,
-                };
-                match named.or(by_name) {
-                    Some(format @ (Format::Ndjson | Format::Csv)) => format,
-                    _ => {
-                        return Err(Usage(
-                            "--out appends rows of ndjson or csv: name it FILE.ndjson or FILE.csv, or give one of these \
-                             as --format",
-                        ));
-                    }
-                }
-            }
-        };
-        if self.timeline && format == Format::Csv {
-            return Err(Usage("csv has no place for --timeline: use --format ndjson or json"));
-        }
-        Ok(format)
+        Ok((done, failed))
     }
 }
 

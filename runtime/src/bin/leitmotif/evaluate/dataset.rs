@@ -16,48 +16,17 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum as _;
 use leitmotif::SampleRate;
-use leitmotif_models::text::{first_names, short_hex};
+use leitmotif_models::text::short_hex;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::Part;
+use super::error::{DatasetError, csv_error, malformed, unreadable};
 
 /// The version of the folder's layout that is read.
 const VERSION: u32 = 1;
 /// Bytes of a sample.
 const SAMPLE: u64 = 2;
-/// Splits named in a message.
-const NAMED_SPLITS: usize = 20;
-
-/// A data set that cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum DatasetError {
-    /// No `dataset.toml`.
-    #[error("{} is not a data set: it has no dataset.toml; leitmotif-train prepare makes one", .0.display())]
-    NotADataset(PathBuf),
-    /// `prepare` was stopped.
-    #[error("the data set {} is not finished; run the same prepare again", .0.display())]
-    Unfinished(PathBuf),
-    /// Written by another version.
-    #[error("{} has version {found}, this program reads version {VERSION}; prepare it again", path.display())]
-    Version { path: PathBuf, found: u32 },
-    /// The system cannot read a file.
-    #[error("{} cannot be read", path.display())]
-    Unreadable { path: PathBuf, source: io::Error },
-    /// A file with other content than it should have.
-    #[error("{}: {reason}; prepare or split it again", path.display())]
-    Malformed { path: PathBuf, reason: String },
-    /// No such split.
-    #[error("{} has no split `{name}`; it has {}", path.display(), available(.there))]
-    NoSplit { path: PathBuf, name: String, there: Vec<String> },
-    /// Nothing to evaluate.
-    #[error("the {part} part of the split has no clip of an artist that the model knows")]
-    EmptyPart { part: &'static str },
-}
-
-fn available(names: &[String]) -> String {
-    if names.is_empty() { "none".to_owned() } else { first_names(names.iter(), NAMED_SPLITS) }
-}
 
 /// The parts of the clips in a split.
 pub(super) struct Split {
@@ -103,22 +72,6 @@ struct Row {
     samples: u64,
     shard: u32,
     offset: u64,
-}
-
-fn unreadable(path: &Path, source: io::Error) -> DatasetError {
-    DatasetError::Unreadable { path: path.to_owned(), source }
-}
-
-fn malformed(path: &Path, reason: impl ToString) -> DatasetError {
-    DatasetError::Malformed { path: path.to_owned(), reason: reason.to_string() }
-}
-
-fn csv_error(path: &Path, error: csv::Error) -> DatasetError {
-    let text = error.to_string();
-    match error.into_kind() {
-        csv::ErrorKind::Io(source) => unreadable(path, source),
-        _ => malformed(path, text),
-    }
 }
 
 impl Split {
@@ -184,7 +137,7 @@ fn read_info(folder: &Path) -> Result<Info, DatasetError> {
     // The version first: another version may have other fields.
     let VersionOnly { version } = toml::from_str(&text).map_err(|error| malformed(&path, error))?;
     if version != VERSION {
-        return Err(DatasetError::Version { path, found: version });
+        return Err(DatasetError::Version { path, found: version, supported: VERSION });
     }
     toml::from_str(&text).map_err(|error| malformed(&path, error))
 }

@@ -9,30 +9,32 @@ use std::time::Duration;
 /// Files of each worker that may be done before an earlier one is: results wait in memory.
 const AHEAD: usize = 8;
 
-/// Runs `work` on `0..count`, one thread for each worker, and gives `each` the results in order.
+/// Runs `work` on the items, one thread for each worker, and gives `each` the results in order.
 ///
-/// Once `stop` is set no further number is taken; those in work are finished. Returns how many were done, from the
+/// Once `stop` is set no further item is taken; those in work are finished. Returns how many were done, from the
 /// first on.
 ///
 /// # Errors
 ///
 /// The first error of `each`, after which nothing further is taken.
-pub(super) fn in_order<W: Send, T: Send, E>(
+pub(super) fn in_order<W: Send, I: Sync, T: Send, E>(
     workers: &mut [W],
-    count: usize,
+    items: &[I],
     stop: &AtomicBool,
-    work: impl Fn(&mut W, usize) -> T + Sync,
-    mut each: impl FnMut(usize, T) -> Result<(), E>,
+    work: impl Fn(&mut W, &I) -> T + Sync,
+    mut each: impl FnMut(&I, T) -> Result<(), E>,
 ) -> Result<usize, E> {
-    let queue = Queue { count, ahead: AHEAD * workers.len(), ..Queue::default() };
+    let queue = Queue { count: items.len(), ahead: AHEAD * workers.len(), ..Queue::default() };
     let (sender, results) = mpsc::channel();
     thread::scope(|scope| {
         for worker in workers {
             let (sender, queue, work) = (sender.clone(), &queue, &work);
             scope.spawn(move || {
                 let _guard = EndOnPanic(queue);
-                while let Some(index) = queue.take(stop) {
-                    if sender.send((index, work(worker, index))).is_err() {
+                while let Some((index, item)) =
+                    queue.take(stop).and_then(|index| Some((index, items.get(index)?)))
+                {
+                    if sender.send((index, (item, work(worker, item)))).is_err() {
                         break;
                     }
                 }
@@ -42,8 +44,8 @@ pub(super) fn in_order<W: Send, T: Send, E>(
         let (mut waiting, mut given) = (BTreeMap::new(), 0);
         for (index, result) in results {
             waiting.insert(index, result);
-            while let Some(result) = waiting.remove(&given) {
-                each(given, result).inspect_err(|_| queue.end())?;
+            while let Some((item, result)) = waiting.remove(&given) {
+                each(item, result).inspect_err(|_| queue.end())?;
                 given += 1;
                 queue.give(given);
             }
@@ -52,7 +54,7 @@ pub(super) fn in_order<W: Send, T: Send, E>(
     })
 }
 
-/// The numbers, taken in order by whoever is free.
+/// The items' numbers, taken in order by whoever is free.
 #[derive(Default)]
 struct Queue {
     count: usize,
@@ -116,46 +118,51 @@ impl Drop for EndOnPanic<'_> {
 mod tests {
     use super::*;
 
+    fn numbers(count: usize) -> Vec<usize> {
+        (0..count).collect()
+    }
+
     #[test]
     fn results_come_in_order_and_none_is_lost() {
         let mut results = Vec::new();
-        let work = |worker: &mut u64, index: usize| {
+        let work = |worker: &mut u64, item: &usize| {
             // The first worker is slow: the others run ahead until they wait for it.
             thread::sleep(Duration::from_micros(*worker));
-            index * 2
+            item * 2
         };
-        let each = |index, result| {
-            results.push((index, result));
+        let each = |item: &usize, result| {
+            results.push((*item, result));
             Ok::<(), ()>(())
         };
-        let done = in_order(&mut [20_000, 0, 10], 200, &AtomicBool::new(false), work, each);
+        let workers = &mut [20_000, 0, 10];
+        let done = in_order(workers, &numbers(200), &AtomicBool::new(false), work, each);
         assert_eq!(done, Ok(200));
-        assert!(results.iter().copied().eq((0..200).map(|index| (index, index * 2))));
+        assert!(results.iter().copied().eq((0..200).map(|item| (item, item * 2))));
     }
 
     #[test]
     fn what_was_taken_is_finished_after_a_stop() {
         let stop = AtomicBool::new(false);
-        let each = |index, ()| {
-            stop.store(index >= 20, Ordering::SeqCst);
+        let each = |item: &usize, ()| {
+            stop.store(*item >= 20, Ordering::SeqCst);
             Ok::<(), ()>(())
         };
-        let done = in_order(&mut [(), ()], 1_000, &stop, |(), _| (), each).unwrap();
+        let done = in_order(&mut [(), ()], &numbers(1_000), &stop, |(), _| (), each).unwrap();
         assert!((21..=21 + 2 * AHEAD).contains(&done), "{done}");
     }
 
     #[test]
     fn an_error_ends_it() {
-        let each = |index, ()| if index < 3 { Ok(()) } else { Err(index) };
-        let done = in_order(&mut [(), ()], 1_000_000, &AtomicBool::new(false), |(), _| (), each);
-        assert_eq!(done, Err(3));
+        let each = |item: &usize, ()| if *item < 3 { Ok(()) } else { Err(*item) };
+        let stop = AtomicBool::new(false);
+        assert_eq!(in_order(&mut [(), ()], &numbers(100_000), &stop, |(), _| (), each), Err(3));
     }
 
     #[test]
     #[should_panic(expected = "a scoped thread panicked")]
     fn a_panic_does_not_hang_the_others() {
-        let work = |(): &mut (), index| assert!(index != 5, "this test's own panic");
-        let _ =
-            in_order(&mut [(), ()], 1_000, &AtomicBool::new(false), work, |_, ()| Ok::<(), ()>(()));
+        let work = |(): &mut (), item: &usize| assert!(*item != 5, "this test's own panic");
+        let stop = AtomicBool::new(false);
+        let _ = in_order(&mut [(), ()], &numbers(1_000), &stop, work, |_, ()| Ok::<(), ()>(()));
     }
 }

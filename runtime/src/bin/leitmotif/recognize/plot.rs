@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
+use leitmotif::Answer;
 use leitmotif_models::text::{escape_html, printable};
-use leitmotif_models::{Card, argmax};
+use leitmotif_models::{Card, HeadKind, argmax};
 
-use super::strip::{Legend, Span};
+use super::strip::{Legend, spans};
 use super::table::clock;
 use crate::console::Colors;
 
@@ -18,6 +19,7 @@ const LINE: f64 = 20.0;
 
 /// The picture, recording by recording.
 pub(super) struct Plot {
+    head: HeadKind,
     names: Vec<String>,
     legend: Legend,
     recordings: Vec<Recording>,
@@ -32,13 +34,13 @@ struct Recording {
 
 impl Plot {
     pub(super) fn new(card: &Card) -> Self {
-        let legend = Legend::default();
-        Self { names: card.classes.clone(), legend, recordings: Vec::new() }
+        let (head, names) = (card.graph.head(), card.classes.clone());
+        Self { head, names, legend: Legend::default(), recordings: Vec::new() }
     }
 
-    pub(super) fn add(&mut self, name: &str, seconds: f64, spans: &[Span]) {
+    pub(super) fn add(&mut self, name: &str, answer: &Answer) {
         let mut stretches: Vec<(f64, f64, usize)> = Vec::new();
-        for span in spans {
+        for span in spans(answer, self.head) {
             let class = argmax(&span.probabilities);
             self.legend.index(class);
             match stretches.last_mut() {
@@ -52,7 +54,8 @@ impl Plot {
                 }
             }
         }
-        self.recordings.push(Recording { name: name.to_owned(), seconds, stretches });
+        let (name, seconds) = (name.to_owned(), answer.seconds);
+        self.recordings.push(Recording { name, seconds, stretches });
     }
 
     /// The text of the picture; all strips have one scale of time.

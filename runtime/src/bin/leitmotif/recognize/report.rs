@@ -7,11 +7,12 @@ use leitmotif::{Answer, DeviceTaken};
 use leitmotif_models::Card;
 use serde_json::json;
 
+use super::format::Format;
 use super::inputs::Input;
 use super::kept::{Kept, csv_line};
 use super::row::{ModelName, Outcome, Row, VERSION, csv_columns};
 use super::table::Table;
-use super::{Format, Recognize, Threshold};
+use super::{Recognize, Threshold};
 use crate::console::Colors;
 
 /// The answers' way out.
