@@ -50,7 +50,71 @@ fn a_song_is_recognised_from_any_folder_without_a_variable() {
         lines[1].starts_with("   1.") && lines[1].ends_with(&format!("%  {}", best())),
         "{lines:?}"
     );
-    assert!(err(&output).starts_with("leitmotif: runs on cpu ("), "{}", err(&output));
+}
+
+#[test]
+fn the_device_is_said_where_it_was_asked_for() {
+    // Without an NVIDIA driver nothing is to be expected of `auto` but the CPU.
+    let driver = ["/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/dxg"];
+    let driver = driver.iter().any(|sign| Path::new(sign).exists());
+    let song = data("audio/mtat.mp3");
+    assert_eq!(err(&recognize(&[&song])).is_empty(), !driver);
+    assert_eq!(err(&recognize(&[&song, "--device=cpu".as_ref()])), "");
+    let verbose = err(&recognize(&[&song, "--device=cpu".as_ref(), "--verbose".as_ref()]));
+    assert!(verbose.starts_with("leitmotif: runs on cpu ("), "{verbose}");
+}
+
+#[test]
+fn a_checkpoint_is_no_model_and_says_what_makes_one_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let best = folder.path().join("best");
+    fs::create_dir(&best).unwrap();
+    fs::write(best.join("run.json"), "{}").unwrap();
+    fs::write(best.join("weights.safetensors"), "").unwrap();
+    let song = data("audio/mtat.mp3");
+    for model in [folder.path(), &best, &best.join("weights.safetensors")] {
+        for command in ["recognize", "info", "check"] {
+            let mut run = leitmotif();
+            match command {
+                "recognize" => {
+                    run.args([command.as_ref(), song.as_path(), "--model".as_ref(), model])
+                }
+                command => run.args([command.as_ref(), model]),
+            };
+            let output = run.output().unwrap();
+            assert_eq!(output.status.code(), Some(1));
+            let expected = format!(
+                "leitmotif: {} is a checkpoint and no model yet; compile it first: leitmotif-export compile {} --name NAME\n",
+                model.display(),
+                best.display()
+            );
+            assert_eq!(err(&output), expected);
+        }
+    }
+}
+
+#[test]
+fn completions_and_manual_pages_name_every_command() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = leitmotif().args(["completions", shell]).output().unwrap();
+        assert_eq!(script.status.code(), Some(0));
+        assert!(
+            out(&script).contains("recognize") && out(&script).contains("files-from"),
+            "{shell}"
+        );
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let pages = folder.path().join("share/man1");
+    let output = leitmotif().arg("manual").arg(&pages).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let page = fs::read_to_string(pages.join("leitmotif.1")).unwrap();
+    for command in ["recognize", "evaluate", "info", "check", "providers", "completions", "manual"]
+    {
+        assert!(page.contains(command), "{command}");
+        let page = fs::read_to_string(pages.join(format!("leitmotif-{command}.1"))).unwrap();
+        assert!(page.starts_with(".ie") || page.contains(".TH"), "{command}: {page}");
+    }
+    assert!(fs::read_to_string(pages.join("leitmotif-recognize.1")).unwrap().contains("130"));
 }
 
 #[test]
@@ -138,7 +202,7 @@ fn broken_files_are_reported_and_do_not_stop_a_batch() {
         out(&output).lines().filter(|line| line.ends_with(" s)")).map(str::to_owned).collect();
     assert_eq!(answered.len(), 2, "{answered:?}");
     assert!(answered[0].contains("album/song.WAV") && answered[1].contains("b-fine.wav"));
-    let messages: Vec<_> = err(&output).lines().skip(1).map(str::to_owned).collect();
+    let messages: Vec<_> = err(&output).lines().map(str::to_owned).collect();
     assert_eq!(messages.len(), 5, "{messages:?}");
     for (message, name) in messages.iter().zip(["a-empty", "c-text", "d-short", "missing"]) {
         assert!(message.starts_with("leitmotif: ") && message.contains(name), "{message}");
@@ -248,6 +312,15 @@ fn wrong_usage_is_exit_code_two() {
         &["recognize", "song.mp3"],
         &["recognize", "song.mp3", "--model", "m.onnx", "--device", "gpu"],
         &["recognize", "song.mp3", "--model", "m.onnx", "--top", "0"],
+        &["recognize", "song.mp3", "--model", "m.onnx", "--part", "0/2"],
+        &["recognize", "song.mp3", "--model", "m.onnx", "--part", "3/2"],
+        &["recognize", "song.mp3", "--model", "m.onnx", "--jobs", "0"],
+        &["recognize", "song.mp3", "--model", "m.onnx", "--force"],
+        &["recognize", "song.mp3", "--model", "m.onnx", "--json", "--format", "csv"],
+        &["recognize", "song.mp3", "--model", "m.onnx", "--format", "csv", "--timeline"],
+        &["recognize", "song.mp3", "--model", "m.onnx", "--out", "answers.txt"],
+        &["recognize", "song.mp3", "--model", "m.onnx", "--out", "answers.csv", "--format", "json"],
+        &["completions", "tcsh"],
         &["dance"],
     ] {
         let output = leitmotif().args(arguments).output().unwrap();

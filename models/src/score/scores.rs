@@ -1,5 +1,7 @@
 //! The scores of predictions: accuracy by segment, clip and song, per artist, with intervals.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::bootstrap::{self, Estimate};
@@ -7,6 +9,7 @@ use super::f1::f1;
 use super::file::Predictions;
 use super::prediction::{Prediction, argmax};
 use super::song::songs;
+use crate::text::printable;
 
 /// The scores of a set of predictions.
 ///
@@ -95,6 +98,39 @@ impl Scores {
             artists,
             song_confusion: confusion,
         })
+    }
+}
+
+/// Several lines for people, each with its end.
+impl fmt::Display for Scores {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (what, count, unit, estimate) in [
+            ("clips", self.clips, "clips", self.clip_accuracy),
+            ("songs", self.songs, "songs", self.song_accuracy),
+            ("macro-F1 by song", self.songs, "songs", self.song_macro_f1),
+        ] {
+            let Estimate { value, low, high } = estimate;
+            writeln!(
+                f,
+                "{what:>16}: {:5.1} %  (95 % interval {:.1} to {:.1}; {count} {unit})",
+                100.0 * value,
+                100.0 * low,
+                100.0 * high
+            )?;
+        }
+        writeln!(f, "{:>16}: {:5.1} %", "segments", 100.0 * self.segment_accuracy.value)?;
+        writeln!(
+            f,
+            "{:>16}: {:5.1} % of clips, {:.1} % of songs",
+            "largest class",
+            100.0 * self.majority_clips,
+            100.0 * self.majority_songs
+        )?;
+        for artist in &self.artists {
+            let (right, songs) = (artist.songs_right, artist.songs);
+            writeln!(f, "{right:>4} of {songs:>3} songs right  {}", printable(&artist.artist))?;
+        }
+        Ok(())
     }
 }
 

@@ -87,6 +87,6 @@ pub fn run(args: EvaluateArgs) -> anyhow::Result<()> {
             return writeln!(out, "{json}");
         }
         writeln!(out, "{} part of {} on {}", args.part, args.split, device::name(device))?;
-        super::write_scores(out, &scores)
+        write!(out, "{scores}")
     })
 }

@@ -225,7 +225,7 @@ pub fn run(args: FitArgs) -> anyhow::Result<()> {
             if let Some(scores) = &outcome.best {
                 let best = run.join("best");
                 writeln!(out, "test part of {} with {}:", args.split, best.display())?;
-                super::write_scores(out, scores)?;
+                write!(out, "{scores}")?;
             }
             Ok(())
         }),

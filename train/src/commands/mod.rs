@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
-use leitmotif_models::{Confidence, Network, Scores};
+use leitmotif_models::{Confidence, Network};
 
 /// Exit code after Ctrl-C, as shells report it: 128 + SIGINT.
 pub const INTERRUPTED: u8 = 130;
@@ -64,36 +64,6 @@ pub(crate) fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> any
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         done => done.context("cannot write to standard output"),
     }
-}
-
-/// Writes scores as text.
-pub(crate) fn write_scores(out: &mut dyn Write, scores: &Scores) -> io::Result<()> {
-    for (what, count, unit, estimate) in [
-        ("clips", scores.clips, "clips", scores.clip_accuracy),
-        ("songs", scores.songs, "songs", scores.song_accuracy),
-        ("macro-F1 by song", scores.songs, "songs", scores.song_macro_f1),
-    ] {
-        writeln!(
-            out,
-            "{what:>16}: {:5.1} %  (95 % interval {:.1} to {:.1}; {count} {unit})",
-            100.0 * estimate.value,
-            100.0 * estimate.low,
-            100.0 * estimate.high
-        )?;
-    }
-    writeln!(out, "{:>16}: {:5.1} %", "segments", 100.0 * scores.segment_accuracy.value)?;
-    writeln!(
-        out,
-        "{:>16}: {:5.1} % of clips, {:.1} % of songs",
-        "largest class",
-        100.0 * scores.majority_clips,
-        100.0 * scores.majority_songs
-    )?;
-    for artist in &scores.artists {
-        let (right, songs) = (artist.songs_right, artist.songs);
-        writeln!(out, "{right:>4} of {songs:>3} songs right  {}", artist.artist)?;
-    }
-    Ok(())
 }
 
 /// Writes temperature and threshold, with what they do, as text.

@@ -4,12 +4,12 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use leitmotif::session::{Port, Session, runtime_info};
-use leitmotif::{Device, Recognizer, SessionOptions};
+use leitmotif::{Device, SessionOptions};
 use leitmotif_models::text::printable;
 use leitmotif_models::{Card, Confidence};
 use serde_json::json;
 
-use crate::{Model, RunOptions, log};
+use crate::model::{Model, RunOptions, check_compiled};
 
 #[derive(clap::Args)]
 pub(crate) struct Info {
@@ -33,6 +33,7 @@ pub(crate) struct Check {
 
 impl Info {
     pub(crate) fn run(&self) -> anyhow::Result<ExitCode> {
+        check_compiled(&self.model.model)?;
         // A session, not a recognizer: this also describes files that only give embeddings or have fixed sizes.
         let session = Session::open(&self.model.model, &SessionOptions::on(Device::Cpu))?;
         let (card, inputs, outputs) = (session.card()?, session.inputs(), session.outputs());
@@ -173,8 +174,7 @@ fn format_port(port: &Port) -> String {
 
 impl Check {
     pub(crate) fn run(&self) -> anyhow::Result<ExitCode> {
-        let recognizer = Recognizer::open_with(&self.model.model, &self.options.options())?;
-        log(&format!("runs on {}", recognizer.device()));
+        let recognizer = self.options.open(&self.model.model)?;
         let test = recognizer.self_test()?;
         let code = if test.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
         if self.json {

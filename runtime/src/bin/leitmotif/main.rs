@@ -1,84 +1,77 @@
 //! The command `leitmotif`: identifies the artist of a recording.
 
+mod console;
+mod evaluate;
+mod files;
 mod info;
+mod manual;
+mod model;
 mod recognize;
 
-use std::io::{self, ErrorKind, Write};
-use std::path::PathBuf;
+use std::io::{self, ErrorKind};
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
-use leitmotif::{Device, SessionOptions};
-use leitmotif_models::text::printable;
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::console::log;
 
 /// Identifies the artist of a recording, with a network in one .onnx file.
 #[derive(Parser)]
-#[command(version)]
+#[command(version, after_help = EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
 
+const EXIT_CODES: &str = "Exit codes: 0 all is well, 1 something failed (a file without an answer, a failed check), \
+    2 wrong usage, 130 stopped by Ctrl-C";
+
 #[derive(Subcommand)]
 enum Command {
     /// Identify the artist of audio files
+    #[command(after_help = EXIT_CODES)]
     Recognize(recognize::Recognize),
+    /// Evaluate a model on a part of a prepared data set
+    Evaluate(evaluate::Evaluate),
     /// Describe a model by its card
     Info(info::Info),
     /// Run a model's golden input and compare with its golden probabilities
     Check(info::Check),
     /// Show which ONNX Runtime is used and which devices it can run on
     Providers,
+    /// Print the completions of a shell
+    Completions(manual::Completions),
+    /// Write the manual pages
+    Manual(manual::Manual),
 }
 
-/// Where and how a model runs.
-#[derive(Args)]
-struct RunOptions {
-    /// auto, cpu, cuda or cuda:N
-    #[arg(long, default_value = "auto")]
-    device: Device,
-    /// CPU threads, at most 1024; 0 lets ONNX Runtime choose
-    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=SessionOptions::MOST_THREADS as i64))]
-    threads: u16,
-}
-
-impl RunOptions {
-    fn options(&self) -> SessionOptions {
-        SessionOptions::on(self.device).with_threads(usize::from(self.threads))
-    }
-}
-
-/// The model's file, named on the command line or by a variable.
-#[derive(Args)]
-struct Model {
-    /// The model, a file made by leitmotif-export
-    #[arg(value_name = "MODEL.onnx", env = "LEITMOTIF_MODEL")]
-    model: PathBuf,
-}
+/// Options that do not go together: exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Usage(&'static str);
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Recognize(command) => command.run(),
+        Command::Evaluate(command) => command.run(),
         Command::Info(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Providers => info::providers(),
+        Command::Completions(command) => command.run(Cli::command()),
+        Command::Manual(command) => command.run(Cli::command()),
     };
     match result {
         Ok(code) => code,
         // The reader closed the pipe early, as in `leitmotif recognize … | head -1`.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
+            console::wait_if_ending();
             log(&format!("{error:#}"));
-            ExitCode::FAILURE
+            if error.is::<Usage>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
-}
-
-/// Writes one line to standard error.
-fn log(message: &str) {
-    let _ = writeln!(io::stderr(), "leitmotif: {}", printable(message));
 }

@@ -1,27 +1,43 @@
-//! `leitmotif recognize`: takes files and folders, prints a ranking of artists for each file.
+//! `leitmotif recognize`: takes files and folders, gives a ranking of artists for each file.
 
-use std::io::{self, IsTerminal, Write};
+mod format;
+mod inputs;
+mod jobs;
+mod kept;
+mod part;
+mod plot;
+mod report;
+mod row;
+mod strip;
+mod table;
+
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
-use leitmotif::audio::MusicFiles;
-use leitmotif::pooling::Mean;
-use leitmotif::{Answer, Error, Recognizer};
-use leitmotif_models::HeadKind;
-use leitmotif_models::text::{printable, with_causes};
-use serde::Serialize;
+use leitmotif::{Answer, Recognizer};
+use leitmotif_models::text::{count, printable};
 
-use crate::{RunOptions, log};
+use self::format::Format;
+use self::inputs::{Input, Inputs};
+use self::part::Part;
+use self::plot::Plot;
+use self::report::Report;
+use crate::console::{INTERRUPTED, STOP, log, progress, stop_on_ctrl_c, wait_if_ending};
+use crate::files;
+use crate::model::{RunOptions, check_compiled};
 
 #[derive(clap::Args)]
 pub(crate) struct Recognize {
-    /// Audio files, or folders to search for them
-    #[arg(required = true, value_name = "FILE|FOLDER")]
+    /// Audio files, folders to search for them, or - for a file from standard input
+    #[arg(required_unless_present = "files_from", value_name = "FILE|FOLDER|-")]
     paths: Vec<PathBuf>,
+    /// Also the files and folders that LIST names, one a line; - reads the list from standard input
+    #[arg(long, value_name = "LIST")]
+    files_from: Option<PathBuf>,
+    /// Only the K-th of N parts of the sorted files
+    #[arg(long, value_name = "K/N")]
+    part: Option<Part>,
     /// The model, a file made by leitmotif-export
     #[arg(long, value_name = "MODEL.onnx", env = "LEITMOTIF_MODEL")]
     model: PathBuf,
@@ -32,208 +48,135 @@ pub(crate) struct Recognize {
     /// threshold of certainty, if its card has one]
     #[arg(long, value_name = "P", value_parser = share)]
     min_probability: Option<f64>,
-    /// Print one JSON object a line for each file, `{"file", "error"}` if there is no answer
-    #[arg(long)]
+    /// How answers are written [default: table; with --out by the ending of its name]
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// The same as --format ndjson
+    #[arg(long, conflicts_with = "format")]
     json: bool,
-    /// Also print the most probable artist over time, with uncalibrated probabilities
+    /// Append the answers to FILE, of ndjson or csv; files that have a row in it are skipped
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Begin the file of --out anew
+    #[arg(long, requires = "out")]
+    force: bool,
+    /// Also show the most probable artist over time, with uncalibrated probabilities
     #[arg(long)]
     timeline: bool,
+    /// Draw the most probable artist over time to this picture
+    #[arg(long, value_name = "FILE.svg")]
+    plot: Option<PathBuf>,
+    /// How many files are recognised at once, each with a model of its own
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    jobs: u16,
     #[command(flatten)]
     options: RunOptions,
 }
 
-/// The line of `--json` for one file.
-#[derive(Serialize)]
-struct Row<'a> {
-    /// With U+FFFD in place of what is not UTF-8.
-    file: &'a str,
-    #[serde(flatten)]
-    outcome: Outcome<'a>,
-}
+/// Whether an answer is none of the artists.
+#[derive(Clone, Copy, Debug)]
+struct Threshold(Option<f64>);
 
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Outcome<'a> {
-    Answer {
-        /// `null` where neither the card nor the user has a threshold.
-        unknown: Option<bool>,
-        #[serde(flatten)]
-        answer: &'a Answer,
-    },
-    Error {
-        error: &'a str,
-    },
+impl Threshold {
+    /// By the user's threshold or the model's; `None` where there is neither.
+    fn unknown(self, answer: &Answer) -> Option<bool> {
+        let Some(least) = self.0 else { return answer.unknown() };
+        let best = answer.best().map_or(0.0, |best| f64::from(best.probability));
+        Some(answer.is_silent() || best < least)
+    }
 }
-
-/// Set by Ctrl-C: no further file is started.
-static STOP: AtomicBool = AtomicBool::new(false);
 
 impl Recognize {
     pub(crate) fn run(&self) -> anyhow::Result<ExitCode> {
-        let recognizer = Recognizer::open_with(&self.model, &self.options.options())?;
-        log(&format!("runs on {}", recognizer.device()));
-        ctrlc::set_handler(|| {
-            if STOP.swap(true, Ordering::SeqCst) {
-                std::process::exit(130);
-            }
-            log("stopping after this file; Ctrl-C again stops at once");
-        })?;
-        let (files, unread) = self.files()?;
-        let bar = progress(files.len());
-        let (mut done, mut failed) = (0, 0);
-        for file in &files {
-            if STOP.load(Ordering::SeqCst) {
-                break;
-            }
-            bar.set_message(printable(&file.to_string_lossy()));
-            match recognizer.recognize_file(file) {
-                Ok(answer) => bar.suspend(|| self.print(file, answer, &recognizer))?,
-                Err(error) => {
-                    failed += 1;
-                    bar.suspend(|| self.report_failure(file, &format_error(file, &error)))?;
-                }
-            }
-            done += 1;
-            bar.inc(1);
+        let named = if self.json { Some(Format::Ndjson) } else { self.format };
+        let format = Format::choose(named, self.out.as_deref(), self.timeline)?;
+        check_compiled(&self.model)?;
+        self.plot.iter().try_for_each(|file| files::check_writable(file))?;
+        stop_on_ctrl_c("the files in work")?;
+        let Inputs { mut files, problems } = Inputs::find(&self.paths, self.files_from.as_deref())?;
+        if let Some(part) = self.part {
+            files = part.of(files);
         }
-        bar.finish_and_clear();
+        let jobs = usize::from(self.jobs).min(files.len()).max(1);
+        let (first, others) = self.options.open_several(&self.model, jobs)?;
+        let (card, device) = (first.card().clone(), first.device().clone());
+        let mut report = Report::begin(self, format, &card, &device)?;
+        for (path, problem) in &problems {
+            log(problem);
+            if !report.has(&Input::File(path.clone())) {
+                report.failure(&path.to_string_lossy(), problem)?;
+            }
+        }
+        let named = files.len();
+        files.retain(|file| !report.has(file));
+        if files.len() < named {
+            log(&format!("{} skipped: they have a row", count(named - files.len(), "file")));
+        }
+
+        let mut plot = self.plot.as_ref().map(|_| Plot::new(&card));
+        let mut recognizers: Vec<Recognizer> = [first].into_iter().chain(others).collect();
+        let (done, failed) =
+            self.recognize(&files, &mut recognizers, &mut report, plot.as_mut())?;
+        report.end(done < files.len())?;
+        if let (Some(file), Some(plot)) = (&self.plot, &plot) {
+            files::replace(file, plot.svg().as_bytes())?;
+        }
         if done < files.len() {
             log(&format!("stopped after {done} of {} files", files.len()));
-            return Ok(ExitCode::from(130));
+            return Ok(ExitCode::from(INTERRUPTED));
         }
         if failed > 0 && files.len() > 1 {
             log(&format!("{failed} of {} files gave no answer", files.len()));
         }
-        Ok(if failed + unread > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+        Ok(if failed + problems.len() > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 
-    /// The files to recognise, and the number of folders and links that could not be read or hold no audio file.
-    fn files(&self) -> io::Result<(Vec<PathBuf>, usize)> {
-        let (mut files, mut unread) = (Vec::new(), 0);
-        for path in &self.paths {
-            if !path.is_dir() {
-                files.push(path.clone());
-                continue;
-            }
-            let unreadable =
-                |error: &io::Error| format!("cannot be read ({error}): check its permissions");
-            let mut problems = Vec::new();
-            match MusicFiles::below(path) {
-                Ok(found) => {
-                    let empty = found.music.is_empty() && found.unreadable.is_empty();
-                    files.extend(found.music);
-                    problems.extend(
-                        found.unreadable.iter().map(|(path, e)| (path.clone(), unreadable(e))),
-                    );
-                    if empty {
-                        let none = "there is no audio file in it: name the files".to_owned();
-                        problems.push((path.clone(), none));
-                    }
+    /// Recognises the files, one at a time on each recognizer; returns how many were done, and how many of them have no
+    /// answer.
+    fn recognize(
+        &self,
+        files: &[Input],
+        recognizers: &mut [Recognizer],
+        report: &mut Report,
+        mut plot: Option<&mut Plot>,
+    ) -> anyhow::Result<(usize, usize)> {
+        let bar = progress(files.len());
+        let mut failed = 0;
+        let work = |recognizer: &mut Recognizer, file: &Input| {
+            let answer = file.recognize(recognizer);
+            wait_if_ending();
+            answer.map(|mut answer| {
+                if !self.timeline && self.plot.is_none() {
+                    answer.timeline.clear();
                 }
-                Err(error) => problems.push((path.clone(), unreadable(&error))),
-            }
-            unread += problems.len();
-            for (path, problem) in problems {
-                self.report_failure(&path, &format!("{}: {problem}", path.display()))?;
-            }
-        }
-        Ok((files, unread))
-    }
-
-    /// Reports why a path has no answer: on standard error and, with `--json`, as a row.
-    fn report_failure(&self, path: &Path, error: &str) -> io::Result<()> {
-        log(error);
-        if self.json { self.print_row(path, Outcome::Error { error }) } else { Ok(()) }
-    }
-
-    fn print_row(&self, path: &Path, outcome: Outcome<'_>) -> io::Result<()> {
-        let mut out = io::stdout().lock();
-        serde_json::to_writer(&mut out, &Row { file: &path.to_string_lossy(), outcome })?;
-        writeln!(out)?;
-        out.flush()
-    }
-
-    /// Whether the answer is none of the artists, by the user's threshold or the model's.
-    fn unknown(&self, answer: &Answer) -> Option<bool> {
-        let Some(least) = self.min_probability else { return answer.unknown() };
-        let best = answer.best().map_or(0.0, |best| f64::from(best.probability));
-        Some(answer.is_silent() || best < least)
-    }
-
-    fn print(&self, file: &Path, mut answer: Answer, recognizer: &Recognizer) -> io::Result<()> {
-        answer.artists.truncate(self.top.get());
-        let unknown = self.unknown(&answer);
-        if self.json {
-            if !self.timeline {
-                answer.timeline.clear();
-            }
-            return self.print_row(file, Outcome::Answer { unknown, answer: &answer });
-        }
-        let mut out = io::stdout().lock();
-        writeln!(out, "{} ({:.1} s)", printable(&file.to_string_lossy()), answer.seconds)?;
-        if let Some(audio) = &answer.audio
-            && (audio.truncated || audio.skipped_packets > 0)
-        {
-            let lost = (audio.skipped_packets > 0).then(|| {
-                let (packets, seconds) = (audio.skipped_packets, audio.lost_seconds);
-                format!("{packets} packets skipped, {seconds:.1} s")
-            });
-            let cut = audio.truncated.then(|| "it is truncated".to_owned());
-            let damage: Vec<String> = lost.into_iter().chain(cut).collect();
-            writeln!(out, "  damaged: {}", damage.join(", and "))?;
-        }
-        for note in answer.audio.iter().flat_map(|audio| &audio.notes) {
-            writeln!(out, "  note: {note}")?;
-        }
-        if answer.is_silent() {
-            writeln!(
-                out,
-                "  silent: there is nothing to recognise, and these probabilities mean nothing"
-            )?;
-        }
-        if unknown == Some(true) && !answer.is_silent() {
-            let why = match (self.min_probability, answer.min_certainty) {
-                (Some(least), _) => format!("no probability reaches {:.1} %", 100.0 * least),
-                (None, least) => format!(
-                    "a certainty of {:.1} %, where the model asks for {:.1} %",
-                    100.0 * answer.certainty,
-                    100.0 * least.unwrap_or(0.0)
-                ),
-            };
-            writeln!(out, "  none of these artists: {why}; the best guesses")?;
-        }
-        for (rank, artist) in answer.artists.iter().enumerate() {
-            let percent = 100.0 * artist.probability;
-            writeln!(out, "{:>4}. {percent:5.1} %  {}", rank + 1, printable(&artist.artist))?;
-        }
-        if self.timeline {
-            print_windows(&mut out, &answer, recognizer)?;
-        }
-        out.flush()
-    }
-}
-
-/// Prints one line for each window: its mean for a dense head, its last output for an LSTM.
-fn print_windows(out: &mut impl Write, answer: &Answer, recognizer: &Recognizer) -> io::Result<()> {
-    let card = recognizer.card();
-    for moments in answer.timeline.chunk_by(|a, b| a.window == b.window) {
-        let (Some(first), Some(last)) = (moments.first(), moments.last()) else { continue };
-        let probabilities = match card.graph.head() {
-            HeadKind::Lstm => last.probabilities.clone(),
-            HeadKind::Dense => {
-                let mut mean = Mean::new(card.classes.len());
-                moments.iter().for_each(|moment| mean.add(&moment.probabilities, 1.0));
-                mean.values()
-            }
+                answer
+            })
         };
-        let best = leitmotif_models::argmax(&probabilities);
-        let (Some(artist), Some(p)) = (card.classes.get(best), probabilities.get(best)) else {
-            continue;
+        let each = |file: &Input, result: Result<Answer, String>| -> anyhow::Result<()> {
+            let name = file.name();
+            match result {
+                Ok(answer) => {
+                    if let Some(plot) = &mut plot {
+                        plot.add(&name, &answer);
+                    }
+                    bar.suspend(|| report.answer(&name, answer))?;
+                }
+                Err(error) => {
+                    failed += 1;
+                    bar.suspend(|| {
+                        log(&error);
+                        report.failure(&name, &error)
+                    })?;
+                }
+            }
+            bar.set_message(printable(&name));
+            bar.inc(1);
+            Ok(())
         };
-        let (start, end) = (clock(first.start_seconds), clock(last.end_seconds));
-        writeln!(out, "      {start} – {end}  {:5.1} %  {}", 100.0 * p, printable(artist))?;
+        let done = jobs::in_order(recognizers, files, &STOP, work, each)?;
+        bar.finish_and_clear();
+        Ok((done, failed))
     }
-    Ok(())
 }
 
 fn share(text: &str) -> Result<f64, String> {
@@ -241,28 +184,4 @@ fn share(text: &str) -> Result<f64, String> {
         Ok(p) if (0.0..=1.0).contains(&p) => Ok(p),
         _ => Err("it must be a number from 0 to 1".to_owned()),
     }
-}
-
-fn clock(seconds: f64) -> String {
-    format!("{:>3}:{:04.1}", (seconds / 60.0) as u64, seconds % 60.0)
-}
-
-/// The error with its file, which errors of the recording name already.
-fn format_error(file: &Path, error: &Error) -> String {
-    match error {
-        Error::Audio(_) | Error::TooShort { .. } => with_causes(error),
-        error => format!("{}: {}", file.display(), with_causes(error)),
-    }
-}
-
-fn progress(files: usize) -> ProgressBar {
-    if files < 2 || !io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::new(files as u64);
-    if let Ok(style) = ProgressStyle::with_template("{pos}/{len} {wide_bar} {eta} {msg}") {
-        bar.set_style(style);
-    }
-    bar.enable_steady_tick(Duration::from_millis(200));
-    bar
 }
