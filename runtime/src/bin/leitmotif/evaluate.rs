@@ -69,7 +69,7 @@ impl Evaluate {
     pub(crate) fn run(&self) -> anyhow::Result<ExitCode> {
         stop_on_ctrl_c("this clip")?;
         self.predictions.iter().try_for_each(|file| files::check_writable(file))?;
-        let mut recognizer = self.options.open(&self.model.model)?;
+        let recognizer = self.options.open(&self.model.model)?;
         let card = recognizer.card().clone();
         let split = Split::read(&self.dataset, &self.split)?;
         if !self.other_split {
@@ -89,7 +89,7 @@ impl Evaluate {
                 first_names(dataset.left_out.keys(), NAMED_ARTISTS)
             ));
         }
-        let Some(predictions) = predict(&mut recognizer, &card, &dataset)? else {
+        let Some(predictions) = predict(&recognizer, &card, &dataset)? else {
             log("stopped; there are no scores of a part of the clips");
             return Ok(ExitCode::from(INTERRUPTED));
         };
@@ -128,7 +128,7 @@ fn check_split(card: &Card, name: &str, split: &Split) -> anyhow::Result<()> {
 
 /// The answers for all clips; `None` if it was stopped.
 fn predict(
-    recognizer: &mut Recognizer,
+    recognizer: &Recognizer,
     card: &Card,
     dataset: &Dataset,
 ) -> anyhow::Result<Option<Predictions>> {
@@ -148,7 +148,7 @@ fn predict(
 }
 
 fn predict_clip(
-    recognizer: &mut Recognizer,
+    recognizer: &Recognizer,
     card: &Card,
     clip: &Clip,
     samples: &[f32],
