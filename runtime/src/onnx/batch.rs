@@ -19,7 +19,7 @@ use super::recognizer::Recognizer;
 /// use leitmotif::{Batch, Recognizer};
 ///
 /// let recognizer = Recognizer::open("tests/data/tiny.clip.onnx")?;
-/// let files = ["tests/data/audio/mtat.mp3".into(), "missing.mp3".into()];
+/// let files = ["tests/data/audio/mtat.mp3", "missing.mp3"];
 /// let mut right = 0;
 /// Batch::new(&recognizer).in_order().run(&files, |_, path, answer| {
 ///     match answer {
