@@ -1,5 +1,7 @@
 //! The command `leitmotif`: identifies the artist of a recording.
 
+mod enroll;
+mod gallery;
 mod info;
 mod recognize;
 
@@ -23,6 +25,8 @@ struct Cli {
 enum Command {
     /// Identify the artist of audio files
     Recognize(recognize::Recognize),
+    /// Enrol songs of new artists in a gallery, by which `recognize --gallery` answers
+    Enroll(enroll::Enroll),
     /// Describe a model by its card
     Info(info::Info),
     /// Run a model's golden input and compare with its golden probabilities
@@ -59,6 +63,7 @@ struct Model {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Recognize(command) => command.run(),
+        Command::Enroll(command) => command.run(),
         Command::Info(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Providers => info::providers(),

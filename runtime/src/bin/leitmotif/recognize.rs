@@ -15,6 +15,7 @@ use leitmotif_models::HeadKind;
 use leitmotif_models::text::{printable, with_causes};
 use serde::Serialize;
 
+use crate::gallery::{self, Similar};
 use crate::{RunOptions, log};
 
 #[derive(clap::Args)]
@@ -38,6 +39,9 @@ pub(crate) struct Recognize {
     /// Also print the most probable artist over time, with uncalibrated probabilities
     #[arg(long)]
     timeline: bool,
+    /// Answer by the artists of a gallery made with `leitmotif enroll`, not by those that the model was trained on
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["min_probability", "timeline"])]
+    gallery: Option<PathBuf>,
     #[command(flatten)]
     options: RunOptions,
 }
@@ -59,6 +63,9 @@ enum Outcome<'a> {
         unknown: Option<bool>,
         #[serde(flatten)]
         answer: &'a Answer,
+        /// With `--gallery`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        gallery: Option<&'a Similar>,
     },
     Error {
         error: &'a str,
@@ -72,6 +79,8 @@ impl Recognize {
     pub(crate) fn run(&self) -> anyhow::Result<ExitCode> {
         let mut recognizer = Recognizer::open_with(&self.model, &self.options.options())?;
         log(&format!("runs on {}", recognizer.device()));
+        let gallery = self.gallery.as_ref().map(|path| gallery::load(path, &recognizer));
+        let gallery = gallery.transpose()?;
         ctrlc::set_handler(|| {
             if STOP.swap(true, Ordering::SeqCst) {
                 std::process::exit(130);
@@ -86,11 +95,22 @@ impl Recognize {
                 break;
             }
             bar.set_message(printable(&file.to_string_lossy()));
-            match recognizer.recognize_file(file) {
-                Ok(answer) => bar.suspend(|| self.print(file, answer, &recognizer))?,
+            let answer =
+                recognizer.recognize_file(file).map_err(|error| format_error(file, &error));
+            let answer = answer.and_then(|answer| {
+                let compare = |gallery| gallery::compare(gallery, &answer, self.top.get());
+                match gallery.as_ref().map(compare).transpose() {
+                    Ok(similar) => Ok((answer, similar)),
+                    Err(error) => Err(format!("{}: {error}", file.display())),
+                }
+            });
+            match answer {
+                Ok((answer, similar)) => {
+                    bar.suspend(|| self.print(file, answer, similar.as_ref(), &recognizer))?;
+                }
                 Err(error) => {
                     failed += 1;
-                    bar.suspend(|| self.report_failure(file, &format_error(file, &error)))?;
+                    bar.suspend(|| self.report_failure(file, &error))?;
                 }
             }
             done += 1;
@@ -160,14 +180,20 @@ impl Recognize {
         Some(answer.is_silent() || best < least)
     }
 
-    fn print(&self, file: &Path, mut answer: Answer, recognizer: &Recognizer) -> io::Result<()> {
+    fn print(
+        &self,
+        file: &Path,
+        mut answer: Answer,
+        gallery: Option<&Similar>,
+        recognizer: &Recognizer,
+    ) -> io::Result<()> {
         answer.artists.truncate(self.top.get());
         let unknown = self.unknown(&answer);
         if self.json {
             if !self.timeline {
                 answer.timeline.clear();
             }
-            return self.print_row(file, Outcome::Answer { unknown, answer: &answer });
+            return self.print_row(file, Outcome::Answer { unknown, answer: &answer, gallery });
         }
         let mut out = io::stdout().lock();
         writeln!(out, "{} ({:.1} s)", printable(&file.to_string_lossy()), answer.seconds)?;
@@ -190,6 +216,9 @@ impl Recognize {
                 out,
                 "  silent: there is nothing to recognise, and these probabilities mean nothing"
             )?;
+        }
+        if let Some(similar) = gallery {
+            return similar.print(&mut out);
         }
         if unknown == Some(true) && !answer.is_silent() {
             let why = match (self.min_probability, answer.min_certainty) {
