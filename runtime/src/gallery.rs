@@ -215,6 +215,12 @@ impl Gallery {
                 model: card.weights_sha256.clone(),
             });
         }
+        let (found, expected) = (stored.embedding_units, card.embedding_units);
+        if found != expected {
+            let reason =
+                format!("it claims {found} values in an embedding, the model gives {expected}");
+            return Err(GalleryError::Damaged { reason });
+        }
         let mut gallery = Self::new(card);
         for StoredSong { artist, song, embedding } in stored.songs {
             gallery.enroll(&artist, &song, &embedding).map_err(|error| GalleryError::Damaged {

@@ -76,3 +76,54 @@ fn sum(vectors: &[Vec<f64>]) -> Vec<f64> {
 fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn directions(artists: &[&[[f32; 2]]]) -> Directions {
+        Directions::new(
+            artists.iter().map(|songs| songs.iter().map(<[f32; 2]>::as_slice).collect()),
+        )
+    }
+
+    #[test]
+    fn an_artist_is_the_mean_of_directions_whatever_their_lengths() {
+        let directions = directions(&[&[[3.0, 0.0], [0.0, 0.1]], &[[0.0, -2.0]]]);
+        let similarities: Vec<f64> = directions.similarities(&[5.0, 5.0]).collect();
+        assert!((similarities[0] - 1.0).abs() < 1e-12, "{similarities:?}");
+        assert!((similarities[1] + 0.5f64.sqrt()).abs() < 1e-12, "{similarities:?}");
+    }
+
+    #[test]
+    fn songs_that_cancel_are_similar_to_nothing() {
+        let directions = directions(&[&[[1.0, 0.0], [-1.0, 0.0]]]);
+        assert_eq!(directions.similarities(&[1.0, 1.0]).next(), Some(0.0));
+    }
+
+    #[test]
+    fn largest_and_smallest_numbers_have_directions() {
+        for size in [f32::MAX, f32::from_bits(1)] {
+            let directions = directions(&[&[[size, size]]]);
+            let similarity = directions.similarities(&[size, size]).next().unwrap();
+            assert!((similarity - 1.0).abs() < 1e-12, "{size}: {similarity}");
+        }
+    }
+
+    #[test]
+    fn a_threshold_keeps_four_of_five_and_needs_ten_songs() {
+        let similarities = |count: usize| (1..=count).map(|i| i as f64 / 20.0).collect::<Vec<_>>();
+        assert_eq!(threshold(similarities(9)), None);
+        assert_eq!(threshold(similarities(10)), Some(0.15));
+        assert_eq!(threshold(similarities(11)), Some(0.15));
+        assert_eq!(threshold(vec![0.123_456; 12]), Some(0.1234));
+    }
+
+    #[test]
+    fn an_artists_only_song_is_not_left_out() {
+        let pair: &[[f32; 2]] = &[[1.0, 0.0], [1.0, 0.1]];
+        let single: &[[f32; 2]] = &[[0.0, 1.0]];
+        assert!(directions(&[pair; 5]).min_similarity.is_some());
+        assert_eq!(directions(&[pair, pair, pair, pair, single, single]).min_similarity, None);
+    }
+}
