@@ -23,7 +23,7 @@ pub(crate) struct Enroll {
     /// The model, a file made by leitmotif-export
     #[arg(long, value_name = "MODEL.onnx", env = "LEITMOTIF_MODEL")]
     model: PathBuf,
-    /// The gallery, made if it is not there; songs are added to those in it
+    /// The gallery, made if it is not there; songs are added to those in it, and it is written when all are done
     #[arg(long, value_name = "FILE")]
     gallery: PathBuf,
     #[command(flatten)]

@@ -39,7 +39,8 @@ pub(crate) struct Recognize {
     /// Also print the most probable artist over time, with uncalibrated probabilities
     #[arg(long)]
     timeline: bool,
-    /// Answer by the artists of a gallery made with `leitmotif enroll`, not by those that the model was trained on
+    /// Answer by the artists of a gallery made with `leitmotif enroll`, not by those that the model was trained on; with
+    /// --json, in the field `gallery`
     #[arg(long, value_name = "FILE", conflicts_with_all = ["min_probability", "timeline"])]
     gallery: Option<PathBuf>,
     #[command(flatten)]
