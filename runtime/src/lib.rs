@@ -17,10 +17,14 @@ pub mod audio;
 // From segments to a song, whatever computed their outputs.
 pub mod pooling;
 
+// New artists by their embeddings, whatever computed these.
+mod gallery;
+
 // Recognition.
 #[cfg(feature = "onnx")]
 mod onnx;
 
+pub use gallery::{Gallery, GalleryAnswer, GalleryError, SimilarArtist};
 /// Types of the card, of units and of devices that this crate's functions take and return.
 pub use leitmotif_models::{Card, CardError, Device, SampleRate, UnknownDevice};
 #[cfg(feature = "onnx")]

@@ -1,8 +1,10 @@
 //! The command `leitmotif`: identifies the artist of a recording.
 
 mod console;
+mod enroll;
 mod evaluate;
 mod files;
+mod gallery;
 mod info;
 mod manual;
 mod model;
@@ -33,6 +35,8 @@ enum Command {
     Recognize(recognize::Recognize),
     /// Evaluate a model on a part of a prepared data set
     Evaluate(evaluate::Evaluate),
+    /// Enrol songs of new artists in a gallery, by which `recognize --gallery` answers
+    Enroll(enroll::Enroll),
     /// Describe a model by its card
     Info(info::Info),
     /// Run a model's golden input and compare with its golden probabilities
@@ -54,6 +58,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Recognize(command) => command.run(),
         Command::Evaluate(command) => command.run(),
+        Command::Enroll(command) => command.run(),
         Command::Info(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Providers => info::providers(),

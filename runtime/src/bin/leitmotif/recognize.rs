@@ -15,7 +15,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use leitmotif::{Answer, Recognizer};
+use leitmotif::{Answer, Gallery, Recognizer};
 use leitmotif_models::text::{count, printable};
 
 use self::format::Format;
@@ -25,6 +25,7 @@ use self::plot::Plot;
 use self::report::Report;
 use crate::console::{INTERRUPTED, STOP, log, progress, stop_on_ctrl_c, wait_if_ending};
 use crate::files;
+use crate::gallery::{self, Similar};
 use crate::model::{RunOptions, check_compiled};
 
 #[derive(clap::Args)]
@@ -69,9 +70,16 @@ pub(crate) struct Recognize {
     /// How many files are recognised at once, each with a model of its own
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: u16,
+    /// Answer by the artists of a gallery made with `leitmotif enroll`, not by those that the model was trained on; in
+    /// JSON, in the field `gallery`
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["min_probability", "timeline", "plot"])]
+    gallery: Option<PathBuf>,
     #[command(flatten)]
     options: RunOptions,
 }
+
+/// A file's answer, and that of the gallery where one is asked.
+type Found = (Answer, Option<Similar>);
 
 /// Whether an answer is none of the artists.
 #[derive(Clone, Copy, Debug)]
@@ -100,6 +108,7 @@ impl Recognize {
         let jobs = usize::from(self.jobs).min(files.len()).max(1);
         let (first, others) = self.options.open_several(&self.model, jobs)?;
         let (card, device) = (first.card().clone(), first.device().clone());
+        let gallery = self.gallery.as_ref().map(|path| gallery::load(path, &first)).transpose()?;
         let mut report = Report::begin(self, format, &card, &device)?;
         for (path, problem) in &problems {
             log(problem);
@@ -116,7 +125,7 @@ impl Recognize {
         let mut plot = self.plot.as_ref().map(|_| Plot::new(&card));
         let mut recognizers: Vec<Recognizer> = [first].into_iter().chain(others).collect();
         let (done, failed) =
-            self.recognize(&files, &mut recognizers, &mut report, plot.as_mut())?;
+            self.recognize(&files, &mut recognizers, gallery.as_ref(), &mut report, plot.as_mut())?;
         report.end(done < files.len())?;
         if let (Some(file), Some(plot)) = (&self.plot, &plot) {
             files::replace(file, plot.svg().as_bytes())?;
@@ -137,6 +146,7 @@ impl Recognize {
         &self,
         files: &[Input],
         recognizers: &mut [Recognizer],
+        gallery: Option<&Gallery>,
         report: &mut Report,
         mut plot: Option<&mut Plot>,
     ) -> anyhow::Result<(usize, usize)> {
@@ -145,21 +155,24 @@ impl Recognize {
         let work = |recognizer: &mut Recognizer, file: &Input| {
             let answer = file.recognize(recognizer);
             wait_if_ending();
-            answer.map(|mut answer| {
-                if !self.timeline && self.plot.is_none() {
-                    answer.timeline.clear();
-                }
-                answer
-            })
+            let mut answer = answer?;
+            if !self.timeline && self.plot.is_none() {
+                answer.timeline.clear();
+            }
+            let compare = |gallery| gallery::compare(gallery, &answer, self.top.get());
+            match gallery.map(compare).transpose() {
+                Ok(similar) => Ok((answer, similar)),
+                Err(error) => Err(format!("{}: {error}", file.name())),
+            }
         };
-        let each = |file: &Input, result: Result<Answer, String>| -> anyhow::Result<()> {
+        let each = |file: &Input, result: Result<Found, String>| -> anyhow::Result<()> {
             let name = file.name();
             match result {
-                Ok(answer) => {
+                Ok((answer, similar)) => {
                     if let Some(plot) = &mut plot {
                         plot.add(&name, &answer);
                     }
-                    bar.suspend(|| report.answer(&name, answer))?;
+                    bar.suspend(|| report.answer(&name, answer, similar.as_ref()))?;
                 }
                 Err(error) => {
                     failed += 1;

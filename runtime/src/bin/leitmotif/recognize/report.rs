@@ -14,6 +14,7 @@ use super::row::{ModelName, Outcome, Row, VERSION, csv_columns};
 use super::table::Table;
 use super::{Recognize, Threshold};
 use crate::console::Colors;
+use crate::gallery::Similar;
 
 /// The answers' way out.
 pub(super) struct Report<'a> {
@@ -74,19 +75,27 @@ impl<'a> Report<'a> {
         self.kept.as_ref().zip(input.exact_name()).is_some_and(|(kept, name)| kept.has(name))
     }
 
-    pub(super) fn answer(&mut self, file: &str, mut answer: Answer) -> io::Result<()> {
+    pub(super) fn answer(
+        &mut self,
+        file: &str,
+        mut answer: Answer,
+        gallery: Option<&Similar>,
+    ) -> io::Result<()> {
         answer.artists.truncate(self.top.get());
         let unknown = self.threshold.unknown(&answer);
         if self.format == Format::Table {
             let table = Table { card: self.card, colors: Colors::of_stdout() };
-            let text = table.text(file, &answer, unknown, self.threshold, self.timeline);
+            let text = match gallery {
+                Some(similar) => table.heading(file, &answer) + &similar.text(answer.is_silent()),
+                None => table.text(file, &answer, unknown, self.threshold, self.timeline),
+            };
             return self.write(text.as_bytes());
         }
         if !self.timeline {
             answer.timeline.clear();
         }
         let silent = answer.is_silent();
-        self.row(file, Outcome::Answer { unknown, silent, answer: &answer })
+        self.row(file, Outcome::Answer { unknown, silent, answer: &answer, gallery })
     }
 
     /// Why a path has no answer; a table leaves that to standard error.

@@ -4,6 +4,8 @@ use leitmotif::Answer;
 use leitmotif_models::Card;
 use serde::Serialize;
 
+use crate::gallery::Similar;
+
 /// Version of rows and of the object that holds them. What is added to them does not raise it.
 pub(super) const VERSION: u32 = 1;
 
@@ -35,6 +37,9 @@ pub(super) enum Outcome<'a> {
         silent: bool,
         #[serde(flatten)]
         answer: &'a Answer,
+        /// With `--gallery`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        gallery: Option<&'a Similar>,
     },
     Error {
         error: &'a str,
@@ -65,7 +70,7 @@ impl Row<'_> {
                 values.extend([const { String::new() }; 4]);
                 values.push((*error).to_owned());
             }
-            Outcome::Answer { unknown, silent, answer } => {
+            Outcome::Answer { unknown, silent, answer, .. } => {
                 values.extend([
                     format!("{:.3}", answer.seconds),
                     silent.to_string(),

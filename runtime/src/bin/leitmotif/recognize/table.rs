@@ -14,6 +14,11 @@ pub(super) struct Table<'a> {
 }
 
 impl Table<'_> {
+    /// The line above an answer.
+    pub(super) fn heading(&self, file: &str, answer: &Answer) -> String {
+        format!("{} ({:.1} s)\n", self.colors.bold(&printable(file)), answer.seconds)
+    }
+
     /// The lines of one file.
     pub(super) fn text(
         &self,
@@ -24,7 +29,7 @@ impl Table<'_> {
         timeline: bool,
     ) -> String {
         let colors = self.colors;
-        let mut text = format!("{} ({:.1} s)\n", colors.bold(&printable(file)), answer.seconds);
+        let mut text = self.heading(file, answer);
         for remark in remarks(answer, unknown, threshold) {
             text += &format!("  {}\n", colors.warning(&remark));
         }
