@@ -6,6 +6,7 @@ mod evaluate;
 mod files;
 mod gallery;
 mod info;
+mod listen;
 mod manual;
 mod model;
 mod recognize;
@@ -33,6 +34,9 @@ enum Command {
     /// Identify the artist of audio files
     #[command(after_help = EXIT_CODES)]
     Recognize(recognize::Recognize),
+    /// Identify the artist of raw samples from standard input, as they come
+    #[command(after_help = EXIT_CODES)]
+    Listen(listen::Listen),
     /// Evaluate a model on a part of a prepared data set
     Evaluate(evaluate::Evaluate),
     /// Enrol songs of new artists in a gallery, by which `recognize --gallery` answers
@@ -57,6 +61,7 @@ struct Usage(&'static str);
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Recognize(command) => command.run(),
+        Command::Listen(command) => command.run(),
         Command::Evaluate(command) => command.run(),
         Command::Enroll(command) => command.run(),
         Command::Info(command) => command.run(),
