@@ -364,8 +364,10 @@ fn a_picture_shows_every_artist_of_the_recordings_and_escapes_names() {
         );
         assert!(!text.contains('>'), "{text}");
     }
-    let json = rows(&out(&run(&[data("audio/mtat.mp3").to_str().unwrap(), "--json"])));
-    assert_eq!(json[0].get("timeline"), None);
+    // What cannot be written is said before the work.
+    let refused = run(&[song.to_str().unwrap(), "--plot=/nowhere/plot.svg"]);
+    assert_eq!((refused.status.code(), out(&refused)), (Some(1), String::new()));
+    assert!(err(&refused).contains("/nowhere/plot.svg cannot be written"), "{}", err(&refused));
 }
 
 #[test]
