@@ -364,6 +364,43 @@ fn a_picture_shows_every_artist_of_the_recordings_and_escapes_names() {
         );
         assert!(!text.contains('>'), "{text}");
     }
-    let json = rows(&out(&run(&[data("audio/mtat.mp3").to_str().unwrap(), "--json"])));
-    assert_eq!(json[0].get("timeline"), None);
+    // What cannot be written is said before the work.
+    let refused = run(&[song.to_str().unwrap(), "--plot=/nowhere/plot.svg"]);
+    assert_eq!((refused.status.code(), out(&refused)), (Some(1), String::new()));
+    assert!(err(&refused).contains("/nowhere/plot.svg cannot be written"), "{}", err(&refused));
+}
+
+#[test]
+#[cfg(unix)]
+fn what_a_signal_interrupts_is_continued_without_a_row_twice_or_false() {
+    let (folder, _) = songs(60);
+    let long = noise(1, 60 * 16_000);
+    for song in 0..60 {
+        wav(&folder.path().join(format!("long-{song}.wav")), 16_000, &long);
+    }
+    let kept = folder.path().join("answers.ndjson");
+    let arguments = [folder.path(), "--jobs=2".as_ref(), "--out".as_ref(), &kept];
+    // Once or twice: the first finishes what is in work, the second does not.
+    for signals in [1, 2, 2] {
+        let before = fs::read(&kept).unwrap_or_default().len();
+        let running = recognize(&arguments).stderr(Stdio::piped()).spawn().unwrap();
+        while fs::read(&kept).unwrap_or_default().len() == before {
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        for _ in 0..signals {
+            let kill = Command::new("kill").args(["-INT", &running.id().to_string()]).status();
+            assert!(kill.unwrap().success());
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        let output = running.wait_with_output().unwrap();
+        assert!(!err(&output).contains("long-0.wav"), "{}", err(&output));
+    }
+    let rest = run(&arguments);
+    assert_eq!(rest.status.code(), Some(0), "{}", err(&rest));
+    let rows = rows(&fs::read_to_string(&kept).unwrap());
+    assert!(rows.iter().all(|row| row["artists"].is_array()));
+    let mut names = names(&rows);
+    names.sort();
+    names.dedup();
+    assert_eq!((rows.len(), names.len()), (120, 120));
 }

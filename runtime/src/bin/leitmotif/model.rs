@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use clap::Args;
-use leitmotif::{Device, DeviceTaken, Recognizer, SessionOptions};
+use leitmotif::{Device, Recognizer, SessionOptions};
 use leitmotif_models::checkpoint::{self, BEST};
 
 use crate::console::log;
@@ -58,7 +58,7 @@ impl RunOptions {
         check_compiled(model)?;
         let options = self.options(jobs);
         let first = Recognizer::open_with(model, &options)?;
-        if self.verbose || surprises(self.device, first.device(), has_nvidia_driver()) {
+        if self.verbose || surprises(self.device, first.device().device, has_nvidia_driver()) {
             log(&format!("runs on {}", first.device()));
         }
         let others = (1..jobs).map(|_| first.clone()).collect();
@@ -67,11 +67,11 @@ impl RunOptions {
 }
 
 /// Whether CUDA was to be expected: it was asked for, or the CPU was taken where there is an NVIDIA driver.
-fn surprises(asked: Device, taken: &DeviceTaken, nvidia_driver: bool) -> bool {
+fn surprises(asked: Device, taken: Device, nvidia_driver: bool) -> bool {
     match asked {
         Device::Cuda(_) => true,
         Device::Cpu => false,
-        Device::Auto => nvidia_driver && taken.device == Device::Cpu,
+        Device::Auto => nvidia_driver && taken == Device::Cpu,
     }
 }
 
@@ -104,4 +104,19 @@ pub(crate) fn check_compiled(model: &Path) -> anyhow::Result<()> {
 fn is_of_checkpoint(file: &Path, folder: &Path) -> bool {
     let names = [checkpoint::RECORD, checkpoint::WEIGHTS, checkpoint::OPTIMIZER, checkpoint::PROBE];
     names.iter().any(|name| file.ends_with(name)) && checkpoint::is_checkpoint(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_surprises_where_cuda_was_to_be_expected() {
+        let cuda = Device::Cuda(0);
+        assert!(surprises(cuda, cuda, true));
+        assert!(surprises(Device::Auto, Device::Cpu, true));
+        assert!(!surprises(Device::Auto, Device::Cpu, false));
+        assert!(!surprises(Device::Auto, cuda, true));
+        assert!(!surprises(Device::Cpu, Device::Cpu, true));
+    }
 }
