@@ -11,6 +11,7 @@
 mod answer;
 mod device;
 mod error;
+mod exit;
 mod graph;
 mod loader;
 mod options;

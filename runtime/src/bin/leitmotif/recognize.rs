@@ -67,6 +67,8 @@ enum Outcome<'a> {
 
 /// Set by Ctrl-C: no further file is started.
 static STOP: AtomicBool = AtomicBool::new(false);
+/// Set by Ctrl-C again: the process ends while a file is recognised.
+static LEAVING: AtomicBool = AtomicBool::new(false);
 
 impl Recognize {
     pub(crate) fn run(&self) -> anyhow::Result<ExitCode> {
@@ -74,6 +76,7 @@ impl Recognize {
         log(&format!("runs on {}", recognizer.device()));
         ctrlc::set_handler(|| {
             if STOP.swap(true, Ordering::SeqCst) {
+                LEAVING.store(true, Ordering::SeqCst);
                 std::process::exit(130);
             }
             log("stopping after this file; Ctrl-C again stops at once");
@@ -88,6 +91,8 @@ impl Recognize {
             bar.set_message(printable(&file.to_string_lossy()));
             match recognizer.recognize_file(file) {
                 Ok(answer) => bar.suspend(|| self.print(file, answer, &recognizer))?,
+                // Ctrl-C again ended the process: whatever the error says, it is not of the file.
+                Err(_) if LEAVING.load(Ordering::SeqCst) => break,
                 Err(error) => {
                     failed += 1;
                     bar.suspend(|| self.report_failure(file, &format_error(file, &error)))?;
