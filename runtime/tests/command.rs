@@ -457,3 +457,52 @@ fn ctrl_c_stops_after_the_current_file_and_keeps_the_rows_so_far() {
     let expected = format!("stopped after {} of {songs} files", rest.len() + 1);
     assert!(stderr.contains(&expected), "{stderr}");
 }
+
+#[test]
+#[cfg(unix)]
+fn ctrl_c_twice_gives_no_row_for_the_file_that_it_interrupts() {
+    let folder = tempfile::tempdir().unwrap();
+    let samples = noise(1, 60 * 16_000);
+    for song in 0..4 {
+        wav(&folder.path().join(format!("{song}.wav")), 16_000, &samples);
+    }
+    for _ in 0..10 {
+        let mut command = leitmotif();
+        command.arg("recognize").args(["--json", "--model"]).arg(tiny("step"));
+        command.args((0..400).map(|n| folder.path().join(format!("{}.wav", n % 4))));
+        let mut running = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut lines = BufReader::new(running.stdout.take().unwrap()).lines();
+        lines.next().unwrap().unwrap();
+        let id = running.id().to_string();
+        for _ in 0..2 {
+            assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+        }
+        assert!(lines.map(Result::unwrap).all(|line| !line.contains("\"error\"")));
+        assert_eq!(running.wait().unwrap().code(), Some(130));
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn where_no_thread_can_be_started_the_error_says_so_and_one_thread_suffices() {
+    // Limits of processes do not hold for root: as nobody, if this user may become that.
+    let nobody = |limit: &str, threads: &str| {
+        let mut command = Command::new("timeout");
+        command.args(["60", "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]);
+        command
+            .args(["prlimit", limit, env!("CARGO_BIN_EXE_leitmotif"), "check"])
+            .arg(tiny("clip"));
+        command.args(["--device", "cpu", "--threads", threads]).env_clear();
+        command.env("PATH", "/usr/bin:/bin").current_dir("/").output()
+    };
+    if !nobody("--nproc=1000", "4").is_ok_and(|output| output.status.success()) {
+        println!("skipped: this user cannot run the program as nobody");
+        return;
+    }
+    let refused = nobody("--nproc=1", "4").unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{}", err(&refused));
+    assert!(err(&refused).contains("refuses the 4 threads"), "{}", err(&refused));
+    assert!(!err(&refused).contains("export it again"), "{}", err(&refused));
+    let one = nobody("--nproc=1", "1").unwrap();
+    assert_eq!(one.status.code(), Some(0), "{}", err(&one));
+}

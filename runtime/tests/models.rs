@@ -173,6 +173,22 @@ fn other_files_are_not_models() {
 }
 
 #[test]
+fn a_model_with_weights_in_another_file_is_refused_with_its_name() {
+    // One more initializer, in a part of the graph behind everything else: protobuf merges both.
+    let location = b"\x0a\x08location\x12\x09other.bin";
+    let entry = [&[0x6a, location.len() as u8][..], location].concat();
+    let tensor = [&[0x2a, entry.len() as u8][..], &entry].concat();
+    let graph = [&[0x3a, tensor.len() as u8][..], &tensor].concat();
+    for graph_kind in GRAPHS {
+        let model = [fs::read(tiny(graph_kind)).unwrap(), graph.clone()].concat();
+        match refusal(&model) {
+            Error::ExternalData { location, .. } => assert_eq!(location, "other.bin"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
 fn an_output_that_is_not_a_probability_is_an_error() {
     // The last layer's bias, behind its name and its length of 12 bytes.
     let mut model = fs::read(tiny("clip")).unwrap();
@@ -199,6 +215,8 @@ fn samples_that_were_never_divided_are_refused_and_loud_ones_scaled() {
         assert_eq!(full.artist, loud.artist);
         assert!((full.probability - loud.probability).abs() < 1e-5);
     }
+    let error = recognizer.recognize_samples(&[1e30; SEGMENT]).unwrap_err();
+    assert!(matches!(error, Error::OutOfScale { .. }), "{error:?}");
     let integers: Vec<f32> = quiet.iter().map(|x| (x * 32_768.0).round()).collect();
     let error = recognizer.recognize_samples(&integers).unwrap_err();
     assert!(matches!(error, Error::OutOfScale { .. }), "{error:?}");

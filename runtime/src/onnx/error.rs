@@ -76,6 +76,41 @@ pub enum Error {
         reason: String,
     },
 
+    /// The model keeps weights in another file, which files of this project never do.
+    ///
+    /// ONNX Runtime would look for it in the working directory, and take another model's weights there for these.
+    #[error(
+        "model {path:?} keeps weights in another file ({location}): store it as one file (in Python, `onnx.save` of the loaded model), or export it again with `leitmotif-export`"
+    )]
+    ExternalData {
+        /// The model.
+        path: PathBuf,
+        /// The file that it names.
+        location: String,
+    },
+
+    /// There is not enough memory to open the model.
+    #[error(
+        "there is not enough memory to open model {path:?} ({reason}): free some or raise the limit, or fetch it again if it should be small"
+    )]
+    NoMemory {
+        /// The model.
+        path: PathBuf,
+        /// ONNX Runtime's reason.
+        reason: String,
+    },
+
+    /// The system does not let this process start the threads that the session needs.
+    #[error(
+        "the system refuses the {threads} threads that model {path:?} is to run on: ask for fewer (--threads 1, `SessionOptions::with_threads`), or raise the limit (`ulimit -u`, a container's `pids.max`)"
+    )]
+    NoThreads {
+        /// The model.
+        path: PathBuf,
+        /// How many threads the session was to have.
+        threads: usize,
+    },
+
     /// The model has no card under the metadata key `leitmotif`.
     #[error(
         "model {path:?} carries no card under the metadata key `leitmotif`: use a file made by `leitmotif-export`"
@@ -238,6 +273,24 @@ pub enum Error {
         /// The library that is open.
         open: PathBuf,
     },
+
+    /// Another part of the program opened ONNX Runtime through `ort`, which allows one environment in a process.
+    #[error(
+        "another part of this program opened ONNX Runtime through the crate `ort`, which lets only one part of a process do so: run one of the two in a process of its own, or build them on different releases of `ort`"
+    )]
+    OnnxRuntimeTaken,
+
+    /// The process ends: `exit` was called, or `main` returned.
+    #[error(
+        "the process ends and no model is opened or run any more: join the threads that recognise before `main` returns"
+    )]
+    Exiting,
+
+    /// This process is a fork of the one that opened ONNX Runtime, whose threads it does not have.
+    #[error(
+        "ONNX Runtime was opened before this process was forked and cannot be used in it: open models after the fork, or start a program of its own"
+    )]
+    Forked,
 
     /// CUDA was asked for and cannot run.
     #[error(

@@ -3,11 +3,15 @@
 //! It is not linked but opened together with the first model, so that the program starts without it and can report what
 //! is missing. [`search`] finds the library; this file opens it and builds sessions.
 
+mod external;
+mod protobuf;
 mod search;
 mod stored_card;
+mod threads;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use leitmotif_models::{Precision, Target};
@@ -16,7 +20,10 @@ use ort::session::builder::{AutoDevicePolicy, SessionBuilder};
 
 use self::search::Place;
 use super::error::Error;
+use super::exit::{self, InFlight};
 use super::options::SessionOptions;
+
+pub(super) use self::external::external_data;
 
 /// The ONNX Runtime that this process uses and the devices it can run on.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -34,8 +41,10 @@ pub struct RuntimeInfo {
 ///
 /// # Errors
 ///
-/// [`Error::OnnxRuntimeMissing`], [`Error::OnnxRuntimeUnusable`] or [`Error::OnnxRuntimeOpen`].
+/// [`Error::OnnxRuntimeMissing`], [`Error::OnnxRuntimeUnusable`], [`Error::OnnxRuntimeOpen`],
+/// [`Error::OnnxRuntimeTaken`], [`Error::Exiting`] or [`Error::Forked`].
 pub fn runtime_info(requested: Option<&Path>) -> Result<RuntimeInfo, Error> {
+    let _in_flight = InFlight::enter()?;
     let runtime = Runtime::open(requested)?;
     let mut cuda_obstacle = runtime.cuda_obstacle();
     if cuda_obstacle.is_none() {
@@ -57,6 +66,8 @@ pub(super) struct Runtime {
 
 /// `ort` allows one environment in a process and drops it with its last handle, so one handle stays here.
 static OPEN: Mutex<Option<Runtime>> = Mutex::new(None);
+/// Whether a model was given to ONNX Runtime before.
+static LOADED: AtomicBool = AtomicBool::new(false);
 
 impl Runtime {
     /// Opens ONNX Runtime, or returns the one that is open already.
@@ -70,19 +81,25 @@ impl Runtime {
                 _ => Ok(runtime.clone()),
             };
         }
-        let runtime = Self::start(search::find(requested))?;
+        let runtime = exit::watched(|| Self::start(search::find(requested)))??;
         Ok(open.insert(runtime).clone())
     }
 
     fn start(place: Place) -> Result<Self, Error> {
         let library = probe(place)?;
+        exit::goes_on()?;
         let unusable = |reason| Error::OnnxRuntimeUnusable { path: library.clone(), reason };
         let environment = without_panic(|| {
             let builder = ort::init_from(&library).map_err(|e| one_line(&e))?;
             let builder = builder.with_name("leitmotif").with_telemetry(false);
             builder.build().map_err(|e| one_line(&e))
         });
-        let environment = environment.map_err(unusable)?;
+        let environment = environment.map_err(|reason| match reason {
+            // The words of `ort`, which says it in no other way.
+            _ if reason.contains("only one environment") => Error::OnnxRuntimeTaken,
+            _ => unusable(reason),
+        })?;
+        exit::goes_on()?;
         if std::env::var_os("ORT_LOG").is_none() {
             // Errors are returned as errors; a library should not write to its host's standard error.
             environment.set_log_level(ort::logging::LogLevel::Fatal);
@@ -98,11 +115,17 @@ impl Runtime {
         options: &SessionOptions,
     ) -> Result<ort::session::Session, String> {
         // `ort` panics on graph inputs of types that it does not support (sequences of sequences).
-        without_panic(|| {
-            let mut builder =
-                self.builder(cuda, options, cuda.is_some() && computes_in_half(model))?;
-            builder.commit_from_memory(model).map_err(|e| one_line(&e))
-        })
+        let load = || {
+            without_panic(|| {
+                let mut builder =
+                    self.builder(cuda, options, cuda.is_some() && computes_in_half(model))?;
+                builder.commit_from_memory(model).map_err(|e| one_line(&e))
+            })
+        };
+        if LOADED.swap(true, Ordering::Relaxed) {
+            return load();
+        }
+        exit::watched(load).map_err(|exiting| exiting.to_string())?
     }
 
     /// `half`: whether the model's convolutions are of 16-bit floats.
@@ -176,6 +199,13 @@ impl Runtime {
             }
         }
     }
+}
+
+/// Checks that the system lets a session with these options start its threads.
+pub(super) fn threads_available(options: &SessionOptions) -> Result<(), usize> {
+    let threads = options.threads_of_session();
+    // The thread that calls is one of them.
+    if threads::available(threads - 1) { Ok(()) } else { Err(threads) }
 }
 
 /// Whether the model was compiled for CUDA in fp16, where the convolutions themselves are of 16-bit floats.

@@ -15,6 +15,7 @@ mod call;
 mod cancel;
 mod device;
 mod error;
+mod exit;
 mod graph;
 mod listener;
 mod loader;

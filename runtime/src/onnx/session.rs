@@ -16,7 +16,8 @@ use ort::value::{Tensor, TensorElementType, TensorRef, ValueType};
 
 use super::device::DeviceTaken;
 use super::error::Error;
-use super::loader::{Runtime, one_line};
+use super::exit::{InFlight, Kept};
+use super::loader::{Runtime, external_data, one_line, threads_available};
 use super::pinned::Pinned;
 
 pub use super::loader::{RuntimeInfo, runtime_info};
@@ -26,8 +27,8 @@ pub use super::options::SessionOptions;
 #[derive(Debug)]
 pub struct Session {
     /// For a GPU; before the session, which must outlive it.
-    pinned: Mutex<Option<Pinned>>,
-    session: ort::session::Session,
+    pinned: Kept<Mutex<Option<Pinned>>>,
+    session: Kept<ort::session::Session>,
     device: DeviceTaken,
     /// The model's file, for errors.
     path: PathBuf,
@@ -70,19 +71,34 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Error::ModelRefused`] for a truncated file or another kind of file, [`Error::CudaUnavailable`] if CUDA was
-    /// asked for and cannot run, [`Error::OnnxRuntimeMissing`], [`Error::OnnxRuntimeUnusable`] or
-    /// [`Error::OnnxRuntimeOpen`].
+    /// [`Error::ModelRefused`] for a truncated file or another kind of file, [`Error::ExternalData`] for a part of one,
+    /// [`Error::NoThreads`], [`Error::NoMemory`], [`Error::CudaUnavailable`] if CUDA was asked for and cannot run,
+    /// [`Error::OnnxRuntimeMissing`], [`Error::OnnxRuntimeUnusable`], [`Error::OnnxRuntimeOpen`] or
+    /// [`Error::OnnxRuntimeTaken`], [`Error::Exiting`] and [`Error::Forked`].
     pub fn from_bytes(model: &[u8], options: &SessionOptions) -> Result<Self, Error> {
         Self::load(model, Path::new("(in memory)"), options)
     }
 
     pub(super) fn load(model: &[u8], path: &Path, options: &SessionOptions) -> Result<Self, Error> {
+        let _in_flight = InFlight::enter()?;
         let runtime = Runtime::open(options.onnx_runtime.as_deref())?;
-        let refused = |reason| Error::ModelRefused { path: path.to_owned(), reason };
+        // Opening it takes a while, and the process may end meanwhile.
+        let _in_flight = InFlight::enter()?;
+        let refused = |reason: String| {
+            let path = path.to_owned();
+            match reason.contains("std::bad_alloc") {
+                true => Error::NoMemory { path, reason },
+                false => Error::ModelRefused { path, reason },
+            }
+        };
         if model.is_empty() {
             return Err(refused("the file is empty".to_owned()));
         }
+        if let Some(location) = external_data(model) {
+            return Err(Error::ExternalData { path: path.to_owned(), location });
+        }
+        threads_available(options)
+            .map_err(|threads| Error::NoThreads { path: path.to_owned(), threads })?;
         let on = |cuda| runtime.load(model, cuda, options);
         let on_cpu = |why: &str| -> Result<_, Error> {
             let taken = DeviceTaken { device: Device::Cpu, why: why.to_owned() };
@@ -118,12 +134,20 @@ impl Session {
             _ => None,
         };
         // ONNX Runtime's allocators are not `Sync`, a session is.
-        let pinned = Mutex::new(pinned);
-        Ok(Self { pinned, session, device, path: path.to_owned(), inputs, outputs })
+        let pinned = Kept::new(Mutex::new(pinned));
+        Ok(Self {
+            pinned,
+            session: Kept::new(session),
+            device,
+            path: path.to_owned(),
+            inputs,
+            outputs,
+        })
     }
 
     /// The value under `key` in the model's `metadata_props`; `None` if there is none.
     pub fn metadata(&self, key: &str) -> Option<String> {
+        let _in_flight = InFlight::enter().ok()?;
         self.session.metadata().ok()?.custom(key)
     }
 
@@ -131,8 +155,10 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Error::NoCard`], [`Error::CardVersion`] and [`Error::BadCard`] if it has no card that this version can read.
+    /// [`Error::NoCard`], [`Error::CardVersion`] and [`Error::BadCard`] if it has no card that this version can read,
+    /// [`Error::Exiting`] and [`Error::Forked`].
     pub fn card(&self) -> Result<Card, Error> {
+        let _in_flight = InFlight::enter()?;
         let path = || self.path.clone();
         let text = self.metadata(Card::KEY).ok_or_else(|| Error::NoCard { path: path() })?;
         Card::from_json(&text).map_err(|source| match source {
@@ -169,8 +195,10 @@ impl Session {
     /// # Errors
     ///
     /// [`Error::Run`] if ONNX Runtime fails: an unknown or missing input, dimensions that do not fit the graph or the
-    /// number of values, an output that is not a tensor of `f32`, out of memory.
+    /// number of values, an output that is not a tensor of `f32`, out of memory. [`Error::Exiting`] and
+    /// [`Error::Forked`].
     pub fn run(&mut self, inputs: &[(&str, &[usize], &[f32])]) -> Result<Vec<NamedTensor>, Error> {
+        let _in_flight = InFlight::enter()?;
         let outputs = run(&mut self.session, pinned(&mut self.pinned), inputs);
         outputs.map_err(|source| self.failed(&source))
     }
@@ -181,6 +209,7 @@ impl Session {
     ///
     /// [`Error::Run`] if none was asked for or it cannot be written.
     pub fn end_profile(&mut self) -> Result<PathBuf, Error> {
+        let _in_flight = InFlight::enter()?;
         match self.session.end_profiling() {
             Ok(file) if !file.is_empty() => Ok(file.into()),
             Ok(_) => Err(self.failed(&io::Error::other("no profile was asked for"))),
@@ -201,6 +230,7 @@ impl Session {
         inputs: &[(&str, &[usize], &[f32])],
         outputs: &[(&str, &[usize])],
     ) -> Result<Vec<NamedTensor>, Error> {
+        let _in_flight = InFlight::enter()?;
         let outputs = run_shaped(&mut self.session, pinned(&mut self.pinned), inputs, outputs);
         outputs.map_err(|source| self.failed(&source))
     }

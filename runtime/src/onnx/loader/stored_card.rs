@@ -1,9 +1,10 @@
-//! The card in the bytes of an `.onnx` file, for what must be known of a model before ONNX Runtime reads it.
+//! The card in the bytes of an `.onnx` file.
 //!
-//! A `ModelProto` is a row of fields of protobuf; each entry of `metadata_props` is one with the number 14, itself a
-//! row of key (1) and value (2). See <https://protobuf.dev/programming-guides/encoding/>.
+//! Each entry of a model's `metadata_props` is a field with the number 14, itself a row of key (1) and value (2).
 
 use leitmotif_models::Card;
+
+use super::protobuf::Fields;
 
 const METADATA_PROPS: u64 = 14;
 const KEY: u64 = 1;
@@ -17,49 +18,6 @@ pub(super) fn stored_card(model: &[u8]) -> Option<Card> {
     let mut cards = entries.filter(|(_, entry)| of(entry, KEY) == Some(Card::KEY.as_bytes()));
     let text = of(cards.next()?.1, VALUE)?;
     Card::from_json(std::str::from_utf8(text).ok()?).ok()
-}
-
-/// Numbers and contents of the fields of a message, up to its end or to what is no field; a number has no content here.
-struct Fields<'a>(&'a [u8]);
-
-impl<'a> Iterator for Fields<'a> {
-    type Item = (u64, &'a [u8]);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let tag = self.varint()?;
-        let content = match tag & 7 {
-            0 => self.varint().map(|_| [].as_slice())?,
-            1 => self.take(8).map(|_| [].as_slice())?,
-            2 => {
-                let length = usize::try_from(self.varint()?).ok()?;
-                self.take(length)?
-            }
-            5 => self.take(4).map(|_| [].as_slice())?,
-            _ => return None,
-        };
-        Some((tag >> 3, content))
-    }
-}
-
-impl<'a> Fields<'a> {
-    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    /// Seven bits a byte, the lowest first; the last byte has the eighth unset.
-    fn varint(&mut self) -> Option<u64> {
-        let mut value = 0;
-        for shift in (0..u64::BITS).step_by(7) {
-            let byte = *self.take(1)?.first()?;
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                return Some(value);
-            }
-        }
-        None
-    }
 }
 
 #[cfg(test)]
