@@ -230,6 +230,21 @@ mod tests {
     }
 
     #[test]
+    fn scores_are_printed_with_intervals_and_harmless_names() {
+        let classes = ["a", "b\u{1b}", "c"].map(str::to_owned).to_vec();
+        let clips = vec![clip("1", "x", 0, &[0.9, 0.1, 0.0]), clip("2", "y", 1, &[0.9, 0.1, 0.0])];
+        let mut s = Scores::of(&Predictions::new(classes, clips).unwrap()).unwrap();
+        s.clip_accuracy = Estimate { value: 0.5, low: 0.125, high: 1.0 };
+        let text = s.to_string();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], "           clips:  50.0 %  (95 % interval 12.5 to 100.0; 2 clips)");
+        assert_eq!(lines[3], "        segments:  37.5 %");
+        assert_eq!(lines[4], "   largest class:  50.0 % of clips, 50.0 % of songs");
+        assert_eq!(lines[6], "   0 of   1 songs right  b\\u{1b}");
+        assert_eq!(lines.len(), 8);
+    }
+
+    #[test]
     fn equal_probabilities_go_to_the_first_class() {
         let third = 1.0 / 3.0;
         let s = scores(vec![
