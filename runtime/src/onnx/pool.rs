@@ -2,13 +2,15 @@
 //!
 //! ONNX Runtime cannot run one session from two threads on all its devices, so each call has a session to itself for as
 //! long as one block of segments takes. There are as many as callers need at once, up to a limit; then callers wait, and
-//! get their turn in the order in which they came.
+//! get their turn in the order in which they came. Until the first has waited for [`SLICE`], whoever comes may take a
+//! session before it: one that is running goes on without a change of threads.
 
 use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
 
 use super::cancel::Stop;
 use super::error::Error;
@@ -17,6 +19,8 @@ use super::session::Session;
 
 /// How often a waiting caller looks whether it was cancelled.
 const LOOK: Duration = Duration::from_millis(20);
+/// How long a caller may be overtaken.
+const SLICE: Duration = Duration::from_millis(50);
 
 #[derive(Debug)]
 pub(super) struct Pool {
@@ -26,7 +30,6 @@ pub(super) struct Pool {
     options: SessionOptions,
     most: usize,
     state: Mutex<State>,
-    changed: Condvar,
 }
 
 #[derive(Debug)]
@@ -34,8 +37,26 @@ struct State {
     idle: Vec<Session>,
     open: usize,
     /// Callers that wait, the first first.
-    waiting: VecDeque<u64>,
-    callers: u64,
+    waiting: VecDeque<Waiting>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    thread: Thread,
+    since: Instant,
+}
+
+impl State {
+    /// Whether this caller may take a session: it is the first, or the first has not waited for long.
+    fn may_take(&self, caller: &Thread) -> bool {
+        self.waiting
+            .front()
+            .is_none_or(|first| first.thread.id() == caller.id() || first.since.elapsed() < SLICE)
+    }
+
+    fn leave(&mut self, caller: &Thread) {
+        self.waiting.retain(|waiting| waiting.thread.id() != caller.id());
+    }
 }
 
 /// A session for one caller; it goes back when this is dropped.
@@ -55,13 +76,7 @@ impl Pool {
             path: first.path().to_owned(),
             options,
             most,
-            state: Mutex::new(State {
-                idle: vec![first],
-                open: 1,
-                waiting: VecDeque::new(),
-                callers: 0,
-            }),
-            changed: Condvar::new(),
+            state: Mutex::new(State { idle: vec![first], open: 1, waiting: VecDeque::new() }),
         }
     }
 
@@ -76,43 +91,54 @@ impl Pool {
     ///
     /// [`Error::Cancelled`] or [`Error::TimeLimit`] while it waits.
     pub(super) fn take(&self, stop: &Stop) -> Result<Lease<'_>, Error> {
+        let caller = thread::current();
+        let mut may_open = true;
         let mut state = self.lock();
-        let own = state.callers;
-        state.callers += 1;
-        state.waiting.push_back(own);
         loop {
-            if state.waiting.front() == Some(&own) {
+            if state.may_take(&caller) {
                 if let Some(session) = state.idle.pop() {
-                    state.waiting.pop_front();
-                    self.changed.notify_all();
+                    state.leave(&caller);
+                    let more = !state.idle.is_empty();
+                    drop(state);
+                    if more {
+                        self.wake();
+                    }
                     return Ok(Lease { pool: self, session: Some(session) });
                 }
-                if state.open < self.most {
+                if may_open && state.open < self.most {
                     state.open += 1;
-                    state.waiting.pop_front();
-                    self.changed.notify_all();
                     drop(state);
                     if let Ok(session) = Session::load(&self.model, &self.path, &self.options) {
+                        self.lock().leave(&caller);
                         return Ok(Lease { pool: self, session: Some(session) });
                     }
-                    // No memory or threads for another one: the caller waits for one that is open, first in the row.
+                    // No memory or threads for another one: this caller waits for one that is open.
+                    may_open = false;
                     state = self.lock();
                     state.open -= 1;
-                    state.waiting.push_front(own);
-                    if let Some(session) = state.idle.pop() {
-                        state.waiting.pop_front();
-                        return Ok(Lease { pool: self, session: Some(session) });
-                    }
+                    continue;
                 }
             }
-            let (next, _) =
-                self.changed.wait_timeout(state, LOOK).unwrap_or_else(PoisonError::into_inner);
-            state = next;
-            if let Err(error) = stop.check() {
-                state.waiting.retain(|caller| *caller != own);
-                self.changed.notify_all();
+            if state.waiting.iter().all(|waiting| waiting.thread.id() != caller.id()) {
+                state.waiting.push_back(Waiting { thread: caller.clone(), since: Instant::now() });
+            }
+            drop(state);
+            thread::park_timeout(LOOK);
+            let stopped = stop.check();
+            state = self.lock();
+            if let Err(error) = stopped {
+                state.leave(&caller);
+                drop(state);
+                self.wake();
                 return Err(error);
             }
+        }
+    }
+
+    /// Wakes who is first in the row.
+    fn wake(&self) {
+        if let Some(first) = self.lock().waiting.front() {
+            first.thread.unpark();
         }
     }
 
@@ -139,8 +165,7 @@ impl DerefMut for Lease<'_> {
 
 impl Drop for Lease<'_> {
     fn drop(&mut self) {
-        let mut state = self.pool.lock();
-        state.idle.extend(self.session.take());
-        self.pool.changed.notify_all();
+        self.pool.lock().idle.extend(self.session.take());
+        self.pool.wake();
     }
 }
