@@ -72,6 +72,14 @@ fn a_folder_of_artists_is_enrolled_and_recognised() {
     let (best, least) = (&answer["artists"][0]["similarity"], &answer["min_similarity"]);
     let below = best.as_f64().unwrap() < least.as_f64().unwrap();
     assert_eq!(answer["unknown"], below, "{answer}");
+
+    // csv has no columns for it, and must not show the network's artists instead.
+    let refused = leitmotif("recognize", &tiny("segment"), &gallery)
+        .arg(&song)
+        .arg("--format=csv")
+        .output()
+        .unwrap();
+    assert_eq!(refused.status.code(), Some(2), "{}", out(&refused));
 }
 
 #[test]

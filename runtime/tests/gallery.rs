@@ -287,7 +287,7 @@ fn a_damaged_file_is_refused_with_a_reason() {
 fn a_gallery_of_another_time_is_named_whatever_else_it_holds() {
     let later = br#"{"format": "leitmotif-gallery", "version": 7, "songs": "elsewhere"}"#;
     let refused = Gallery::from_json(later, &plain_card()).unwrap_err();
-    assert!(matches!(refused, GalleryError::Version { found: 7 }));
+    assert!(matches!(refused, GalleryError::Version { found: 7, supported: 1 }));
     assert!(refused.to_string().contains("version 7"), "{refused}");
     let text = gallery(&songs(1, 2, 0.3)).to_json().unwrap();
     let more = text.replacen('{', "{\"note\": \"new\", ", 1);

@@ -256,3 +256,17 @@ fn a_batch_ends_when_its_caller_or_its_token_says_so() {
     assert!(panicked.is_err());
     recognizer.recognize_file(&files[0]).unwrap();
 }
+
+#[test]
+fn any_number_of_channels_is_no_panic() {
+    let recognizer = open("clip", &cpu());
+    for channels in [usize::MAX, 1 << 60] {
+        let answer = recognizer.recognize_interleaved(
+            &noise(1, 9 * SEGMENT),
+            channels,
+            SampleRate::NETWORK,
+            &RecognizeOptions::new(),
+        );
+        assert!(matches!(answer, Err(Error::TooShort { .. })), "{answer:?}");
+    }
+}

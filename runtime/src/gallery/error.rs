@@ -3,8 +3,6 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::stored::VERSION;
-
 /// Why a gallery cannot be read or written, takes no song, or gives no answer.
 ///
 /// Only the errors of the file system name the gallery's file: the caller knows it.
@@ -40,11 +38,13 @@ pub enum GalleryError {
 
     /// The file is of another time.
     #[error(
-        "the gallery is of version {found}; this leitmotif reads version {VERSION}: update it, or enrol the songs anew"
+        "the gallery is of version {found}; this leitmotif reads version {supported}: update it, or enrol the songs anew"
     )]
     Version {
         /// Version in the file.
         found: u64,
+        /// That of this crate.
+        supported: u64,
     },
 
     /// The gallery's embeddings are of another model, whose directions mean something else.

@@ -71,7 +71,7 @@ impl Stored {
             return Err(GalleryError::Damaged { reason: format!("its format is not {FORMAT:?}") });
         }
         if head.version != VERSION {
-            return Err(GalleryError::Version { found: head.version });
+            return Err(GalleryError::Version { found: head.version, supported: VERSION });
         }
         serde_json::from_slice(text).map_err(damaged)
     }

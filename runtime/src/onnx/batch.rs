@@ -44,7 +44,8 @@ impl Batch {
     /// Files that may wait for one that is slow, for each job, where results are wanted in order.
     const AHEAD: usize = 16;
 
-    /// As many files at once as the recognizer has sessions, each with the default options.
+    /// As many files at once as the recognizer has sessions (on a GPU one, unless `with_jobs` says more), each with the
+    /// default options.
     pub fn new(recognizer: &Recognizer) -> Self {
         let jobs = recognizer.most_sessions();
         Self {
@@ -92,18 +93,27 @@ impl Batch {
                 let results = results.clone();
                 let (next, done, stopped) = (&next, &done, &stopped);
                 scope.spawn(move || {
+                    // A file whose thread panicked has no result: others would wait for it for ever.
+                    let _end = OnDrop(|| {
+                        if std::thread::panicking() {
+                            stopped.store(true, Ordering::Relaxed);
+                        }
+                    });
+                    let ends = || {
+                        let token = self.options.cancel.as_ref();
+                        token.is_some_and(|token| token.is_cancelled())
+                            || stopped.load(Ordering::Relaxed)
+                    };
                     loop {
                         let number = next.fetch_add(1, Ordering::Relaxed);
                         let Some(file) = files.get(number) else { return };
-                        while self.in_order && number > done.load(Ordering::Relaxed) + ahead {
-                            if stopped.load(Ordering::Relaxed) {
-                                return;
-                            }
+                        while self.in_order
+                            && number > done.load(Ordering::Relaxed) + ahead
+                            && !ends()
+                        {
                             std::thread::sleep(std::time::Duration::from_millis(1));
                         }
-                        let cancelled =
-                            self.options.cancel.as_ref().is_some_and(|token| token.is_cancelled());
-                        if cancelled || stopped.load(Ordering::Relaxed) {
+                        if ends() {
                             return;
                         }
                         let answer = self.recognizer.recognize_file_with(file, &self.options);

@@ -1,6 +1,7 @@
 //! Live audio: an answer that is renewed with every segment.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use leitmotif_models::{GraphKind, HeadKind, SampleRate};
 
@@ -20,6 +21,8 @@ use crate::pooling::window_counts;
 /// [`reset`](Self::reset): the same as [`Recognizer::recognize_samples_at`](crate::Recognizer::recognize_samples_at) gives
 /// for these samples at once, but that samples beyond full scale are clipped, since nothing is known of the music to come.
 /// Memory does not grow: [`Answer::timeline`] has the segments of this chunk alone.
+///
+/// [`Answer::timing`] counts from the beginning, silence between chunks included; a time limit is that of one chunk.
 ///
 /// An LSTM needs its `step` graph, whose state is carried from segment to segment.
 ///
@@ -94,7 +97,7 @@ impl Listener {
     /// # Errors
     ///
     /// [`Error::NotFinite`] and [`Error::OutOfScale`] for samples that are none; then nothing of them is taken.
-    /// [`Error::Run`], [`Error::BadOutput`], [`Error::Cancelled`]: then [`reset`](Self::reset).
+    /// [`Error::Run`], [`Error::BadOutput`], [`Error::Cancelled`], [`Error::TimeLimit`]: then [`reset`](Self::reset).
     pub fn push(&mut self, samples: &[f32]) -> Result<Option<Answer>, Error> {
         if let Some(index) = samples.iter().position(|sample| !sample.is_finite()) {
             let value = samples.get(index).copied().unwrap_or(f32::NAN);
@@ -184,8 +187,10 @@ fn run(
     let (card, graph) = (&shared.card, &shared.graph);
     stop.check()?;
     let mut session = shared.sessions.take(stop)?;
+    let began = Instant::now();
     if card.graph.head() == HeadKind::Dense {
         let outputs = graph.run(&mut session, segment, 1, card.hop_samples)?;
+        sums.took(began.elapsed());
         sums.add(card, &outputs);
         return Ok(());
     }
@@ -196,6 +201,7 @@ fn run(
         embedding: Vec::new(),
     });
     let outputs = graph.step(&mut session, segment, &mut now.state)?;
+    sums.took(began.elapsed());
     sums.add_moment(card, &outputs.probabilities);
     (now.row, now.embedding) = (outputs.probabilities, outputs.embedding);
     now.filled += 1;

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use super::cancel::Stop;
 use super::error::Error;
+use super::exit::InFlight;
 use super::options::SessionOptions;
 use super::session::Session;
 
@@ -36,6 +37,8 @@ pub(super) struct Pool {
 struct State {
     idle: Vec<Session>,
     open: usize,
+    /// Most that may be open: fewer than the pool's once one could not be opened.
+    most: usize,
     /// Callers that wait, the first first.
     waiting: VecDeque<Waiting>,
 }
@@ -76,7 +79,7 @@ impl Pool {
             path: first.path().to_owned(),
             options,
             most,
-            state: Mutex::new(State { idle: vec![first], open: 1, waiting: VecDeque::new() }),
+            state: Mutex::new(State { idle: vec![first], open: 1, most, waiting: VecDeque::new() }),
         }
     }
 
@@ -85,14 +88,15 @@ impl Pool {
         self.most
     }
 
-    /// A session for the caller alone, after those who asked before.
+    /// A session for the caller alone, after those who have waited for [`SLICE`].
     ///
     /// # Errors
     ///
-    /// [`Error::Cancelled`] or [`Error::TimeLimit`] while it waits.
+    /// [`Error::Cancelled`] or [`Error::TimeLimit`] while it waits, [`Error::Exiting`], [`Error::Forked`].
     pub(super) fn take(&self, stop: &Stop) -> Result<Lease<'_>, Error> {
+        // A fork has neither the threads that hold sessions, nor anybody to unlock this.
+        drop(InFlight::enter()?);
         let caller = thread::current();
-        let mut may_open = true;
         let mut state = self.lock();
         loop {
             if state.may_take(&caller) {
@@ -105,17 +109,24 @@ impl Pool {
                     }
                     return Ok(Lease { pool: self, session: Some(session) });
                 }
-                if may_open && state.open < self.most {
+                if state.open < state.most {
                     state.open += 1;
+                    // Others need not wait until it is open.
+                    state.leave(&caller);
                     drop(state);
-                    if let Ok(session) = Session::load(&self.model, &self.path, &self.options) {
-                        self.lock().leave(&caller);
-                        return Ok(Lease { pool: self, session: Some(session) });
-                    }
-                    // No memory or threads for another one: this caller waits for one that is open.
-                    may_open = false;
+                    self.wake();
+                    let opened = Session::load(&self.model, &self.path, &self.options);
+                    let error = match opened {
+                        Ok(session) => return Ok(Lease { pool: self, session: Some(session) }),
+                        Err(error) => error,
+                    };
                     state = self.lock();
                     state.open -= 1;
+                    if matches!(error, Error::Exiting | Error::Forked) {
+                        return Err(error);
+                    }
+                    // No memory or threads for another one: it is not tried again, and callers share those that are open.
+                    state.most = state.open.max(1);
                     continue;
                 }
             }

@@ -123,6 +123,11 @@ impl Sums {
         self.segments
     }
 
+    /// Adds time in the network.
+    pub(super) fn took(&mut self, time: Duration) {
+        self.network += time;
+    }
+
     /// Without the last segments, of a window that does not count.
     pub(super) fn leave_out(&mut self, segments: usize) {
         self.segments = self.segments.saturating_sub(segments);

@@ -299,7 +299,9 @@ impl Recognizer {
         let (mut mono, mut block) = (Vec::new(), Vec::new());
         let channels_or_one = channels.max(1);
         let frames = if channels == 0 { &[] } else { samples };
-        for samples in frames.chunks(SampleRate::NETWORK.0 as usize * channels_or_one) {
+        for samples in
+            frames.chunks((SampleRate::NETWORK.0 as usize).saturating_mul(channels_or_one))
+        {
             mono.clear();
             let scale = gain / channels_or_one as f32;
             mono.extend(

@@ -85,6 +85,9 @@ impl Session {
         // Opening it takes a while, and the process may end meanwhile.
         let _in_flight = InFlight::enter()?;
         let refused = |reason: String| {
+            if let Err(exiting) = InFlight::enter() {
+                return exiting;
+            }
             let path = path.to_owned();
             match reason.contains("std::bad_alloc") {
                 true => Error::NoMemory { path, reason },

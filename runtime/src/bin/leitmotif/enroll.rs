@@ -9,6 +9,7 @@ use leitmotif::{Gallery, GalleryError, Recognizer};
 use leitmotif_models::text::{count, printable};
 
 use crate::console::log;
+use crate::files;
 use crate::gallery::load;
 use crate::model::RunOptions;
 
@@ -42,6 +43,7 @@ struct Song {
 impl Enroll {
     pub(crate) fn run(&self) -> anyhow::Result<ExitCode> {
         let (songs, mut failed) = self.songs();
+        files::check_writable(&self.gallery)?;
         let recognizer = self.options.open(&self.model)?;
         let mut gallery = match self.gallery.try_exists() {
             Ok(false) => Gallery::new(recognizer.card()),
@@ -49,9 +51,16 @@ impl Enroll {
         };
         let before = gallery.songs();
         for song in &songs {
+            // Enrolling a folder again adds what is new in it, whatever the device or graph.
+            let known = gallery.artists().any(|(artist, mut songs)| {
+                artist == song.artist && songs.any(|name| name == song.name)
+            });
+            if known {
+                log(&format!("{} is enrolled already", song.path.display()));
+                continue;
+            }
             match enroll(song, &recognizer, &mut gallery) {
                 Ok(()) => {}
-                // Enrolling a folder again adds what is new in it.
                 Err(error) if is_again(&error, song) => {
                     log(&format!("{} is enrolled already", song.path.display()));
                 }

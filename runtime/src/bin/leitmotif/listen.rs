@@ -63,19 +63,25 @@ impl Listen {
             );
         }
         let mut listener = recognizer.listen(SampleRate(self.rate), &options)?;
-        stop_on_ctrl_c("the samples that are there")?;
+        stop_on_ctrl_c("the next samples")?;
         let mut input = io::stdin().lock();
         let (mut bytes, mut mono) = (Vec::new(), Vec::new());
-        let mut before = 0.0;
+        let (mut before, mut answered) = (0.0, false);
         while !STOP.load(Ordering::SeqCst) && read(&mut input, &mut bytes)? {
             self.mix(&mut bytes, &mut mono);
             if let Some(answer) = listener.push(&mono)? {
                 self.print(before, &answer)?;
+                answered = true;
             }
-            if self.restart.is_some_and(|limit| listener.seconds() >= limit) {
+            // Not before an answer: what the resampler holds back may be the rest of the first segment.
+            if answered && self.restart.is_some_and(|limit| listener.seconds() >= limit) {
                 before += listener.seconds();
                 listener.reset()?;
+                answered = false;
             }
+        }
+        if STOP.load(Ordering::SeqCst) {
+            return Ok(ExitCode::from(INTERRUPTED));
         }
         if !bytes.is_empty() {
             bail!(
@@ -83,9 +89,6 @@ impl Listen {
                 self.samples,
                 self.channels
             );
-        }
-        if STOP.load(Ordering::SeqCst) {
-            return Ok(ExitCode::from(INTERRUPTED));
         }
         // What the resampler still held may complete a segment; after a restart there may be less than one.
         match listener.finish() {
@@ -126,9 +129,19 @@ impl Listen {
         let mut out = io::stdout().lock();
         let at = before + answer.seconds;
         if self.json {
+            let timeline: Vec<_> = answer
+                .timeline
+                .iter()
+                .map(|moment| {
+                    json!({
+                        "start_seconds": before + moment.start_seconds, "end_seconds": before + moment.end_seconds,
+                        "window": moment.window, "probabilities": moment.probabilities,
+                    })
+                })
+                .collect();
             let row = json!({
                 "seconds": at, "unknown": answer.unknown(), "silent": answer.is_silent(), "artists": answer.artists,
-                "certainty": answer.certainty, "segments": answer.segments, "timeline": answer.timeline,
+                "certainty": answer.certainty, "segments": answer.segments, "timeline": timeline,
             });
             writeln!(out, "{row}")?;
         } else if let Some(best) = answer.best() {

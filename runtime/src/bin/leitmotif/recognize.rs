@@ -67,7 +67,7 @@ pub(crate) struct Recognize {
     /// Draw the most probable artist over time to this picture
     #[arg(long, value_name = "FILE.svg")]
     plot: Option<PathBuf>,
-    /// How many files are recognised at once, each with a model of its own
+    /// How many files are recognised at once
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: u16,
     /// Answer by the artists of a gallery made with `leitmotif enroll`, not by those that the model was trained on; in
@@ -97,7 +97,8 @@ impl Threshold {
 impl Recognize {
     pub(crate) fn run(&self) -> anyhow::Result<ExitCode> {
         let named = if self.json { Some(Format::Ndjson) } else { self.format };
-        let format = Format::choose(named, self.out.as_deref(), self.timeline)?;
+        let format =
+            Format::choose(named, self.out.as_deref(), self.timeline, self.gallery.is_some())?;
         check_compiled(&self.model)?;
         self.plot.iter().try_for_each(|file| files::check_writable(file))?;
         stop_on_ctrl_c("the files in work")?;

@@ -24,11 +24,12 @@ impl Format {
     ///
     /// # Errors
     ///
-    /// A format that has no rows to append, and a timeline where there is no place for it.
+    /// A format that has no rows to append, and a timeline or a gallery where there is no place for it.
     pub(super) fn choose(
         named: Option<Self>,
         out: Option<&Path>,
         timeline: bool,
+        gallery: bool,
     ) -> Result<Self, Usage> {
         let ending = out.and_then(Path::extension).unwrap_or_default().to_string_lossy();
         let by_name = match ending.to_lowercase().as_str() {
@@ -44,6 +45,9 @@ impl Format {
         }
         if timeline && format == Format::Csv {
             return Err(Usage("csv has no place for --timeline: use --format ndjson or json"));
+        }
+        if gallery && format == Format::Csv {
+            return Err(Usage("csv has no place for --gallery: use --format ndjson or json"));
         }
         Ok(format)
     }

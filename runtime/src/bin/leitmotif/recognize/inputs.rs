@@ -7,8 +7,8 @@ use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use leitmotif::audio::{AudioReader, MusicFiles};
-use leitmotif::{Answer, Error, Recognizer};
+use leitmotif::audio::MusicFiles;
+use leitmotif::{Answer, Error, RecognizeOptions, Recognizer};
 use leitmotif_models::text::with_causes;
 
 use crate::Usage;
@@ -123,7 +123,7 @@ impl Input {
     }
 
     /// Recognises it; an error is a message that names it.
-    pub(super) fn recognize(&self, recognizer: &mut Recognizer) -> Result<Answer, String> {
+    pub(super) fn recognize(&self, recognizer: &Recognizer) -> Result<Answer, String> {
         let answer = match self {
             Input::File(path) => recognizer.recognize_file(path),
             Input::Stdin => {
@@ -139,20 +139,13 @@ impl Input {
     }
 }
 
-fn recognize_stdin(recognizer: &mut Recognizer) -> Result<Answer, String> {
+fn recognize_stdin(recognizer: &Recognizer) -> Result<Answer, String> {
     let mut bytes = Vec::new();
     let read = io::stdin().lock().take(MOST_STDIN_BYTES + 1).read_to_end(&mut bytes);
     read.map_err(|error| format!("it cannot be read ({error})"))?;
     if bytes.len() as u64 > MOST_STDIN_BYTES {
         return Err("it is longer than 1 GiB: name a file".to_owned());
     }
-    let rate = recognizer.card().sample_rate;
-    let reader = AudioReader::from_reader(Cursor::new(bytes), Path::new("it"), rate);
-    let mut reader = reader.map_err(|error| with_causes(&error))?;
-    let mut samples = Vec::new();
-    while reader.read(&mut samples).map_err(|error| with_causes(&error))? > 0 {}
-    let answer = recognizer.recognize_samples_at(&samples, rate);
-    let mut answer = answer.map_err(|error| with_causes(&error))?;
-    answer.audio = Some(reader.info().clone());
-    Ok(answer)
+    let answer = recognizer.recognize_reader(Cursor::new(bytes), "it", &RecognizeOptions::new());
+    answer.map_err(|error| with_causes(&error))
 }

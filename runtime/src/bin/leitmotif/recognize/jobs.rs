@@ -27,6 +27,8 @@ pub(super) fn in_order<W: Send, I: Sync, T: Send, E>(
     let queue = Queue { count: items.len(), ahead: AHEAD * workers.len(), ..Queue::default() };
     let (sender, results) = mpsc::channel();
     thread::scope(|scope| {
+        // Also where `each` panics.
+        let _guard = EndOnPanic(&queue);
         for worker in workers {
             let (sender, queue, work) = (sender.clone(), &queue, &work);
             scope.spawn(move || {
