@@ -104,54 +104,46 @@ impl Graph {
         hop: usize,
     ) -> Result<BlockOutputs, Error> {
         match self.kind {
-            GraphKind::Clip if hop != self.hop => self.run_each(session, samples, segments, hop),
+            GraphKind::Clip if hop != self.hop => self.run_each(session, samples, hop),
             GraphKind::Clip | GraphKind::Sequence => self.run_whole(session, samples, segments),
-            GraphKind::Segment => self.run_each(session, samples, segments, hop),
+            GraphKind::Segment => self.run_each(session, samples, hop),
             GraphKind::Step => self.run_steps(session, samples, segments),
         }
     }
 
-    /// The block in one call.
+    /// The block in one call; of a `segment` graph, one segment.
     fn run_whole(
         &self,
         session: &mut Session,
         samples: &[f32],
         segments: usize,
     ) -> Result<BlockOutputs, Error> {
-        let rows = [1, segments, self.classes];
+        let (name, shape): (_, &[usize]) = match self.kind {
+            GraphKind::Segment => ("probabilities", &[1, self.classes]),
+            _ => ("segment_probabilities", &[1, segments, self.classes]),
+        };
         let outputs = self.call(
             session,
             &[("waveform", &[1, samples.len()], samples)],
-            &[("segment_probabilities", &rows), ("embedding", &[1, self.units])],
+            &[(name, shape), ("embedding", &[1, self.units])],
         )?;
-        let probabilities = self.values(&outputs, "segment_probabilities")?.to_vec();
+        let probabilities = self.values(&outputs, name)?.to_vec();
         Ok(BlockOutputs { probabilities, embedding: self.values(&outputs, "embedding")?.to_vec() })
     }
 
-    /// One call for each segment.
+    /// One call for each segment, which the graph does not cut itself.
     fn run_each(
         &self,
         session: &mut Session,
         samples: &[f32],
-        segments: usize,
         hop: usize,
     ) -> Result<BlockOutputs, Error> {
-        let mut probabilities = Vec::with_capacity(segments * self.classes);
+        let mut probabilities = Vec::new();
         let mut embedding = Mean::new(self.units);
-        let shape: &[usize] = match self.kind {
-            GraphKind::Clip => &[1, 1, self.classes],
-            _ => &[1, self.classes],
-        };
-        let name =
-            if self.kind == GraphKind::Clip { "segment_probabilities" } else { "probabilities" };
         for segment in self.cut(samples, hop) {
-            let outputs = self.call(
-                session,
-                &[("waveform", &[1, self.segment], segment)],
-                &[(name, shape), ("embedding", &[1, self.units])],
-            )?;
-            probabilities.extend_from_slice(self.values(&outputs, name)?);
-            embedding.add(self.values(&outputs, "embedding")?, 1.0);
+            let outputs = self.run_whole(session, segment, 1)?;
+            probabilities.extend_from_slice(&outputs.probabilities);
+            embedding.add(&outputs.embedding, 1.0);
         }
         Ok(BlockOutputs { probabilities, embedding: embedding.values() })
     }

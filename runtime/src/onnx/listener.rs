@@ -186,11 +186,13 @@ fn run(
 ) -> Result<(), Error> {
     let (card, graph) = (&shared.card, &shared.graph);
     stop.check()?;
-    let mut session = shared.sessions.take(stop)?;
-    let began = Instant::now();
     if card.graph.head() == HeadKind::Dense {
-        let outputs = graph.run(&mut session, segment, 1, card.hop_samples)?;
-        sums.took(began.elapsed());
+        let outputs = shared.sessions.run(stop, |session| {
+            let began = Instant::now();
+            let outputs = graph.run(session, segment, 1, card.hop_samples)?;
+            sums.took(began.elapsed());
+            Ok(outputs)
+        })?;
         sums.add(card, &outputs);
         return Ok(());
     }
@@ -200,8 +202,12 @@ fn run(
         row: Vec::new(),
         embedding: Vec::new(),
     });
-    let outputs = graph.step(&mut session, segment, &mut now.state)?;
-    sums.took(began.elapsed());
+    let outputs = shared.sessions.run(stop, |session| {
+        let began = Instant::now();
+        let outputs = graph.step(session, segment, &mut now.state)?;
+        sums.took(began.elapsed());
+        Ok(outputs)
+    })?;
     sums.add_moment(card, &outputs.probabilities);
     (now.row, now.embedding) = (outputs.probabilities, outputs.embedding);
     now.filled += 1;

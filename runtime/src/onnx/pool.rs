@@ -6,7 +6,7 @@
 //! session before it: one that is running goes on without a change of threads.
 
 use std::collections::VecDeque;
-use std::ops::{Deref, DerefMut};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
@@ -62,13 +62,6 @@ impl State {
     }
 }
 
-/// A session for one caller; it goes back when this is dropped.
-#[derive(Debug)]
-pub(super) struct Lease<'a> {
-    pool: &'a Pool,
-    session: Option<Session>,
-}
-
 impl Pool {
     /// A pool with this session of `model`; further ones are opened with the same options on the same device.
     pub(super) fn new(first: Session, model: &[u8], options: &SessionOptions) -> Self {
@@ -88,12 +81,26 @@ impl Pool {
         self.most
     }
 
-    /// A session for the caller alone, after those who have waited for [`SLICE`].
+    /// Runs `work` with a session for it alone, after those who have waited for [`SLICE`].
     ///
     /// # Errors
     ///
-    /// [`Error::Cancelled`] or [`Error::TimeLimit`] while it waits, [`Error::Exiting`], [`Error::Forked`].
-    pub(super) fn take(&self, stop: &Stop) -> Result<Lease<'_>, Error> {
+    /// Those of `work`; [`Error::Cancelled`] or [`Error::TimeLimit`] while it waits, [`Error::Exiting`],
+    /// [`Error::Forked`].
+    pub(super) fn run<T>(
+        &self,
+        stop: &Stop,
+        work: impl FnOnce(&mut Session) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut session = self.take(stop)?;
+        // After a panic, too, the session goes back: others wait for it.
+        let result = catch_unwind(AssertUnwindSafe(|| work(&mut session)));
+        self.lock().idle.push(session);
+        self.wake();
+        result.unwrap_or_else(|panic| resume_unwind(panic))
+    }
+
+    fn take(&self, stop: &Stop) -> Result<Session, Error> {
         // A fork has neither the threads that hold sessions, nor anybody to unlock this.
         drop(InFlight::enter()?);
         let caller = thread::current();
@@ -107,7 +114,7 @@ impl Pool {
                     if more {
                         self.wake();
                     }
-                    return Ok(Lease { pool: self, session: Some(session) });
+                    return Ok(session);
                 }
                 if state.open < state.most {
                     state.open += 1;
@@ -117,7 +124,7 @@ impl Pool {
                     self.wake();
                     let opened = Session::load(&self.model, &self.path, &self.options);
                     let error = match opened {
-                        Ok(session) => return Ok(Lease { pool: self, session: Some(session) }),
+                        Ok(session) => return Ok(session),
                         Err(error) => error,
                     };
                     state = self.lock();
@@ -155,28 +162,5 @@ impl Pool {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Deref for Lease<'_> {
-    type Target = Session;
-
-    #[expect(clippy::expect_used, reason = "it is taken out by `drop` alone")]
-    fn deref(&self) -> &Session {
-        self.session.as_ref().expect("a lease has its session")
-    }
-}
-
-impl DerefMut for Lease<'_> {
-    #[expect(clippy::expect_used, reason = "it is taken out by `drop` alone")]
-    fn deref_mut(&mut self) -> &mut Session {
-        self.session.as_mut().expect("a lease has its session")
-    }
-}
-
-impl Drop for Lease<'_> {
-    fn drop(&mut self) {
-        self.pool.lock().idle.extend(self.session.take());
-        self.pool.wake();
     }
 }

@@ -147,11 +147,12 @@ impl Sums {
         segments: usize,
         hop: usize,
     ) -> Result<(), Error> {
-        let mut session = shared.sessions.take(stop)?;
-        let began = Instant::now();
-        let outputs = shared.graph.run(&mut session, block, segments, hop)?;
-        self.network += began.elapsed();
-        drop(session);
+        let outputs = shared.sessions.run(stop, |session| {
+            let began = Instant::now();
+            let outputs = shared.graph.run(session, block, segments, hop)?;
+            self.took(began.elapsed());
+            Ok(outputs)
+        })?;
         stop.check()?;
         self.add(&shared.card, &outputs);
         Ok(())

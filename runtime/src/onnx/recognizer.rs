@@ -129,8 +129,10 @@ impl Recognizer {
     fn warm_up(&self) -> Result<(), Error> {
         let OpenModel { card, graph, sessions, .. } = &*self.shared;
         let samples = (graph.block() - 1) * card.hop_samples + card.segment_samples;
-        let mut session = sessions.take(&Stop::default())?;
-        graph.run(&mut session, &vec![0.0; samples], graph.block(), card.hop_samples).map(drop)
+        let silence = vec![0.0; samples];
+        sessions.run(&Stop::default(), |session| {
+            graph.run(session, &silence, graph.block(), card.hop_samples).map(drop)
+        })
     }
 
     /// The model's description of itself: artists, network, data set, scores.

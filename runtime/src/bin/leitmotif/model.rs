@@ -44,25 +44,19 @@ impl RunOptions {
         SessionOptions::on(self.device).with_threads(threads).with_sessions(jobs)
     }
 
-    /// Opens the model, and says which device it runs on where that may surprise.
+    /// Opens the model for one caller, and says which device it runs on where that may surprise.
     pub(crate) fn open(&self, model: &Path) -> anyhow::Result<Recognizer> {
-        self.open_several(model, 1).map(|(first, _)| first)
+        self.open_for(model, 1)
     }
 
-    /// A recognizer for each job, at least one: the first, and the others, which share its model.
-    pub(crate) fn open_several(
-        &self,
-        model: &Path,
-        jobs: usize,
-    ) -> anyhow::Result<(Recognizer, Vec<Recognizer>)> {
+    /// The same for so many callers at once.
+    pub(crate) fn open_for(&self, model: &Path, jobs: usize) -> anyhow::Result<Recognizer> {
         check_compiled(model)?;
-        let options = self.options(jobs);
-        let first = Recognizer::open_with(model, &options)?;
-        if self.verbose || surprises(self.device, first.device().device, has_nvidia_driver()) {
-            log(&format!("runs on {}", first.device()));
+        let recognizer = Recognizer::open_with(model, &self.options(jobs))?;
+        if self.verbose || surprises(self.device, recognizer.device().device, has_nvidia_driver()) {
+            log(&format!("runs on {}", recognizer.device()));
         }
-        let others = (1..jobs).map(|_| first.clone()).collect();
-        Ok((first, others))
+        Ok(recognizer)
     }
 }
 

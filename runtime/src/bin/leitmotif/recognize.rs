@@ -107,9 +107,10 @@ impl Recognize {
             files = part.of(files);
         }
         let jobs = usize::from(self.jobs).min(files.len()).max(1);
-        let (first, others) = self.options.open_several(&self.model, jobs)?;
-        let (card, device) = (first.card().clone(), first.device().clone());
-        let gallery = self.gallery.as_ref().map(|path| gallery::load(path, &first)).transpose()?;
+        let recognizer = self.options.open_for(&self.model, jobs)?;
+        let (card, device) = (recognizer.card().clone(), recognizer.device().clone());
+        let gallery =
+            self.gallery.as_ref().map(|path| gallery::load(path, &recognizer)).transpose()?;
         let mut report = Report::begin(self, format, &card, &device)?;
         for (path, problem) in &problems {
             log(problem);
@@ -124,7 +125,7 @@ impl Recognize {
         }
 
         let mut plot = self.plot.as_ref().map(|_| Plot::new(&card));
-        let mut recognizers: Vec<Recognizer> = [first].into_iter().chain(others).collect();
+        let mut recognizers = vec![recognizer; jobs];
         let (done, failed) =
             self.recognize(&files, &mut recognizers, gallery.as_ref(), &mut report, plot.as_mut())?;
         report.end(done < files.len())?;

@@ -1,4 +1,4 @@
-//! `--plot FILE.svg`: who plays when, one strip for each recording.
+//! `--plot FILE.svg`: the most probable artist over time, one strip for each recording.
 
 use std::fmt::Write as _;
 

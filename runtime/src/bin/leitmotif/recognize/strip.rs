@@ -1,4 +1,4 @@
-//! Who plays when: stretches of a recording with their probabilities, and a strip of letters that shows them.
+//! The most probable artist over time: stretches of a recording with their probabilities, and a strip of letters that shows them.
 
 use leitmotif::Answer;
 use leitmotif::pooling::Mean;
