@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 use serde::Deserialize;
@@ -12,6 +12,7 @@ use super::row::ModelName;
 
 /// A file of rows, locked for this process. Rows are whole: what a kill left of one is cut off at the next opening.
 pub(super) struct Kept {
+    path: PathBuf,
     file: File,
     /// The files that have a row.
     names: HashSet<String>,
@@ -48,7 +49,7 @@ impl Kept {
             // A file system without locks.
             Err(TryLockError::Error(_)) => {}
         }
-        let mut kept = Self { file, names: HashSet::new() };
+        let mut kept = Self { path: path.to_owned(), file, names: HashSet::new() };
         if anew {
             kept.file.set_len(0).with_context(|| format!("{name} cannot be emptied"))?;
         }
@@ -72,7 +73,11 @@ impl Kept {
 
     /// Appends a row, whose line ends with a line break.
     pub(super) fn append(&mut self, line: &[u8]) -> io::Result<()> {
-        self.file.write_all(line)
+        self.file.write_all(line).map_err(|error| {
+            let name = self.path.display();
+            let text = format!("{name} cannot be written ({error}): repeat the command once it can, its rows are kept");
+            io::Error::new(error.kind(), text)
+        })
     }
 
     /// Reads JSON lines; returns the length of the whole ones.
