@@ -29,6 +29,7 @@ pub use gallery::{Gallery, GalleryAnswer, GalleryError, SimilarArtist};
 pub use leitmotif_models::{Card, CardError, Device, SampleRate, UnknownDevice};
 #[cfg(feature = "onnx")]
 pub use onnx::{
-    Answer, Average, Batch, CancelToken, DeviceTaken, Error, Listener, Moment, RankedArtist,
-    RecognizeOptions, Recognizer, SelfTest, SessionOptions, Timing, session,
+    Answer, Average, Batch, CancelToken, DevicePolicy, DeviceTaken, Engine, Error, Listener,
+    Moment, Placement, RankedArtist, RecognizeOptions, Recognizer, SelfTest, SessionOptions,
+    Timing, session,
 };

@@ -188,14 +188,46 @@ pub enum Error {
         value: f32,
     },
 
-    /// ONNX Runtime failed while it ran the network.
-    #[error("ONNX Runtime could not run model {path:?} on {device} ({reason})")]
+    /// What runs the network failed.
+    #[error("{engine} could not run model {path:?} on {device} ({reason})")]
     Run {
         /// The model.
         path: PathBuf,
+        /// ONNX Runtime or tract.
+        engine: &'static str,
         /// The device it ran on.
         device: String,
-        /// ONNX Runtime's reason.
+        /// The engine's reason.
+        reason: String,
+    },
+
+    /// A part of the graph would not run on the device asked for.
+    #[error(
+        "model {path:?} would not run on {device} alone: ONNX Runtime gives {elsewhere}; compile it for CUDA (`leitmotif-export compile --target cuda`), or allow it with `DevicePolicy::Warn` (--device-policy warn)"
+    )]
+    Placement {
+        /// The model.
+        path: PathBuf,
+        /// The device.
+        device: String,
+        /// How many nodes run elsewhere, where, and which operators they are.
+        elsewhere: String,
+    },
+
+    /// tract was asked for and is not in this program.
+    #[error(
+        "this program was built without tract: build it with the feature `tract`, or use ONNX Runtime"
+    )]
+    NoTract,
+
+    /// tract does not accept the model.
+    #[error(
+        "model {path:?} cannot be run in tract ({reason}): compile it with `leitmotif-export compile --target portable`, or use ONNX Runtime"
+    )]
+    TractRefused {
+        /// The model.
+        path: PathBuf,
+        /// tract's reason.
         reason: String,
     },
 
@@ -247,7 +279,7 @@ pub enum Error {
 
     /// ONNX Runtime's library was not found.
     #[error(
-        "ONNX Runtime's library was not found ({reason}): run `make setup` in the checkout, or `pip install onnxruntime` and set ORT_DYLIB_PATH to its libonnxruntime file, or put that file beside the program"
+        "ONNX Runtime's library was not found ({reason}): `pip install onnxruntime` in the active Python environment, or set ORT_DYLIB_PATH to a libonnxruntime file or put one beside the program, or build with the feature `tract`, which needs none"
     )]
     OnnxRuntimeMissing {
         /// Where it was looked for.

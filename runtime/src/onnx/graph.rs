@@ -57,13 +57,17 @@ enum Dim {
 
 impl Graph {
     /// Checks that the graph has the inputs and outputs that its card promises.
-    pub(super) fn new(session: &Session, card: &Card) -> Result<Self, Error> {
+    pub(super) fn new(
+        session: &Session,
+        card: &Card,
+        memory_limit: Option<usize>,
+    ) -> Result<Self, Error> {
         let (segment, hop) = (card.segment_samples, card.hop_samples);
         let classes = card.classes.len();
         let block = match card.graph {
             // Its calls are of one segment.
             GraphKind::Segment => 1,
-            GraphKind::Clip => block_of(card, session.device().device),
+            GraphKind::Clip => block_of(card, session.device().device, memory_limit),
             // An LSTM answers after a whole window: that is its block.
             GraphKind::Sequence | GraphKind::Step => card.window_segments,
         };
@@ -310,16 +314,19 @@ impl Graph {
     }
 }
 
-/// Segments of a dense head's block: on a CPU as many as memory stays flat with, on a GPU as many as the card allows.
-fn block_of(card: &Card, device: Device) -> usize {
+/// Segments of a dense head's block: as many as this memory is enough for. Without a limit, on a CPU as many as memory stays
+/// flat with, and on a GPU as many as the card allows.
+fn block_of(card: &Card, device: Device, memory_limit: Option<usize>) -> usize {
     let (segment, hop) = (card.segment_samples, card.hop_samples);
     let most = card.max_samples_per_call().min(MOST_SECONDS * SampleRate::NETWORK.0 as usize);
     let most = leitmotif_models::segment_count(most, segment, hop).max(1);
-    if device != Device::Cpu {
-        return most;
-    }
+    let bytes = match (memory_limit, device) {
+        (Some(bytes), _) => u64::try_from(bytes).unwrap_or(u64::MAX),
+        (None, Device::Cpu) => BLOCK_BYTES,
+        (None, _) => return most,
+    };
     let each = card.network.costs(card.classes.len()).peak_bytes().max(1);
-    usize::try_from(BLOCK_BYTES / each).unwrap_or(most).clamp(1, most)
+    usize::try_from(bytes / each).unwrap_or(most).clamp(1, most)
 }
 
 struct PromisedPorts {
@@ -337,4 +344,25 @@ fn format_dim(dim: Dim) -> String {
 
 fn joined(dims: impl Iterator<Item = String>) -> String {
     dims.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::SessionOptions;
+
+    #[test]
+    fn a_block_takes_no_more_memory_than_allowed() {
+        let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/tiny.clip.onnx");
+        let session = Session::open(&model, &SessionOptions::on(Device::Cpu)).unwrap();
+        let card = session.card().unwrap();
+        let block = |limit| Graph::new(&session, &card, limit).unwrap().block();
+        let each = card.network.costs(card.classes.len()).peak_bytes() as usize;
+        assert_eq!(block(Some(1)), 1);
+        assert_eq!(block(Some(7 * each)), 7);
+        assert!(block(Some(usize::MAX)) > block(None));
+        assert!(block(None) > 7);
+    }
 }

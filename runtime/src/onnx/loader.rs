@@ -19,6 +19,8 @@ use ort::ep::{self, ExecutionProvider};
 use ort::session::builder::{AutoDevicePolicy, SessionBuilder};
 
 use self::search::Place;
+use super::assignment::RECORD;
+use super::device::has_nvidia_driver;
 use super::error::Error;
 use super::exit::{self, InFlight};
 use super::options::SessionOptions;
@@ -142,6 +144,13 @@ impl Runtime {
         let threads = options.threads_of_session();
         builder = builder.with_intra_threads(threads).map_err(|e| one_line(&e))?;
         builder = builder.with_intra_op_spinning(options.spinning).map_err(|e| one_line(&e))?;
+        builder = builder.with_config_entry(RECORD.0, RECORD.1).map_err(|e| one_line(&e))?;
+        // Two ways to have no memory kept: of single values, and of the plan for a whole call.
+        if options.release_memory {
+            let cpu = ep::CPU::default().with_arena_allocator(false).build();
+            builder = builder.with_execution_providers([cpu]).map_err(|e| one_line(&e))?;
+            builder = builder.with_memory_pattern(false).map_err(|e| one_line(&e))?;
+        }
         if let Some(prefix) = &options.profile {
             builder = builder.with_profiling(prefix).map_err(|e| one_line(&e))?;
         }
@@ -155,12 +164,15 @@ impl Runtime {
             // In 16 bits a convolution's bias is added within it where cuDNN can, not in a pass of its own: 64 clips of
             // model 1 take 7.0 ms and not 9.7 (benches/results/2026-11-27-h200). In fp32 it is not asked for: where
             // cuDNN cannot, ONNX Runtime's next attempt allows TF32 whatever was said.
-            let cuda = ep::CUDA::default()
+            let mut cuda = ep::CUDA::default()
                 .with_device_id(number)
                 .with_tf32(options.tf32)
                 .with_prefer_nhwc(true)
                 .with_fuse_conv_bias(half)
                 .with_conv_algorithm_search(ep::cuda::ConvAlgorithmSearch::Heuristic);
+            if let Some(bytes) = options.memory_limit {
+                cuda = cuda.with_memory_limit(bytes);
+            }
             let providers = [cuda.build().error_on_failure()];
             builder = builder.with_execution_providers(providers).map_err(|e| one_line(&e))?;
         }
@@ -171,7 +183,7 @@ impl Runtime {
     pub(super) fn cuda_obstacle(&self) -> Option<String> {
         if !ep::CUDA::is_available().unwrap_or(false) {
             Some("this build of ONNX Runtime has no CUDA, `onnxruntime-gpu` has".to_owned())
-        } else if !nvidia_driver() {
+        } else if !has_nvidia_driver() {
             Some("no NVIDIA driver is loaded".to_owned())
         } else {
             None
@@ -250,13 +262,6 @@ fn probe(place: Place) -> Result<PathBuf, Error> {
         }
         Some(_) => Ok(library),
     }
-}
-
-/// Whether an NVIDIA driver is loaded, natively or in the Windows Subsystem for Linux.
-fn nvidia_driver() -> bool {
-    let signs = ["/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/dxg"];
-    let windows = "C:\\Windows\\System32\\nvcuda.dll";
-    signs.iter().chain([&windows]).any(|sign| Path::new(sign).exists())
 }
 
 fn same_file(a: &Path, b: &Path) -> bool {

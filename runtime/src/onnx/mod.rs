@@ -10,6 +10,7 @@
 //! its inputs for a GPU, know `ort`.
 
 mod answer;
+mod assignment;
 mod batch;
 mod call;
 mod cancel;
@@ -21,18 +22,24 @@ mod listener;
 mod loader;
 mod model;
 mod options;
+mod ort_session;
 mod pinned;
+mod placement;
 mod pool;
 mod recognition;
 mod recognizer;
 pub mod session;
+mod tensor;
+#[cfg(feature = "tract")]
+mod tract_session;
 
 pub use answer::{Answer, Moment, RankedArtist, Timing};
 pub use batch::Batch;
 pub use call::{Average, RecognizeOptions};
 pub use cancel::CancelToken;
-pub use device::DeviceTaken;
+pub use device::{DevicePolicy, DeviceTaken};
 pub use error::Error;
 pub use listener::Listener;
-pub use options::SessionOptions;
+pub use options::{Engine, SessionOptions};
+pub use placement::Placement;
 pub use recognizer::{Recognizer, SelfTest};

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use leitmotif_models::Device;
 
+use super::device::DevicePolicy;
+
 /// How a session is opened.
 ///
 /// ```
@@ -17,6 +19,10 @@ pub struct SessionOptions {
     /// The device asked for. [`Device::Auto`] takes CUDA where it can run, else the CPU;
     /// [`DeviceTaken`](crate::DeviceTaken) holds which and why. [`Device::Cuda`] never falls back to the CPU.
     pub device: Device,
+    /// What happens where something would not run on the device asked for.
+    pub policy: DevicePolicy,
+    /// What runs the network.
+    pub engine: Engine,
     /// CPU threads of one session; 0 takes one for each core that the process may use, by its affinity and its group's
     /// quota, and no more than there are physical cores. At most [`MOST_THREADS`](Self::MOST_THREADS) are started.
     pub threads: usize,
@@ -33,8 +39,16 @@ pub struct SessionOptions {
     /// Runs the model's golden input when a [`Recognizer`](crate::Recognizer) is opened, on the device taken, and refuses a
     /// machine that computes something else than the trainer did.
     pub self_test: bool,
+    /// Bytes that the activations of one call may take, by which recordings are cut into blocks; on a GPU also the most that
+    /// ONNX Runtime's arena takes, weights included. One segment is always run. `None` takes 24 MiB on a CPU, where longer
+    /// blocks are no faster, and on a GPU as much as the card's longest call needs.
+    pub memory_limit: Option<usize>,
+    /// Gives the memory of a call back when the call ends, where ONNX Runtime otherwise keeps what its largest call needed
+    /// until the session is dropped. Each call then asks the system for memory, which takes time.
+    pub release_memory: bool,
     /// ONNX Runtime's library. `None` takes the first that exists of: the variable `ORT_DYLIB_PATH`; beside the
-    /// program; what `make setup` unpacked in the checkout that this crate was compiled in; the system's own.
+    /// program; what `make setup` unpacked in the checkout that this crate was compiled in; the active Python environment's
+    /// (`VIRTUAL_ENV`, `CONDA_PREFIX`); the system's own.
     pub onnx_runtime: Option<PathBuf>,
     /// Lets CUDA round the factors of its products to TF32, ten bits of mantissa: faster, and probabilities change by up
     /// to some 1e-3. The CPU never does.
@@ -44,6 +58,20 @@ pub struct SessionOptions {
     pub profile: Option<PathBuf>,
 }
 
+/// What runs a network.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Engine {
+    /// ONNX Runtime; where its library is not found and this crate was built with the feature `tract`, that. The device
+    /// taken says so.
+    #[default]
+    Auto,
+    /// ONNX Runtime, whose library is found and opened at run time.
+    OnnxRuntime,
+    /// tract, written in Rust, on one CPU thread: models compiled with `--target portable`. Needs the feature `tract`.
+    Tract,
+}
+
 impl SessionOptions {
     /// Most CPU threads of a session: ONNX Runtime itself sets no limit, and every thread takes memory.
     pub const MOST_THREADS: usize = 1024;
@@ -51,6 +79,26 @@ impl SessionOptions {
     /// Options with this device and defaults for everything else.
     pub fn on(device: Device) -> Self {
         Self { device, ..Self::default() }
+    }
+
+    /// With this [`policy`](Self::policy).
+    pub fn with_policy(self, policy: DevicePolicy) -> Self {
+        Self { policy, ..self }
+    }
+
+    /// With this [`engine`](Self::engine).
+    pub fn with_engine(self, engine: Engine) -> Self {
+        Self { engine, ..self }
+    }
+
+    /// With this limit in bytes; see [`memory_limit`](Self::memory_limit).
+    pub fn with_memory_limit(self, bytes: usize) -> Self {
+        Self { memory_limit: Some(bytes), ..self }
+    }
+
+    /// With or without [`release_memory`](Self::release_memory).
+    pub fn with_release_memory(self, release_memory: bool) -> Self {
+        Self { release_memory, ..self }
     }
 
     /// With this number of CPU threads; see [`threads`](Self::threads).

@@ -5,15 +5,14 @@
 use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, MemoryType};
 use ort::value::Tensor;
 
+use super::tensor::Input;
+
 /// Values that one thread copies, at least: starting a thread costs as much as copying some of them.
 const PER_THREAD: usize = 1 << 19;
 /// Calls with fewer values are not copied: the driver is as fast with them.
 const LEAST: usize = 1 << 20;
 /// Threads beyond which copying gains nothing.
 const MOST_THREADS: usize = 8;
-
-/// An input: its name, its dimensions and its values.
-pub(super) type Input<'a> = (&'a str, &'a [usize], &'a [f32]);
 
 /// Page-locked memory for the inputs of one session; it grows to the largest call and stays.
 #[derive(Debug)]

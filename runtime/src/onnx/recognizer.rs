@@ -16,6 +16,7 @@ use super::graph::Graph;
 use super::listener::Listener;
 use super::model::OpenModel;
 use super::options::SessionOptions;
+use super::placement::Placement;
 use super::pool::Pool;
 use super::recognition::Recognition;
 use super::session::{Port, Session, read_model};
@@ -105,11 +106,22 @@ impl Recognizer {
         if card.fixed.segments.is_some() || card.fixed.batch.is_some_and(|batch| batch != 1) {
             return Err(Error::FixedSizes { path });
         }
-        let graph = Graph::new(&session, &card)?;
-        let device = session.device().clone();
+        let graph = Graph::new(&session, &card, options.memory_limit)?;
+        let (device, placement) = (session.device().clone(), session.placement().clone());
+        let asked = (options.device, options.policy, options.engine);
         let (inputs, outputs) = (session.inputs().to_vec(), session.outputs().to_vec());
         let sessions = Pool::new(session, model, options);
-        let shared = Arc::new(OpenModel { card, graph, sessions, device, path, inputs, outputs });
+        let shared = Arc::new(OpenModel {
+            card,
+            graph,
+            sessions,
+            device,
+            placement,
+            asked,
+            path,
+            inputs,
+            outputs,
+        });
         let recognizer = Self { shared };
         if options.warm_up {
             recognizer.warm_up()?;
@@ -143,6 +155,18 @@ impl Recognizer {
     /// The device taken, and why.
     pub fn device(&self) -> &DeviceTaken {
         &self.shared.device
+    }
+
+    /// Where the graph's nodes run, by ONNX Runtime's own account.
+    pub fn placement(&self) -> &Placement {
+        &self.shared.placement
+    }
+
+    /// What may not be as it was expected, in one sentence: the CPU was taken beside an NVIDIA driver, tract for want of ONNX
+    /// Runtime, or a part of the graph runs on the CPU beside the GPU. `None` where all is as asked for, and with
+    /// [`DevicePolicy::Allow`](crate::DevicePolicy::Allow).
+    pub fn warning(&self) -> Option<String> {
+        self.shared.warning()
     }
 
     /// The model's file; `(in memory)` if it was opened from bytes.

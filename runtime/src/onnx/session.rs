@@ -1,4 +1,4 @@
-//! A network loaded into ONNX Runtime.
+//! A network ready to run, and what runs it.
 //!
 //! ONNX Runtime is opened once in a process, when the first session is, and stays open; see
 //! [`SessionOptions::onnx_runtime`] for where it is looked for. Sessions may be opened on many threads at once.
@@ -7,28 +7,28 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 use leitmotif_models::{CARD_VERSION, Card, CardError, Device};
-use ort::memory::Allocator;
-use ort::session::{OutputSelector, RunOptions, SessionOutputs};
-use ort::value::{Tensor, TensorElementType, TensorRef, ValueType};
 
 use super::device::DeviceTaken;
 use super::error::Error;
-use super::exit::{InFlight, Kept};
-use super::loader::{Runtime, external_data, one_line, threads_available};
-use super::pinned::Pinned;
+use super::exit::InFlight;
+use super::loader::external_data;
+use super::options::Engine;
+use super::ort_session::OrtSession;
+use super::placement::Placement;
+use super::tensor::Input;
+#[cfg(feature = "tract")]
+use super::tract_session::TractSession;
 
 pub use super::loader::{RuntimeInfo, runtime_info};
 pub use super::options::SessionOptions;
+pub use super::tensor::{NamedTensor, Port};
 
 /// A network ready to run.
 #[derive(Debug)]
 pub struct Session {
-    /// For a GPU; before the session, which must outlive it.
-    pinned: Kept<Mutex<Option<Pinned>>>,
-    session: Kept<ort::session::Session>,
+    engine: Loaded,
     device: DeviceTaken,
     /// The model's file, for errors.
     path: PathBuf,
@@ -36,25 +36,12 @@ pub struct Session {
     outputs: Vec<Port>,
 }
 
-/// An input or output as the graph declares it.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-#[non_exhaustive]
-pub struct Port {
-    /// Its name.
-    pub name: String,
-    /// Its dimensions, each `None` where any size is accepted; `None` as a whole if it is not a tensor of `f32`.
-    pub dims: Option<Vec<Option<usize>>>,
-}
-
-/// An output of one run.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NamedTensor {
-    /// Name of the output.
-    pub name: String,
-    /// Its dimensions.
-    pub shape: Vec<usize>,
-    /// Its values in row-major order.
-    pub data: Vec<f32>,
+/// A network in the engine that runs it.
+#[derive(Debug)]
+enum Loaded {
+    OnnxRuntime(OrtSession),
+    #[cfg(feature = "tract")]
+    Tract(TractSession),
 }
 
 impl Session {
@@ -73,85 +60,50 @@ impl Session {
     ///
     /// [`Error::ModelRefused`] for a truncated file or another kind of file, [`Error::ExternalData`] for a part of one,
     /// [`Error::NoThreads`], [`Error::NoMemory`], [`Error::CudaUnavailable`] if CUDA was asked for and cannot run,
+    /// [`Error::Placement`] if a part of the graph would not run there and
+    /// [`DevicePolicy::Strict`](crate::DevicePolicy::Strict) was asked for,
     /// [`Error::OnnxRuntimeMissing`], [`Error::OnnxRuntimeUnusable`], [`Error::OnnxRuntimeOpen`] or
-    /// [`Error::OnnxRuntimeTaken`], [`Error::Exiting`] and [`Error::Forked`].
+    /// [`Error::OnnxRuntimeTaken`], [`Error::NoTract`] and [`Error::TractRefused`], [`Error::Exiting`] and
+    /// [`Error::Forked`].
     pub fn from_bytes(model: &[u8], options: &SessionOptions) -> Result<Self, Error> {
         Self::load(model, Path::new("(in memory)"), options)
     }
 
     pub(super) fn load(model: &[u8], path: &Path, options: &SessionOptions) -> Result<Self, Error> {
         let _in_flight = InFlight::enter()?;
-        let runtime = Runtime::open(options.onnx_runtime.as_deref())?;
-        // Opening it takes a while, and the process may end meanwhile.
-        let _in_flight = InFlight::enter()?;
-        let refused = |reason: String| {
-            if let Err(exiting) = InFlight::enter() {
-                return exiting;
-            }
-            let path = path.to_owned();
-            match reason.contains("std::bad_alloc") {
-                true => Error::NoMemory { path, reason },
-                false => Error::ModelRefused { path, reason },
-            }
-        };
         if model.is_empty() {
-            return Err(refused("the file is empty".to_owned()));
+            let reason = "the file is empty".to_owned();
+            return Err(Error::ModelRefused { path: path.to_owned(), reason });
         }
         if let Some(location) = external_data(model) {
             return Err(Error::ExternalData { path: path.to_owned(), location });
         }
-        threads_available(options)
-            .map_err(|threads| Error::NoThreads { path: path.to_owned(), threads })?;
-        let on = |cuda| runtime.load(model, cuda, options);
-        let on_cpu = |why: &str| -> Result<_, Error> {
-            let taken = DeviceTaken { device: Device::Cpu, why: why.to_owned() };
-            Ok((on(None).map_err(refused)?, taken))
+        let in_onnx_runtime = || {
+            let (session, device) = OrtSession::open(model, path, options)?;
+            let (inputs, outputs) = (session.inputs(), session.outputs());
+            Ok((Loaded::OnnxRuntime(session), device, inputs, outputs))
         };
-        let (session, device) = match options.device {
-            Device::Cpu => on_cpu("asked for")?,
-            Device::Cuda(number) => match on(Some(number)) {
-                Ok(session) => {
-                    (session, DeviceTaken { device: options.device, why: "asked for".to_owned() })
+        let (engine, device, inputs, outputs) = match options.engine {
+            Engine::OnnxRuntime => in_onnx_runtime()?,
+            Engine::Tract => in_tract(model, path, options.device, "asked for")?,
+            Engine::Auto => match in_onnx_runtime() {
+                Err(Error::OnnxRuntimeMissing { .. }) if cfg!(feature = "tract") => {
+                    in_tract(model, path, options.device, "ONNX Runtime's library was not found")?
                 }
-                Err(reason) => {
-                    // If the CPU refuses the model too, the fault is the model's and not CUDA's.
-                    on_cpu("")?;
-                    return Err(Error::CudaUnavailable { reason: runtime.explain(reason) });
-                }
-            },
-            Device::Auto => match runtime.cuda_obstacle() {
-                Some(obstacle) => on_cpu(&format!("no CUDA: {obstacle}"))?,
-                None => match on(Some(0)) {
-                    Ok(session) => {
-                        let why = "CUDA can run here".to_owned();
-                        (session, DeviceTaken { device: Device::Cuda(0), why })
-                    }
-                    Err(reason) => on_cpu(&format!("CUDA cannot run: {reason}"))?,
-                },
+                loaded => loaded?,
             },
         };
-        let inputs = session.inputs().iter().map(port).collect();
-        let outputs = session.outputs().iter().map(port).collect();
-        let pinned = match device.device {
-            Device::Cuda(gpu) => Pinned::of(&session, gpu),
-            _ => None,
-        };
-        // ONNX Runtime's allocators are not `Sync`, a session is.
-        let pinned = Kept::new(Mutex::new(pinned));
-        Ok(Self {
-            pinned,
-            session: Kept::new(session),
-            device,
-            path: path.to_owned(),
-            inputs,
-            outputs,
-        })
+        Ok(Self { engine, device, path: path.to_owned(), inputs, outputs })
     }
 
     /// The value under `key` in the model's `metadata_props`; `None` if there is none.
     pub fn metadata(&self, key: &str) -> Option<String> {
         let _in_flight = InFlight::enter().ok()?;
-        self.session.metadata().ok()?.custom(key)
+        match &self.engine {
+            Loaded::OnnxRuntime(session) => session.metadata(key),
+            #[cfg(feature = "tract")]
+            Loaded::Tract(session) => session.metadata(key),
+        }
     }
 
     /// The model's card: its description of itself.
@@ -187,6 +139,15 @@ impl Session {
         &self.device
     }
 
+    /// Where the graph's nodes run.
+    pub fn placement(&self) -> &Placement {
+        match &self.engine {
+            Loaded::OnnxRuntime(session) => session.placement(),
+            #[cfg(feature = "tract")]
+            Loaded::Tract(session) => session.placement(),
+        }
+    }
+
     /// The model's file.
     pub fn path(&self) -> &Path {
         &self.path
@@ -197,13 +158,17 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Error::Run`] if ONNX Runtime fails: an unknown or missing input, dimensions that do not fit the graph or the
+    /// [`Error::Run`] if it fails: an unknown or missing input, dimensions that do not fit the graph or the
     /// number of values, an output that is not a tensor of `f32`, out of memory. [`Error::Exiting`] and
     /// [`Error::Forked`].
-    pub fn run(&mut self, inputs: &[(&str, &[usize], &[f32])]) -> Result<Vec<NamedTensor>, Error> {
+    pub fn run(&mut self, inputs: &[Input<'_>]) -> Result<Vec<NamedTensor>, Error> {
         let _in_flight = InFlight::enter()?;
-        let outputs = run(&mut self.session, pinned(&mut self.pinned), inputs);
-        outputs.map_err(|source| self.failed(&source))
+        let outputs = match &mut self.engine {
+            Loaded::OnnxRuntime(session) => session.run(inputs),
+            #[cfg(feature = "tract")]
+            Loaded::Tract(session) => session.run(inputs),
+        };
+        outputs.map_err(|reason| self.failed(reason))
     }
 
     /// Writes the profile that [`SessionOptions::profile`] asked for, a JSON list of events, and returns its path.
@@ -213,11 +178,12 @@ impl Session {
     /// [`Error::Run`] if none was asked for or it cannot be written.
     pub fn end_profile(&mut self) -> Result<PathBuf, Error> {
         let _in_flight = InFlight::enter()?;
-        match self.session.end_profiling() {
-            Ok(file) if !file.is_empty() => Ok(file.into()),
-            Ok(_) => Err(self.failed(&io::Error::other("no profile was asked for"))),
-            Err(source) => Err(self.failed(&source)),
-        }
+        let written = match &mut self.engine {
+            Loaded::OnnxRuntime(session) => session.end_profile(),
+            #[cfg(feature = "tract")]
+            Loaded::Tract(_) => Err("only ONNX Runtime writes a profile".to_owned()),
+        };
+        written.map_err(|reason| self.failed(reason))
     }
 
     /// Runs the network for the named outputs, each with the dimensions it will have, and returns them in that order.
@@ -230,21 +196,47 @@ impl Session {
     /// [`Error::Run`] as for [`run`](Self::run), and if an output has other dimensions or is not one of the graph's.
     pub(super) fn run_shaped(
         &mut self,
-        inputs: &[(&str, &[usize], &[f32])],
+        inputs: &[Input<'_>],
         outputs: &[(&str, &[usize])],
     ) -> Result<Vec<NamedTensor>, Error> {
         let _in_flight = InFlight::enter()?;
-        let outputs = run_shaped(&mut self.session, pinned(&mut self.pinned), inputs, outputs);
-        outputs.map_err(|source| self.failed(&source))
+        let outputs = match &mut self.engine {
+            Loaded::OnnxRuntime(session) => session.run_shaped(inputs, outputs),
+            #[cfg(feature = "tract")]
+            Loaded::Tract(session) => session.run_shaped(inputs, outputs),
+        };
+        outputs.map_err(|reason| self.failed(reason))
     }
 
-    fn failed(&self, source: &dyn std::error::Error) -> Error {
-        Error::Run {
-            path: self.path.clone(),
-            device: self.device.device.to_string(),
-            reason: one_line(source),
-        }
+    fn failed(&self, reason: String) -> Error {
+        let engine = match &self.engine {
+            Loaded::OnnxRuntime(_) => "ONNX Runtime",
+            #[cfg(feature = "tract")]
+            Loaded::Tract(_) => "tract",
+        };
+        let device = self.device.device.to_string();
+        Error::Run { path: self.path.clone(), engine, device, reason }
     }
+}
+
+type Opened = (Loaded, DeviceTaken, Vec<Port>, Vec<Port>);
+
+#[cfg(feature = "tract")]
+fn in_tract(model: &[u8], path: &Path, device: Device, why: &str) -> Result<Opened, Error> {
+    if let Device::Cuda(_) = device {
+        let reason = format!("tract runs on the CPU alone, and was taken since {why}");
+        return Err(Error::CudaUnavailable { reason });
+    }
+    let session = TractSession::open(model)
+        .map_err(|reason| Error::TractRefused { path: path.to_owned(), reason })?;
+    let (inputs, outputs) = (session.inputs().to_vec(), session.outputs().to_vec());
+    let device = DeviceTaken { device: Device::Cpu, why: format!("in tract: {why}") };
+    Ok((Loaded::Tract(session), device, inputs, outputs))
+}
+
+#[cfg(not(feature = "tract"))]
+fn in_tract(_: &[u8], _: &Path, _: Device, _: &str) -> Result<Opened, Error> {
+    Err(Error::NoTract)
 }
 
 /// The bytes of a model's file.
@@ -259,74 +251,6 @@ pub(super) fn read_model(path: &Path) -> Result<Vec<u8>, Error> {
         return Err(unreadable(io::Error::other("it is not a regular file")));
     }
     std::fs::read(path).map_err(unreadable)
-}
-
-type Tensors<'a> = Vec<(&'a str, TensorRef<'a, f32>)>;
-
-fn pinned(memory: &mut Mutex<Option<Pinned>>) -> Option<&mut Pinned> {
-    memory.get_mut().unwrap_or_else(PoisonError::into_inner).as_mut()
-}
-
-fn tensors<'a>(inputs: &[(&'a str, &[usize], &'a [f32])]) -> ort::Result<Tensors<'a>> {
-    inputs
-        .iter()
-        .map(|(name, shape, data)| {
-            Ok((*name, TensorRef::from_array_view((shape.to_vec(), *data))?))
-        })
-        .collect()
-}
-
-fn run(
-    session: &mut ort::session::Session,
-    pinned: Option<&mut Pinned>,
-    inputs: &[(&str, &[usize], &[f32])],
-) -> ort::Result<Vec<NamedTensor>> {
-    match pinned {
-        None => copy_outputs(&session.run(tensors(inputs)?)?),
-        Some(pinned) => copy_outputs(&session.run(tensors(&pinned.take(inputs)?)?)?),
-    }
-}
-
-fn run_shaped(
-    session: &mut ort::session::Session,
-    pinned: Option<&mut Pinned>,
-    inputs: &[(&str, &[usize], &[f32])],
-    outputs: &[(&str, &[usize])],
-) -> ort::Result<Vec<NamedTensor>> {
-    let mut selector = OutputSelector::no_default();
-    for (name, shape) in outputs {
-        let tensor = Tensor::<f32>::new(&Allocator::default(), shape.to_vec())?;
-        selector = selector.with(*name).preallocate(*name, tensor);
-    }
-    let options = RunOptions::new()?.with_outputs(selector);
-    match pinned {
-        None => copy_outputs(&session.run_with_options(tensors(inputs)?, &options)?),
-        Some(pinned) => {
-            let inputs = pinned.take(inputs)?;
-            copy_outputs(&session.run_with_options(tensors(&inputs)?, &options)?)
-        }
-    }
-}
-
-fn copy_outputs(outputs: &SessionOutputs<'_>) -> ort::Result<Vec<NamedTensor>> {
-    outputs
-        .iter()
-        .map(|(name, value)| {
-            let (shape, data) = value.try_extract_tensor::<f32>()?;
-            let shape = shape.iter().map(|dim| usize::try_from(*dim).unwrap_or(0)).collect();
-            Ok(NamedTensor { name: name.to_owned(), shape, data: data.to_vec() })
-        })
-        .collect()
-}
-
-fn port(outlet: &ort::value::Outlet) -> Port {
-    let dims = match outlet.dtype() {
-        ValueType::Tensor { ty: TensorElementType::Float32, shape, .. } => {
-            Some(shape.iter().map(|dim| usize::try_from(*dim).ok()).collect())
-        }
-        _ => None,
-    };
-    Port { name: outlet.name().to_owned(), dims }
 }
 
 #[cfg(test)]

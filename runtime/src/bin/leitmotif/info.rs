@@ -178,8 +178,7 @@ impl Check {
         let test = recognizer.self_test()?;
         let code = if test.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
         if self.json {
-            let report =
-                json!({ "passed": test.passed(), "test": test, "device": recognizer.device() });
+            let report = json!({ "passed": test.passed(), "test": test, "device": recognizer.device(), "placement": recognizer.placement() });
             writeln!(io::stdout(), "{report}")?;
             return Ok(code);
         }
@@ -192,6 +191,7 @@ impl Check {
             test.tolerance,
             printable(&test.artist),
         )?;
+        writeln!(io::stdout(), "{}: {}", recognizer.device().device, recognizer.placement())?;
         Ok(code)
     }
 }

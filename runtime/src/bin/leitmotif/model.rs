@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use clap::Args;
-use leitmotif::{Device, Recognizer, SessionOptions};
+use leitmotif::{Device, DevicePolicy, Engine, Recognizer, SessionOptions};
 use leitmotif_models::checkpoint::{self, BEST};
 
 use crate::console::log;
@@ -15,12 +15,34 @@ pub(crate) struct RunOptions {
     /// auto, cpu, cuda or cuda:N
     #[arg(long, default_value = "auto")]
     device: Device,
+    /// What happens where something would not run on that device: an error, a warning (CUDA asked for by name is an error
+    /// all the same), or nothing
+    #[arg(long, value_enum, default_value_t = Policy::Warn)]
+    device_policy: Policy,
+    /// What runs the model; auto takes ONNX Runtime, or tract where that is not found and this program has it
+    #[arg(long, value_enum, default_value_t = Runs::Auto)]
+    engine: Runs,
     /// CPU threads, at most 1024; 0 takes one for each core
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=SessionOptions::MOST_THREADS as i64))]
     threads: u16,
-    /// Say which device is taken, and why
+    /// Say which device is taken, and why, and where the nodes of the graph run
     #[arg(long, short)]
     verbose: bool,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Policy {
+    Strict,
+    Warn,
+    Allow,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Runs {
+    Auto,
+    #[value(name = "onnxruntime")]
+    OnnxRuntime,
+    Tract,
 }
 
 /// The model's file, named on the command line or by a variable.
@@ -41,7 +63,18 @@ impl RunOptions {
             }
             threads => threads,
         };
-        SessionOptions::on(self.device).with_threads(threads).with_sessions(jobs)
+        let policy = match self.device_policy {
+            Policy::Strict => DevicePolicy::Strict,
+            Policy::Warn => DevicePolicy::Warn,
+            Policy::Allow => DevicePolicy::Allow,
+        };
+        let engine = match self.engine {
+            Runs::Auto => Engine::Auto,
+            Runs::OnnxRuntime => Engine::OnnxRuntime,
+            Runs::Tract => Engine::Tract,
+        };
+        let options = SessionOptions::on(self.device).with_policy(policy).with_engine(engine);
+        options.with_threads(threads).with_sessions(jobs)
     }
 
     /// Opens the model for one caller, and says which device it runs on where that may surprise.
@@ -53,26 +86,18 @@ impl RunOptions {
     pub(crate) fn open_for(&self, model: &Path, jobs: usize) -> anyhow::Result<Recognizer> {
         check_compiled(model)?;
         let recognizer = Recognizer::open_with(model, &self.options(jobs))?;
-        if self.verbose || surprises(self.device, recognizer.device().device, has_nvidia_driver()) {
-            log(&format!("runs on {}", recognizer.device()));
+        match recognizer.warning() {
+            Some(warning) => log(&warning),
+            None if self.verbose || matches!(self.device, Device::Cuda(_)) => {
+                log(&format!("runs on {}", recognizer.device()));
+            }
+            None => {}
+        }
+        if self.verbose {
+            log(&recognizer.placement().to_string());
         }
         Ok(recognizer)
     }
-}
-
-/// Whether CUDA was to be expected: it was asked for, or the CPU was taken where there is an NVIDIA driver.
-fn surprises(asked: Device, taken: Device, nvidia_driver: bool) -> bool {
-    match asked {
-        Device::Cuda(_) => true,
-        Device::Cpu => false,
-        Device::Auto => nvidia_driver && taken == Device::Cpu,
-    }
-}
-
-fn has_nvidia_driver() -> bool {
-    let signs = ["/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/dxg"];
-    let windows = "C:\\Windows\\System32\\nvcuda.dll";
-    signs.iter().chain([&windows]).any(|sign| Path::new(sign).exists())
 }
 
 /// Refuses what the trainer saved, with the command that makes a model of it.
@@ -98,19 +123,4 @@ pub(crate) fn check_compiled(model: &Path) -> anyhow::Result<()> {
 fn is_of_checkpoint(file: &Path, folder: &Path) -> bool {
     let names = [checkpoint::RECORD, checkpoint::WEIGHTS, checkpoint::OPTIMIZER, checkpoint::PROBE];
     names.iter().any(|name| file.ends_with(name)) && checkpoint::is_checkpoint(folder)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_device_surprises_where_cuda_was_to_be_expected() {
-        let cuda = Device::Cuda(0);
-        assert!(surprises(cuda, cuda, true));
-        assert!(surprises(Device::Auto, Device::Cpu, true));
-        assert!(!surprises(Device::Auto, Device::Cpu, false));
-        assert!(!surprises(Device::Auto, cuda, true));
-        assert!(!surprises(Device::Cpu, Device::Cpu, true));
-    }
 }

@@ -6,7 +6,8 @@
 //! 2. the environment variable `ORT_DYLIB_PATH`;
 //! 3. a library beside the program;
 //! 4. what `make setup` unpacked in the checkout that this crate was compiled in;
-//! 5. what the system's loader finds.
+//! 5. the package `onnxruntime` of the Python environment that is active (`VIRTUAL_ENV`, `CONDA_PREFIX`);
+//! 6. what the system's loader finds.
 //!
 //! The fourth is an absolute path in the program: compile what you ship in a folder that only you may write. No other
 //! folder is searched: those above a program, such as the system's temporary folder, may be writable by others.
@@ -51,7 +52,23 @@ fn folders() -> Vec<PathBuf> {
     let program = env::current_exe().ok();
     let program = program.map(|program| program.canonicalize().unwrap_or(program));
     let home = program.as_deref().and_then(Path::parent).map(Path::to_owned);
-    home.into_iter().chain([PathBuf::from(WHEEL)]).collect()
+    let environments = ["VIRTUAL_ENV", "CONDA_PREFIX"].into_iter().filter_map(env::var_os);
+    let packages = environments.flat_map(|root| packages_in(Path::new(&root)));
+    home.into_iter().chain([PathBuf::from(WHEEL)]).chain(packages).collect()
+}
+
+/// Where a Python environment keeps the library of the package `onnxruntime`, the newest Python first.
+fn packages_in(environment: &Path) -> Vec<PathBuf> {
+    let versions = environment.join("lib").read_dir().into_iter().flatten().flatten();
+    let versions = versions.map(|entry| entry.path()).filter_map(|folder| {
+        let minor = folder.file_name()?.to_str()?.strip_prefix("python3.")?.parse::<u32>().ok()?;
+        Some((minor, folder))
+    });
+    let mut versions: Vec<_> = versions.collect();
+    versions.sort_by_key(|(minor, _)| std::cmp::Reverse(*minor));
+    let unix = versions.into_iter().map(|(_, folder)| folder);
+    let folders = unix.chain([environment.join("Lib")]);
+    folders.map(|folder| folder.join("site-packages/onnxruntime/capi")).collect()
 }
 
 fn search(folders: &[PathBuf]) -> Place {
@@ -119,6 +136,18 @@ mod tests {
         fs::write(&library, "").unwrap();
         let folders = [empty.path().to_owned(), full.path().to_owned()];
         assert_eq!(search(&folders), Place::File(library));
+    }
+
+    #[test]
+    fn a_python_environment_keeps_it_among_its_packages() {
+        let environment = tempfile::tempdir().unwrap();
+        for python in ["python3.9", "python3.12", "pkgconfig"] {
+            fs::create_dir_all(environment.path().join("lib").join(python)).unwrap();
+        }
+        let capi =
+            |python: &str| environment.path().join(python).join("site-packages/onnxruntime/capi");
+        let expected = [capi("lib/python3.12"), capi("lib/python3.9"), capi("Lib")];
+        assert_eq!(packages_in(environment.path()), expected);
     }
 
     #[test]
