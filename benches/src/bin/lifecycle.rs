@@ -1,11 +1,13 @@
 //! A recognizer over its life: `lifecycle MODEL SONG`, a JSON object a line.
 //!
 //! - `cold_start`: opening the model, the first answer for the song's first seconds, and the second;
+//! - `whole`: the song from its file to the answer, and to that the sum of its decoding alone and its network alone, in one
+//!   call of the bare session;
 //! - `listener`: the time that each chunk of live audio takes;
 //! - `cancel`: from the call of `CancelToken::cancel` to the end of a long recognition;
 //! - `growth`: resident memory before and after recognitions of a thousand lengths.
 //!
-//! Without spinning threads, on the CPU. The song is decoded before, so no figure has decoding in it.
+//! Without spinning threads, on the CPU. But for `whole`, the song is decoded before.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -13,17 +15,18 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::Parser;
+use leitmotif::session::Session;
 use leitmotif::{
     CancelToken, Device, Error, RecognizeOptions, Recognizer, SampleRate, SessionOptions,
 };
 use leitmotif_benches::machine::Machine;
 use leitmotif_benches::pairs::median;
-use leitmotif_models::random::Random;
+use leitmotif_models::{GraphKind, Random};
 use serde_json::{Value, json};
 
 #[derive(Parser)]
 struct Arguments {
-    /// The model, an .onnx file; of an LSTM its `step` graph
+    /// The model, an .onnx file
     model: PathBuf,
     /// A song in any format, of 30 seconds at least
     song: PathBuf,
@@ -51,12 +54,19 @@ fn main() -> anyhow::Result<()> {
     let clip = song.get(..CLIP).context("the song is shorter than 30 seconds")?;
     let options = SessionOptions::on(Device::Cpu).with_threads(arguments.threads).with_sessions(1);
     let open = || Recognizer::open_with(&arguments.model, &options);
-    let results = [
+    let kind = open()?.card().graph;
+    let mut results = vec![
         ("cold_start", cold_start(open, clip, arguments.rounds)?),
-        ("listener", listener(&open()?, &song)?),
         ("cancel", cancel(&open()?, &song, arguments.rounds)?),
         ("growth", growth(&open()?, clip, arguments.recognitions)?),
     ];
+    // The song in one call needs a graph that takes any length, live audio an LSTM's `step`.
+    if matches!(kind, GraphKind::Clip | GraphKind::Sequence) {
+        results.push(("whole", whole(&arguments, &open()?, &options)?));
+    }
+    if kind != GraphKind::Sequence {
+        results.push(("listener", listener(&open()?, &song)?));
+    }
     for (what, mut result) in results {
         if let Some(result) = result.as_object_mut() {
             let name = arguments.model.file_name().unwrap_or_default().to_string_lossy();
@@ -96,6 +106,40 @@ fn cold_start(
         "opened_ms": rest(opened), "first_answer_ms": rest(first), "second_answer_ms": rest(second),
         "clip_seconds": clip.len() as f64 / 16_000.0,
     }))
+}
+
+/// The three alternate.
+fn whole(
+    arguments: &Arguments,
+    recognizer: &Recognizer,
+    options: &SessionOptions,
+) -> anyhow::Result<Value> {
+    let mut session = Session::open(&arguments.model, options)?;
+    let mut times = [const { Vec::new() }; 3];
+    let mut ratios = Vec::new();
+    for round in 0..=arguments.rounds.min(9) {
+        let began = Instant::now();
+        recognizer.recognize_file(&arguments.song)?;
+        let whole = milliseconds(began.elapsed());
+        let began = Instant::now();
+        let (song, _) = leitmotif::audio::read_all(&arguments.song, SampleRate::NETWORK)?;
+        let decoded = milliseconds(began.elapsed());
+        let began = Instant::now();
+        session.run(&[("waveform", &[1, song.len()], &song)])?;
+        let network = milliseconds(began.elapsed());
+        if round > 0 {
+            times
+                .iter_mut()
+                .zip([whole, decoded, network])
+                .for_each(|(times, time)| times.push(time));
+            ratios.push(whole / (decoded + network));
+        }
+    }
+    let [whole, decoded, network] = times.each_ref().map(|times| median(times));
+    let ratio = median(&ratios);
+    Ok(
+        json!({ "file_to_answer_ms": whole, "decode_ms": decoded, "network_ms": network, "to_their_sum": ratio }),
+    )
 }
 
 fn listener(recognizer: &Recognizer, song: &[f32]) -> anyhow::Result<Value> {
