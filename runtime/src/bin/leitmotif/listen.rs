@@ -3,7 +3,6 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::atomic::Ordering;
 
 use anyhow::{Context, bail};
 use clap::ValueEnum;
@@ -67,7 +66,7 @@ impl Listen {
         let mut input = io::stdin().lock();
         let (mut bytes, mut mono) = (Vec::new(), Vec::new());
         let (mut before, mut answered) = (0.0, false);
-        while !STOP.load(Ordering::SeqCst) && read(&mut input, &mut bytes)? {
+        while !STOP.is_cancelled() && read(&mut input, &mut bytes)? {
             self.mix(&mut bytes, &mut mono);
             if let Some(answer) = listener.push(&mono)? {
                 self.print(before, &answer)?;
@@ -80,7 +79,7 @@ impl Listen {
                 answered = false;
             }
         }
-        if STOP.load(Ordering::SeqCst) {
+        if STOP.is_cancelled() {
             return Ok(ExitCode::from(INTERRUPTED));
         }
         if !bytes.is_empty() {
@@ -163,8 +162,7 @@ fn read(input: &mut impl Read, bytes: &mut Vec<u8>) -> anyhow::Result<bool> {
     bytes.resize(held + CHUNK, 0);
     let read = loop {
         match input.read(bytes.get_mut(held..).unwrap_or_default()) {
-            Err(error)
-                if error.kind() == ErrorKind::Interrupted && !STOP.load(Ordering::SeqCst) => {}
+            Err(error) if error.kind() == ErrorKind::Interrupted && !STOP.is_cancelled() => {}
             Err(error) if error.kind() == ErrorKind::Interrupted => break 0,
             read => break read.context("standard input")?,
         }
