@@ -167,6 +167,8 @@ impl Drop for EndOnPanic<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+    use std::collections::BTreeSet;
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
@@ -216,6 +218,39 @@ mod tests {
             let done = Jobs { count: 2, in_order, ends: &ends }.run(&numbers(1_000), work, each);
             assert_eq!(done, Ok(*taken.lock().unwrap()));
             assert!((20..=21 + 2 * AHEAD).contains(&done.unwrap()), "{done:?}");
+        }
+    }
+
+    thread_local! {
+        /// Threads that the system allows this test.
+        static ALLOWED: Cell<usize> = const { Cell::new(0) };
+    }
+
+    #[test]
+    fn threads_that_the_system_refuses_are_done_without() {
+        let spawn: Spawn = |scope, work| {
+            let left = ALLOWED.get().checked_sub(1);
+            ALLOWED.set(left.ok_or(io::ErrorKind::WouldBlock)?);
+            scope.spawn(work);
+            Ok(())
+        };
+        for (allowed, in_order) in [(0, true), (0, false), (1, true), (2, false)] {
+            ALLOWED.set(allowed);
+            let threads = Mutex::new(BTreeSet::new());
+            let work = |item: &usize| {
+                threads.lock().unwrap().insert(format!("{:?}", thread::current().id()));
+                *item
+            };
+            let mut results = Vec::new();
+            let each = |_, result| {
+                results.push(result);
+                if result < 99 { Ok(()) } else { Err(result) }
+            };
+            let jobs = Jobs { in_order, ..jobs(4) };
+            assert_eq!(jobs.run_on(&numbers(100), work, each, spawn), Err(99));
+            assert!(threads.into_inner().unwrap().len() <= allowed.max(1));
+            results.sort();
+            assert!(!in_order || results == numbers(100), "{results:?}");
         }
     }
 
