@@ -237,7 +237,10 @@ fn a_tampered_model_fails_verification() {
     let folder = tempfile::tempdir().unwrap();
     let (dense, lstm) = (fixture_checkpoint(HeadKind::Dense), fixture_checkpoint(HeadKind::Lstm));
     let good = runtime_fixtures().join("tiny.clip.onnx");
-    text(&run(&["verify", str(&good), str(&dense)]));
+    let passed = text(&run(&["verify", str(&good), str(&dense)]));
+    let verdict = passed.lines().last().unwrap();
+    let agrees = "tiny.clip.onnx agrees with the trainer: `probabilities` within 1e-5, ";
+    assert!(verdict.starts_with("passed: ") && verdict.contains(agrees), "{verdict}");
 
     let bias = &support::load_tensors(&dense.join("weights.safetensors"))["output.bias"].1;
     let stored: Vec<u8> = bias.iter().flat_map(|x| x.to_le_bytes()).collect();
@@ -248,6 +251,7 @@ fn a_tampered_model_fails_verification() {
     fs::write(&model, bytes).unwrap();
     let error = complaint(&run(&["verify", str(&model), str(&dense)]));
     assert!(error.contains("tampered.onnx") && error.contains("probabilities` differs"), "{error}");
+    assert!(error.lines().last().unwrap().starts_with("failed: "), "{error}");
 
     let error = complaint(&run(&["verify", str(&good), str(&lstm)]));
     assert!(error.contains("its network is not the checkpoint's"), "{error}");

@@ -12,7 +12,8 @@ mod error;
 mod similarity;
 mod stored;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -66,6 +67,8 @@ pub struct Gallery {
     /// Embeddings by artist and song: sorted, so that sums round alike in whatever order songs came.
     artists: BTreeMap<String, BTreeMap<String, Vec<f32>>>,
     songs: usize,
+    /// Of every embedding: most are new, which is known without a comparison with all others.
+    hashes: HashSet<u64>,
     /// Computed when first needed, forgotten when a song comes.
     directions: OnceLock<Directions>,
 }
@@ -78,6 +81,7 @@ impl Gallery {
             units: card.embedding_units,
             artists: BTreeMap::new(),
             songs: 0,
+            hashes: HashSet::new(),
             directions: OnceLock::new(),
         }
     }
@@ -118,6 +122,7 @@ impl Gallery {
             return Err(GalleryError::SameName { artist, song });
         }
         songs.insert(song.to_owned(), embedding.to_vec());
+        self.hashes.insert(hash(embedding));
         self.songs += 1;
         self.directions = OnceLock::new();
         Ok(())
@@ -256,9 +261,20 @@ impl Gallery {
 
     /// The artist and the song with this very embedding.
     fn find(&self, embedding: &[f32]) -> Option<(&str, &str)> {
+        if !self.hashes.contains(&hash(embedding)) {
+            return None;
+        }
         self.artists.iter().find_map(|(artist, songs)| {
             let song = songs.iter().find(|(_, enrolled)| enrolled.as_slice() == embedding)?;
             Some((artist.as_str(), song.0.as_str()))
         })
     }
+}
+
+/// The same for equal embeddings.
+fn hash(embedding: &[f32]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    // Both zeros are equal; added to zero, they have the same bits.
+    embedding.iter().for_each(|value| (value + 0.0).to_bits().hash(&mut hasher));
+    hasher.finish()
 }

@@ -31,7 +31,7 @@ fn pcm(i: usize) -> Vec<i16> {
     samples.iter().map(|sample| (sample * 32_768.0) as i16).collect()
 }
 
-/// Writes a data set of five clips, two of one song, one of an artist whom the model does not know.
+/// Writes a data set of five clips: two of one song; of an artist whom the model does not know one in each part.
 fn write_dataset(folder: &Path, artists: &[String]) {
     let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
     let mut clips =
@@ -39,7 +39,8 @@ fn write_dataset(folder: &Path, artists: &[String]) {
             .to_owned();
     let (mut split, mut offset, mut shard) = ("clip,part\n".to_owned(), 3, vec![7i16; 3]);
     let songs = ["a", "b", "b", "c", "d"];
-    let artists = [&artists[0], &artists[1], &artists[1], &artists[0], &"Nobody".to_owned()];
+    let nobody = "Nobody".to_owned();
+    let artists = [&artists[0], &artists[1], &artists[1], &nobody, &nobody];
     let parts = ["test", "test", "test", "train", "test"];
     for i in 0..5 {
         let samples = pcm(i);

@@ -4,16 +4,17 @@
 
 mod support;
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use leitmotif::Recognizer;
 use serde_json::Value;
 use support::{SEGMENT, noise, tiny};
 
-fn listen(model: &Path, arguments: &[&str], input: &[u8]) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_leitmotif"))
+fn start(model: &Path, arguments: &[&str]) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_leitmotif"))
         .args(["listen", "--device=cpu", "--threads=1", "--model"])
         .arg(model)
         .args(arguments)
@@ -21,7 +22,11 @@ fn listen(model: &Path, arguments: &[&str], input: &[u8]) -> Output {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .unwrap();
+        .unwrap()
+}
+
+fn listen(model: &Path, arguments: &[&str], input: &[u8]) -> Output {
+    let mut child = start(model, arguments);
     // A refused model or option closes the pipe early.
     let _ = child.stdin.take().unwrap().write_all(input);
     child.wait_with_output().unwrap()
@@ -55,6 +60,38 @@ fn the_last_line_is_the_answer_for_all_samples() {
         assert_eq!(last["segments"], expected.segments);
         assert_eq!(last["seconds"], expected.seconds);
     }
+}
+
+#[test]
+#[cfg(unix)]
+fn an_interrupt_ends_it_with_the_answer_so_far_though_no_samples_come() {
+    let mut child = start(&tiny("clip"), &["--json"]);
+    let mut input = child.stdin.take().unwrap();
+    // The odd byte is half a sample, which is no error here.
+    input.write_all(&s16(&noise(1, 9 * SEGMENT + 300))).unwrap();
+    input.write_all(&[0]).unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut row =
+        || lines.next().map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
+    while row().unwrap()["segments"] != 9 {}
+
+    let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(kill.unwrap().success());
+    let began = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if began.elapsed() > Duration::from_secs(5) {
+            child.kill().unwrap();
+            panic!("it waits for samples");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let last = row().unwrap();
+    assert_eq!((&last["segments"], row()), (&Value::from(9), None));
+    let output = child.wait_with_output().unwrap();
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{message}");
+    assert_eq!(message.lines().count(), 1, "{message}");
+    drop(input);
 }
 
 #[test]

@@ -6,7 +6,8 @@ mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 use support::{SEGMENT, edited, noise, tiny, wav};
@@ -103,6 +104,43 @@ fn songs_are_added_and_none_twice() {
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(err(&output).matches("is the same recording as").count(), 2, "{}", err(&output));
     assert!(out(&output).starts_with("Ada: 5 songs\nBo: 4 songs\nCy: 2 songs\n"));
+}
+
+#[test]
+#[cfg(unix)]
+fn what_is_enrolled_outlives_an_interrupt_and_a_kill() {
+    let folder = tempfile::tempdir().unwrap();
+    let (music, gallery) = (folder.path().join("music"), folder.path().join("friends.gallery"));
+    fs::create_dir_all(music.join("Ada")).unwrap();
+    for song in 0..30 {
+        wav(&music.join(format!("Ada/{song:02}.wav")), 16_000, &noise(song, 2_000 * SEGMENT));
+    }
+    let songs = || {
+        let gallery = fs::read_to_string(&gallery).unwrap_or_default();
+        gallery.matches("\"song\":").count()
+    };
+    for (signal, code) in [("-KILL", None), ("-INT", Some(130))] {
+        let before = songs();
+        let mut command = leitmotif("enroll", &tiny("clip"), &gallery);
+        let running = command.arg(&music).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+        let running = running.unwrap();
+        while songs() == before {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let kill = Command::new("kill").args([signal, &running.id().to_string()]).status();
+        assert!(kill.unwrap().success());
+        let output = running.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), code, "{}", err(&output));
+        assert!((before + 1..30).contains(&songs()), "{before} to {}", songs());
+        assert_eq!(err(&output).contains("stopped after"), code.is_some(), "{}", err(&output));
+        assert_eq!(err(&output).matches("is enrolled already").count(), before);
+    }
+    let before = songs();
+    let output = enroll(&gallery, &[&music]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert_eq!(err(&output).matches("is enrolled already").count(), before);
+    assert!(out(&output).starts_with("Ada: 30 songs\n"), "{}", out(&output));
+    assert_eq!(songs(), 30);
 }
 
 #[test]

@@ -220,6 +220,12 @@ fn a_song_is_enrolled_once_and_has_a_name() {
     }
     assert_eq!(gallery.to_json().unwrap(), before);
     assert_eq!(gallery.songs(), 4);
+
+    // Zeros of either sign are the same recording.
+    let with_zero = |zero| [zero, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
+    gallery.enroll("zero", "plus", &with_zero(0.0)).unwrap();
+    let minus = gallery.enroll("zero", "minus", &with_zero(-0.0));
+    assert!(matches!(minus, Err(GalleryError::SameSong { .. })));
 }
 
 #[test]

@@ -250,6 +250,23 @@ fn a_batch_ends_when_its_caller_or_its_token_says_so() {
     });
     assert!((7..60).contains(&results), "{results}");
 
+    // Those in work are finished.
+    let stop = CancelToken::new();
+    let mut results = 0;
+    Batch::new(&recognizer).with_jobs(3).with_stop(&stop).in_order().run(
+        &files,
+        |number, _, answer| {
+            assert!(!matches!(answer, Err(Error::Cancelled)));
+            assert_eq!(number, results);
+            results += 1;
+            if number == 6 {
+                stop.cancel();
+            }
+            ControlFlow::Continue(())
+        },
+    );
+    assert!((7..60).contains(&results), "{results}");
+
     let panicked = std::panic::catch_unwind(|| {
         Batch::new(&recognizer).run(&files, |_, _, _| panic!("a callback may panic"));
     });

@@ -1,14 +1,13 @@
 //! Many files at once.
 
-use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc;
 
 use super::answer::Answer;
 use super::call::RecognizeOptions;
+use super::cancel::CancelToken;
 use super::error::Error;
+use super::jobs::Jobs;
 use super::recognizer::Recognizer;
 
 /// Recognises many files on several threads, which decode and wait for their turn in the network.
@@ -38,12 +37,10 @@ pub struct Batch {
     options: RecognizeOptions,
     jobs: usize,
     in_order: bool,
+    stop: Option<CancelToken>,
 }
 
 impl Batch {
-    /// Files that may wait for one that is slow, for each job, where results are wanted in order.
-    const AHEAD: usize = 16;
-
     /// As many files at once as the recognizer has sessions (on a GPU one, unless `with_jobs` says more), each with the
     /// default options.
     pub fn new(recognizer: &Recognizer) -> Self {
@@ -53,6 +50,7 @@ impl Batch {
             options: RecognizeOptions::default(),
             jobs,
             in_order: false,
+            stop: None,
         }
     }
 
@@ -71,88 +69,76 @@ impl Batch {
         Self { in_order: true, ..self }
     }
 
+    /// With a token that lets the batch end early: once it is cancelled no further file is begun, but those in work are
+    /// finished and have results. The options' token cuts them off.
+    pub fn with_stop(self, token: &CancelToken) -> Self {
+        Self { stop: Some(token.clone()), ..self }
+    }
+
     /// Recognises the files and calls `each`, on this thread, with the number of the file, its path and its answer, until
-    /// it breaks or the options' token is cancelled; files not begun by then have no result. A file that cannot be
-    /// recognised is an error of its own and harms no other.
+    /// it breaks or a token is cancelled; files not begun by then have no result. A file that cannot be recognised is an
+    /// error of its own and harms no other.
     ///
-    /// A panic in `each` ends the batch and goes on to the caller.
+    /// A panic in `each` ends the batch and goes on to the caller. Where the system refuses threads, there are fewer
+    /// files at once.
     pub fn run<P: AsRef<Path> + Sync>(
         &self,
         files: &[P],
         mut each: impl FnMut(usize, &Path, Result<Answer, Error>) -> ControlFlow<()>,
     ) {
-        let (next, done, stopped) =
-            (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));
-        let jobs = self.jobs.clamp(1, files.len().max(1));
-        let ahead = jobs.saturating_mul(Self::AHEAD);
-        std::thread::scope(|scope| {
-            let (results, received) = mpsc::sync_channel(jobs);
-            // Whatever ends this closure, threads begin no further file.
-            let _end = OnDrop(|| stopped.store(true, Ordering::Relaxed));
-            for _ in 0..jobs {
-                let results = results.clone();
-                let (next, done, stopped) = (&next, &done, &stopped);
-                scope.spawn(move || {
-                    // A file whose thread panicked has no result: others would wait for it for ever.
-                    let _end = OnDrop(|| {
-                        if std::thread::panicking() {
-                            stopped.store(true, Ordering::Relaxed);
-                        }
-                    });
-                    let ends = || {
-                        let token = self.options.cancel.as_ref();
-                        token.is_some_and(|token| token.is_cancelled())
-                            || stopped.load(Ordering::Relaxed)
-                    };
-                    loop {
-                        let number = next.fetch_add(1, Ordering::Relaxed);
-                        let Some(file) = files.get(number) else { return };
-                        while self.in_order
-                            && number > done.load(Ordering::Relaxed) + ahead
-                            && !ends()
-                        {
-                            std::thread::sleep(std::time::Duration::from_millis(1));
-                        }
-                        if ends() {
-                            return;
-                        }
-                        let answer = self.recognizer.recognize_file_with(file, &self.options);
-                        if results.send((number, answer)).is_err() {
-                            return;
-                        }
-                    }
-                });
-            }
-            drop(results);
-            let mut early = BTreeMap::new();
-            let mut give = |number: usize, answer| {
-                let path = files.get(number).map_or(Path::new(""), AsRef::as_ref);
-                each(number, path, answer)
-            };
-            for (number, answer) in received {
-                if !self.in_order {
-                    if give(number, answer).is_break() {
-                        return;
-                    }
-                    continue;
-                }
-                early.insert(number, answer);
-                while let Some(answer) = early.remove(&done.load(Ordering::Relaxed)) {
-                    if give(done.fetch_add(1, Ordering::Relaxed), answer).is_break() {
-                        return;
-                    }
-                }
-            }
-            // Files before these were cut off by the token.
-            for (number, answer) in early {
-                if give(number, answer).is_break() {
-                    return;
-                }
-            }
-        });
+        let work =
+            |recognizer: &Recognizer, file: &P| recognizer.recognize_file_with(file, &self.options);
+        let each = |number, file: &P, answer| match each(number, file.as_ref(), answer) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(()),
+        };
+        // An error is the caller's own break.
+        let _ = self.run_with(files, work, each);
     }
 
-    /// All answers, in the order of the files. A file that was not begun, since the options' token was cancelled, has
+    /// The same for recordings that are no files: `work` recognises one, on any thread, and `each` takes the result on
+    /// this one. Returns how many results there were: all, unless a token was cancelled.
+    ///
+    /// ```
+    /// use leitmotif::{Batch, Recognizer};
+    ///
+    /// let recognizer = Recognizer::open("tests/data/tiny.clip.onnx")?;
+    /// let recordings = [vec![0.1; 20_000], vec![0.2; 30_000]];
+    /// let mut seconds = 0.0;
+    /// let done = Batch::new(&recognizer).run_with(
+    ///     &recordings,
+    ///     |recognizer, samples| recognizer.recognize_samples(samples),
+    ///     |_number, _samples, answer| {
+    ///         seconds += answer?.seconds;
+    ///         Ok::<(), leitmotif::Error>(())
+    ///     },
+    /// )?;
+    /// assert_eq!((done, seconds), (2, 3.125));
+    /// # Ok::<(), leitmotif::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The first error of `each`, after which no further recording is begun.
+    pub fn run_with<I: Sync, T: Send, E>(
+        &self,
+        recordings: &[I],
+        work: impl Fn(&Recognizer, &I) -> T + Sync,
+        mut each: impl FnMut(usize, &I, T) -> Result<(), E>,
+    ) -> Result<usize, E> {
+        let ends = || {
+            let tokens = [&self.stop, &self.options.cancel];
+            tokens.into_iter().flatten().any(CancelToken::is_cancelled)
+        };
+        let jobs = Jobs { count: self.jobs, in_order: self.in_order, ends: &ends };
+        let work = |recording: &I| work(&self.recognizer, recording);
+        jobs.run(recordings, work, |number, result| match recordings.get(number) {
+            Some(recording) => each(number, recording, result),
+            None => Ok(()),
+        })
+    }
+
+    /// All answers, in the order of the files. A file that was not begun, since a token was cancelled, has
     /// [`Error::Cancelled`].
     pub fn answers(&self, files: &[PathBuf]) -> Vec<Result<Answer, Error>> {
         let mut answers: Vec<_> = files.iter().map(|_| Err(Error::Cancelled)).collect();
@@ -163,13 +149,5 @@ impl Batch {
             ControlFlow::Continue(())
         });
         answers
-    }
-}
-
-struct OnDrop<F: Fn()>(F);
-
-impl<F: Fn()> Drop for OnDrop<F> {
-    fn drop(&mut self) {
-        (self.0)();
     }
 }

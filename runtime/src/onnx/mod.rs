@@ -6,8 +6,8 @@
 //!
 //! `loader` opens ONNX Runtime once in a process, `session` runs a network as it is, `pool` lends sessions to callers,
 //! `graph` runs a block of segments through any of the four graphs, `model` has both, `recognition` averages the blocks of
-//! a recording, `listener` takes live audio, `recognizer` files and samples, `batch` many files. Only `loader`, `session` and `pinned`,
-//! its inputs for a GPU, know `ort`.
+//! a recording, `listener` takes live audio, `recognizer` files and samples, `batch` many files on the threads of `jobs`.
+//! Only `loader`, `session` and `pinned`, its inputs for a GPU, know `ort`.
 
 mod answer;
 mod assignment;
@@ -18,6 +18,7 @@ mod device;
 mod error;
 mod exit;
 mod graph;
+mod jobs;
 mod listener;
 mod loader;
 mod model;

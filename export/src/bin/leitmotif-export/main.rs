@@ -13,7 +13,7 @@ use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::builder::RangedU64ValueParser;
 use clap::{Parser, Subcommand};
 use leitmotif::{Device, SessionOptions};
@@ -37,7 +37,8 @@ struct Cli {
 enum Command {
     /// Compile a checkpoint to NAME.clip.onnx and NAME.segment.onnx, or NAME.sequence.onnx and NAME.step.onnx.
     Compile(compile::Options),
-    /// Compare a compiled file with its checkpoint.
+    /// Compare a compiled file with its checkpoint: the last line begins with `passed:`, or with `failed:` on standard
+    /// error, and the exit status is then 1.
     Verify {
         /// The .onnx file.
         model: PathBuf,
@@ -99,14 +100,18 @@ fn main() -> ExitCode {
         // Broken pipe: the reader, such as `head`, closed early.
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            // Lines stay lines; their text may come from a file.
-            let text = format!("{error:#}");
-            let lines: Vec<String> = text.lines().map(printable).collect();
-            // Standard error may be closed; then nothing can be reported.
-            let _ = writeln!(io::stderr(), "error: {}", lines.join("\n"));
+            complain("error", &error);
             failure
         }
     }
+}
+
+fn complain(what: &str, error: &anyhow::Error) {
+    // Lines stay lines; their text may come from a file.
+    let text = format!("{error:#}");
+    let lines: Vec<String> = text.lines().map(printable).collect();
+    // Standard error may be closed; then nothing can be reported.
+    let _ = writeln!(io::stderr(), "{what}: {}", lines.join("\n"));
 }
 
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
@@ -118,14 +123,27 @@ fn run(command: Command, out: &mut impl Write) -> Result<ExitCode> {
         Command::Compile(options) => compile::compile(options, out)?,
         Command::Verify { model, checkpoint, device, tf32, layers, json } => {
             let checkpoint = Checkpoint::open(&checkpoint)?;
-            let file = || model.display().to_string();
-            let layers = match layers {
-                true => verify::layers(&model, &checkpoint).with_context(file)?,
-                false => Vec::new(),
-            };
             let options = SessionOptions::on(device).with_tf32(tf32);
-            let report = verify(&model, &checkpoint, &options).with_context(file)?;
-            print_verified(&report, &layers, json, out)?;
+            let compare = || {
+                let layers = match layers {
+                    true => verify::layers(&model, &checkpoint)?,
+                    false => Vec::new(),
+                };
+                Ok((verify(&model, &checkpoint, &options)?, layers))
+            };
+            let file = model.display().to_string();
+            match compare().map_err(|error: anyhow::Error| error.context(file.clone())) {
+                Ok((report, layers)) => {
+                    print_verified(&report, &layers, json, out)?;
+                    if !json {
+                        writeln!(out, "passed: {} {}", printable(&file), report.verdict())?;
+                    }
+                }
+                Err(error) => {
+                    complain("failed", &error);
+                    return Ok(ExitCode::FAILURE);
+                }
+            }
         }
         Command::Diff { one, other, json } => {
             let same = diff::diff(&one, &other, json, out)?;

@@ -2,14 +2,16 @@
 
 use std::env;
 use std::io::{self, IsTerminal, Write};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use leitmotif::CancelToken;
 use leitmotif_models::text::printable;
 
-/// Set by Ctrl-C: nothing further is started.
-pub(crate) static STOP: AtomicBool = AtomicBool::new(false);
+/// Cancelled by Ctrl-C: nothing further is started.
+pub(crate) static STOP: LazyLock<CancelToken> = LazyLock::new(CancelToken::new);
 /// Set by the second Ctrl-C, before the process ends: what fails after it, fails because of it.
 static ENDING: AtomicBool = AtomicBool::new(false);
 
@@ -21,13 +23,14 @@ pub(crate) fn log(message: &str) {
     let _ = writeln!(io::stderr(), "leitmotif: {}", printable(message));
 }
 
-/// Lets Ctrl-C set [`STOP`], and a second one end the process; `after` is what is finished before it stops.
+/// Lets Ctrl-C cancel [`STOP`], and a second one end the process; `after` is what is finished before it stops.
 pub(crate) fn stop_on_ctrl_c(after: &'static str) -> anyhow::Result<()> {
     ctrlc::set_handler(move || {
-        if STOP.swap(true, Ordering::SeqCst) {
+        if STOP.is_cancelled() {
             ENDING.store(true, Ordering::SeqCst);
             std::process::exit(i32::from(INTERRUPTED));
         }
+        STOP.cancel();
         log(&format!("stopping after {after}; Ctrl-C again stops at once"));
     })?;
     Ok(())

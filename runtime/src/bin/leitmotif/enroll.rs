@@ -3,12 +3,13 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use leitmotif::audio::MusicFiles;
 use leitmotif::{Gallery, GalleryError, Recognizer};
 use leitmotif_models::text::{count, printable};
 
-use crate::console::log;
+use crate::console::{INTERRUPTED, STOP, log, stop_on_ctrl_c, wait_if_ending};
 use crate::files;
 use crate::gallery::load;
 use crate::model::RunOptions;
@@ -25,12 +26,16 @@ pub(crate) struct Enroll {
     /// The model, a file made by leitmotif-export
     #[arg(long, value_name = "MODEL.onnx", env = "LEITMOTIF_MODEL")]
     model: PathBuf,
-    /// The gallery, made if it is not there; songs are added to those in it, and it is written when all are done
+    /// The gallery, made if it is not there; songs are added to those in it, and those that are in it by artist and name
+    /// are skipped. It is written after the first song, every 30 seconds and at the end
     #[arg(long, value_name = "FILE")]
     gallery: PathBuf,
     #[command(flatten)]
     options: RunOptions,
 }
+
+/// How often the gallery is written: what a kill may lose.
+const EVERY: Duration = Duration::from_secs(30);
 
 /// A file to enrol.
 struct Song {
@@ -44,13 +49,16 @@ impl Enroll {
     pub(crate) fn run(&self) -> anyhow::Result<ExitCode> {
         let (songs, mut failed) = self.songs();
         files::check_writable(&self.gallery)?;
+        stop_on_ctrl_c("this song")?;
         let recognizer = self.options.open(&self.model)?;
         let mut gallery = match self.gallery.try_exists() {
             Ok(false) => Gallery::new(recognizer.card()),
             _ => load(&self.gallery, &recognizer)?,
         };
-        let before = gallery.songs();
-        for song in &songs {
+        let mut written = (gallery.songs(), None);
+        let mut done = 0;
+        for song in songs.iter().take_while(|_| !STOP.is_cancelled()) {
+            done += 1;
             // Enrolling a folder again adds what is new in it, whatever the device or graph.
             let known = gallery.artists().any(|(artist, mut songs)| {
                 artist == song.artist && songs.any(|name| name == song.name)
@@ -60,6 +68,10 @@ impl Enroll {
                 continue;
             }
             match enroll(song, &recognizer, &mut gallery) {
+                Ok(()) if is_due(written.1, Instant::now()) => {
+                    gallery.save(&self.gallery)?;
+                    written = (gallery.songs(), Some(Instant::now()));
+                }
                 Ok(()) => {}
                 Err(error) if is_again(&error, song) => {
                     log(&format!("{} is enrolled already", song.path.display()));
@@ -70,7 +82,7 @@ impl Enroll {
                 }
             }
         }
-        if gallery.songs() > before {
+        if gallery.songs() > written.0 {
             gallery.save(&self.gallery)?;
         }
         let mut out = io::stdout().lock();
@@ -82,6 +94,11 @@ impl Enroll {
                 writeln!(out, "none of these artists: below a similarity of {least:.2}")?
             }
             None => writeln!(out, "none of these artists: too few songs to say from where on")?,
+        }
+        if done < songs.len() {
+            let rest = "the same command goes on with the rest";
+            log(&format!("stopped after {done} of {}; {rest}", count(songs.len(), "song")));
+            return Ok(ExitCode::from(INTERRUPTED));
         }
         Ok(if failed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
@@ -150,10 +167,17 @@ fn text(path: &Path) -> String {
 }
 
 fn enroll(song: &Song, recognizer: &Recognizer, gallery: &mut Gallery) -> anyhow::Result<()> {
-    let answer = recognizer.recognize_file(&song.path)?;
+    let answer = recognizer.recognize_file(&song.path);
+    wait_if_ending();
+    let answer = answer?;
     anyhow::ensure!(!answer.is_silent(), "it is silent: choose another song");
     gallery.enroll(&song.artist, &song.name, &answer.embedding)?;
     Ok(())
+}
+
+/// Whether the gallery is to be written now. The first song is not waited for: what cannot be written is said early.
+fn is_due(written: Option<Instant>, now: Instant) -> bool {
+    written.is_none_or(|written| now.duration_since(written) >= EVERY)
 }
 
 /// Whether the song is in the gallery already, for the same artist.
@@ -162,4 +186,18 @@ fn is_again(error: &anyhow::Error, song: &Song) -> bool {
         error.downcast_ref(),
         Some(GalleryError::SameSong { enrolled_artist, .. }) if *enrolled_artist == song.artist
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_song_is_written_at_once_and_then_every_30_seconds() {
+        let now = Instant::now();
+        assert!(is_due(None, now));
+        for (seconds, due) in [(0, false), (29, false), (30, true), (100, true)] {
+            assert_eq!(is_due(Some(now), now + Duration::from_secs(seconds)), due);
+        }
+    }
 }

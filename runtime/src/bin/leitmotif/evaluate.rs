@@ -6,7 +6,6 @@ mod error;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::atomic::Ordering;
 
 use anyhow::{Context, ensure};
 use clap::ValueEnum;
@@ -136,7 +135,7 @@ fn predict(
     let mut predictions = Vec::with_capacity(dataset.clips.len());
     let mut samples = Vec::new();
     for clip in &dataset.clips {
-        if STOP.load(Ordering::SeqCst) {
+        if STOP.is_cancelled() {
             return Ok(None);
         }
         dataset.read(clip, &mut samples)?;

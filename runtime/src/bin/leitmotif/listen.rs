@@ -3,7 +3,9 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::atomic::Ordering;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::ValueEnum;
@@ -16,6 +18,10 @@ use crate::model::RunOptions;
 
 /// Bytes read at once, at most: a fifth of a second of stereo in 16 bits.
 const CHUNK: usize = 1 << 15;
+/// Chunks that may wait for the network.
+const WAITING: usize = 4;
+/// How often the stop is looked at where no samples come.
+const LOOK: Duration = Duration::from_millis(50);
 
 #[derive(clap::Args)]
 pub(crate) struct Listen {
@@ -63,11 +69,16 @@ impl Listen {
             );
         }
         let mut listener = recognizer.listen(SampleRate(self.rate), &options)?;
-        stop_on_ctrl_c("the next samples")?;
-        let mut input = io::stdin().lock();
+        stop_on_ctrl_c("the answer so far")?;
+        let chunks = chunks().context("standard input")?;
         let (mut bytes, mut mono) = (Vec::new(), Vec::new());
         let (mut before, mut answered) = (0.0, false);
-        while !STOP.load(Ordering::SeqCst) && read(&mut input, &mut bytes)? {
+        while !STOP.is_cancelled() {
+            match chunks.recv_timeout(LOOK) {
+                Ok(chunk) => bytes.extend(chunk.context("standard input")?),
+                Err(RecvTimeoutError::Timeout) => continue,
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
             self.mix(&mut bytes, &mut mono);
             if let Some(answer) = listener.push(&mono)? {
                 self.print(before, &answer)?;
@@ -80,10 +91,8 @@ impl Listen {
                 answered = false;
             }
         }
-        if STOP.load(Ordering::SeqCst) {
-            return Ok(ExitCode::from(INTERRUPTED));
-        }
-        if !bytes.is_empty() {
+        let stopped = STOP.is_cancelled();
+        if !bytes.is_empty() && !stopped {
             bail!(
                 "standard input ends within a sample: is it {:?} with {} channels?",
                 self.samples,
@@ -93,10 +102,10 @@ impl Listen {
         // What the resampler still held may complete a segment; after a restart there may be less than one.
         match listener.finish() {
             Ok(answer) => self.print(before, &answer)?,
-            Err(leitmotif::Error::TooShort { .. }) if before > 0.0 => {}
+            Err(leitmotif::Error::TooShort { .. }) if stopped || before > 0.0 => {}
             Err(error) => return Err(error).context("standard input"),
         }
-        Ok(ExitCode::SUCCESS)
+        Ok(if stopped { ExitCode::from(INTERRUPTED) } else { ExitCode::SUCCESS })
     }
 
     /// Takes whole frames out of `bytes`, as one mean of channels each.
@@ -157,20 +166,33 @@ impl Listen {
     }
 }
 
-/// Adds what there is to `bytes`; false at the end.
-fn read(input: &mut impl Read, bytes: &mut Vec<u8>) -> anyhow::Result<bool> {
-    let held = bytes.len();
-    bytes.resize(held + CHUNK, 0);
+/// What comes from standard input, read on a thread of its own: a read waits for samples whatever happens.
+fn chunks() -> io::Result<Receiver<io::Result<Vec<u8>>>> {
+    let (sender, chunks) = mpsc::sync_channel(WAITING);
+    thread::Builder::new().spawn(move || {
+        let mut input = io::stdin().lock();
+        loop {
+            let chunk = read(&mut input);
+            let ends = chunk.as_ref().map_or(true, Vec::is_empty);
+            if sender.send(chunk).is_err() || ends {
+                return;
+            }
+        }
+    })?;
+    Ok(chunks)
+}
+
+/// What there is; nothing at the end.
+fn read(input: &mut impl Read) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; CHUNK];
     let read = loop {
-        match input.read(bytes.get_mut(held..).unwrap_or_default()) {
-            Err(error)
-                if error.kind() == ErrorKind::Interrupted && !STOP.load(Ordering::SeqCst) => {}
-            Err(error) if error.kind() == ErrorKind::Interrupted => break 0,
-            read => break read.context("standard input")?,
+        match input.read(&mut bytes) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            read => break read?,
         }
     };
-    bytes.truncate(held + read);
-    Ok(read > 0)
+    bytes.truncate(read);
+    Ok(bytes)
 }
 
 fn seconds(text: &str) -> Result<f64, String> {

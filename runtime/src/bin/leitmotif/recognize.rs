@@ -2,7 +2,6 @@
 
 mod format;
 mod inputs;
-mod jobs;
 mod kept;
 mod part;
 mod plot;
@@ -15,7 +14,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use leitmotif::{Answer, Gallery, Recognizer};
+use leitmotif::{Answer, Batch, Gallery, RecognizeOptions, Recognizer};
 use leitmotif_models::text::{count, printable};
 
 use self::format::Format;
@@ -125,9 +124,9 @@ impl Recognize {
         }
 
         let mut plot = self.plot.as_ref().map(|_| Plot::new(&card));
-        let mut recognizers = vec![recognizer; jobs];
+        let batch = Batch::new(&recognizer).with_jobs(jobs).in_order().with_stop(&STOP);
         let (done, failed) =
-            self.recognize(&files, &mut recognizers, gallery.as_ref(), &mut report, plot.as_mut())?;
+            self.recognize(&files, &batch, gallery.as_ref(), &mut report, plot.as_mut())?;
         report.end(done < files.len())?;
         if let (Some(file), Some(plot)) = (&self.plot, &plot) {
             files::replace(file, plot.svg().as_bytes())?;
@@ -142,32 +141,30 @@ impl Recognize {
         Ok(if failed + problems.len() > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 
-    /// Recognises the files, one at a time on each recognizer; returns how many were done, and how many of them have no
-    /// answer.
+    /// Recognises the files on so many threads; returns how many were done, and how many of them have no answer.
     fn recognize(
         &self,
         files: &[Input],
-        recognizers: &mut [Recognizer],
+        batch: &Batch,
         gallery: Option<&Gallery>,
         report: &mut Report,
         mut plot: Option<&mut Plot>,
     ) -> anyhow::Result<(usize, usize)> {
         let bar = progress(files.len());
         let mut failed = 0;
-        let work = |recognizer: &mut Recognizer, file: &Input| {
-            let answer = file.recognize(recognizer);
+        let timeline = self.timeline || self.plot.is_some();
+        let options = RecognizeOptions::new().with_timeline(timeline);
+        let work = |recognizer: &Recognizer, file: &Input| {
+            let answer = file.recognize(recognizer, &options);
             wait_if_ending();
-            let mut answer = answer?;
-            if !self.timeline && self.plot.is_none() {
-                answer.timeline.clear();
-            }
+            let answer = answer?;
             let compare = |gallery| gallery::compare(gallery, &answer, self.top.get());
             match gallery.map(compare).transpose() {
                 Ok(similar) => Ok((answer, similar)),
                 Err(error) => Err(format!("{}: {error}", file.name())),
             }
         };
-        let each = |file: &Input, result: Result<Found, String>| -> anyhow::Result<()> {
+        let each = |_, file: &Input, result: Result<Found, String>| -> anyhow::Result<()> {
             let name = file.name();
             match result {
                 Ok((answer, similar)) => {
@@ -188,7 +185,7 @@ impl Recognize {
             bar.inc(1);
             Ok(())
         };
-        let done = jobs::in_order(recognizers, files, &STOP, work, each)?;
+        let done = batch.run_with(files, work, each)?;
         bar.finish_and_clear();
         Ok((done, failed))
     }

@@ -250,6 +250,26 @@ impl Report {
         self.outputs.iter().map(line).collect()
     }
 
+    /// How near a file that passed is to the trainer, behind the file's name.
+    pub(crate) fn verdict(&self) -> String {
+        let named = |name| self.outputs.iter().find(|parity| parity.output == name);
+        // A file may end with the embedding.
+        let Some(parity) = named("probabilities").or(named("embedding")) else {
+            return format!("agrees with the trainer in {} rows of the probe", self.rows);
+        };
+        let Parity { output, largest, .. } = parity;
+        match parity.tolerance {
+            Some(tolerance) => format!(
+                "agrees with the trainer: `{output}` within {tolerance:.0e}, the largest difference is {largest:.1e} ({} rows of the probe)",
+                self.rows
+            ),
+            None => format!(
+                "is what the checkpoint compiles to: `{output}` in int8 is up to {largest:.1e} from the trainer's ({} rows of the probe)",
+                self.rows
+            ),
+        }
+    }
+
     /// The head of [`lines`](Report::lines).
     pub(crate) fn header() -> String {
         format!(

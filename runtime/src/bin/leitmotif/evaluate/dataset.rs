@@ -41,7 +41,7 @@ pub(super) struct Dataset {
     pub(super) sample_rate: SampleRate,
     /// In the order of `clips.csv`.
     pub(super) clips: Vec<Clip>,
-    /// Artists of the split whom the model does not know, with the number of their clips.
+    /// Artists of the part whom the model does not know, with the number of their clips.
     pub(super) left_out: BTreeMap<String, usize>,
 }
 
@@ -167,14 +167,15 @@ impl Dataset {
             }
             let Some(its_part) = split.parts.get(&row.clip) else { continue };
             of_split += 1;
+            if *its_part != part {
+                continue;
+            }
             let Some(class) = classes.iter().position(|class| *class == row.artist) else {
                 *left_out.entry(row.artist).or_default() += 1;
                 continue;
             };
-            if *its_part == part {
-                let Row { clip, song, samples, shard, offset, .. } = row;
-                clips.push(Clip { clip, song, class, samples, shard, offset });
-            }
+            let Row { clip, song, samples, shard, offset, .. } = row;
+            clips.push(Clip { clip, song, class, samples, shard, offset });
         }
         if rows != info.clips {
             let reason = format!("it has {rows} clips, and dataset.toml says {}", info.clips);

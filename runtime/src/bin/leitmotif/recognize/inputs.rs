@@ -123,11 +123,15 @@ impl Input {
     }
 
     /// Recognises it; an error is a message that names it.
-    pub(super) fn recognize(&self, recognizer: &Recognizer) -> Result<Answer, String> {
+    pub(super) fn recognize(
+        &self,
+        recognizer: &Recognizer,
+        options: &RecognizeOptions,
+    ) -> Result<Answer, String> {
         let answer = match self {
-            Input::File(path) => recognizer.recognize_file(path),
+            Input::File(path) => recognizer.recognize_file_with(path, options),
             Input::Stdin => {
-                return recognize_stdin(recognizer)
+                return recognize_stdin(recognizer, options)
                     .map_err(|error| format!("standard input: {error}"));
             }
         };
@@ -139,13 +143,13 @@ impl Input {
     }
 }
 
-fn recognize_stdin(recognizer: &Recognizer) -> Result<Answer, String> {
+fn recognize_stdin(recognizer: &Recognizer, options: &RecognizeOptions) -> Result<Answer, String> {
     let mut bytes = Vec::new();
     let read = io::stdin().lock().take(MOST_STDIN_BYTES + 1).read_to_end(&mut bytes);
     read.map_err(|error| format!("it cannot be read ({error})"))?;
     if bytes.len() as u64 > MOST_STDIN_BYTES {
         return Err("it is longer than 1 GiB: name a file".to_owned());
     }
-    let answer = recognizer.recognize_reader(Cursor::new(bytes), "it", &RecognizeOptions::new());
+    let answer = recognizer.recognize_reader(Cursor::new(bytes), "it", options);
     answer.map_err(|error| with_causes(&error))
 }
