@@ -71,6 +71,42 @@ fn a_token_cancels_all_that_have_it_and_no_other() {
 }
 
 #[test]
+fn two_threads_may_cancel_at_once_and_before_anything_began() {
+    let recognizer = open("clip", &cpu());
+    let cancel = CancelToken::new();
+    let options = RecognizeOptions::new().with_cancel(&cancel);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| cancel.clone().cancel());
+        }
+    });
+    for samples in [0, SEGMENT, 90 * SEGMENT] {
+        let answer = recognizer.recognize_samples_with(&noise(1, samples), &options);
+        assert!(matches!(answer, Err(Error::Cancelled)), "{samples}: {answer:?}");
+    }
+}
+
+#[test]
+fn a_model_whose_file_is_replaced_stays_what_it_was_opened_as() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("model.onnx");
+    std::fs::copy(tiny("clip"), &model).unwrap();
+    let recognizer = Recognizer::open_with(&model, &cpu().with_sessions(3)).unwrap();
+    let song = noise(1, 90 * SEGMENT);
+    let expected = recognizer.recognize_samples(&song).unwrap();
+    std::fs::write(&model, "replaced").unwrap();
+    // Callers at once have sessions that are opened now.
+    std::thread::scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| {
+                let answer = recognizer.recognize_samples(&song).unwrap();
+                assert_eq!(answer.uncalibrated, expected.uncalibrated);
+            });
+        }
+    });
+}
+
+#[test]
 fn a_recording_has_its_time() {
     let recognizer = open("segment", &cpu());
     let limit = Duration::from_millis(50);

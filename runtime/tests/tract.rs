@@ -106,25 +106,9 @@ fn wrong_inputs_are_errors() {
 }
 
 #[test]
-fn without_onnx_runtime_tract_is_taken_and_said() {
-    // In a process of its own, where no ONNX Runtime is named or found.
-    let test = std::env::current_exe().unwrap();
-    if std::env::var_os("LEITMOTIF_TEST_WITHOUT").is_none() {
-        let folder = tempfile::tempdir().unwrap();
-        let alone = folder.path().join("alone");
-        std::fs::copy(test, &alone).unwrap();
-        let status = std::process::Command::new(alone)
-            .args(["--exact", "without_onnx_runtime_tract_is_taken_and_said"])
-            .env("LEITMOTIF_TEST_WITHOUT", "1")
-            .env("ORT_DYLIB_PATH", folder.path().join("missing.so"))
-            .status();
-        assert!(status.unwrap().success());
-        return;
-    }
-    let recognizer = Recognizer::open(tiny("clip")).unwrap();
-    assert!(recognizer.device().why.contains("not found"), "{}", recognizer.device());
-    assert!(recognizer.warning().unwrap().contains("tract"));
-    let asked = SessionOptions::default().with_engine(Engine::OnnxRuntime);
-    let error = Recognizer::open_with(tiny("clip"), &asked).unwrap_err();
+fn a_library_that_is_named_and_missing_is_an_error_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = SessionOptions::default().with_onnx_runtime(folder.path().join("missing.so"));
+    let error = Recognizer::open_with(tiny("clip"), &options).unwrap_err();
     assert!(matches!(error, Error::OnnxRuntimeMissing { .. }), "{error:?}");
 }

@@ -213,6 +213,11 @@ impl Runtime {
     }
 }
 
+/// Whether the options or the environment name the library of ONNX Runtime.
+pub(super) fn names_library(options: &SessionOptions) -> bool {
+    search::named(options.onnx_runtime.as_deref()).is_some()
+}
+
 /// Checks that the system lets a session with these options start its threads.
 pub(super) fn threads_available(options: &SessionOptions) -> Result<(), usize> {
     let threads = options.threads_of_session();

@@ -62,8 +62,8 @@ pub struct SessionOptions {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Engine {
-    /// ONNX Runtime; where its library is not found and this crate was built with the feature `tract`, that. The device
-    /// taken says so.
+    /// ONNX Runtime; where nobody names its library, none is found, and this crate was built with the feature `tract`, that.
+    /// The device taken says so.
     #[default]
     Auto,
     /// ONNX Runtime, whose library is found and opened at run time.

@@ -44,6 +44,9 @@ pub struct Recognizer {
     shared: Arc<OpenModel>,
 }
 
+/// Samples that are looked through at once, before it is looked whether the recognition was cancelled.
+const SCANNED: usize = 1 << 20;
+
 /// The result of running a model on its golden input and comparing with its golden probabilities.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
@@ -313,11 +316,14 @@ impl Recognizer {
         options: &RecognizeOptions,
     ) -> Result<Answer, Error> {
         let stop = options.stop();
-        if let Some(index) = samples.iter().position(|sample| !sample.is_finite()) {
-            let value = samples.get(index).copied().unwrap_or(f32::NAN);
-            return Err(Error::NotFinite { index, value });
+        let mut peak = 0.0_f32;
+        for (number, chunk) in samples.chunks(SCANNED).enumerate() {
+            stop.check()?;
+            if let Some((index, value)) = chunk.iter().enumerate().find(|(_, x)| !x.is_finite()) {
+                return Err(Error::NotFinite { index: number * SCANNED + index, value: *value });
+            }
+            peak = peak.max(Level::peak(chunk));
         }
-        let peak = Level::peak(samples);
         let gain = Level::gain(peak).ok_or(Error::OutOfScale { peak })?;
         let mut resampler = Resampler::new(rate, self.shared.card.sample_rate)
             .map_err(|error| Error::UnsupportedRate { rate: error.0 })?;

@@ -13,7 +13,7 @@ use leitmotif_models::{CARD_VERSION, Card, CardError, Device};
 use super::device::DeviceTaken;
 use super::error::Error;
 use super::exit::InFlight;
-use super::loader::external_data;
+use super::loader::{external_data, names_library};
 use super::options::Engine;
 use super::ort_session::OrtSession;
 use super::placement::Placement;
@@ -87,7 +87,7 @@ impl Session {
             Engine::OnnxRuntime => in_onnx_runtime()?,
             Engine::Tract => in_tract(model, path, options.device, "asked for")?,
             Engine::Auto => match in_onnx_runtime() {
-                Err(Error::OnnxRuntimeMissing { .. }) if cfg!(feature = "tract") => {
+                Err(error) if tract_stands_in(&error, names_library(options)) => {
                     in_tract(model, path, options.device, "ONNX Runtime's library was not found")?
                 }
                 loaded => loaded?,
@@ -219,6 +219,12 @@ impl Session {
     }
 }
 
+/// Whether tract may take the place of ONNX Runtime after this error: not where somebody named a library, which would then
+/// be passed over without a word.
+fn tract_stands_in(error: &Error, library_named: bool) -> bool {
+    cfg!(feature = "tract") && !library_named && matches!(error, Error::OnnxRuntimeMissing { .. })
+}
+
 type Opened = (Loaded, DeviceTaken, Vec<Port>, Vec<Port>);
 
 #[cfg(feature = "tract")]
@@ -257,6 +263,14 @@ pub(super) fn read_model(path: &Path) -> Result<Vec<u8>, Error> {
 mod tests {
     use super::*;
     use crate::Recognizer;
+
+    #[test]
+    fn tract_stands_in_only_for_a_library_that_nobody_named() {
+        let missing = Error::OnnxRuntimeMissing { reason: String::new() };
+        assert_eq!(tract_stands_in(&missing, false), cfg!(feature = "tract"));
+        assert!(!tract_stands_in(&missing, true));
+        assert!(!tract_stands_in(&Error::OnnxRuntimeTaken, false));
+    }
 
     #[test]
     fn sessions_are_moved_and_shared_between_threads() {

@@ -36,14 +36,18 @@ pub(super) enum Place {
 
 /// The place to open the library from; see the module's order.
 pub(super) fn find(requested: Option<&Path>) -> Place {
-    let named = requested.map(Path::to_owned).or_else(|| {
-        let named = env::var_os(VARIABLE).filter(|named| !named.is_empty());
-        named.map(PathBuf::from)
-    });
-    match named {
+    match named(requested) {
         Some(named) => Place::File(named),
         None => search(&folders()),
     }
+}
+
+/// The library that the caller or the variable names.
+pub(super) fn named(requested: Option<&Path>) -> Option<PathBuf> {
+    requested.map(Path::to_owned).or_else(|| {
+        let named = env::var_os(VARIABLE).filter(|named| !named.is_empty());
+        named.map(PathBuf::from)
+    })
 }
 
 /// The folders to search, in order.
