@@ -7,7 +7,7 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use support::{SEGMENT, edited, noise, tiny, wav};
@@ -124,7 +124,9 @@ fn what_is_enrolled_outlives_an_interrupt_and_a_kill() {
         let mut command = leitmotif("enroll", &tiny("clip"), &gallery);
         let running = command.arg(&music).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
         let running = running.unwrap();
+        let began = Instant::now();
         while songs() == before {
+            assert!(began.elapsed() < Duration::from_secs(60), "nothing was enrolled");
             std::thread::sleep(Duration::from_millis(2));
         }
         let kill = Command::new("kill").args([signal, &running.id().to_string()]).status();

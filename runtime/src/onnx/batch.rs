@@ -86,18 +86,20 @@ impl Batch {
         files: &[P],
         mut each: impl FnMut(usize, &Path, Result<Answer, Error>) -> ControlFlow<()>,
     ) {
-        let work =
-            |recognizer: &Recognizer, file: &P| recognizer.recognize_file_with(file, &self.options);
+        let work = |recognizer: &Recognizer, options: &RecognizeOptions, file: &P| {
+            recognizer.recognize_file_with(file, options)
+        };
         let each = |number, file: &P, answer| match each(number, file.as_ref(), answer) {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => Err(()),
         };
         // An error is the caller's own break.
-        let _ = self.run_with(files, work, each);
+        let _ = self.run_each(files, work, each);
     }
 
-    /// The same for recordings that are no files: `work` recognises one, on any thread, and `each` takes the result on
-    /// this one. Returns how many results there were: all, unless a token was cancelled.
+    /// The same for recordings that are no files: `work` recognises one with the batch's recognizer and options, on any
+    /// thread, and `each` takes the result on this one. Returns how many results there were: all, unless a token was
+    /// cancelled. A panic in `work` ends the batch, too.
     ///
     /// ```
     /// use leitmotif::{Batch, Recognizer};
@@ -105,9 +107,9 @@ impl Batch {
     /// let recognizer = Recognizer::open("tests/data/tiny.clip.onnx")?;
     /// let recordings = [vec![0.1; 20_000], vec![0.2; 30_000]];
     /// let mut seconds = 0.0;
-    /// let done = Batch::new(&recognizer).run_with(
+    /// let done = Batch::new(&recognizer).run_each(
     ///     &recordings,
-    ///     |recognizer, samples| recognizer.recognize_samples(samples),
+    ///     |recognizer, options, samples| recognizer.recognize_samples_with(samples, options),
     ///     |_number, _samples, answer| {
     ///         seconds += answer?.seconds;
     ///         Ok::<(), leitmotif::Error>(())
@@ -120,18 +122,18 @@ impl Batch {
     /// # Errors
     ///
     /// The first error of `each`, after which no further recording is begun.
-    pub fn run_with<I: Sync, T: Send, E>(
+    pub fn run_each<I: Sync, T: Send, E>(
         &self,
         recordings: &[I],
-        work: impl Fn(&Recognizer, &I) -> T + Sync,
+        work: impl Fn(&Recognizer, &RecognizeOptions, &I) -> T + Sync,
         mut each: impl FnMut(usize, &I, T) -> Result<(), E>,
     ) -> Result<usize, E> {
-        let ends = || {
+        let stopped = || {
             let tokens = [&self.stop, &self.options.cancel];
             tokens.into_iter().flatten().any(CancelToken::is_cancelled)
         };
-        let jobs = Jobs { count: self.jobs, in_order: self.in_order, ends: &ends };
-        let work = |recording: &I| work(&self.recognizer, recording);
+        let jobs = Jobs { count: self.jobs, in_order: self.in_order, stopped: &stopped };
+        let work = |recording: &I| work(&self.recognizer, &self.options, recording);
         jobs.run(recordings, work, |number, result| match recordings.get(number) {
             Some(recording) => each(number, recording, result),
             None => Ok(()),

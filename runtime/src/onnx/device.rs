@@ -25,7 +25,7 @@ pub enum DevicePolicy {
     /// [`Error::CudaUnavailable`](crate::Error::CudaUnavailable), a CPU taken by [`Device::Auto`] beside an NVIDIA driver.
     Strict,
     /// [`Device::Cuda`] runs there or is an error, [`Device::Auto`] may take the CPU, and
-    /// [`Recognizer::warning`](crate::Recognizer::warning) says what is not as it may have been expected.
+    /// [`Recognizer::warning`](crate::Recognizer::warning) says what differs from the request.
     #[default]
     Warn,
     /// [`Device::Cuda`], too, takes the CPU where CUDA cannot run, and nothing is said but in [`DeviceTaken::why`].

@@ -144,6 +144,11 @@ pub(super) fn watched<T>(work: impl FnOnce() -> T) -> Result<T, Error> {
     }))
 }
 
+/// Takes back that this process opened ONNX Runtime: there is none, so that forks of it lack nothing.
+pub(super) fn not_opened() {
+    OPENER.store(0, Ordering::Relaxed);
+}
+
 /// Whether the process goes on, between two steps of `watched` work: the next step would need what `exit` destroyed.
 ///
 /// # Errors

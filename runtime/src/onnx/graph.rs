@@ -321,7 +321,9 @@ fn block_of(card: &Card, device: Device, memory_limit: Option<usize>) -> usize {
     let most = card.max_samples_per_call().min(MOST_SECONDS * SampleRate::NETWORK.0 as usize);
     let most = leitmotif_models::segment_count(most, segment, hop).max(1);
     let bytes = match (memory_limit, device) {
-        (Some(bytes), _) => u64::try_from(bytes).unwrap_or(u64::MAX),
+        (Some(bytes), Device::Cpu) => u64::try_from(bytes).unwrap_or(u64::MAX),
+        // The other half is for weights and what cuDNN works in.
+        (Some(bytes), _) => u64::try_from(bytes / 2).unwrap_or(u64::MAX),
         (None, Device::Cpu) => BLOCK_BYTES,
         (None, _) => return most,
     };

@@ -22,7 +22,7 @@ pub(super) struct Jobs<'a> {
     /// Whether results are given in the order of the items.
     pub(super) in_order: bool,
     /// Whether no further item is taken; those in work are finished and given.
-    pub(super) ends: &'a (dyn Fn() -> bool + Sync),
+    pub(super) stopped: &'a (dyn Fn() -> bool + Sync),
 }
 
 impl Jobs<'_> {
@@ -54,7 +54,7 @@ impl Jobs<'_> {
         let queue = Queue {
             count: items.len(),
             ahead: jobs.saturating_mul(AHEAD),
-            ends: self.ends,
+            stopped: self.stopped,
             state: Mutex::default(),
             moved: Condvar::new(),
         };
@@ -109,7 +109,7 @@ impl Jobs<'_> {
 struct Queue<'a> {
     count: usize,
     ahead: usize,
-    ends: &'a (dyn Fn() -> bool + Sync),
+    stopped: &'a (dyn Fn() -> bool + Sync),
     state: Mutex<State>,
     moved: Condvar,
 }
@@ -126,14 +126,14 @@ impl Queue<'_> {
     fn take(&self) -> Option<usize> {
         let mut state = self.lock();
         loop {
-            if state.ended || state.taken == self.count || (self.ends)() {
+            if state.ended || state.taken == self.count || (self.stopped)() {
                 return None;
             }
             if state.taken < state.given.saturating_add(self.ahead) {
                 state.taken += 1;
                 return Some(state.taken - 1);
             }
-            // Not for ever, because `ends` wakes nobody.
+            // Not for ever, because `stopped` wakes nobody.
             let wait = self.moved.wait_timeout(state, Duration::from_millis(100));
             state = wait.unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -178,7 +178,7 @@ mod tests {
     }
 
     fn jobs(count: usize) -> Jobs<'static> {
-        Jobs { count, in_order: true, ends: &|| false }
+        Jobs { count, in_order: true, stopped: &|| false }
     }
 
     #[test]
@@ -214,8 +214,9 @@ mod tests {
                 stop.fetch_or(number >= 20, Ordering::SeqCst);
                 Ok::<(), ()>(())
             };
-            let ends = || stop.load(Ordering::SeqCst);
-            let done = Jobs { count: 2, in_order, ends: &ends }.run(&numbers(1_000), work, each);
+            let stopped = || stop.load(Ordering::SeqCst);
+            let done =
+                Jobs { count: 2, in_order, stopped: &stopped }.run(&numbers(1_000), work, each);
             assert_eq!(done, Ok(*taken.lock().unwrap()));
             assert!((20..=21 + 2 * AHEAD).contains(&done.unwrap()), "{done:?}");
         }

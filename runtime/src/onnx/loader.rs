@@ -19,7 +19,6 @@ use ort::ep::{self, ExecutionProvider};
 use ort::session::builder::{AutoDevicePolicy, SessionBuilder};
 
 use self::search::Place;
-use super::assignment::RECORD;
 use super::device::has_nvidia_driver;
 use super::error::Error;
 use super::exit::{self, InFlight};
@@ -66,6 +65,9 @@ pub(super) struct Runtime {
     library: PathBuf,
 }
 
+/// Has a session remember its assignment of nodes, which [`assignment`](super::assignment) reads.
+const RECORD: (&str, &str) = ("session.record_ep_graph_assignment_info", "1");
+
 /// `ort` allows one environment in a process and drops it with its last handle, so one handle stays here.
 static OPEN: Mutex<Option<Runtime>> = Mutex::new(None);
 /// Whether a model was given to ONNX Runtime before.
@@ -83,7 +85,11 @@ impl Runtime {
                 _ => Ok(runtime.clone()),
             };
         }
-        let runtime = exit::watched(|| Self::start(search::find(requested)))??;
+        let started = exit::watched(|| Self::start(search::find(requested)))?;
+        if let Err(Error::OnnxRuntimeMissing { .. }) = started {
+            exit::not_opened();
+        }
+        let runtime = started?;
         Ok(open.insert(runtime).clone())
     }
 

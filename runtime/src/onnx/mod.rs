@@ -1,13 +1,14 @@
 //! Running a network in ONNX Runtime, and what its outputs mean for a recording.
 //!
 //! ```text
-//! loader → session → pool, graph → model → recognition, listener → recognizer → batch
+//! loader → ort_session, tract_session → session → pool, graph → model → recognition, listener → recognizer → batch
 //! ```
 //!
-//! `loader` opens ONNX Runtime once in a process, `session` runs a network as it is, `pool` lends sessions to callers,
+//! `loader` opens ONNX Runtime once in a process, `session` runs a network as it is, in either engine, `pool` lends sessions to callers,
 //! `graph` runs a block of segments through any of the four graphs, `model` has both, `recognition` averages the blocks of
 //! a recording, `listener` takes live audio, `recognizer` files and samples, `batch` many files on the threads of `jobs`.
-//! Only `loader`, `session` and `pinned`, its inputs for a GPU, know `ort`.
+//! Only `loader`, `ort_session`, `pinned` (its inputs for a GPU) and `assignment` (which provider has which node) know
+//! `ort`, only `tract_session` tract.
 
 mod answer;
 mod assignment;

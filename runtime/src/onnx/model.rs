@@ -46,25 +46,64 @@ impl OpenModel {
         Err(Error::Hop { path: self.path.clone(), hop, reason })
     }
 
-    /// What is not as it may have been expected.
+    /// What differs from the request.
     pub(super) fn warning(&self) -> Option<String> {
-        let (device, policy, engine) = self.asked;
-        let taken = &self.device;
-        if policy == DevicePolicy::Allow {
-            return None;
-        }
-        if device == Device::Auto && taken.device == Device::Cpu && has_nvidia_driver() {
-            return Some(format!("runs on {taken}, beside an NVIDIA driver"));
-        }
-        if engine == Engine::Auto && self.placement.nodes(TRACT) > 0 {
-            return Some(format!("runs on {taken}"));
-        }
-        let beside = self.placement.beside(taken.device)?;
-        Some(format!("runs on {taken}, but not all of it: ONNX Runtime gives {beside}"))
+        warning(self.asked, &self.device, &self.placement, has_nvidia_driver())
     }
 
     /// That live audio needs another graph.
     pub(super) fn needs_step(&self) -> Error {
         Error::NeedsStep { path: self.path.clone() }
+    }
+}
+
+fn warning(
+    (device, policy, engine): (Device, DevicePolicy, Engine),
+    taken: &DeviceTaken,
+    placement: &Placement,
+    nvidia_driver: bool,
+) -> Option<String> {
+    if policy == DevicePolicy::Allow {
+        return None;
+    }
+    if device == Device::Auto && taken.device == Device::Cpu && nvidia_driver {
+        return Some(format!("runs on {taken}, beside an NVIDIA driver"));
+    }
+    if engine == Engine::Auto && placement.nodes(TRACT) > 0 {
+        return Some(format!("runs on {taken}"));
+    }
+    let elsewhere = placement.elsewhere(taken.device)?;
+    Some(format!("runs on {taken}, but not all of it: ONNX Runtime gives {elsewhere}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_differs_from_the_request_is_a_warning_unless_it_is_allowed() {
+        let on = |device| DeviceTaken { device, why: "because".to_owned() };
+        let nodes = |providers: &[&str]| {
+            let operators = [("Conv".to_owned(), 1)];
+            let of = |name: &&str| ((*name).to_owned(), operators.clone().into());
+            Placement { providers: providers.iter().map(of).collect() }
+        };
+        let (cpu, cuda) = (nodes(&["CPUExecutionProvider"]), nodes(&["CUDAExecutionProvider"]));
+        let mixed = nodes(&["CUDAExecutionProvider", "CPUExecutionProvider"]);
+        let (gpu, auto, warn) = (Device::Cuda(0), Device::Auto, DevicePolicy::Warn);
+        let (any, ort, tract) = (Engine::Auto, Engine::OnnxRuntime, Engine::Tract);
+        for (asked, taken, placement, driver, warns) in [
+            ((Device::Cpu, warn, any), Device::Cpu, &cpu, true, false),
+            ((auto, warn, any), Device::Cpu, &cpu, false, false),
+            ((auto, warn, any), Device::Cpu, &cpu, true, true),
+            ((auto, DevicePolicy::Allow, any), Device::Cpu, &cpu, true, false),
+            ((gpu, warn, ort), gpu, &cuda, true, false),
+            ((gpu, warn, ort), gpu, &mixed, true, true),
+            ((auto, warn, any), Device::Cpu, &nodes(&["tract"]), false, true),
+            ((auto, warn, tract), Device::Cpu, &nodes(&["tract"]), false, false),
+        ] {
+            let found = warning(asked, &on(taken), placement, driver);
+            assert_eq!(found.is_some(), warns, "{asked:?} on {taken:?}: {found:?}");
+        }
     }
 }

@@ -39,11 +39,12 @@ pub struct SessionOptions {
     /// Runs the model's golden input when a [`Recognizer`](crate::Recognizer) is opened, on the device taken, and refuses a
     /// machine that computes something else than the trainer did.
     pub self_test: bool,
-    /// Bytes that the activations of one call may take, by which recordings are cut into blocks; on a GPU also the most that
-    /// ONNX Runtime's arena takes, weights included. One segment is always run. `None` takes 24 MiB on a CPU, where longer
-    /// blocks are no faster, and on a GPU as much as the card's longest call needs.
+    /// Bytes that a session may take. On a CPU those of one call's activations, by which the recordings of a dense head are
+    /// cut into blocks; one segment, or an LSTM's window, is always run. On a GPU the most that ONNX Runtime's arena takes,
+    /// weights included, of which half is for a block's activations; CUDA cannot run with less than the weights need. `None`
+    /// takes 24 MiB on a CPU, where longer blocks are no faster, and on a GPU as much as the card's longest call needs.
     pub memory_limit: Option<usize>,
-    /// Gives the memory of a call back when the call ends, where ONNX Runtime otherwise keeps what its largest call needed
+    /// On the CPU, gives the memory of a call back when the call ends, where ONNX Runtime otherwise keeps what its largest call needed
     /// until the session is dropped. Each call then asks the system for memory, which takes time.
     pub release_memory: bool,
     /// ONNX Runtime's library. `None` takes the first that exists of: the variable `ORT_DYLIB_PATH`; beside the
@@ -62,8 +63,8 @@ pub struct SessionOptions {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Engine {
-    /// ONNX Runtime; where nobody names its library, none is found, and this crate was built with the feature `tract`, that.
-    /// The device taken says so.
+    /// ONNX Runtime; or tract, where its library is neither named nor found and the feature `tract` is on. The device taken
+    /// says so.
     #[default]
     Auto,
     /// ONNX Runtime, whose library is found and opened at run time.

@@ -15,7 +15,7 @@ use super::exit::{InFlight, Kept};
 use super::loader::{Runtime, one_line, threads_available};
 use super::options::SessionOptions;
 use super::pinned::Pinned;
-use super::placement::Placement;
+use super::placement::{Placement, elsewhere};
 use super::tensor::{Input, NamedTensor, Port};
 
 /// A session of ONNX Runtime, which must be called within an [`InFlight`].
@@ -90,11 +90,12 @@ impl OrtSession {
                 },
             },
         };
-        let placement = assignment(&session);
-        if strict && let Some(elsewhere) = placement.beside(device.device) {
+        let assigned = assignment(&session);
+        if strict && let Some(elsewhere) = elsewhere(&assigned, device.device) {
             let path = path.to_owned();
             return Err(Error::Placement { path, device: device.device.to_string(), elsewhere });
         }
+        let placement = assigned.unwrap_or_default();
         let pinned = match device.device {
             Device::Cuda(gpu) => Pinned::of(&session, gpu),
             _ => None,

@@ -6,11 +6,11 @@ use std::fmt;
 use leitmotif_models::Device;
 use serde::Serialize;
 
-/// Where the nodes of a graph run.
+/// How many nodes of a graph run where.
 ///
-/// With ONNX Runtime it is what the library itself says of its assignment of nodes to execution providers, before it
-/// fuses nodes within one: see
-/// [its documentation](https://onnxruntime.ai/docs/execution-providers/).
+/// With ONNX Runtime it is the library's own assignment of nodes to
+/// [execution providers](https://onnxruntime.ai/docs/execution-providers/), before it fuses nodes within one; with tract all
+/// nodes of its optimised graph, under `tract`. Empty where ONNX Runtime does not say.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Placement {
@@ -25,7 +25,7 @@ impl Placement {
     }
 
     /// The nodes that run elsewhere than on this device, in words; `None` where there are none.
-    pub(super) fn beside(&self, device: Device) -> Option<String> {
+    pub(super) fn elsewhere(&self, device: Device) -> Option<String> {
         let provider = match device {
             Device::Cuda(_) => CUDA,
             _ => return None,
@@ -38,6 +38,16 @@ impl Placement {
             })
             .collect();
         (!others.is_empty()).then(|| others.join(", "))
+    }
+}
+
+/// What a graph that was to run on this device alone has elsewhere; `None` where it has nothing. Without an account of its
+/// nodes nobody knows.
+pub(super) fn elsewhere(assigned: &Result<Placement, String>, device: Device) -> Option<String> {
+    match (assigned, device) {
+        (Ok(placement), _) => placement.elsewhere(device),
+        (Err(_), Device::Cpu) => None,
+        (Err(reason), _) => Some(format!("no account of its nodes: {reason}")),
     }
 }
 
@@ -75,19 +85,22 @@ mod tests {
     }
 
     #[test]
-    fn nodes_beside_the_device_are_named() {
+    fn nodes_elsewhere_are_named() {
         let mixed = placement(&[
             ("CPUExecutionProvider", "Shape", 2),
             (CUDA, "Conv", 9),
             (CUDA, "Relu", 9),
         ]);
-        let beside = mixed.beside(Device::Cuda(1));
-        assert_eq!(beside.as_deref(), Some("2 by CPUExecutionProvider (Shape)"));
+        let found = mixed.elsewhere(Device::Cuda(1));
+        assert_eq!(found.as_deref(), Some("2 by CPUExecutionProvider (Shape)"));
         assert_eq!(
             mixed.to_string(),
             "18 nodes by CUDAExecutionProvider, 2 by CPUExecutionProvider"
         );
-        assert_eq!(mixed.beside(Device::Cpu), None);
-        assert_eq!(placement(&[(CUDA, "Conv", 9)]).beside(Device::Cuda(0)), None);
+        assert_eq!(mixed.elsewhere(Device::Cpu), None);
+        assert_eq!(placement(&[(CUDA, "Conv", 9)]).elsewhere(Device::Cuda(0)), None);
+        let unknown = Err("not supported".to_owned());
+        assert!(elsewhere(&unknown, Device::Cuda(0)).unwrap().ends_with("not supported"));
+        assert_eq!(elsewhere(&unknown, Device::Cpu), None);
     }
 }

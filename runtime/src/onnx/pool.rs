@@ -13,6 +13,7 @@ use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use super::cancel::Stop;
+use super::device::DevicePolicy;
 use super::error::Error;
 use super::exit::InFlight;
 use super::options::SessionOptions;
@@ -62,11 +63,21 @@ impl State {
     }
 }
 
+/// Further sessions run where the first does, or are not opened: callers then share those that are.
+fn of_further_sessions(options: &SessionOptions, first: &Session) -> SessionOptions {
+    let (device, engine) = (first.device().device, first.engine());
+    let policy = match options.policy {
+        DevicePolicy::Allow => DevicePolicy::Warn,
+        policy => policy,
+    };
+    SessionOptions { device, engine, policy, ..options.clone() }
+}
+
 impl Pool {
     /// A pool with this session of `model`; further ones are opened with the same options on the same device.
     pub(super) fn new(first: Session, model: &[u8], options: &SessionOptions) -> Self {
         let most = options.most_sessions(first.device().device);
-        let options = SessionOptions { device: first.device().device, ..options.clone() };
+        let options = of_further_sessions(options, &first);
         Self {
             model: if most > 1 { model.into() } else { Box::default() },
             path: first.path().to_owned(),
@@ -162,5 +173,27 @@ impl Pool {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use leitmotif_models::Device;
+
+    use super::*;
+    use crate::onnx::options::Engine;
+
+    #[test]
+    fn further_sessions_never_fall_back_to_another_device_or_engine() {
+        let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/tiny.clip.onnx");
+        let asked = SessionOptions::on(Device::Cpu).with_policy(DevicePolicy::Allow);
+        let first = Session::open(&model, &asked).unwrap();
+        let further =
+            of_further_sessions(&SessionOptions { device: Device::Auto, ..asked }, &first);
+        assert_eq!(further.device, Device::Cpu);
+        assert_eq!(further.policy, DevicePolicy::Warn);
+        assert_eq!(further.engine, Engine::OnnxRuntime);
     }
 }

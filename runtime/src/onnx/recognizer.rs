@@ -160,12 +160,12 @@ impl Recognizer {
         &self.shared.device
     }
 
-    /// Where the graph's nodes run, by ONNX Runtime's own account.
+    /// How many of the graph's nodes run by which of ONNX Runtime's execution providers, or in tract.
     pub fn placement(&self) -> &Placement {
         &self.shared.placement
     }
 
-    /// What may not be as it was expected, in one sentence: the CPU was taken beside an NVIDIA driver, tract for want of ONNX
+    /// What differs from the request, in one sentence: the CPU was taken beside an NVIDIA driver, tract for want of ONNX
     /// Runtime, or a part of the graph runs on the CPU beside the GPU. `None` where all is as asked for, and with
     /// [`DevicePolicy::Allow`](crate::DevicePolicy::Allow).
     pub fn warning(&self) -> Option<String> {

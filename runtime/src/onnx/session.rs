@@ -1,6 +1,6 @@
 //! A network ready to run, and what runs it.
 //!
-//! ONNX Runtime is opened once in a process, when the first session is, and stays open; see
+//! ONNX Runtime is opened once in a process, when the first session that it runs is, and stays open; see
 //! [`SessionOptions::onnx_runtime`] for where it is looked for. Sessions may be opened on many threads at once.
 //! [`Session::run`] takes `&mut self` because ONNX Runtime's `Run` is not safe on all its devices when two
 //! threads share a session: open one session per thread, or put one in a `Mutex`.
@@ -8,9 +8,13 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use leitmotif_models::{CARD_VERSION, Card, CardError, Device};
+#[cfg(feature = "tract")]
+use leitmotif_models::Device;
+use leitmotif_models::{CARD_VERSION, Card, CardError};
 
 use super::device::DeviceTaken;
+#[cfg(feature = "tract")]
+use super::device::{DevicePolicy, has_nvidia_driver};
 use super::error::Error;
 use super::exit::InFlight;
 use super::loader::{external_data, names_library};
@@ -85,10 +89,13 @@ impl Session {
         };
         let (engine, device, inputs, outputs) = match options.engine {
             Engine::OnnxRuntime => in_onnx_runtime()?,
-            Engine::Tract => in_tract(model, path, options.device, "asked for")?,
+            Engine::Tract => in_tract(model, path, options, "asked for")?,
             Engine::Auto => match in_onnx_runtime() {
-                Err(error) if tract_stands_in(&error, names_library(options)) => {
-                    in_tract(model, path, options.device, "ONNX Runtime's library was not found")?
+                Err(Error::OnnxRuntimeMissing { reason })
+                    if cfg!(feature = "tract") && !names_library(options) =>
+                {
+                    let why = format!("ONNX Runtime's library was not found: {reason}");
+                    in_tract(model, path, options, &why)?
                 }
                 loaded => loaded?,
             },
@@ -134,12 +141,21 @@ impl Session {
         &self.outputs
     }
 
+    /// What runs it: never [`Engine::Auto`].
+    pub(super) fn engine(&self) -> Engine {
+        match &self.engine {
+            Loaded::OnnxRuntime(_) => Engine::OnnxRuntime,
+            #[cfg(feature = "tract")]
+            Loaded::Tract(_) => Engine::Tract,
+        }
+    }
+
     /// The device taken, and why.
     pub fn device(&self) -> &DeviceTaken {
         &self.device
     }
 
-    /// Where the graph's nodes run.
+    /// How many of the graph's nodes run by which of ONNX Runtime's execution providers, or in tract.
     pub fn placement(&self) -> &Placement {
         match &self.engine {
             Loaded::OnnxRuntime(session) => session.placement(),
@@ -188,8 +204,7 @@ impl Session {
 
     /// Runs the network for the named outputs, each with the dimensions it will have, and returns them in that order.
     ///
-    /// For programs that run for long: `ort` rc.14 leaks the description of every output whose dimensions it asks ONNX
-    /// Runtime for, some 300 bytes each, and does not ask for dimensions that are given.
+    /// Where dimensions are given, `ort` need not ask ONNX Runtime for them at every call.
     ///
     /// # Errors
     ///
@@ -219,17 +234,22 @@ impl Session {
     }
 }
 
-/// Whether tract may take the place of ONNX Runtime after this error: not where somebody named a library, which would then
-/// be passed over without a word.
-fn tract_stands_in(error: &Error, library_named: bool) -> bool {
-    cfg!(feature = "tract") && !library_named && matches!(error, Error::OnnxRuntimeMissing { .. })
-}
-
 type Opened = (Loaded, DeviceTaken, Vec<Port>, Vec<Port>);
 
+/// `why` tract was taken.
 #[cfg(feature = "tract")]
-fn in_tract(model: &[u8], path: &Path, device: Device, why: &str) -> Result<Opened, Error> {
-    if let Device::Cuda(_) = device {
+fn in_tract(
+    model: &[u8],
+    path: &Path,
+    options: &SessionOptions,
+    why: &str,
+) -> Result<Opened, Error> {
+    let wants_gpu = match options.device {
+        Device::Cuda(_) => options.policy != DevicePolicy::Allow,
+        Device::Auto => options.policy == DevicePolicy::Strict && has_nvidia_driver(),
+        Device::Cpu => false,
+    };
+    if wants_gpu {
         let reason = format!("tract runs on the CPU alone, and was taken since {why}");
         return Err(Error::CudaUnavailable { reason });
     }
@@ -241,7 +261,7 @@ fn in_tract(model: &[u8], path: &Path, device: Device, why: &str) -> Result<Open
 }
 
 #[cfg(not(feature = "tract"))]
-fn in_tract(_: &[u8], _: &Path, _: Device, _: &str) -> Result<Opened, Error> {
+fn in_tract(_: &[u8], _: &Path, _: &SessionOptions, _: &str) -> Result<Opened, Error> {
     Err(Error::NoTract)
 }
 
@@ -263,14 +283,6 @@ pub(super) fn read_model(path: &Path) -> Result<Vec<u8>, Error> {
 mod tests {
     use super::*;
     use crate::Recognizer;
-
-    #[test]
-    fn tract_stands_in_only_for_a_library_that_nobody_named() {
-        let missing = Error::OnnxRuntimeMissing { reason: String::new() };
-        assert_eq!(tract_stands_in(&missing, false), cfg!(feature = "tract"));
-        assert!(!tract_stands_in(&missing, true));
-        assert!(!tract_stands_in(&Error::OnnxRuntimeTaken, false));
-    }
 
     #[test]
     fn sessions_are_moved_and_shared_between_threads() {

@@ -37,7 +37,7 @@ struct Cli {
 enum Command {
     /// Compile a checkpoint to NAME.clip.onnx and NAME.segment.onnx, or NAME.sequence.onnx and NAME.step.onnx.
     Compile(compile::Options),
-    /// Compare a compiled file with its checkpoint: the last line begins with `passed:`, or with `failed:` on standard
+    /// Compare a compiled file with its checkpoint: the last line, but with --json, begins with `passed:`, or with `failed:` on standard
     /// error, and the exit status is then 1.
     Verify {
         /// The .onnx file.

@@ -20,8 +20,8 @@ pub(crate) struct RunOptions {
     #[arg(long, value_enum, default_value_t = Policy::Warn)]
     device_policy: Policy,
     /// What runs the model; auto takes ONNX Runtime, or tract where that is not found and this program has it
-    #[arg(long, value_enum, default_value_t = Runs::Auto)]
-    engine: Runs,
+    #[arg(long, value_enum, default_value_t = EngineName::Auto)]
+    engine: EngineName,
     /// CPU threads, at most 1024; 0 takes one for each core
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=SessionOptions::MOST_THREADS as i64))]
     threads: u16,
@@ -38,7 +38,7 @@ enum Policy {
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
-enum Runs {
+enum EngineName {
     Auto,
     #[value(name = "onnxruntime")]
     OnnxRuntime,
@@ -69,9 +69,9 @@ impl RunOptions {
             Policy::Allow => DevicePolicy::Allow,
         };
         let engine = match self.engine {
-            Runs::Auto => Engine::Auto,
-            Runs::OnnxRuntime => Engine::OnnxRuntime,
-            Runs::Tract => Engine::Tract,
+            EngineName::Auto => Engine::Auto,
+            EngineName::OnnxRuntime => Engine::OnnxRuntime,
+            EngineName::Tract => Engine::Tract,
         };
         let options = SessionOptions::on(self.device).with_policy(policy).with_engine(engine);
         options.with_threads(threads).with_sessions(jobs)
@@ -86,9 +86,10 @@ impl RunOptions {
     pub(crate) fn open_for(&self, model: &Path, jobs: usize) -> anyhow::Result<Recognizer> {
         check_compiled(model)?;
         let recognizer = Recognizer::open_with(model, &self.options(jobs))?;
+        let asks_for_cuda = matches!(self.device, Device::Cuda(_));
         match recognizer.warning() {
             Some(warning) => log(&warning),
-            None if self.verbose || matches!(self.device, Device::Cuda(_)) => {
+            None if self.verbose || recognizer.device().device != Device::Cpu && asks_for_cuda => {
                 log(&format!("runs on {}", recognizer.device()));
             }
             None => {}

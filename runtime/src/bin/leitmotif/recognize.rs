@@ -154,8 +154,9 @@ impl Recognize {
         let mut failed = 0;
         let timeline = self.timeline || self.plot.is_some();
         let options = RecognizeOptions::new().with_timeline(timeline);
-        let work = |recognizer: &Recognizer, file: &Input| {
-            let answer = file.recognize(recognizer, &options);
+        let batch = batch.clone().with_options(&options);
+        let work = |recognizer: &Recognizer, options: &RecognizeOptions, file: &Input| {
+            let answer = file.recognize(recognizer, options);
             wait_if_ending();
             let answer = answer?;
             let compare = |gallery| gallery::compare(gallery, &answer, self.top.get());
@@ -185,7 +186,7 @@ impl Recognize {
             bar.inc(1);
             Ok(())
         };
-        let done = batch.run_with(files, work, each)?;
+        let done = batch.run_each(files, work, each)?;
         bar.finish_and_clear();
         Ok((done, failed))
     }

@@ -58,6 +58,8 @@ fn folders() -> Vec<PathBuf> {
     let home = program.as_deref().and_then(Path::parent).map(Path::to_owned);
     let environments = ["VIRTUAL_ENV", "CONDA_PREFIX"].into_iter().filter_map(env::var_os);
     let packages = environments.flat_map(|root| packages_in(Path::new(&root)));
+    // An empty or relative one would be searched in the working directory.
+    let packages = packages.filter(|folder| folder.is_absolute());
     home.into_iter().chain([PathBuf::from(WHEEL)]).chain(packages).collect()
 }
 
