@@ -22,7 +22,7 @@ test: ## set-up and every core check: format, lints, tests, documentation, licen
 check-all: test ## also every slow check of scripts/check-all.d: 20 to 55 min once set up
 	scripts/check-all
 
-zoo: demo ## train the committed model of models/zoo anew: as `make demo`
+zoo: demo ## train the committed model of models/zoo anew, with 2.2 GB more music of others: 15 min after `make demo`
 	scripts/zoo
 
 bench: ## our speed and the machine's limits, into benches/results and benches/README.md: 10 to 15 min
