@@ -9,7 +9,7 @@ use leitmotif_train::commands::{
     report, split,
 };
 use leitmotif_train::error::TrainError;
-use leitmotif_train::model::cuda;
+use leitmotif_train::model::{cuda, threads};
 
 /// Prepares music, trains networks to recognise artists, and evaluates them
 #[derive(Debug, Parser)]
@@ -49,6 +49,17 @@ fn main() -> ExitCode {
         Ok(arguments) => Cli::parse_from(arguments),
         Err(error) => return failure(&error),
     };
+    let computes = matches!(
+        cli.command,
+        Command::Fit(_) | Command::Evaluate(_) | Command::Calibrate(_) | Command::Experiment(_)
+    );
+    if computes && let Err(error) = threads::wait_passively() {
+        let _ = writeln!(
+            std::io::stderr(),
+            "threads will spin while they wait, which is slow beside other programs; \
+             set OMP_WAIT_POLICY=passive: cannot start again: {error}"
+        );
+    }
     // Before the first torch call, so that libtorch's CUDA library can register. It takes 230 MB, which preparing music
     // does not need.
     if !matches!(cli.command, Command::Prepare(_) | Command::Split(_) | Command::Plot(_)) {

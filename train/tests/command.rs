@@ -5,7 +5,7 @@
 mod tones;
 
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use leitmotif_train::learn::checkpoint::{Checkpoint, read_record};
@@ -22,6 +22,12 @@ fn ends(arguments: &[&str], folder: &Path) -> (Option<i32>, String, String) {
     (status.code(), text(&stdout), text(&stderr))
 }
 
+/// What a process was last started with, on Linux.
+fn environment(process: &Child) -> Vec<String> {
+    let variables = std::fs::read_to_string(format!("/proc/{}/environ", process.id())).unwrap();
+    variables.split('\0').map(str::to_owned).collect()
+}
+
 #[test]
 fn ctrl_c_keeps_the_last_checkpoint_and_resuming_ends_the_run() {
     let folder = tempfile::tempdir().unwrap();
@@ -32,13 +38,18 @@ fn ctrl_c_keeps_the_last_checkpoint_and_resuming_ends_the_run() {
     let fit: Vec<&str> = fit.split(' ').collect();
     // Far more epochs than fit before the signal.
     let long = [&fit[..], &["--out", "run", "--epochs", "100000", "--steps", "5"]].concat();
-    let mut child =
-        program(&long, folder).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = program(&long, folder)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .env_remove("OMP_WAIT_POLICY")
+        .spawn()
+        .unwrap();
     let began = Instant::now();
     while read_record(&folder.join("run/last")).map_or(0, |r| r.epoch) < 2 {
         assert!(began.elapsed() < Duration::from_secs(120), "no checkpoint");
         std::thread::sleep(Duration::from_millis(20));
     }
+    assert!(environment(&child).contains(&"OMP_WAIT_POLICY=passive".to_owned()));
     let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(killed.success());
     assert_eq!(child.wait().unwrap().code(), Some(130));
@@ -144,6 +155,27 @@ fn a_resumed_run_takes_no_settings_but_epochs_device_and_threads() {
         assert_eq!(code, Some(1), "{setting}: {stderr}");
         assert!(stderr.contains("run has no finished epoch to resume"), "{setting}: {stderr}");
     }
+}
+
+#[test]
+fn how_threads_wait_is_left_to_whoever_chose_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    tones::dataset(&folder.join("data"), 3, false);
+    std::fs::write(folder.join("tiny.toml"), tones::TOML).unwrap();
+    let fit = "fit data --split song-seed1 --out run --network tiny.toml --device cpu --threads 1 --epochs 100000 --steps 2";
+    let mut fit = program(&fit.split(' ').collect::<Vec<_>>(), folder);
+    fit.stdout(Stdio::null()).stderr(Stdio::null()).env("GOMP_SPINCOUNT", "1000");
+    let mut child = fit.env_remove("OMP_WAIT_POLICY").spawn().unwrap();
+    let began = Instant::now();
+    while !folder.join("run/history.csv").exists() {
+        assert!(began.elapsed() < Duration::from_secs(120), "no epoch");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let variables = environment(&child);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!variables.iter().any(|one| one.starts_with("OMP_WAIT_POLICY=")), "{variables:?}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Atomic writes, and locks between processes.
+//! Atomic writes, free space, and locks between processes.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufWriter, Write};
@@ -39,6 +39,16 @@ pub fn replace_with<E>(
     })?;
     sync_folder(path.parent().unwrap_or(Path::new("")));
     Ok(())
+}
+
+/// Bytes that are free where `path` is, or will be.
+///
+/// # Errors
+/// Whatever the system refuses, or that it does not say.
+pub fn available_space(path: &Path) -> io::Result<u64> {
+    let existing = path.ancestors().find(|folder| folder.exists());
+    let existing = existing.filter(|folder| *folder != Path::new(""));
+    fs4::available_space(existing.unwrap_or(Path::new(".")))
 }
 
 /// Makes new file names in a folder survive a power cut, where the system supports it.

@@ -15,6 +15,7 @@ use crate::learn::augment::Augmentation;
 use crate::learn::auxiliary::AuxiliaryConfig;
 use crate::learn::batches::{Balance, Crop};
 use crate::learn::config::FitConfig;
+use crate::learn::dry_run::dry_run;
 use crate::learn::fit::fit;
 use crate::learn::schedule::Schedule;
 use crate::learn::start::{Changes, PretrainedBlocks, Start, newest_record, recorded_config};
@@ -44,6 +45,10 @@ pub struct FitArgs {
     /// accuracy is not measured), `paper` (the paper's model 1), or a TOML file whose keys are options of this list
     #[arg(long, conflicts_with = "resume")]
     recipe: Option<String>,
+    /// Settings from a TOML file whose keys are options of this list, before those given here and after a recipe's; every
+    /// run writes one, RUN/config.toml, with which another repeats it
+    #[arg(long, value_name = "FILE.toml", conflicts_with = "resume")]
+    config: Option<PathBuf>,
     /// A preset or a TOML file
     #[arg(long, default_value = "model3", conflicts_with = "resume")]
     network: String,
@@ -72,6 +77,9 @@ pub struct FitArgs {
     /// Do not train these convolution blocks
     #[arg(long, requires = "start_from")]
     freeze_convolutions: bool,
+    /// Begin the run in a folder that is removed again, take a few steps, and print what it will cost: time, memory, disk
+    #[arg(long, conflicts_with = "resume")]
+    dry_run: bool,
     #[command(flatten)]
     settings: Settings,
 }
@@ -218,6 +226,10 @@ pub fn run(args: FitArgs) -> anyhow::Result<()> {
         }
         (None, None) => anyhow::bail!("give a folder for the run with --out"),
     };
+    if args.dry_run {
+        let estimate = dry_run(&run, &task, start, device, &stop)?;
+        return super::print(|out| write!(out, "{estimate}"));
+    }
     match fit(&run, &task, start, device, &stop) {
         Ok(outcome) => super::print(|out| {
             let s = if outcome.epochs == 1 { "" } else { "s" };

@@ -1,7 +1,7 @@
-//! `fit --recipe`: the settings of a file, as if they had been typed before those of the command line.
+//! `fit --recipe` and `--config`: the settings of a file, as if they had been typed before those of the command line.
 //!
-//! A recipe is a TOML file whose keys are `fit`'s own options, so that there is one list of settings, one check and one
-//! set of names.
+//! Both are TOML files whose keys are `fit`'s own options, so that there is one list of settings, one check and one set of
+//! names; a recipe is such a file with a name. Every run has one with all of its settings (`learn/settings.rs`).
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -21,11 +21,13 @@ pub const RECIPES: [(&str, &str); 4] = [
 ];
 
 /// Options of `fit` that name files and machines, not settings.
-const NOT_SETTINGS: [&str; 10] = [
+const NOT_SETTINGS: [&str; 12] = [
     "split",
     "out",
     "resume",
     "recipe",
+    "config",
+    "dry-run",
     "auxiliary",
     "device",
     "threads",
@@ -34,22 +36,28 @@ const NOT_SETTINGS: [&str; 10] = [
     "freeze-convolutions",
 ];
 
-/// A program's arguments with the options of the recipe that they name, if any, in front of their own, which win.
+/// A program's arguments with the options of the recipe and the configuration file that they name, if any, in front of
+/// their own, which win; the file's win over the recipe's.
 ///
 /// # Errors
 ///
-/// A recipe that is not there, is not TOML, or has a key that is no setting.
+/// A recipe or file that is not there, is not TOML, or has a key that is no setting.
 pub fn expand(arguments: Vec<OsString>) -> anyhow::Result<Vec<OsString>> {
-    let is_fit = arguments.get(1).is_some_and(|command| command == "fit");
-    let Some(recipe) = value_of("--recipe", &arguments).filter(|_| is_fit) else {
+    if arguments.get(1).is_none_or(|command| command != "fit") {
         return Ok(arguments);
-    };
-    if arguments.iter().any(|argument| argument.as_encoded_bytes().starts_with(b"--resume")) {
-        bail!("--recipe is for a new run: one that is resumed keeps its settings");
+    }
+    let is_resumed =
+        arguments.iter().any(|argument| argument.as_encoded_bytes().starts_with(b"--resume"));
+    let mut settings = Vec::new();
+    for (option, read) in [("--recipe", options as fn(&OsStr) -> _), ("--config", file_options)] {
+        let Some(value) = value_of(option, &arguments) else { continue };
+        if is_resumed {
+            bail!("{option} is for a new run: one that is resumed keeps its settings");
+        }
+        settings.extend(read(&value)?);
     }
     let (program, own) = arguments.split_at(2);
-    let options = options(&recipe)?;
-    Ok(program.iter().cloned().chain(options).chain(own.iter().cloned()).collect())
+    Ok(program.iter().cloned().chain(settings).chain(own.iter().cloned()).collect())
 }
 
 /// The settings of a recipe, of which `changes` change some.
@@ -83,23 +91,31 @@ fn value_of(name: &str, arguments: &[OsString]) -> Option<OsString> {
 
 /// The options that a recipe stands for.
 fn options(recipe: &OsStr) -> anyhow::Result<Vec<OsString>> {
-    let known = RECIPES.iter().find(|(name, _)| recipe == *name);
-    let text = match known {
-        Some((_, text)) => (*text).to_owned(),
-        None if Path::new(recipe).extension().is_some_and(|e| e == "toml") => {
-            std::fs::read_to_string(recipe)
-                .with_context(|| format!("cannot read the recipe {}", recipe.display()))?
-        }
-        None => {
-            let names: Vec<&str> = RECIPES.iter().map(|(name, _)| *name).collect();
-            let names = names.join(", ");
-            bail!(
-                "there is no recipe `{}`; there are {names}, or name a TOML file",
-                recipe.display()
-            )
-        }
-    };
-    parse(&text).with_context(|| format!("recipe {}", recipe.display()))
+    if let Some((_, text)) = RECIPES.iter().find(|(name, _)| recipe == *name) {
+        return parse(text).with_context(|| format!("recipe {}", recipe.display()));
+    }
+    if Path::new(recipe).extension().is_some_and(|e| e == "toml") {
+        return file_options(recipe);
+    }
+    let names: Vec<&str> = RECIPES.iter().map(|(name, _)| *name).collect();
+    let names = names.join(", ");
+    bail!("there is no recipe `{}`; there are {names}, or name a TOML file", recipe.display())
+}
+
+/// The options that a file stands for; a network in a file lies beside it, if its path is relative.
+fn file_options(file: &OsStr) -> anyhow::Result<Vec<OsString>> {
+    let path = Path::new(file);
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read the settings in {}", path.display()))?;
+    let mut table: toml::Table =
+        text.parse().with_context(|| format!("{} is not TOML", path.display()))?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    if let Some(toml::Value::String(network)) = table.get_mut("network")
+        && Path::new(network).extension().is_some_and(|e| e == "toml")
+    {
+        *network = folder.join(&*network).to_string_lossy().into_owned();
+    }
+    options_of(&table).with_context(|| path.display().to_string())
 }
 
 fn parse(text: &str) -> anyhow::Result<Vec<OsString>> {
@@ -141,6 +157,7 @@ fn settings() -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::learn;
 
     fn expanded(arguments: &[&str]) -> anyhow::Result<Vec<String>> {
         let arguments = arguments.iter().map(OsString::from).collect();
@@ -184,8 +201,10 @@ mod tests {
     fn wrong_recipes_are_named_with_what_would_be_right() {
         for (arguments, message) in [
             (&["", "fit", "--recipe=smal"][..], "there are small, compact, large, paper"),
-            (&["", "fit", "--recipe=gone.toml"], "cannot read the recipe gone.toml"),
+            (&["", "fit", "--recipe=gone.toml"], "cannot read the settings in gone.toml"),
+            (&["", "fit", "--config", "gone.toml"], "cannot read the settings in gone.toml"),
             (&["", "fit", "--recipe=small", "--resume=run"], "keeps its settings"),
+            (&["", "fit", "--config=a.toml", "--resume=run"], "keeps its settings"),
         ] {
             let error = format!("{:#}", expanded(arguments).unwrap_err());
             assert!(error.contains(message), "{error}");
@@ -194,6 +213,49 @@ mod tests {
         assert!(error.contains("did you mean `batch`?"), "{error}");
         assert!(parse("out = \"run\"").is_err(), "files are no settings");
         assert!(parse("batch = [1]").unwrap_err().to_string().contains("array"));
+    }
+
+    #[test]
+    fn a_runs_own_file_stands_for_all_of_its_settings() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        let found = |config: &FitConfig| {
+            std::fs::write(&path, learn::settings::text(config)).unwrap();
+            let options = file_options(path.as_os_str()).unwrap();
+            (fit::config("", options.clone()).unwrap(), options)
+        };
+        let recipes =
+            RECIPES.iter().map(|(name, _)| fit::config("", options(name.as_ref()).unwrap()));
+        let mut configs: Vec<FitConfig> = recipes.collect::<Result<_, _>>().unwrap();
+        configs.push(FitConfig { recipe: Some(String::new()), ..FitConfig::default() });
+        let (mut odd, seed, patience) = (configs[0].clone(), u64::MAX, Some(3));
+        odd.augmentation.noise = Some(12.5);
+        configs.push(FitConfig { seed, patience, watch_test: true, segments: Some(2), ..odd });
+        for config in configs {
+            let (read, options) = found(&config);
+            assert_eq!(read, config);
+            let network = format!("--network={}", folder.path().join("network.toml").display());
+            assert!(options.contains(&network.into()), "{options:?}");
+        }
+        let text = learn::settings::text(&FitConfig::default());
+        for name in settings().iter().filter(|name| *name != "head") {
+            let there = text
+                .lines()
+                .any(|line| line.trim_start_matches("# ").split(' ').next() == Some(name.as_str()));
+            assert!(there, "{name} is missing: {text}");
+        }
+    }
+
+    #[test]
+    fn a_files_settings_win_over_a_recipes_and_lose_to_the_command_lines() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mine.toml");
+        std::fs::write(&path, "rate = 3").unwrap();
+        let path = path.to_str().unwrap();
+        let found =
+            expanded(&["", "fit", "--config", path, "--rate=9", "--recipe", "compact"]).unwrap();
+        let rates: Vec<&String> = found.iter().filter(|one| one.starts_with("--rate")).collect();
+        assert_eq!(rates, ["--rate=0.002", "--rate=3", "--rate=9"]);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::learn::confidence::{calibrate, source};
 use crate::learn::evaluate::{Evaluation, evaluate};
 use crate::learn::feed::Feed;
 use crate::learn::history::{EpochRow, History};
+use crate::learn::lag;
 use crate::learn::probe;
 use crate::learn::progress::Progress;
 use crate::learn::start::{RunState, Start, begin};
@@ -63,6 +64,11 @@ pub fn fit(
     // Made with the first epoch: there may be none left.
     let mut feed = None;
     let mut progress = Progress::new(&model, task, &config, steps);
+    if epoch == 0
+        && let Some(warning) = lag::warning(&config, steps)
+    {
+        log!("{warning}");
+    }
     if epoch < config.epochs && history.is_exhausted(config.patience) {
         log!("validation had stopped improving: no epoch is added");
     }

@@ -16,6 +16,7 @@ use crate::learn::average::WeightAverage;
 use crate::learn::checkpoint::{Checkpoint, read_record, settle, write_record};
 use crate::learn::config::FitConfig;
 use crate::learn::history::History;
+use crate::learn::settings;
 use crate::learn::task::{Task, artist_differences, differences, format_split};
 use crate::model::device;
 use crate::model::init::FirstFilters;
@@ -144,6 +145,7 @@ fn fresh(
     if let Some(pretrained) = pretrained {
         config.started_from = Some(copy_blocks(&mut model, task, pretrained)?);
     }
+    settings::write(run, &config, model.network())?;
     RunState::new(model, config, lock)
 }
 

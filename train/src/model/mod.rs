@@ -2,9 +2,10 @@
 //!
 //! A [`network::Model`] is a description from `leitmotif-models` with its tensors on one device; its forward pass gives
 //! logits and embeddings, [`dropout`] draws its masks, [`flat`] puts its trainable tensors into one buffer. [`init`]
-//! draws the initial values of these tensors (`mel` those of filters in mel bands), [`tensors`] reads and writes them as safetensors files, `host` copies
-//! them between device and host. [`device`] finds the device that a name means, [`cuda`] loads libtorch's CUDA library
-//! at run time, [`native`] what this project adds to it (a fused operator, CUDA graphs), and [`version`] asks which
+//! draws the initial values of these tensors (`mel` those of filters in mel bands), [`tensors`] reads and writes them as
+//! safetensors files, `host` copies them between device and host. [`device`] finds the device that a name means,
+//! [`threads`] says how a CPU's threads wait, [`cuda`] loads libtorch's CUDA library at run time, [`native`] what this
+//! project adds to it (a fused operator, CUDA graphs), and [`version`] asks which
 //! libtorch is loaded.
 
 pub mod cuda;
@@ -19,4 +20,5 @@ pub mod native;
 pub mod network;
 pub mod precision;
 pub mod tensors;
+pub mod threads;
 pub mod version;

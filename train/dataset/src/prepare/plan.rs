@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::error::PrepareError;
 use super::left_out_csv::too_few_artists;
+use crate::fs::available_space;
 use crate::sources::{Found, LeftOut, Reason, Track};
 use crate::store::DatasetInfo;
 
@@ -94,9 +95,7 @@ pub fn check_room(plan: &Plan, out: &Path) -> Result<(), PrepareError> {
     let shards = std::fs::read_dir(out.join("shards")).into_iter().flatten().flatten();
     let written: u64 = shards.filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum();
     let needed = plan.bytes().saturating_sub(written);
-    let existing =
-        out.ancestors().find(|folder| folder.exists()).filter(|folder| *folder != Path::new(""));
-    match fs4::available_space(existing.unwrap_or(Path::new("."))) {
+    match available_space(out) {
         Ok(left) if left < needed => {
             Err(PrepareError::DiskTooSmall { path: out.to_owned(), needed, left })
         }
