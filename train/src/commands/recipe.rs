@@ -21,7 +21,7 @@ pub const RECIPES: [(&str, &str); 4] = [
 ];
 
 /// Options of `fit` that name files and machines, not settings.
-const NOT_SETTINGS: [&str; 10] = [
+const NOT_SETTINGS: [&str; 12] = [
     "split",
     "out",
     "resume",
@@ -29,6 +29,8 @@ const NOT_SETTINGS: [&str; 10] = [
     "auxiliary",
     "device",
     "threads",
+    "checkpoint-minutes",
+    "keep-checkpoints",
     "start-from",
     "other-split",
     "freeze-convolutions",

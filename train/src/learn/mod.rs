@@ -6,7 +6,8 @@
 //! there is any, changed by [`augment`], [`feed`] brings it to the device, [`schedule`] sets the learning rate, and [`step::train_step`] takes one step with
 //! [`adam`]. After each epoch [`evaluate::evaluate`] computes predictions and the validation loss, [`history`] adds a
 //! line and chooses the best epoch, [`probe`] makes a [`checkpoint::Checkpoint`], of the weights' [`average`] if there
-//! is one, and [`progress`] prints the epoch. At the end [`confidence`] fits temperature and threshold.
+//! is one, which `saving` writes, now and then within an epoch, too, and [`progress`] prints the epoch. At the end
+//! [`confidence`] fits temperature and threshold.
 
 pub mod adam;
 pub mod augment;
@@ -24,6 +25,8 @@ pub mod fit;
 pub mod history;
 pub mod probe;
 pub mod progress;
+pub(crate) mod results;
+pub(crate) mod saving;
 pub mod schedule;
 pub(crate) mod selection;
 pub mod start;
