@@ -123,13 +123,15 @@ fn cuda_headers(torch: &Path) -> Option<PathBuf> {
     let installed =
         env::var_os("CUDA_HOME").map_or_else(|| "/usr/local/cuda".into(), PathBuf::from);
     let folders = [torch.join("../nvidia/cu13/include"), installed.join("include")];
-    // What `make setup` fetches later is noticed.
-    for folder in &folders {
+    for folder in folders {
+        // What `make setup` fetches later is noticed. A file that is missing would make every build begin anew, so
+        // those behind the folder that is taken are not watched.
         println!("cargo::rerun-if-changed={}", folder.join("crt/host_config.h").display());
-    }
-    folders.into_iter().find(|folder| {
         let version = fs::read_to_string(folder.join("cuda.h")).unwrap_or_default();
         let has = |file| folder.join(file).exists();
-        version.contains(GENERATION) && has("cuda_runtime_api.h") && has("crt/host_config.h")
-    })
+        if version.contains(GENERATION) && has("cuda_runtime_api.h") && has("crt/host_config.h") {
+            return Some(folder);
+        }
+    }
+    None
 }

@@ -42,6 +42,7 @@ pub fn checkpoint(folder: &Path, network: &Network) -> anyhow::Result<()> {
         classes: (0..classes).map(|class| format!("artist {class}")).collect(),
         epoch: 0,
         step: 0,
+        unfinished: None,
         seed: 1,
         dataset: DatasetNote {
             name: "none".to_owned(),

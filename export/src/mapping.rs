@@ -111,6 +111,7 @@ impl Mapping {
             classes: file.classes,
             epoch: 0,
             step: 0,
+            unfinished: None,
             seed: 0,
             dataset: file.dataset,
             split: SplitNote::default(),

@@ -1,8 +1,9 @@
 //! Where a checkpoint is and the names of its files: shared by the trainer, which writes it, and everything that reads it.
 //!
 //! ```text
-//! RUN/last/    the state after the newest epoch      run.json  weights.safetensors  optimizer.safetensors  probe.safetensors
-//! RUN/best/    the state of the best epoch           the same files
+//! RUN/last/          the newest state, perhaps within an epoch    run.json  weights.safetensors  optimizer.safetensors  probe.safetensors
+//! RUN/best/          the state of the best epoch                  the same files
+//! RUN/epoch-0007/    the state after epoch 7, if it was kept      the same files
 //! ```
 //!
 //! A folder cannot replace a full one in one step: the trainer renames `NAME` to `.NAME.old` and then the new folder to
@@ -11,7 +12,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// Folder, in a run's folder, of the checkpoint after the newest epoch.
+/// Folder, in a run's folder, of the newest checkpoint.
 pub const LAST: &str = "last";
 /// Folder, in a run's folder, of the checkpoint of the best epoch.
 pub const BEST: &str = "best";
@@ -25,6 +26,19 @@ pub const OPTIMIZER: &str = "optimizer.safetensors";
 pub const PROBE: &str = "probe.safetensors";
 /// Predictions on the test part, in a run's folder.
 pub const PREDICTIONS: &str = "test.predictions.jsonl";
+
+/// Folder, in a run's folder, of the checkpoint that is kept of this epoch, counted from 1.
+pub fn epoch_folder(epoch: usize) -> String {
+    format!("{EPOCH}{epoch:04}")
+}
+
+/// The epoch whose kept checkpoint has this name.
+pub fn epoch_of_folder(name: &str) -> Option<usize> {
+    let epoch = name.strip_prefix(EPOCH)?.parse().ok()?;
+    (epoch_folder(epoch) == name).then_some(epoch)
+}
+
+const EPOCH: &str = "epoch-";
 
 /// The folder of the checkpoint of this name: `folder`, or the earlier one beside it while only that is there.
 pub fn locate(folder: &Path) -> PathBuf {
@@ -54,6 +68,17 @@ pub fn beside(path: &Path, ending: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_kept_epoch_is_known_by_its_name() {
+        assert_eq!(epoch_folder(7), "epoch-0007");
+        for epoch in [0, 7, 9999, 12_345] {
+            assert_eq!(epoch_of_folder(&epoch_folder(epoch)), Some(epoch));
+        }
+        for other in ["epoch-7", "epoch-+007", "epoch-00007", "epoch-", "last", ".epoch-0007.old"] {
+            assert_eq!(epoch_of_folder(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn a_checkpoint_is_found_where_a_kill_left_it() {

@@ -51,7 +51,7 @@ pub use layer::{BatchNorm, Conv, Conv2d, Energy, Layer, SqueezeExcite, TimePool}
 pub use network::{Head, HeadKind, Network, NetworkError, Step};
 pub use params::{Init, Param, ParamKind};
 pub use random::Random;
-pub use run::{DatasetNote, RUN_VERSION, RunError, RunRecord, SplitNote};
+pub use run::{DatasetNote, RUN_VERSION, RunError, RunRecord, SplitNote, UnfinishedEpoch};
 pub use score::{
     ArtistScore, Confidence, Estimate, Prediction, Predictions, PredictionsError, ReliabilityBin,
     Scores, UnknownSongs, argmax,

@@ -21,8 +21,11 @@ pub struct RunRecord {
     pub classes: Vec<String>,
     /// Epochs finished.
     pub epoch: usize,
-    /// Optimizer steps taken.
+    /// Optimizer steps taken, those of an unfinished epoch included.
     pub step: u64,
+    /// What was done of the next epoch; absent from a checkpoint between two epochs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unfinished: Option<UnfinishedEpoch>,
     /// Seed of initial weights, batches and augmentation.
     pub seed: u64,
     /// The music that it was trained on.
@@ -41,6 +44,27 @@ pub struct RunRecord {
     pub tools: BTreeMap<String, String>,
     /// The trainer's configuration, as the trainer writes it.
     pub config: serde_json::Value,
+}
+
+/// How far an epoch was when a checkpoint was written in the middle of it, with the sums that its line of the history
+/// is made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UnfinishedEpoch {
+    /// Steps taken of it.
+    pub steps: usize,
+    /// Sum of the steps' losses, in nats.
+    pub loss: f64,
+    /// Sum of the Euclidean norms of the steps' gradients.
+    pub gradient_norm: f64,
+    /// Outputs whose most probable class was that of the target.
+    pub correct: usize,
+    /// Outputs.
+    pub outputs: usize,
+    /// Clips.
+    pub clips: usize,
+    /// Seconds of training.
+    pub seconds: f64,
 }
 
 /// What a checkpoint and a card record of the data set.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use leitmotif_models::{
     CARD_VERSION, Calibration, Card, CardError, Confidence, DatasetNote, Fixed, Golden,
     GoldenInput, GraphKind, Measured, Network, Precision, RUN_VERSION, RangeRule, ReliabilityBin,
-    RunError, RunRecord, SampleRate, SplitNote, Target, UnknownSongs,
+    RunError, RunRecord, SampleRate, SplitNote, Target, UnfinishedEpoch, UnknownSongs,
 };
 
 fn network() -> Network {
@@ -64,6 +64,7 @@ fn run() -> RunRecord {
         classes: classes(),
         epoch: 1,
         step: 1,
+        unfinished: None,
         seed: 1,
         dataset: DatasetNote::default(),
         split: SplitNote::default(),
@@ -78,6 +79,17 @@ fn run() -> RunRecord {
 fn what_is_written_is_read_back() {
     assert_eq!(Card::from_json(&card().to_json().unwrap()), Ok(card()));
     assert_eq!(RunRecord::from_json(&run().to_json().unwrap()), Ok(run()));
+}
+
+#[test]
+fn a_record_within_an_epoch_is_read_back_to_the_bit_and_one_between_two_has_no_field_for_it() {
+    assert!(!run().to_json().unwrap().contains("unfinished"));
+    // A parser that rounds twice reads a neighbour of this number.
+    let loss = 0.001_258_925_411_794_167_5;
+    let epoch =
+        UnfinishedEpoch { steps: 3, loss, seconds: 1.0 / 3.0, ..UnfinishedEpoch::default() };
+    let run = RunRecord { unfinished: Some(epoch), ..run() };
+    assert_eq!(RunRecord::from_json(&run.to_json().unwrap()), Ok(run));
 }
 
 #[test]

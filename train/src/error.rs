@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use leitmotif_dataset::store::StoreError;
+use leitmotif_models::text::thousands;
 use leitmotif_models::{PredictionsError, RunError};
 
 use crate::model::cuda::CudaError;
@@ -41,18 +42,28 @@ pub enum TrainError {
     /// A run cannot be started or resumed in its folder.
     #[error(transparent)]
     Run(#[from] RunFolderError),
-    /// The loss is no longer a finite number.
+    /// The training has left the finite numbers; nothing of that is written.
     #[error(
-        "the loss became {loss} in epoch {epoch}, step {step}; the last checkpoint is kept; \
-         a smaller --rate usually helps"
+        "{what} in epoch {epoch}, step {step}, with the clips {clips}; the last checkpoint is kept; \
+         a smaller --rate, --warm-up or --clip-gradients usually helps"
     )]
     Diverged {
-        /// The loss.
-        loss: f64,
+        /// What is no longer finite.
+        what: NotFinite,
         /// Epoch, from 1.
         epoch: usize,
-        /// Step of the whole run, from 1.
+        /// Step of the whole run, from 1, at which it was found; a tensor may have been spoilt by an earlier one.
         step: u64,
+        /// The first clips of that step's batch, and how many more there are.
+        clips: String,
+    },
+    /// A training step needs more memory than there is.
+    #[error("out of memory in a training step{}; {advice}", format_wanted(wanted.as_deref()))]
+    OutOfMemory {
+        /// How much it wanted in addition, with its unit, where libtorch tells.
+        wanted: Option<String>,
+        /// Which settings need less.
+        advice: String,
     },
     /// The thread that prefetches batches ended without an error.
     #[error("the thread that reads batches ended early")]
@@ -72,6 +83,28 @@ pub enum TrainError {
         /// Its message without the C++ back trace.
         message: String,
     },
+}
+
+/// What is no finite number in a training.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum NotFinite {
+    /// The loss of a step.
+    Loss(f64),
+    /// The Euclidean norm of a step's gradients.
+    GradientNorm(f64),
+    /// A tensor of the weights or of the optimizer, by its name in a checkpoint.
+    Tensor(String),
+}
+
+impl std::fmt::Display for NotFinite {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            NotFinite::Loss(loss) => write!(f, "the loss became {loss}"),
+            NotFinite::GradientNorm(norm) => write!(f, "the norm of the gradients became {norm}"),
+            NotFinite::Tensor(name) => write!(f, "`{name}` has values that are no finite numbers"),
+        }
+    }
 }
 
 /// A data set or split that cannot be trained on or evaluated.
@@ -282,7 +315,7 @@ pub enum RunFolderError {
         path: PathBuf,
     },
     /// There is no run to continue.
-    #[error("{} has no finished epoch to resume; start the run with --out", path.display())]
+    #[error("{} has no checkpoint to resume; start the run with --out", path.display())]
     NothingToResume {
         /// The run's folder.
         path: PathBuf,
@@ -312,6 +345,50 @@ impl TrainError {
     }
 }
 
+impl TrainError {
+    /// As the error of a training step with `batch` clips in each of `accumulate` batches: where it says that memory is
+    /// lacking, it becomes `OutOfMemory`.
+    pub fn in_step(self, batch: usize, accumulate: usize) -> Self {
+        let (TrainError::Torch { message } | TrainError::Native(NativeError::Failed { message })) =
+            &self
+        else {
+            return self;
+        };
+        if !["out of memory", "can't allocate memory", "bad_alloc"]
+            .iter()
+            .any(|of| message.contains(of))
+        {
+            return self;
+        }
+        let advice = match batch {
+            0 | 1 => "it has one clip only: take fewer --segments, or a smaller network".to_owned(),
+            _ => format!(
+                "halve the batch: --batch {} (with --accumulate {} a step has as many clips as now), or take fewer \
+                 --segments",
+                batch / 2,
+                2 * accumulate
+            ),
+        };
+        TrainError::OutOfMemory { wanted: wanted(message), advice }
+    }
+}
+
+/// The memory that libtorch wanted, by its message: `Tried to allocate 2.00 GiB. …` on a GPU,
+/// `you tried to allocate 4096 bytes. …` on a CPU.
+fn wanted(message: &str) -> Option<String> {
+    let mut words = message.split_once("ried to allocate ")?.1.split_whitespace();
+    let (count, unit) = (words.next()?, words.next()?.trim_end_matches(['.', ',']));
+    count.parse::<f64>().ok()?;
+    match (unit, count.parse()) {
+        ("bytes", Ok(bytes)) => Some(format!("{} bytes", thousands(bytes))),
+        _ => Some(format!("{count} {unit}")),
+    }
+}
+
+fn format_wanted(wanted: Option<&str>) -> String {
+    wanted.map_or_else(String::new, |wanted| format!(", which wanted {wanted} more"))
+}
+
 impl From<tch::TchError> for TrainError {
     fn from(error: tch::TchError) -> Self {
         // libtorch appends a C++ back trace to its messages.
@@ -336,5 +413,32 @@ mod tests {
         let error = TrainError::from(tch::TchError::Torch("no memory\nframe #0: c10".to_owned()));
         let printed = format!("{:#}", anyhow::Error::from(error));
         assert_eq!(printed, "libtorch: Internal torch error: no memory");
+    }
+
+    #[test]
+    fn lack_of_memory_in_a_step_tells_how_much_and_what_needs_less() {
+        let torch = |message: &str| TrainError::Torch { message: message.to_owned() };
+        let cpu = "Internal torch error: [enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't \
+                   allocate memory: you tried to allocate 137438953472 bytes. Error code 12 (Cannot allocate memory)";
+        let printed = torch(cpu).in_step(16, 1).to_string();
+        assert_eq!(
+            printed,
+            "out of memory in a training step, which wanted 137,438,953,472 bytes more; halve the batch: --batch 8 \
+             (with --accumulate 2 a step has as many clips as now), or take fewer --segments"
+        );
+        let gpu = "CUDA out of memory. Tried to allocate 2.50 GiB. GPU 0 has a total capacity of 79.10 GiB";
+        assert!(
+            torch(gpu)
+                .in_step(5, 2)
+                .to_string()
+                .contains("wanted 2.50 GiB more; halve the batch: --batch 2")
+        );
+        let native = NativeError::Failed { message: "CUDA error: out of memory".to_owned() };
+        let printed = TrainError::from(native).in_step(1, 1).to_string();
+        assert!(
+            printed.starts_with("out of memory in a training step; it has one clip only"),
+            "{printed}"
+        );
+        assert_eq!(torch("shapes differ").in_step(16, 1).to_string(), "libtorch: shapes differ");
     }
 }

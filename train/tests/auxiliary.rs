@@ -50,7 +50,7 @@ fn fresh(head: HeadKind, config: FitConfig) -> Start {
     Start::Fresh { network, config, pretrained: None }
 }
 
-const UNCHANGED: Start = Start::Resume(Changes { epochs: None, threads: None });
+const UNCHANGED: Start = Start::Resume(Changes::NONE);
 
 #[test]
 fn only_other_artists_are_auxiliary_and_each_batch_has_their_share() {

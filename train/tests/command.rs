@@ -93,6 +93,36 @@ fn ctrl_c_keeps_the_last_checkpoint_and_resuming_ends_the_run() {
     assert!(stdout.contains("243") && stdout.contains("16 units"), "{stdout}");
 }
 
+#[test]
+fn ctrl_c_within_the_first_epoch_keeps_its_steps() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    tones::dataset(&folder.join("data"), 3, true);
+    std::fs::write(folder.join("tiny.toml"), tones::TOML).unwrap();
+    let fit = "fit data --split song-seed1 --network tiny.toml --device cpu --threads 1 --out run --epochs 1";
+    let more = "--steps 100000 --checkpoint-minutes 0.001";
+    let arguments: Vec<&str> = fit.split(' ').chain(more.split(' ')).collect();
+    let mut running = program(&arguments, folder).spawn().unwrap();
+    let began = Instant::now();
+    while read_record(&folder.join("run/last")).is_err() {
+        assert!(began.elapsed() < Duration::from_secs(120), "no checkpoint");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let killed = Command::new("kill").args(["-INT", &running.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    let mut stderr = String::new();
+    std::io::Read::read_to_string(&mut running.stderr.take().unwrap(), &mut stderr).unwrap();
+    assert_eq!(running.wait().unwrap().code(), Some(130), "{stderr}");
+    let record = read_record(&folder.join("run/last")).unwrap();
+    let steps = record.unfinished.unwrap().steps;
+    assert_eq!((record.epoch, record.step), (0, steps as u64));
+    let held = format!("run holds epoch 0 and {steps} step");
+    assert!(stderr.contains(&held) && stderr.contains("--resume run"), "{stderr}");
+    let (code, stdout, stderr) = ends(&["inspect", "run/last"], folder);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stdout.starts_with(&format!("epoch 0 and {steps} step")), "{stdout}");
+}
+
 /// Evaluates the run of `folder` on a split that it was not trained on.
 fn another_split_is_refused_with_its_reason(folder: &Path) {
     let split = |more: &str| {
@@ -125,7 +155,7 @@ fn another_split_is_refused_with_its_reason(folder: &Path) {
 }
 
 #[test]
-fn a_resumed_run_takes_no_settings_but_epochs_device_and_threads() {
+fn a_resumed_run_takes_no_settings_but_epochs_device_threads_and_those_of_checkpoints() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     tones::dataset(&folder.join("data"), 3, false);
@@ -141,6 +171,8 @@ fn a_resumed_run_takes_no_settings_but_epochs_device_and_threads() {
         "--network model3",
         "--head lstm",
         "--start-from run/last",
+        "--clip-gradients 1",
+        "--accumulate 2",
         "--out other",
     ] {
         let arguments = format!("{resume} {setting}");
@@ -148,12 +180,18 @@ fn a_resumed_run_takes_no_settings_but_epochs_device_and_threads() {
         assert_eq!(code, Some(2), "{setting}: {stderr}");
         assert!(stderr.contains("cannot be used with"), "{setting}: {stderr}");
     }
-    for setting in ["--epochs 3", "--device cpu", "--threads 1"] {
+    for setting in [
+        "--epochs 3",
+        "--device cpu",
+        "--threads 1",
+        "--checkpoint-minutes 2.5",
+        "--keep-checkpoints 3",
+    ] {
         let arguments = format!("{resume} {setting}");
         let (code, _, stderr) = ends(&arguments.split(' ').collect::<Vec<_>>(), folder);
         // There is no run yet.
         assert_eq!(code, Some(1), "{setting}: {stderr}");
-        assert!(stderr.contains("run has no finished epoch to resume"), "{setting}: {stderr}");
+        assert!(stderr.contains("run has no checkpoint to resume"), "{setting}: {stderr}");
     }
 }
 

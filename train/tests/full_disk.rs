@@ -1,9 +1,10 @@
-//! A disk that becomes full while `prepare` writes, for each file that it writes.
+//! A disk that becomes full while `prepare` writes, for each file that it writes, and while `fit` writes a checkpoint.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 #[path = "../dataset/tests/music/mod.rs"]
 mod music;
+mod tones;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -153,19 +154,19 @@ fn fill_a_small_disk() {
     assert_eq!(all, names);
 }
 
-/// Runs the command with a limit on the size of files, in blocks; returns its exit code and error messages.
-fn limited(blocks: &str, music: &Path, out: &Path, clip: usize) -> (Option<i32>, String) {
+/// The program with a limit on the size of files, in blocks.
+fn program(blocks: &str) -> Command {
     // With SIGXFSZ ignored, exceeding the limit is a write error, as on a full disk.
     let script = r#"trap "" XFSZ; ulimit -f "$0"; exec "$@""#;
     let mut command = Command::new("sh");
-    command.args([
-        "-c",
-        script,
-        blocks,
-        env!("CARGO_BIN_EXE_leitmotif-train"),
-        "prepare",
-        "folder",
-    ]);
+    command.args(["-c", script, blocks, env!("CARGO_BIN_EXE_leitmotif-train")]);
+    command
+}
+
+/// Runs `prepare` with such a limit; returns its exit code and error messages.
+fn limited(blocks: &str, music: &Path, out: &Path, clip: usize) -> (Option<i32>, String) {
+    let mut command = program(blocks);
+    command.args(["prepare", "folder"]);
     command.arg(music).arg("--out").arg(out).args(["--min-songs=2", "--clip-samples"]);
     let output = command.arg(clip.to_string()).output().unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
@@ -189,4 +190,35 @@ fn a_limit_on_file_size_loses_no_finished_song() {
         assert_eq!((code, error.as_str()), (Some(0), ""));
         check_finished(out.path(), &expected, name);
     }
+}
+
+#[test]
+fn a_checkpoint_that_cannot_be_written_leaves_the_one_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    tones::dataset(&folder.join("data"), 3, false);
+    fs::write(folder.join("tiny.toml"), tones::TOML).unwrap();
+    let fit = |blocks: &str, more: &str| {
+        let mut command = program(blocks);
+        command.args("fit data --split song-seed1 --device cpu --threads 1".split(' '));
+        let output = command.args(more.split(' ')).current_dir(folder).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let new = "--network tiny.toml --steps 20 --epochs 1 --out run --checkpoint-minutes 0.00001";
+    let (code, error) = fit("unlimited", new);
+    assert_eq!(code, Some(0), "{error}");
+    let before = bytes(&folder.join("run"));
+    // Within the next epoch; the optimizer's moments are the first file that is too long.
+    let (code, error) = fit("24", "--resume run --epochs 2");
+    assert_eq!(code, Some(1), "{error}");
+    assert!(error.contains("optimizer.safetensors: File too large"), "{error}");
+    assert!(error.contains("run holds epoch 1: resume it with --resume run"), "{error}");
+    let after = bytes(&folder.join("run"));
+    let tensors = |files: &Files| {
+        let tensors = files.iter().filter(|(name, _)| name.ends_with(".safetensors"));
+        tensors.map(|(name, content)| (name.clone(), content.clone())).collect::<Files>()
+    };
+    assert!(tensors(&after) == tensors(&before), "{:?}", after.keys());
+    let (code, error) = fit("unlimited", "--resume run");
+    assert_eq!(code, Some(0), "{error}");
 }

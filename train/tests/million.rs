@@ -144,6 +144,7 @@ fn check_epochs(task: &Task) {
     let network = Network::preset("example").unwrap();
     let config = BatchConfig {
         batch: 16,
+        accumulate: 1,
         segments: None,
         crop: Crop::Grid,
         balance: Balance::Clips,

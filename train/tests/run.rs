@@ -21,7 +21,7 @@ use leitmotif_train::learn::task::Task;
 use tch::Device;
 use tones::{SPLIT, config, network, task};
 
-const UNCHANGED: Start = Start::Resume(Changes { epochs: None, threads: None });
+const UNCHANGED: Start = Start::Resume(Changes::NONE);
 
 fn fresh(config: FitConfig) -> Start {
     start(network(HeadKind::Dense), config, None)
@@ -328,7 +328,7 @@ fn changed_epochs_threads_and_device_are_recorded() {
     let task = task(&folder.path().join("data"), false);
     let out = folder.path().join("run");
     run(&out, &task, fresh(FitConfig { epochs: 2, ..config() })).unwrap();
-    let change = |epochs, threads| Start::Resume(Changes { epochs, threads });
+    let change = |epochs, threads| Start::Resume(Changes { epochs, threads, ..Changes::NONE });
     let outcome = run(&out, &task, change(Some(4), Some(2))).unwrap();
     assert_eq!(outcome.epochs, 4);
     let config = read_record(&out.join(LAST)).unwrap().config;
@@ -366,7 +366,7 @@ fn an_extended_run_equals_one_with_all_epochs_from_the_start() {
     let (whole, extended) = (folder.path().join("whole"), folder.path().join("extended"));
     run(&whole, &task, fresh(FitConfig { epochs: 4, ..config() })).unwrap();
     run(&extended, &task, fresh(FitConfig { epochs: 2, ..config() })).unwrap();
-    let more = Start::Resume(Changes { epochs: Some(4), threads: None });
+    let more = Start::Resume(Changes { epochs: Some(4), ..Changes::NONE });
     run(&extended, &task, more).unwrap();
     let weights = |run: &Path| fs::read(run.join(LAST).join("weights.safetensors")).unwrap();
     assert!(weights(&whole) == weights(&extended));

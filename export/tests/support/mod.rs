@@ -117,6 +117,7 @@ impl Tiny {
             classes: CLASSES.map(str::to_owned).to_vec(),
             epoch: 3,
             step: 42,
+            unfinished: None,
             seed,
             dataset: DatasetNote {
                 name: "noise".into(),

@@ -18,7 +18,9 @@ use crate::learn::config::FitConfig;
 use crate::learn::dry_run::dry_run;
 use crate::learn::fit::fit;
 use crate::learn::schedule::Schedule;
-use crate::learn::start::{Changes, PretrainedBlocks, Start, newest_record, recorded_config};
+use crate::learn::start::{
+    Changes, PretrainedBlocks, Start, format_progress, newest_record, recorded_config,
+};
 use crate::learn::task::Task;
 use crate::model::device;
 use crate::model::init::FirstFilters;
@@ -35,9 +37,9 @@ pub struct FitArgs {
     /// Folder of the run, for a new one
     #[arg(long, required_unless_present = "resume", conflicts_with = "resume")]
     out: Option<PathBuf>,
-    /// Folder of a run to resume with its own settings; only --epochs, --device and --threads may change. Without
-    /// changes it ends like a run that never stopped, bit for bit on a CPU with one number of threads, and on one GPU
-    /// with --deterministic
+    /// Folder of a run to resume with its own settings; only --epochs, --device, --threads, --checkpoint-minutes and
+    /// --keep-checkpoints may change. Without changes of the first three it ends like a run that never stopped, bit for
+    /// bit on a CPU with one number of threads, and on one GPU with --deterministic
     #[arg(long)]
     resume: Option<PathBuf>,
     /// Settings from a recipe, before those given here, which win: `small` (tens of artists, hours of music: two cores, a
@@ -68,6 +70,14 @@ pub struct FitArgs {
     /// Threads of libtorch on the CPU [default: one for each core; with --resume, the run's own]
     #[arg(long)]
     threads: Option<usize>,
+    /// Write a checkpoint within an epoch, too, once so many minutes have passed since the last: what a kill costs at
+    /// most; 0 writes them at the ends of epochs only, and after Ctrl-C [default: 10; with --resume, the run's own]
+    #[arg(long, value_name = "MINUTES")]
+    checkpoint_minutes: Option<f64>,
+    /// Keep the checkpoints of the last N finished epochs as OUT/epoch-0001 and so on, beside `last` and `best`
+    /// [default: 0; with --resume, the run's own]
+    #[arg(long, value_name = "N")]
+    keep_checkpoints: Option<usize>,
     /// Start with the convolution blocks of this checkpoint, e.g. an LSTM with those of a dense network
     #[arg(long, value_name = "CHECKPOINT", conflicts_with = "resume")]
     start_from: Option<PathBuf>,
@@ -91,6 +101,10 @@ struct Settings {
     /// Clips in a batch
     #[arg(long, default_value_t = 16)]
     batch: usize,
+    /// Batches whose gradients are averaged for one step of Adam: as a larger batch, in the memory of one. Batch norms use
+    /// the statistics of each batch of --batch clips
+    #[arg(long, value_name = "BATCHES", default_value_t = 1)]
+    accumulate: usize,
     /// Segments from each clip in a batch [default: all]; for an LSTM also the window of evaluation, export and serving
     #[arg(long)]
     segments: Option<usize>,
@@ -127,6 +141,9 @@ struct Settings {
     /// On a GPU: launch every kernel by itself, not all of a step as one CUDA graph
     #[arg(long)]
     no_cuda_graph: bool,
+    /// Shorten the gradients of a step, all together by their Euclidean norm, to this norm where they are longer
+    #[arg(long, value_name = "NORM")]
+    clip_gradients: Option<f64>,
     /// Weight decay: share of a weight taken off per step, times the learning rate
     #[arg(long, default_value_t = 0.0)]
     weight_decay: f64,
@@ -200,7 +217,12 @@ pub fn run(args: FitArgs) -> anyhow::Result<()> {
     let task = Task::open(&args.dataset, &args.split)?.with_auxiliary(&args.auxiliary)?;
     let (run, start, device) = match (args.resume, args.out) {
         (Some(run), _) => {
-            let changes = Changes { epochs: args.epochs, threads: args.threads };
+            let changes = Changes {
+                epochs: args.epochs,
+                threads: args.threads,
+                checkpoint_minutes: args.checkpoint_minutes,
+                keep_checkpoints: args.keep_checkpoints,
+            };
             let device = match args.device {
                 Some(asked) => device::resolve(asked)?,
                 None => recorded_device(&run)?,
@@ -215,6 +237,9 @@ pub fn run(args: FitArgs) -> anyhow::Result<()> {
             let mut config = args.settings.config();
             config.epochs = args.epochs.unwrap_or(config.epochs);
             config.threads = super::cores(args.threads);
+            config.checkpoint_minutes =
+                args.checkpoint_minutes.unwrap_or(config.checkpoint_minutes);
+            config.keep_checkpoints = args.keep_checkpoints.unwrap_or(config.keep_checkpoints);
             config.freeze_convolutions = args.freeze_convolutions;
             config.recipe = args.recipe;
             let other_split = args.other_split;
@@ -244,6 +269,11 @@ pub fn run(args: FitArgs) -> anyhow::Result<()> {
         Err(TrainError::Interrupted) => {
             log_how_to_resume(&run);
             Err(TrainError::Interrupted.into())
+        }
+        // What could not be written may be a full disk.
+        Err(error @ TrainError::File { .. }) if newest_record(&run).is_ok() => {
+            log_how_to_resume(&run);
+            Err(error.into())
         }
         Err(error) => Err(error.into()),
     }
@@ -288,11 +318,10 @@ fn log_how_to_resume(run: &Path) {
     let folder = run.display();
     match newest_record(run) {
         Ok(record) => {
-            log!("stopped; {folder} holds epoch {}: resume it with --resume {folder}", record.epoch)
+            let held = format_progress(&record);
+            log!("stopped; {folder} holds {held}: resume it with --resume {folder}");
         }
-        Err(_) => {
-            log!("stopped before the end of the first epoch: start it again with --out {folder}")
-        }
+        Err(_) => log!("stopped before the first step: start it again with --out {folder}"),
     }
 }
 
@@ -301,6 +330,7 @@ impl Settings {
         let defaults = FitConfig::default();
         FitConfig {
             batch: self.batch,
+            accumulate: self.accumulate,
             segments: self.segments,
             crop: self.crop,
             balance: self.balance,
@@ -308,7 +338,11 @@ impl Settings {
             learning_rate: self.learning_rate,
             schedule: self.schedule,
             warm_up: self.warm_up,
-            adam: AdamConfig { weight_decay: self.weight_decay, ..defaults.adam },
+            adam: AdamConfig {
+                weight_decay: self.weight_decay,
+                clip_gradients: self.clip_gradients,
+                ..defaults.adam
+            },
             weight_average: self.weight_average,
             label_smoothing: self.label_smoothing,
             augmentation: Augmentation {

@@ -6,6 +6,7 @@ use clap::Args;
 use leitmotif_models::{HeadKind, Network, layer_table};
 
 use crate::learn::checkpoint::{is_checkpoint, read_record};
+use crate::learn::start::format_progress;
 use crate::learn::task::format_split;
 
 /// Arguments of `inspect`.
@@ -39,8 +40,8 @@ pub fn run(args: InspectArgs) -> anyhow::Result<()> {
     let (mut network, classes) = if is_checkpoint {
         let record = read_record(folder)?;
         heading = Some(format!(
-            "epoch {}, step {}, seed {}; {} with split {}",
-            record.epoch,
+            "{}, step {}, seed {}; {} with split {}",
+            format_progress(&record),
             record.step,
             record.seed,
             record.dataset.name,

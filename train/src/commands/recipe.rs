@@ -21,7 +21,7 @@ pub const RECIPES: [(&str, &str); 4] = [
 ];
 
 /// Options of `fit` that name files and machines, not settings.
-const NOT_SETTINGS: [&str; 12] = [
+const NOT_SETTINGS: [&str; 14] = [
     "split",
     "out",
     "resume",
@@ -31,6 +31,8 @@ const NOT_SETTINGS: [&str; 12] = [
     "auxiliary",
     "device",
     "threads",
+    "checkpoint-minutes",
+    "keep-checkpoints",
     "start-from",
     "other-split",
     "freeze-convolutions",

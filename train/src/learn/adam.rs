@@ -21,12 +21,21 @@ pub struct AdamConfig {
     /// Decoupled weight decay: share of a weight taken off per step, times the learning rate (Loshchilov and Hutter
     /// 2017). Not of vectors: biases and batch norms.
     pub weight_decay: f64,
+    /// Longer gradients, all together by their Euclidean norm, are shortened to this; never where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clip_gradients: Option<f64>,
 }
 
 impl Default for AdamConfig {
     /// Keras 2.1's defaults.
     fn default() -> Self {
-        AdamConfig { beta1: 0.9, beta2: 0.999, epsilon: 1e-7, weight_decay: 0.0 }
+        AdamConfig {
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-7,
+            weight_decay: 0.0,
+            clip_gradients: None,
+        }
     }
 }
 
@@ -81,18 +90,35 @@ impl Adam {
         Ok(Tensor::f_from_slice(&rates.map(|rate| rate as f32))?)
     }
 
-    /// Updates every tensor in place, once, and returns the Euclidean norm of all gradients together, a scalar on their
-    /// device; `gradients` has the order and shapes of the tensors given to [`Adam::new`], `rates` is what
-    /// [`Adam::next_rates`] gave, on the device.
+    /// Gradients in the order and shapes of the tensors given to [`Adam::new`], as one tensor for [`Adam::step`].
+    ///
+    /// # Errors
+    ///
+    /// Gradients of other shapes.
+    pub fn gather(&self, gradients: &[Tensor]) -> Result<Tensor, TrainError> {
+        tch::no_grad(|| self.params.gather(gradients))
+    }
+
+    /// Updates every tensor in place, once, and returns the Euclidean norm of all gradients together before they are
+    /// clipped, a scalar on their device; `gradient` is what [`Adam::gather`] made of them, `rates` is what
+    /// [`Adam::next_rates`] gave, on the device. The host does not wait for the device.
     ///
     /// # Errors
     ///
     /// Whatever libtorch refuses.
-    pub fn step(&self, gradients: &[Tensor], rates: &Tensor) -> Result<Tensor, TrainError> {
-        let AdamConfig { beta1, beta2, epsilon, .. } = self.config;
+    pub fn step(&self, gradient: &Tensor, rates: &Tensor) -> Result<Tensor, TrainError> {
+        let AdamConfig { beta1, beta2, epsilon, clip_gradients, .. } = self.config;
         let (mut means, mut squares) = (self.means.shallow_clone(), self.squares.shallow_clone());
         tch::no_grad(|| {
-            let gradient = self.params.gather(gradients)?;
+            let norm = gradient.f_norm()?;
+            let gradient = match clip_gradients {
+                None => gradient.shallow_clone(),
+                // A norm of zero gives infinity here, and so a factor of one.
+                Some(most) => {
+                    let factor = norm.f_reciprocal()?.f_mul_scalar(most)?.f_clamp_max(1.0)?;
+                    gradient.f_mul(&factor)?
+                }
+            };
             // An operation in place returns the same tensor.
             let _ = means.f_lerp_(&gradient, 1.0 - beta1)?;
             let _ = squares.f_lerp_(&gradient.f_square()?, 1.0 - beta2)?;
@@ -106,7 +132,7 @@ impl Adam {
                 let _ = values.f_mul_(&kept)?;
             }
             let _ = values.f_sub_(&change)?;
-            Ok(gradient.f_norm()?)
+            Ok(norm)
         })
     }
 
@@ -151,15 +177,20 @@ mod tests {
 
     use super::*;
 
+    /// One step; returns the norm of the gradients.
+    fn step(adam: &mut Adam, gradients: &[Tensor], learning_rate: f64) -> f64 {
+        let rates = adam.next_rates(learning_rate).unwrap();
+        let gradient = adam.gather(gradients).unwrap();
+        f64::try_from(adam.step(&gradient, &rates).unwrap()).unwrap()
+    }
+
     /// Minimises `sum(w^2 / 2)`, whose gradient is `w`.
     fn steps(config: AdamConfig, start: &[f32], count: usize, learning_rate: f64) -> Vec<f32> {
         let tensor = Tensor::from_slice(start);
         let params = [("w", tensor.shallow_clone())];
         let mut adam = Adam::new(config, &params).unwrap();
         for _ in 0..count {
-            let gradient = [tensor.copy()];
-            let rates = adam.next_rates(learning_rate).unwrap();
-            let _norm = adam.step(&gradient, &rates).unwrap();
+            step(&mut adam, &[tensor.copy()], learning_rate);
         }
         Vec::try_from(&tensor).unwrap()
     }
@@ -195,10 +226,28 @@ mod tests {
         let vector = Tensor::from_slice(&[2.0f32]);
         let params = [("m", matrix.shallow_clone()), ("v", vector.shallow_clone())];
         let mut adam = Adam::new(config, &params).unwrap();
-        let rates = adam.next_rates(0.5).unwrap();
-        let _norm = adam.step(&[matrix.zeros_like(), vector.zeros_like()], &rates).unwrap();
+        step(&mut adam, &[matrix.zeros_like(), vector.zeros_like()], 0.5);
         assert_eq!(f64::try_from(&matrix.squeeze()).unwrap(), f64::from(2.0f32 * 0.95));
         assert_eq!(f64::try_from(&vector.squeeze()).unwrap(), 2.0);
+    }
+
+    #[test]
+    fn gradients_together_longer_than_the_clip_are_shortened_to_it_and_shorter_ones_stay() {
+        // Of 3 and 4 together the norm is 5.
+        for (clip, left) in [(Some(2.5), 0.5), (Some(5.0), 1.0), (Some(7.0), 1.0), (None, 1.0)] {
+            let (a, b) = (Tensor::from_slice(&[3.0f32]), Tensor::from_slice(&[4.0f32]));
+            let config = AdamConfig { clip_gradients: clip, ..AdamConfig::default() };
+            let params = [("a", a.shallow_clone()), ("b", b.shallow_clone())];
+            let mut adam = Adam::new(config, &params).unwrap();
+            assert_eq!(step(&mut adam, &[a.copy(), b.copy()], 0.0), 5.0, "{clip:?}");
+            let means = adam.values().unwrap();
+            let mean = |name: &str| means[name].data[0];
+            for (name, gradient) in [("a.mean", 3.0), ("b.mean", 4.0)] {
+                assert!((mean(name) - 0.1 * gradient * left).abs() < 1e-6, "{clip:?}: {means:?}");
+            }
+            assert_eq!(step(&mut adam, &[a.zeros_like(), b.zeros_like()], 0.0), 0.0);
+            assert!((adam.values().unwrap()["a.mean"].data[0] - 0.27 * left).abs() < 1e-6);
+        }
     }
 
     #[test]
@@ -206,16 +255,13 @@ mod tests {
         let tensor = Tensor::from_slice(&[1.0f32, 2.0]);
         let params = [("w", tensor.shallow_clone())];
         let mut first = Adam::new(AdamConfig::default(), &params).unwrap();
-        let rates = first.next_rates(0.1).unwrap();
-        let _norm = first.step(&[tensor.copy()], &rates).unwrap();
+        step(&mut first, &[tensor.copy()], 0.1);
         let saved = first.values().unwrap();
         let twin = tensor.copy();
         let mut second = Adam::new(AdamConfig::default(), &[("w", twin.shallow_clone())]).unwrap();
         second.restore(&saved, 1).unwrap();
-        let rates = first.next_rates(0.1).unwrap();
-        let _norm = first.step(&[tensor.copy()], &rates).unwrap();
-        let rates = second.next_rates(0.1).unwrap();
-        let _norm = second.step(&[twin.copy()], &rates).unwrap();
+        step(&mut first, &[tensor.copy()], 0.1);
+        step(&mut second, &[twin.copy()], 0.1);
         assert_eq!(Vec::<f32>::try_from(&tensor).unwrap(), Vec::<f32>::try_from(&twin).unwrap());
         let error = second.restore(&Tensors::new(), 1).unwrap_err();
         let message = format!("{:#}", anyhow::Error::from(error));

@@ -1,11 +1,12 @@
 //! Training batches: clips chosen, cut into segments, augmented and stacked.
 //!
-//! A batch is a function of (seed, epoch, step) only. Threads of their own read them ahead of the training loop.
+//! A batch is a function of (seed, epoch, number in the epoch) only. Threads of their own read them ahead of the training loop.
 
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 
+use leitmotif_models::text::first_names;
 use leitmotif_models::{HeadKind, Network, Random, segment_count};
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +41,8 @@ pub enum Balance {
 pub struct BatchConfig {
     /// Clips in a batch.
     pub batch: usize,
+    /// Batches in a step.
+    pub accumulate: usize,
     /// Segments from each clip; `None` takes the network's window.
     pub segments: Option<usize>,
     /// Where they are cut.
@@ -56,7 +59,7 @@ pub struct BatchConfig {
     pub seed: u64,
 }
 
-/// The input and targets of one step.
+/// The input and targets of one forward pass.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
     /// Waveforms, ±1 at full scale, row-major `[clips, segments, samples of a segment]`.
@@ -179,27 +182,37 @@ impl Batches {
 
     /// Steps in an epoch.
     pub fn steps_per_epoch(&self) -> usize {
-        let whole = self.own.examples().len().div_ceil(self.own_count());
+        let whole = self.own.examples().len().div_ceil(self.own_count() * self.per_step());
         self.config.steps_per_epoch.unwrap_or(whole).max(1)
     }
 
-    /// The batch of a step (from 0) of an epoch (from 0).
+    /// Batches in a step: the batches of step `s` of an epoch, both from 0, have the numbers from `s * per_step` on.
+    pub fn per_step(&self) -> usize {
+        self.config.accumulate.max(1)
+    }
+
+    /// Clips in a step.
+    pub fn clips_per_step(&self) -> usize {
+        self.config.batch.max(1) * self.per_step()
+    }
+
+    /// The batch of this number (from 0) of an epoch (from 0).
     ///
     /// # Errors
     ///
     /// A clip that cannot be read.
-    pub fn batch(&self, epoch: usize, step: usize) -> Result<Batch, TrainError> {
-        let chosen = self.examples(epoch, step);
+    pub fn batch(&self, epoch: usize, number: usize) -> Result<Batch, TrainError> {
+        let chosen = self.examples(epoch, number);
         let row = self.count * self.segment;
         let mut segments = vec![0.0; chosen.len() * row];
         for (item, example) in chosen.iter().enumerate() {
-            let place = [epoch as u64, step as u64, item as u64];
+            let place = [epoch as u64, number as u64, item as u64];
             if let Some(out) = segments.get_mut(item * row..(item + 1) * row) {
                 self.cut(example, &place, out)?;
             }
         }
         let mut targets = self.one_hot(&chosen);
-        let place = [epoch as u64, step as u64];
+        let place = [epoch as u64, number as u64];
         let augmentation = &self.config.augmentation;
         augmentation.apply(
             (&mut segments, self.segment),
@@ -213,13 +226,13 @@ impl Batches {
     }
 
     /// The same batch without its samples, or `None` where augmentation changes them.
-    pub fn plan(&self, epoch: usize, step: usize) -> Option<BatchPlan> {
+    pub fn plan(&self, epoch: usize, number: usize) -> Option<BatchPlan> {
         if self.config.augmentation != Augmentation::default() {
             return None;
         }
-        let chosen = self.examples(epoch, step);
+        let chosen = self.examples(epoch, number);
         let segments = chosen.iter().enumerate().flat_map(|(item, example)| {
-            let place = [epoch as u64, step as u64, item as u64];
+            let place = [epoch as u64, number as u64, item as u64];
             let cuts = self.cuts(example, &place);
             let in_a_row = if self.sequence { self.count } else { 1 };
             let starts = cuts.into_iter().flat_map(move |cut| {
@@ -270,12 +283,12 @@ impl Batches {
         }
     }
 
-    /// The clips of a step's batch, without reading them. All batches have one size, so libtorch sees one shape only.
-    pub fn examples(&self, epoch: usize, step: usize) -> Vec<Example> {
+    /// The clips of a batch, without reading them. All batches have one size, so libtorch sees one shape only.
+    pub fn examples(&self, epoch: usize, number: usize) -> Vec<Example> {
         let (seed, own) = (self.config.seed, self.own_count());
-        let place = [epoch as u64, step as u64];
+        let place = [epoch as u64, number as u64];
         let mut chosen = match self.config.balance {
-            Balance::Clips => self.own.in_turn(seed, epoch, step * own, own),
+            Balance::Clips => self.own.in_turn(seed, epoch, number * own, own),
             Balance::Artists => {
                 self.own.by_artist(&mut Random::derive(seed, "artists", &place), own)
             }
@@ -287,6 +300,14 @@ impl Batches {
             random.shuffle(&mut chosen);
         }
         chosen
+    }
+
+    /// The first names of the clips of a step (from 0) of an epoch (from 0), and how many more there are.
+    pub fn names(&self, epoch: usize, step: usize) -> String {
+        let numbers = step * self.per_step()..(step + 1) * self.per_step();
+        let examples = numbers.flat_map(|number| self.examples(epoch, number));
+        let names: Vec<String> = examples.map(|of| self.clips.name(of.clip)).collect();
+        first_names(names.iter(), NAMED_CLIPS)
     }
 
     /// Fills `out` with `count` segments of a clip.
@@ -377,17 +398,23 @@ impl Batches {
         Ok(resampled.collect())
     }
 
-    /// Reads the batches of `epochs` ahead in `readers` threads, until the result is dropped or a batch fails.
-    pub fn prefetch(self: &Arc<Self>, epochs: Range<usize>, readers: usize) -> Prefetched {
+    /// Reads the batches of `epochs` ahead in `readers` threads, from number `first` on, until the result is dropped or a
+    /// batch fails.
+    pub fn prefetch(
+        self: &Arc<Self>,
+        epochs: Range<usize>,
+        first: usize,
+        readers: usize,
+    ) -> Prefetched {
         let receivers = (0..readers.max(1)).map(|reader| {
             // Two batches ready and one being read keep a device busy without much memory.
             let (sender, receiver) = sync_channel(if readers > 1 { 1 } else { 2 });
             let (batches, epochs) = (Arc::clone(self), epochs.clone());
             std::thread::spawn(move || {
-                let steps = batches.steps_per_epoch();
-                let all = epochs.flat_map(|epoch| (0..steps).map(move |step| (epoch, step)));
-                for (epoch, step) in all.skip(reader).step_by(readers.max(1)) {
-                    let batch = batches.batch(epoch, step);
+                let count = batches.steps_per_epoch() * batches.per_step();
+                let all = epochs.flat_map(|epoch| (0..count).map(move |number| (epoch, number)));
+                for (epoch, number) in all.skip(first + reader).step_by(readers.max(1)) {
+                    let batch = batches.batch(epoch, number);
                     let failed = batch.is_err();
                     if sender.send(batch).is_err() || failed {
                         return;
@@ -420,6 +447,9 @@ impl Prefetched {
         receiver.recv().map_err(|_| TrainError::ReaderEnded)?
     }
 }
+
+/// Clips of a batch that are named.
+const NAMED_CLIPS: usize = 4;
 
 /// Samples to read for `length` samples of a segment.
 fn stretched(length: usize, ratio: f64) -> usize {

@@ -61,21 +61,14 @@ impl Checkpoint {
     ///
     /// # Errors
     ///
-    /// Whatever the system refuses, with the file.
+    /// Whatever the system refuses, with the file; the checkpoint that was in `folder` stays.
     pub fn write(&self, folder: &Path) -> Result<(), TrainError> {
         let making = beside(folder, "new");
         remove(&making)?;
-        fs::create_dir_all(&making).map_err(|e| TrainError::file(&making, e))?;
-        write_text(&making.join(RECORD), &record_text(&making, &self.record)?)?;
-        for (file, tensors) in
-            [(WEIGHTS, &self.weights), (OPTIMIZER, &self.optimizer), (PROBE, &self.probe)]
-        {
-            let path = making.join(file);
-            tensors::write(&path, tensors)?;
-            let synced = fs::File::open(&path).and_then(|f| f.sync_all());
-            synced.map_err(|e| TrainError::file(&path, e))?;
-        }
-        sync_folder(&making);
+        self.write_new(&making).inspect_err(|_| {
+            // Frees the space on a full disk.
+            let _ = remove(&making);
+        })?;
         // A folder cannot replace another in one step; `settle` repairs a kill between the two renames.
         let old = beside(folder, "old");
         remove(&old)?;
@@ -85,6 +78,21 @@ impl Checkpoint {
         fs::rename(&making, folder).map_err(|e| TrainError::file(folder, e))?;
         sync_folder(folder.parent().unwrap_or(Path::new("")));
         remove(&old)
+    }
+
+    fn write_new(&self, making: &Path) -> Result<(), TrainError> {
+        fs::create_dir_all(making).map_err(|e| TrainError::file(making, e))?;
+        write_text(&making.join(RECORD), &record_text(making, &self.record)?)?;
+        for (file, tensors) in
+            [(WEIGHTS, &self.weights), (OPTIMIZER, &self.optimizer), (PROBE, &self.probe)]
+        {
+            let path = making.join(file);
+            tensors::write(&path, tensors)?;
+            let synced = fs::File::open(&path).and_then(|f| f.sync_all());
+            synced.map_err(|e| TrainError::file(&path, e))?;
+        }
+        sync_folder(making);
+        Ok(())
     }
 }
 
@@ -144,7 +152,8 @@ pub fn check_writable(path: &Path) -> Result<(), TrainError> {
     tried.map_err(|e| TrainError::file(path, e))
 }
 
-/// Renames the old checkpoint back after a kill between the two renames of [`Checkpoint::write`].
+/// Undoes what a kill left of [`Checkpoint::write`]: between its two renames the old checkpoint gets its name back, else
+/// what is under other names goes.
 ///
 /// Only for the process that holds the run's lock: any other could undo a rename that is under way.
 pub(crate) fn settle(folder: &Path) -> Result<(), TrainError> {
@@ -152,7 +161,8 @@ pub(crate) fn settle(folder: &Path) -> Result<(), TrainError> {
     if !folder.exists() && old.exists() {
         fs::rename(&old, folder).map_err(|e| TrainError::file(&old, e))?;
     }
-    Ok(())
+    remove(&old)?;
+    remove(&beside(folder, "new"))
 }
 
 fn record_text(folder: &Path, record: &RunRecord) -> Result<String, TrainError> {
@@ -160,7 +170,12 @@ fn record_text(folder: &Path, record: &RunRecord) -> Result<String, TrainError> 
     Ok(record.to_json().map_err(failed)?)
 }
 
-fn remove(folder: &Path) -> Result<(), TrainError> {
+/// Removes a folder that need not be there.
+///
+/// # Errors
+///
+/// Whatever the system refuses.
+pub(crate) fn remove(folder: &Path) -> Result<(), TrainError> {
     match fs::remove_dir_all(folder) {
         Err(e) if e.kind() != ErrorKind::NotFound => Err(TrainError::file(folder, e)),
         _ => Ok(()),

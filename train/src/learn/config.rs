@@ -22,6 +22,9 @@ pub struct FitConfig {
     pub epochs: usize,
     /// Clips in a batch.
     pub batch: usize,
+    /// Batches whose gradients are averaged for one step of Adam.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub accumulate: usize,
     /// Segments from each clip in a batch; all of the network's window where absent. An LSTM's window is as long.
     pub segments: Option<usize>,
     /// Where segments are cut from a clip.
@@ -82,6 +85,12 @@ pub struct FitConfig {
     pub started_from: Option<String>,
     /// Seed of initial values, batches and augmentation.
     pub seed: u64,
+    /// Minutes after which a checkpoint is written within an epoch, too; 0 writes them at the ends of epochs only.
+    #[serde(default = "checkpoint_minutes", skip_serializing_if = "is_checkpoint_minutes")]
+    pub checkpoint_minutes: f64,
+    /// How many of the last finished epochs are kept, beside the last and the best checkpoint.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub keep_checkpoints: usize,
     /// Threads of libtorch on the CPU: sums depend on it in their last bits.
     pub threads: usize,
     /// Device it runs on, `cpu` or `cuda`: sums depend on it in their last bits too.
@@ -98,6 +107,7 @@ impl Default for FitConfig {
             recipe: None,
             epochs: 20,
             batch: 16,
+            accumulate: one(),
             segments: None,
             crop: Crop::Grid,
             balance: Balance::Clips,
@@ -123,11 +133,29 @@ impl Default for FitConfig {
             freeze_convolutions: false,
             started_from: None,
             seed: 1,
+            checkpoint_minutes: checkpoint_minutes(),
+            keep_checkpoints: 0,
             threads: 1,
             device: "cpu".to_owned(),
             changes: Vec::new(),
         }
     }
+}
+
+fn one() -> usize {
+    1
+}
+
+fn is_one(count: &usize) -> bool {
+    *count == one()
+}
+
+fn checkpoint_minutes() -> f64 {
+    10.0
+}
+
+fn is_checkpoint_minutes(minutes: &f64) -> bool {
+    *minutes == checkpoint_minutes()
 }
 
 impl FitConfig {
@@ -141,9 +169,10 @@ impl FitConfig {
         let share = |x: f64| (0.0..1.0).contains(&x);
         let within_one = "from 0 up to, not including, 1";
         let positive = "at least 1";
-        let settings: [(&'static str, String, bool, &'static str); 23] = [
+        let settings: [(&'static str, String, bool, &'static str); 26] = [
             ("--epochs", self.epochs.to_string(), self.epochs > 0, positive),
             ("--batch", self.batch.to_string(), self.batch > 0, positive),
+            ("--accumulate", self.accumulate.to_string(), self.accumulate > 0, positive),
             (
                 "--segments",
                 format_setting(self.segments),
@@ -161,6 +190,18 @@ impl FitConfig {
                 self.threads.to_string(),
                 (1..=1024).contains(&self.threads),
                 "from 1 to 1024",
+            ),
+            (
+                "--checkpoint-minutes",
+                self.checkpoint_minutes.to_string(),
+                self.checkpoint_minutes >= 0.0 && self.checkpoint_minutes.is_finite(),
+                "a number from 0 on",
+            ),
+            (
+                "--clip-gradients",
+                format_setting(self.adam.clip_gradients),
+                self.adam.clip_gradients.is_none_or(|norm| norm > 0.0 && norm.is_finite()),
+                "a positive number",
             ),
             (
                 "--rate",
@@ -275,10 +316,20 @@ impl FitConfig {
         Ok(())
     }
 
-    /// Without what does not make another run: the recipe's name, threads, device and what was changed when resuming.
+    /// Without what does not make another run: the recipe's name, when checkpoints are written and which are kept,
+    /// threads, device and what was changed when resuming.
     pub fn bare(&self) -> Self {
-        let FitConfig { threads, device, changes, .. } = FitConfig::default();
-        FitConfig { recipe: None, threads, device, changes, ..self.clone() }
+        let FitConfig { checkpoint_minutes, keep_checkpoints, threads, device, changes, .. } =
+            FitConfig::default();
+        FitConfig {
+            recipe: None,
+            checkpoint_minutes,
+            keep_checkpoints,
+            threads,
+            device,
+            changes,
+            ..self.clone()
+        }
     }
 
     /// libtorch's switches for it.
@@ -294,6 +345,7 @@ impl FitConfig {
     pub fn batches(&self) -> BatchConfig {
         BatchConfig {
             batch: self.batch,
+            accumulate: self.accumulate,
             segments: self.segments,
             crop: self.crop,
             balance: self.balance,
@@ -330,10 +382,13 @@ mod tests {
         };
         assert!(spoil(|c| c.learning_rate = f64::NAN).contains("--rate is NaN"));
         assert!(spoil(|c| c.batch = 0).contains("--batch"));
+        assert!(spoil(|c| c.accumulate = 0).contains("--accumulate"));
         assert!(spoil(|c| c.label_smoothing = 1.0).contains("--label-smoothing"));
         assert!(spoil(|c| c.segments = Some(1 << 17)).contains("--segments is 131072"));
         assert!(spoil(|c| c.augmentation.mixup = 1e-12).contains("--mixup"));
         assert!(spoil(|c| c.norm_momentum = Some(-0.1)).contains("--norm-momentum"));
+        assert!(spoil(|c| c.adam.clip_gradients = Some(0.0)).contains("--clip-gradients"));
+        assert!(spoil(|c| c.checkpoint_minutes = -1.0).contains("--checkpoint-minutes"));
     }
 
     #[test]
@@ -356,7 +411,16 @@ mod tests {
     #[test]
     fn a_record_from_before_there_was_a_choice_is_read() {
         let json = serde_json::to_string(&FitConfig::default()).unwrap();
-        for newer in ["precision", "cudnn", "deterministic", "fused", "graph"] {
+        for newer in [
+            "precision",
+            "cudnn",
+            "deterministic",
+            "fused",
+            "graph",
+            "clip",
+            "checkpoint",
+            "accumulate",
+        ] {
             assert!(!json.contains(newer), "{json}");
         }
         assert_eq!(serde_json::from_str::<FitConfig>(&json).unwrap(), FitConfig::default());

@@ -15,7 +15,7 @@ use crate::learn::clips::Example;
 use crate::learn::evaluate::evaluate;
 use crate::learn::feed::Feed;
 use crate::learn::lag;
-use crate::learn::probe;
+use crate::learn::probe::{self, Position, TrainedValues};
 use crate::learn::start::{RunState, Start, begin};
 use crate::learn::step::{Measured, Steps};
 use crate::learn::task::Task;
@@ -52,7 +52,7 @@ pub struct Estimate {
     /// Threads of libtorch.
     pub threads: usize,
     /// Clips in a step.
-    pub batch: usize,
+    pub clips_per_step: usize,
     /// Median of the steps that were taken.
     pub seconds_per_step: f64,
     /// How many that were.
@@ -100,7 +100,8 @@ pub fn dry_run(
     let RunState { model, mut adam, average, config, .. } = begin(&folder.0, task, start, device)?;
     let batches = probe::batches(task, model.network(), &config)?;
     let steps = batches.steps_per_epoch();
-    let mut feed = Feed::new(&batches, 0..config.epochs, device)?;
+    let per_step = config.accumulate.max(1);
+    let mut feed = Feed::new(&batches, 0..config.epochs, 0, device)?;
     let mut training = Steps::new(device, &config);
     let mut times = Vec::new();
     let began = Instant::now();
@@ -109,8 +110,10 @@ pub fn dry_run(
             return Err(TrainError::Interrupted);
         }
         let each = Instant::now();
-        let batch = feed.take(step / steps.max(1), step % steps.max(1))?;
-        let measured = training.take(&model, &mut adam, &batch, config.learning_rate)?;
+        let (epoch, first) = (step / steps.max(1), step % steps.max(1) * per_step);
+        let batch = |part| feed.take(epoch, first + part);
+        let measured = training.take(&model, &mut adam, batch, config.learning_rate);
+        let measured = measured.map_err(|error| error.in_step(config.batch, per_step))?;
         // Waits for the device.
         Measured::read(&[measured])?;
         times.push(each.elapsed().as_secs_f64());
@@ -133,13 +136,15 @@ pub fn dry_run(
     let evaluation = began.elapsed().as_secs_f64() / some.len().max(1) as f64 * evaluated as f64;
 
     let probe = probe::probe_input(task, model.network())?;
-    let at = (0, adam.steps());
-    let checkpoint = probe::checkpoint(task, &model, &adam, average.as_ref(), &config, at, &probe)?;
+    let at = Position { epoch: 0, step: adam.steps(), unfinished: None };
+    let values = TrainedValues::of(&model, &adam, average.as_ref())?;
+    let checkpoint = values.checkpoint(task, model.network(), &config, at, &probe)?;
     let last = folder.0.join(LAST);
     checkpoint.write(&last)?;
     let checkpoint_bytes = size(&last).map_err(|e| TrainError::file(&last, e))?;
     let free_disk_bytes = leitmotif_dataset::fs::available_space(&folder.0).ok();
-    let mut warnings: Vec<String> = lag::warning(&config, steps).into_iter().collect();
+    let mut warnings: Vec<String> =
+        lag::warning(&config, steps.saturating_mul(per_step)).into_iter().collect();
     if let Some(free) = free_disk_bytes.filter(|free| *free < 3 * checkpoint_bytes) {
         warnings.push(format!(
             "warning: {} are free where the run will be, and its checkpoints take {}",
@@ -159,7 +164,7 @@ pub fn dry_run(
         test_clips: task.test.len(),
         device: device::name(device),
         threads: config.threads,
-        batch: config.batch,
+        clips_per_step: batches.clips_per_step(),
         seconds_per_step,
         measured_steps: counted.len(),
         steps_per_epoch: steps,
@@ -198,13 +203,13 @@ impl fmt::Display for Estimate {
             "a step      {:.3} s (median of {}), {:.1} clips/s",
             step,
             self.measured_steps,
-            self.batch as f64 / step.max(1e-9)
+            self.clips_per_step as f64 / step.max(1e-9)
         )?;
         writeln!(
             f,
             "an epoch    {} of {}: {}, evaluation {}",
             count(*steps, "step"),
-            count(self.batch, "clip"),
+            count(self.clips_per_step, "clip"),
             duration(*steps as f64 * step),
             duration(self.evaluation_seconds_per_epoch)
         )?;

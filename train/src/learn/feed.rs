@@ -22,7 +22,7 @@ const MOST_OF_FREE: f64 = 0.4;
 /// Threads that read ahead, at most: on a CPU as many as the network leaves, for a GPU half of the cores.
 const MOST_READERS: usize = 8;
 
-/// The input and targets of one step on a device.
+/// The input and targets of one forward pass on a device.
 #[derive(Debug)]
 pub struct DeviceBatch {
     /// f32 `[clips, segments, samples of a segment]`, ±1 at full scale.
@@ -44,9 +44,10 @@ impl DeviceBatch {
         Ok(DeviceBatch { segments, targets: targets(&batch.targets, shape, device)? })
     }
 
-    /// Clips in it.
-    pub fn clips(&self) -> usize {
-        self.targets.size().first().map_or(0, |clips| *clips as usize)
+    /// The same batch, in the same memory.
+    pub fn again(&self) -> Self {
+        let (segments, targets) = (self.segments.shallow_clone(), self.targets.shallow_clone());
+        DeviceBatch { segments, targets }
     }
 }
 
@@ -69,7 +70,7 @@ enum Source {
 }
 
 impl Feed {
-    /// The batches of `epochs` for a model on `device`.
+    /// The batches of `epochs` for a model on `device`, from number `first` of the first epoch on.
     ///
     /// # Errors
     ///
@@ -77,6 +78,7 @@ impl Feed {
     pub fn new(
         batches: &Arc<Batches>,
         epochs: Range<usize>,
+        first: usize,
         device: Device,
     ) -> Result<Self, TrainError> {
         let source = match ResidentClips::load(batches, device)? {
@@ -89,21 +91,21 @@ impl Feed {
                     _ => cores / 2,
                 };
                 let readers = spare.clamp(1, MOST_READERS);
-                Source::Host(batches.prefetch(epochs, readers))
+                Source::Host(batches.prefetch(epochs, first, readers))
             }
         };
         Ok(Feed { batches: Arc::clone(batches), device, source })
     }
 
-    /// The batch of the next step, which is `step` of `epoch`, both from 0.
+    /// The next batch, which has this number in `epoch`, both from 0.
     ///
     /// # Errors
     ///
     /// A clip that cannot be read; whatever libtorch refuses.
-    pub fn take(&mut self, epoch: usize, step: usize) -> Result<DeviceBatch, TrainError> {
+    pub fn take(&mut self, epoch: usize, number: usize) -> Result<DeviceBatch, TrainError> {
         match &mut self.source {
             Source::Resident(resident) => {
-                let plan = self.batches.plan(epoch, step).ok_or(TrainError::ReaderEnded)?;
+                let plan = self.batches.plan(epoch, number).ok_or(TrainError::ReaderEnded)?;
                 resident.cut(&plan)
             }
             Source::Host(prefetched) => DeviceBatch::upload(&prefetched.take()?, self.device),
@@ -237,12 +239,21 @@ mod tests {
     }
 
     #[test]
-    fn several_readers_keep_the_order() {
-        let (_folder, batches) = batches(HeadKind::Dense, Crop::Random, FitConfig::default());
-        let mut prefetched = batches.prefetch(0..2, 3);
-        for (epoch, step) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
-            assert_eq!(prefetched.take().unwrap(), batches.batch(epoch, step).unwrap());
+    fn several_readers_keep_the_order_from_any_number_on() {
+        // Of six clips four in a batch: two steps of one batch, or one of two.
+        for (accumulate, steps) in [(1, 2), (2, 1)] {
+            let config = FitConfig { accumulate, ..FitConfig::default() };
+            let (_folder, batches) = batches(HeadKind::Dense, Crop::Random, config);
+            assert_eq!(batches.steps_per_epoch(), steps);
+            let all = [(0, 0), (0, 1), (1, 0), (1, 1)];
+            for first in 0..=all.len() {
+                let mut prefetched = batches.prefetch(0..2, first, 3);
+                for (epoch, number) in &all[first..] {
+                    let batch = batches.batch(*epoch, *number).unwrap();
+                    assert_eq!(prefetched.take().unwrap(), batch);
+                }
+                assert!(matches!(prefetched.take(), Err(TrainError::ReaderEnded)));
+            }
         }
-        assert!(matches!(prefetched.take(), Err(TrainError::ReaderEnded)));
     }
 }

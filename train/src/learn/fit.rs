@@ -2,24 +2,26 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use leitmotif_models::checkpoint::{BEST, LAST, PREDICTIONS, WEIGHTS};
 use leitmotif_models::{Confidence, Scores};
 
 use crate::console::log;
-use crate::error::TrainError;
-use crate::learn::checkpoint::{Checkpoint, read_record, write_record, write_text};
+use crate::error::{RunFolderError, TrainError};
+use crate::learn::average::WeightAverage;
+use crate::learn::checkpoint::{read_record, write_record, write_text};
 use crate::learn::clips::Example;
 use crate::learn::confidence::{calibrate, source};
 use crate::learn::evaluate::{Evaluation, evaluate};
 use crate::learn::feed::Feed;
-use crate::learn::history::{EpochRow, History};
 use crate::learn::lag;
-use crate::learn::probe;
+use crate::learn::probe::{self, Position, TrainedValues};
 use crate::learn::progress::Progress;
+use crate::learn::results::{EpochTotals, Unread};
+use crate::learn::saving::Saving;
 use crate::learn::start::{RunState, Start, begin};
-use crate::learn::step::{Measured, StepResult, Steps};
+use crate::learn::step::Steps;
 use crate::learn::task::Task;
 use crate::model::network::Model;
 use crate::model::tensors;
@@ -44,8 +46,10 @@ pub struct Outcome {
 ///
 /// # Errors
 ///
-/// `Interrupted` once `stop` is set: the checkpoint of the last finished epoch can be resumed. `Diverged` if the loss
-/// is no longer finite. Otherwise whatever cannot be read, written or computed.
+/// `Interrupted` once `stop` is set: the last checkpoint, from which the run can be resumed, holds every step that was
+/// taken, but for an interruption after the last epoch's. `Diverged` once a loss, a gradient or a tensor is no longer
+/// finite: the last checkpoint is from before. `OutOfMemory` where a step needs more. Otherwise whatever cannot be
+/// read, written or computed.
 pub fn fit(
     run: &Path,
     task: &Task,
@@ -54,18 +58,22 @@ pub fn fit(
     stop: &AtomicBool,
 ) -> Result<Outcome, TrainError> {
     let state = begin(run, task, start, device)?;
-    let RunState { mut model, mut adam, mut average, config, .. } = state;
+    let RunState { mut model, mut adam, mut average, config, unfinished, .. } = state;
     let RunState { mut epoch, mut step, mut history, lock: _lock, .. } = state;
     let batches = probe::batches(task, model.network(), &config)?;
-    let probe = probe::probe_input(task, model.network())?;
-    let steps = batches.steps_per_epoch();
+    let (steps, clips) = (batches.steps_per_epoch(), batches.clips_per_step());
     let all_steps = (config.epochs as u64).saturating_mul(steps as u64);
     let mut training = Steps::new(device, &config);
     // Made with the first epoch: there may be none left.
     let mut feed = None;
     let mut progress = Progress::new(&model, task, &config, steps);
+    let probe = probe::probe_input(task, model.network())?;
+    let mut saving = Saving::new(run, task, &config, probe);
+    let mut totals = EpochTotals::from(unfinished.unwrap_or_default());
+    check_steps(run, totals.steps(), steps)?;
     if epoch == 0
-        && let Some(warning) = lag::warning(&config, steps)
+        && totals.steps() == 0
+        && let Some(warning) = lag::warning(&config, steps.saturating_mul(config.accumulate))
     {
         log!("{warning}");
     }
@@ -74,42 +82,71 @@ pub fn fit(
     }
 
     while epoch < config.epochs && !history.is_exhausted(config.patience) {
-        let mut totals = EpochTotals::default();
+        // Every step so far is in a checkpoint.
+        if stop.load(Ordering::Relaxed) {
+            return Err(TrainError::Interrupted);
+        }
+        let diverged = |what, step_of_epoch, step| {
+            let clips = batches.names(epoch, step_of_epoch);
+            TrainError::Diverged { what, epoch: epoch + 1, step, clips }
+        };
         let mut learning_rate = config.learning_rate;
-        progress.epoch(epoch);
+        let first = totals.steps();
+        progress.epoch(epoch, first);
         let feed = match &mut feed {
             Some(feed) => feed,
-            None => feed.insert(Feed::new(&batches, epoch..config.epochs, device)?),
-        };
-        let began = Instant::now();
-        let mut unread = Unread::new(device);
-        for step_of_epoch in 0..steps {
-            if stop.load(Ordering::Relaxed) {
-                return Err(TrainError::Interrupted);
+            None => {
+                let first = first * config.accumulate;
+                feed.insert(Feed::new(&batches, epoch..config.epochs, first, device)?)
             }
+        };
+        let mut began = Instant::now();
+        let mut unread = Unread::new(device);
+        for step_of_epoch in first..steps {
             let factor = config.schedule.factor(step, all_steps, config.warm_up);
             learning_rate = config.learning_rate * factor;
-            let batch = feed.take(epoch, step_of_epoch)?;
-            let clips = batch.clips();
-            let measured = training.take(&model, &mut adam, &batch, learning_rate)?;
+            let in_step = |error: TrainError| error.in_step(config.batch, config.accumulate);
+            let batch = |part| feed.take(epoch, step_of_epoch * config.accumulate + part);
+            let measured = training.take(&model, &mut adam, batch, learning_rate);
+            let measured = measured.map_err(in_step)?;
             step += 1;
             if let Some(average) = &mut average {
                 average.update()?;
             }
-            for (result, before) in unread.push(measured, step_of_epoch + 1 == steps)? {
-                if !result.loss.is_finite() {
-                    let step = step - before;
-                    return Err(TrainError::Diverged { loss: result.loss, epoch: epoch + 1, step });
+            let is_last = step_of_epoch + 1 == steps;
+            let stopped = stop.load(Ordering::Relaxed);
+            let saves = !is_last && (stopped || saving.is_due());
+            for (result, before) in unread.push(measured, is_last || saves).map_err(in_step)? {
+                if let Some(what) = result.not_finite() {
+                    return Err(diverged(what, step_of_epoch - before, step - before as u64));
                 }
                 totals.add(&result, clips);
                 progress.step(totals.mean_loss(), totals.accuracy(), clips);
             }
+            if !saves {
+                continue;
+            }
+            totals.add_time(began.elapsed());
+            swap(&mut average)?;
+            let values = TrainedValues::of(&model, &adam, average.as_ref())?;
+            if let Some(what) = values.not_finite() {
+                return Err(diverged(what, step_of_epoch, step));
+            }
+            let at = Position { epoch, step, unfinished: Some(totals.so_far()) };
+            saving.within_epoch(values, model.network(), at)?;
+            swap(&mut average)?;
+            if stopped {
+                return Err(TrainError::Interrupted);
+            }
+            began = Instant::now();
+        }
+        totals.add_time(began.elapsed());
+        swap(&mut average)?;
+        let values = TrainedValues::of(&model, &adam, average.as_ref())?;
+        if let Some(what) = values.not_finite() {
+            return Err(diverged(what, steps - 1, step));
         }
         epoch += 1;
-        let seconds = began.elapsed().as_secs_f64();
-        if let Some(average) = &mut average {
-            average.swap()?;
-        }
         // A trained epoch is also evaluated and saved, even after Ctrl-C: otherwise its work would be lost.
         let evaluate_on = |part: &str, examples: &[Example]| {
             evaluate_part(&model, task, part, examples, &NEVER, &progress)
@@ -120,17 +157,14 @@ pub fn fit(
             false => None,
         };
         let row = totals
-            .row(epoch, step, learning_rate, seconds)
+            .row(epoch, step, learning_rate)
             .with_validation(validation.as_ref().map(|(of, scores)| (of.loss, scores)))
             .with_test(test.as_ref().map(|(_, scores)| scores));
+        totals = EpochTotals::default();
         let is_best = history.push(row);
-        let at = (epoch, step);
-        let checkpoint =
-            probe::checkpoint(task, &model, &adam, average.as_ref(), &config, at, &probe)?;
-        save(run, &checkpoint, is_best, &history)?;
-        if let Some(average) = &mut average {
-            average.swap()?;
-        }
+        let at = Position { epoch, step, unfinished: None };
+        saving.after_epoch(values, model.network(), at, is_best, &history)?;
+        swap(&mut average)?;
         progress.epoch_done(&history);
     }
     drop(feed);
@@ -140,100 +174,18 @@ pub fn fit(
 /// Never set: for an evaluation that is not to be interrupted.
 static NEVER: AtomicBool = AtomicBool::new(false);
 
-/// Writes an epoch. The last checkpoint is written last: a run that is killed before that resumes from the epoch
-/// before, and so repeats this one and writes the same again.
-fn save(
-    run: &Path,
-    checkpoint: &Checkpoint,
-    is_best: bool,
-    history: &History,
-) -> Result<(), TrainError> {
-    if is_best {
-        checkpoint.write(&run.join(BEST))?;
-    }
-    history.write(run)?;
-    checkpoint.write(&run.join(LAST))
+/// Exchanges the weights with their average, if there is one.
+fn swap(average: &mut Option<WeightAverage>) -> Result<(), TrainError> {
+    average.as_mut().map_or(Ok(()), WeightAverage::swap)
 }
 
-/// Results of steps that have not been read: reading waits for the device, and a GPU would then wait for the next step.
-#[derive(Debug)]
-struct Unread {
-    steps: Vec<Measured>,
-    at_once: bool,
-    since: Instant,
-}
-
-impl Unread {
-    /// Progress is shown, and a loss that is not finite is noticed, after so long.
-    const LONGEST: Duration = Duration::from_millis(250);
-
-    fn new(device: tch::Device) -> Self {
-        // A CPU's steps have ended when they return.
-        Unread { steps: Vec::new(), at_once: device == tch::Device::Cpu, since: Instant::now() }
+/// Whether a run that was resumed after `done` steps of an epoch of `steps` has any of them left, as it must.
+fn check_steps(run: &Path, done: usize, steps: usize) -> Result<(), TrainError> {
+    if done < steps {
+        return Ok(());
     }
-
-    /// Adds a step; returns the results that are due, each with the number of steps after it.
-    fn push(&mut self, step: Measured, all: bool) -> Result<Vec<(StepResult, u64)>, TrainError> {
-        self.steps.push(step);
-        if !(all || self.at_once || self.since.elapsed() > Self::LONGEST) {
-            return Ok(Vec::new());
-        }
-        let results = Measured::read(&self.steps)?;
-        self.steps.clear();
-        self.since = Instant::now();
-        let after = (0..results.len() as u64).rev();
-        Ok(results.into_iter().zip(after).collect())
-    }
-}
-
-/// Sums over an epoch.
-#[derive(Debug, Default)]
-struct EpochTotals {
-    loss: f64,
-    gradient_norm: f64,
-    steps: usize,
-    correct: usize,
-    outputs: usize,
-    clips: usize,
-}
-
-impl EpochTotals {
-    fn add(&mut self, step: &StepResult, clips: usize) {
-        self.loss += step.loss;
-        self.gradient_norm += step.gradient_norm;
-        self.steps += 1;
-        self.correct += step.correct;
-        self.outputs += step.outputs;
-        self.clips += clips;
-    }
-
-    fn mean_loss(&self) -> f64 {
-        self.loss / self.steps.max(1) as f64
-    }
-
-    fn accuracy(&self) -> f64 {
-        self.correct as f64 / self.outputs.max(1) as f64
-    }
-
-    fn row(&self, epoch: usize, step: u64, learning_rate: f64, seconds: f64) -> EpochRow {
-        EpochRow {
-            epoch,
-            step,
-            learning_rate,
-            loss: self.mean_loss(),
-            accuracy: self.accuracy(),
-            validation_segments: None,
-            validation_clips: None,
-            validation_songs: None,
-            test_segments: None,
-            test_clips: None,
-            test_songs: None,
-            seconds,
-            clips_per_second: self.clips as f64 / seconds.max(1e-9),
-            validation_loss: None,
-            gradient_norm: Some(self.gradient_norm / self.steps.max(1) as f64),
-        }
-    }
+    let reason = format!("{done} steps of an epoch are done, which has only {steps}");
+    Err(RunFolderError::CannotResume { path: run.to_owned(), reason }.into())
 }
 
 /// Evaluates the model on a part and scores it; `None` where the part is empty.
@@ -309,26 +261,4 @@ fn confidence(
     let unknown = (task.dataset.folder(), Some((task.split_name.as_str(), part)));
     let (known, source) = (&validation.predictions, source(task, part));
     calibrate(model, known, source, Confidence::KEEP, unknown, stop)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn results_are_due_at_once_on_a_cpu_and_else_when_all_are_wanted() {
-        let step = |loss: f64| Measured::of(&[loss, 0.5, 3.0], 4);
-        let losses = |due: Vec<(StepResult, u64)>| {
-            due.iter().map(|(result, after)| (result.loss, *after)).collect::<Vec<_>>()
-        };
-        let mut unread = Unread::new(tch::Device::Cpu);
-        assert_eq!(losses(unread.push(step(1.0), false).unwrap()), [(1.0, 0)]);
-        let mut unread = Unread::new(tch::Device::Cuda(0));
-        unread.since = Instant::now() + Duration::from_secs(3600);
-        assert!(unread.push(step(1.0), false).unwrap().is_empty());
-        assert!(unread.push(step(2.0), false).unwrap().is_empty());
-        let due = losses(unread.push(step(3.0), true).unwrap());
-        assert_eq!(due, [(1.0, 2), (2.0, 1), (3.0, 0)]);
-        assert!(unread.steps.is_empty());
-    }
 }

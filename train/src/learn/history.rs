@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::{RunFolderError, TrainError};
 use crate::learn::checkpoint::write_text;
 
-const FILE: &str = "history.csv";
+/// Name of the file in a run's folder.
+pub(crate) const HISTORY: &str = "history.csv";
 
 /// One epoch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,7 +47,7 @@ pub struct EpochRow {
     /// Mean cross-entropy in nats on the validation part, of the same outputs as the training loss.
     #[serde(default)]
     pub validation_loss: Option<f64>,
-    /// Euclidean norm of all gradients together before Adam, mean over the epoch's steps.
+    /// Euclidean norm of all gradients together before they are clipped, mean over the epoch's steps.
     #[serde(default)]
     pub gradient_norm: Option<f64>,
 }
@@ -83,13 +84,16 @@ pub struct History {
 }
 
 impl History {
-    /// Reads the history in the folder `run` up to and including `epochs`.
+    /// Reads the history in the folder `run` up to and including `epochs`; of none there may be no file yet.
     ///
     /// # Errors
     ///
     /// A file that is missing or is not such a table; it is named.
     pub fn read(run: &Path, epochs: usize) -> Result<Self, TrainError> {
-        let path = run.join(FILE);
+        if epochs == 0 {
+            return Ok(History::default());
+        }
+        let path = run.join(HISTORY);
         let invalid = |e: csv::Error| invalid(&path, e);
         let mut reader = csv::Reader::from_path(&path).map_err(invalid)?;
         let rows = reader.deserialize().collect::<Result<Vec<EpochRow>, _>>().map_err(invalid)?;
@@ -102,7 +106,7 @@ impl History {
     ///
     /// Whatever the system refuses.
     pub fn write(&self, run: &Path) -> Result<(), TrainError> {
-        let path = run.join(FILE);
+        let path = run.join(HISTORY);
         let mut writer = csv::Writer::from_writer(Vec::new());
         for row in &self.rows {
             writer.serialize(row).map_err(|e| invalid(&path, e))?;
@@ -203,7 +207,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let old = "epoch,step,rate,loss,accuracy,validation_segments,validation_clips,validation_songs,seconds,clips_per_second\n\
                    1,200,0.0025,1.5,0.5,,,,14.5,26.25\n";
-        std::fs::write(folder.path().join(FILE), old).unwrap();
+        std::fs::write(folder.path().join(HISTORY), old).unwrap();
         let read = History::read(folder.path(), 1).unwrap();
         assert_eq!((read.rows[0].test_clips, read.rows[0].seconds), (None, 14.5));
         assert_eq!((read.rows[0].validation_loss, read.rows[0].gradient_norm), (None, None));
@@ -223,12 +227,14 @@ mod tests {
         history.push(row(1, None));
         history.push(row(2, Some((0.5, 0.25))));
         history.write(folder.path()).unwrap();
-        let written = std::fs::read_to_string(folder.path().join(FILE)).unwrap();
+        let written = std::fs::read_to_string(folder.path().join(HISTORY)).unwrap();
         let header = "epoch,step,rate,loss,accuracy,validation_segments,validation_clips,validation_songs,\
                       test_segments,test_clips,test_songs,seconds,clips_per_second,\
                       validation_loss,gradient_norm";
         assert_eq!(written.lines().next(), Some(header));
         assert_eq!(History::read(folder.path(), 2).unwrap(), history);
         assert_eq!(History::read(folder.path(), 1).unwrap().rows, history.rows[..1]);
+        assert!(History::read(&folder.path().join("none"), 0).unwrap().rows.is_empty());
+        assert!(History::read(&folder.path().join("none"), 1).is_err());
     }
 }

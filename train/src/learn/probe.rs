@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use leitmotif_models::checkpoint::RECORD;
-use leitmotif_models::{GoldenInput, Network, RUN_VERSION, RunRecord};
+use leitmotif_models::{GoldenInput, Network, RUN_VERSION, RunRecord, UnfinishedEpoch};
 use tch::{Device, Tensor};
 
-use crate::error::{CheckpointError, TrainError};
+use crate::error::{CheckpointError, NotFinite, TrainError};
 use crate::learn::adam::Adam;
 use crate::learn::average::WeightAverage;
 use crate::learn::batches::Batches;
@@ -72,50 +72,90 @@ pub fn probe_input(task: &Task, network: &Network) -> Result<Values, TrainError>
     Ok(Values { shape: vec![rows, samples], data })
 }
 
-/// A checkpoint of `model` after epoch `at.0` and step `at.1`, with the probe's outputs of this model, which is
-/// [swapped](WeightAverage::swap) with its average if it has one.
-///
-/// # Errors
-///
-/// Whatever libtorch refuses.
-pub fn checkpoint(
-    task: &Task,
-    model: &Model,
-    adam: &Adam,
-    average: Option<&WeightAverage>,
-    config: &FitConfig,
-    at: (usize, u64),
-    probe: &Values,
-) -> Result<Checkpoint, TrainError> {
-    let weights = model.values()?;
-    let tools = BTreeMap::from([
-        ("leitmotif-train".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-        ("libtorch".to_owned(), version::libtorch().to_owned()),
-    ]);
-    let settings = serde_json::to_value(config)
-        .map_err(|e| CheckpointError::Config { path: RECORD.into(), reason: e.to_string() })?;
-    let record = RunRecord {
-        version: RUN_VERSION,
-        network: model.network().clone(),
-        classes: task.classes.clone(),
-        epoch: at.0,
-        step: at.1,
-        seed: config.seed,
-        dataset: task.dataset_note(),
-        split: task.split_note(),
-        scores: None,
-        confidence: None,
-        golden: golden(model.network()),
-        tools,
-        config: settings,
-    };
-    let probe = with_outputs(model.network(), model.classes(), &weights, probe)?;
-    let mut optimizer = adam.values()?;
-    optimizer.append(&mut model.auxiliary_values()?);
-    if let Some(average) = average {
-        optimizer.append(&mut average.values()?);
+/// How far a run is.
+#[derive(Clone, Copy, Debug)]
+pub struct Position {
+    /// Epochs done.
+    pub epoch: usize,
+    /// Steps done, those of an unfinished epoch included.
+    pub step: u64,
+    /// What was done of the next epoch, if it has begun.
+    pub unfinished: Option<UnfinishedEpoch>,
+}
+
+/// The tensors of a training, as a checkpoint keeps them.
+#[derive(Clone, Debug)]
+pub struct TrainedValues {
+    weights: Tensors,
+    optimizer: Tensors,
+}
+
+impl TrainedValues {
+    /// Those of `model`, which is [swapped](WeightAverage::swap) with its average if it has one.
+    ///
+    /// # Errors
+    ///
+    /// Whatever libtorch refuses.
+    pub fn of(
+        model: &Model,
+        adam: &Adam,
+        average: Option<&WeightAverage>,
+    ) -> Result<Self, TrainError> {
+        let (weights, mut optimizer) = (model.values()?, adam.values()?);
+        optimizer.append(&mut model.auxiliary_values()?);
+        if let Some(average) = average {
+            optimizer.append(&mut average.values()?);
+        }
+        Ok(TrainedValues { weights, optimizer })
     }
-    Ok(Checkpoint { record, weights, optimizer, probe })
+
+    /// The first tensor with a value that is no finite number.
+    pub fn not_finite(&self) -> Option<NotFinite> {
+        let mut tensors = self.weights.iter().chain(&self.optimizer);
+        let (tensor, _) = tensors.find(|(_, of)| of.data.iter().any(|x| !x.is_finite()))?;
+        Some(NotFinite::Tensor(tensor.clone()))
+    }
+
+    /// The checkpoint of a run with these tensors, with the probe's outputs of these weights.
+    ///
+    /// # Errors
+    ///
+    /// Weights that are not finite; whatever libtorch refuses.
+    pub fn checkpoint(
+        self,
+        task: &Task,
+        network: &Network,
+        config: &FitConfig,
+        at: Position,
+        probe: &Values,
+    ) -> Result<Checkpoint, TrainError> {
+        let tools = BTreeMap::from([
+            ("leitmotif-train".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+            ("libtorch".to_owned(), version::libtorch().to_owned()),
+        ]);
+        let settings = serde_json::to_value(config)
+            .map_err(|e| CheckpointError::Config { path: RECORD.into(), reason: e.to_string() })?;
+        let Position { epoch, step, unfinished } = at;
+        let record = RunRecord {
+            version: RUN_VERSION,
+            network: network.clone(),
+            classes: task.classes.clone(),
+            epoch,
+            step,
+            unfinished,
+            seed: config.seed,
+            dataset: task.dataset_note(),
+            split: task.split_note(),
+            scores: None,
+            confidence: None,
+            golden: golden(network),
+            tools,
+            config: settings,
+        };
+        let TrainedValues { weights, optimizer } = self;
+        let probe = with_outputs(network, task.classes.len(), &weights, probe)?;
+        Ok(Checkpoint { record, weights, optimizer, probe })
+    }
 }
 
 /// The probe with the network's outputs, always of the CPU, whose convolutions do not round to TF32.

@@ -100,15 +100,16 @@ impl Progress {
         }
     }
 
-    /// Starts the epoch after `done` epochs.
-    pub fn epoch(&mut self, done: usize) {
+    /// Starts the epoch after `done` epochs, or goes on with it after `steps` of its steps.
+    pub fn epoch(&mut self, done: usize, steps: usize) {
         self.epoch = done + 1;
-        self.steps_left = (self.epochs - done) * self.steps;
+        self.steps_left = ((self.epochs - done) * self.steps).saturating_sub(steps);
         self.clips = 0;
         self.began = Instant::now();
         if let Some(bar) = &self.bar {
             bar.reset();
             bar.set_length(self.steps as u64);
+            bar.set_position(steps as u64);
             bar.set_prefix(format!("epoch {}/{}", self.epoch, self.epochs));
         }
     }

@@ -35,7 +35,7 @@ pub fn write(run: &Path, config: &FitConfig, network: &Network) -> Result<(), Tr
 pub fn text(config: &FitConfig) -> String {
     let mut text = format!(
         "# Every setting of this run, and `fit`'s options: `leitmotif-train fit DATASET --split SPLIT --config {FILE} --out RUN`.\n\
-         # Not here: data set, split, --auxiliary, --start-from, --device and --threads.\n"
+         # Not here: data set, split, --auxiliary, --start-from, --device, --threads and when checkpoints are written.\n"
     );
     for (name, value) in values(config) {
         let _ = match value {
@@ -69,6 +69,7 @@ fn values(config: &FitConfig) -> Vec<(&'static str, Option<Value>)> {
         ("network", value(NETWORK)),
         ("epochs", value(config.epochs)),
         ("batch", value(config.batch)),
+        ("accumulate", value(config.accumulate)),
         ("segments", value(config.segments)),
         ("steps", value(config.steps_per_epoch)),
         ("crop", value(config.crop)),
@@ -82,6 +83,7 @@ fn values(config: &FitConfig) -> Vec<(&'static str, Option<Value>)> {
         ("no-fused-operator", value(config.no_fused_operator)),
         ("no-cuda-graph", value(config.no_cuda_graph)),
         ("weight-decay", value(config.adam.weight_decay)),
+        ("clip-gradients", value(config.adam.clip_gradients)),
         ("weight-average", value(config.weight_average)),
         ("label-smoothing", value(config.label_smoothing)),
         ("gain", value(gain)),

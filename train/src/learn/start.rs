@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use leitmotif_dataset::fs::Lock;
 use leitmotif_models::checkpoint::{BEST, LAST, RECORD, WEIGHTS, locate};
-use leitmotif_models::{Block, BlockKind, HeadKind, Init, Network, Param, RunRecord};
+use leitmotif_models::{
+    Block, BlockKind, HeadKind, Init, Network, Param, RunRecord, UnfinishedEpoch,
+};
 use tch::Device;
 
 use crate::console::log;
@@ -13,9 +15,10 @@ use crate::error::{CheckpointError, RunFolderError, SettingError, TrainError};
 use crate::learn::adam::Adam;
 use crate::learn::auxiliary::{Auxiliary, AuxiliaryNote};
 use crate::learn::average::WeightAverage;
-use crate::learn::checkpoint::{Checkpoint, read_record, settle, write_record};
+use crate::learn::checkpoint::{Checkpoint, read_record, write_record};
 use crate::learn::config::FitConfig;
 use crate::learn::history::History;
+use crate::learn::saving::Saving;
 use crate::learn::settings;
 use crate::learn::task::{Task, artist_differences, differences, format_split};
 use crate::model::device;
@@ -51,15 +54,25 @@ pub struct PretrainedBlocks {
 }
 
 /// What may change when a run is resumed; what is absent stays.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Changes {
     /// Epochs in all; the schedule of the learning rate follows.
     pub epochs: Option<usize>,
     /// Threads of libtorch on the CPU.
     pub threads: Option<usize>,
+    /// Minutes after which a checkpoint is written within an epoch.
+    pub checkpoint_minutes: Option<f64>,
+    /// How many of the last finished epochs are kept.
+    pub keep_checkpoints: Option<usize>,
 }
 
-/// A run between two epochs.
+impl Changes {
+    /// Nothing.
+    pub const NONE: Changes =
+        Changes { epochs: None, threads: None, checkpoint_minutes: None, keep_checkpoints: None };
+}
+
+/// A run between two steps.
 #[derive(Debug)]
 pub struct RunState {
     /// The network.
@@ -72,9 +85,11 @@ pub struct RunState {
     pub config: FitConfig,
     /// Epochs done.
     pub epoch: usize,
-    /// Steps done.
+    /// Steps done, those of an unfinished epoch included.
     pub step: u64,
-    /// The epochs so far.
+    /// What was done of the next epoch, if the run stopped within it.
+    pub unfinished: Option<UnfinishedEpoch>,
+    /// The finished epochs so far.
     pub history: History,
     /// Keeps other processes out of the run's folder.
     pub(crate) lock: Lock,
@@ -135,6 +150,7 @@ fn fresh(
     if locate(&run.join(LAST)).exists() {
         return Err(RunFolderError::Exists { path: run.to_owned() }.into());
     }
+    Saving::recover(run)?;
     set_threads(&config);
     config.device = device::kind(device).to_owned();
     config.auxiliary_music = task.auxiliary.as_ref().map(|auxiliary| auxiliary.note().clone());
@@ -173,22 +189,29 @@ fn resume(
     // Before anything is created: there may be no run at all.
     newest_record(run)?;
     let lock = lock(run)?;
-    settle(&folder)?;
-    settle(&run.join(BEST))?;
+    Saving::recover(run)?;
     let Checkpoint { mut record, weights, optimizer, .. } = Checkpoint::read(&folder)?;
     let cannot = |reason: String| RunFolderError::CannotResume { path: run.to_owned(), reason };
     check_same_data(task, &record).map_err(cannot)?;
     let mut config = recorded_config(&folder, &record)?;
     check_same_auxiliary(task, &config).map_err(cannot)?;
-    let changed = change(&mut config, changes, device, record.epoch);
+    let before = config.clone();
+    let changed = change(&mut config, changes, device, &format_progress(&record));
     config.check()?;
-    if config.epochs < record.epoch {
+    if config.epochs < record.epoch + usize::from(record.unfinished.is_some()) {
         let (asked, done) = (config.epochs, record.epoch);
-        return Err(cannot(format!("--epochs is {asked}, but {done} epochs are done")).into());
+        let begun = record.unfinished.map_or("", |_| " and the next has begun");
+        return Err(
+            cannot(format!("--epochs is {asked}, but {done} epochs are done{begun}")).into()
+        );
     }
     // After a kill between the two checkpoints of an epoch, that epoch must be repeated exactly: otherwise the best
     // checkpoint would belong to no epoch of this run.
-    let best = read_record(&run.join(BEST))?.epoch;
+    let best = match read_record(&run.join(BEST)) {
+        // Within the first epoch there is none.
+        Err(TrainError::Checkpoint(CheckpointError::Missing { .. })) if record.epoch == 0 => 0,
+        found => found?.epoch,
+    };
     if changed && best > record.epoch {
         let reason = "the run was killed while an epoch was being saved; resume it once without changes, then with them";
         return Err(cannot(reason.to_owned()).into());
@@ -201,7 +224,7 @@ fn resume(
             cannot(format!("history.csv ends with epoch {rows}, but {done} are done")).into()
         );
     }
-    if changed {
+    if config != before {
         // At once, so that resuming after a kill in the next epoch keeps the changes.
         record.config = serde_json::to_value(&config).map_err(|e| cannot(e.to_string()))?;
         write_record(&folder, &record)?;
@@ -215,6 +238,7 @@ fn resume(
         average.restore(&optimizer, record.step)?;
     }
     (state.epoch, state.step, state.history) = (record.epoch, record.step, history);
+    state.unfinished = record.unfinished;
     Ok(state)
 }
 
@@ -254,12 +278,24 @@ fn check_same_auxiliary(task: &Task, config: &FitConfig) -> Result<(), String> {
     }
 }
 
-/// Changes settings of a run, records and logs each change, and returns whether there was one.
-fn change(config: &mut FitConfig, changes: Changes, device: Device, epoch: usize) -> bool {
+/// `epoch 3`, or `epoch 3 and 20 steps of the next`: how far the run of a record is.
+pub(crate) fn format_progress(record: &RunRecord) -> String {
+    let epoch = record.epoch;
+    match &record.unfinished {
+        None => format!("epoch {epoch}"),
+        Some(UnfinishedEpoch { steps: 1, .. }) => format!("epoch {epoch} and 1 step of the next"),
+        Some(UnfinishedEpoch { steps, .. }) => {
+            format!("epoch {epoch} and {steps} steps of the next")
+        }
+    }
+}
+
+/// Changes settings of a run, records and logs each change that makes another run, and returns whether there was one.
+fn change(config: &mut FitConfig, changes: Changes, device: Device, after: &str) -> bool {
     let mut lines = Vec::new();
     let mut note = |what: &str, then: &str, now: &str| {
         if then != now {
-            lines.push(format!("{what} {then} to {now} after epoch {epoch}"));
+            lines.push(format!("{what} {then} to {now} after {after}"));
         }
     };
     let device = device::kind(device);
@@ -279,6 +315,8 @@ fn change(config: &mut FitConfig, changes: Changes, device: Device, epoch: usize
     }
     let changed = !lines.is_empty();
     config.changes.append(&mut lines);
+    config.checkpoint_minutes = changes.checkpoint_minutes.unwrap_or(config.checkpoint_minutes);
+    config.keep_checkpoints = changes.keep_checkpoints.unwrap_or(config.keep_checkpoints);
     changed
 }
 
@@ -301,7 +339,8 @@ impl RunState {
         let average = config.weight_average.map(|decay| WeightAverage::new(decay, &model));
         let average = average.transpose()?;
         let history = History::default();
-        Ok(RunState { model, adam, average, config, epoch: 0, step: 0, history, lock })
+        let unfinished = None;
+        Ok(RunState { model, adam, average, config, epoch: 0, step: 0, unfinished, history, lock })
     }
 }
 

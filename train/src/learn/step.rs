@@ -5,7 +5,7 @@ use leitmotif_models::text::with_causes;
 use tch::{Device, Kind, Tensor};
 
 use crate::console::log;
-use crate::error::TrainError;
+use crate::error::{NotFinite, TrainError};
 use crate::learn::adam::Adam;
 use crate::learn::config::FitConfig;
 use crate::learn::feed::DeviceBatch;
@@ -18,12 +18,25 @@ use crate::model::network::Model;
 pub struct StepResult {
     /// Mean cross-entropy in nats over the outputs, label smoothing and mixup included.
     pub loss: f64,
-    /// Euclidean norm of the gradients of all trainable parameters together.
+    /// Euclidean norm of the gradients of all trainable parameters together, before they are clipped.
     pub gradient_norm: f64,
     /// Outputs whose most probable class is that of the target.
     pub correct: usize,
     /// Outputs in the batch: a dense head has one for each segment, an LSTM one for each clip.
     pub outputs: usize,
+}
+
+impl StepResult {
+    /// What of it is no finite number, if anything: the weights are none either, then.
+    pub fn not_finite(&self) -> Option<NotFinite> {
+        match *self {
+            StepResult { loss, .. } if !loss.is_finite() => Some(NotFinite::Loss(loss)),
+            StepResult { gradient_norm: norm, .. } if !norm.is_finite() => {
+                Some(NotFinite::GradientNorm(norm))
+            }
+            _ => None,
+        }
+    }
 }
 
 /// A [`StepResult`] that is still on the device: reading it waits for the step.
@@ -84,6 +97,17 @@ pub fn train_step(
     device_step(model, adam, batch, &numbers, exposure)
 }
 
+/// The part of a step of one batch that is on the device alone.
+fn device_step(
+    model: &Model,
+    adam: &Adam,
+    batch: &DeviceBatch,
+    numbers: &StepNumbers,
+    exposure: f64,
+) -> Result<Measured, TrainError> {
+    Pass::new(model, adam, batch, &numbers.key, exposure)?.end_step(adam, &numbers.rates)
+}
+
 /// What a step needs of the host beside its batch, on the device.
 #[derive(Debug)]
 struct StepNumbers {
@@ -97,124 +121,238 @@ impl StepNumbers {
     /// Those of the next step, which it counts.
     fn next(model: &Model, adam: &mut Adam, learning_rate: f64) -> Result<Self, TrainError> {
         let rates = to_device(&adam.next_rates(learning_rate)?, model.device())?;
-        let key = to_device(&model.dropout_key(adam.steps())?, model.device())?;
+        let key = dropout_key(model, adam.steps())?;
         Ok(StepNumbers { rates, key })
     }
+}
 
-    fn copy_from(&self, other: &Self) -> Result<(), TrainError> {
-        self.rates.shallow_clone().f_copy_(&other.rates)?;
-        self.key.shallow_clone().f_copy_(&other.key)?;
+/// Dropout's key of the pass of this number, from 1, on the device.
+fn dropout_key(model: &Model, pass: u64) -> Result<Tensor, TrainError> {
+    to_device(&model.dropout_key(pass)?, model.device())
+}
+
+/// A forward and a backward pass, on the device.
+#[derive(Debug)]
+struct Pass {
+    /// As [`Adam::gather`] makes them.
+    gradient: Tensor,
+    /// Mean over the outputs, a scalar.
+    loss: Tensor,
+    /// A scalar.
+    correct: Tensor,
+    outputs: usize,
+}
+
+impl Pass {
+    fn new(
+        model: &Model,
+        adam: &Adam,
+        batch: &DeviceBatch,
+        key: &Tensor,
+        exposure: f64,
+    ) -> Result<Self, TrainError> {
+        let output = model.forward(&batch.segments, Some(key))?;
+        let sequence = model.network().head.kind == HeadKind::Lstm;
+        // Of a dense head every segment is an example, of an LSTM the last.
+        let examples = |logits: Tensor| match sequence {
+            true => logits.f_narrow(1, logits.size().get(1).copied().unwrap_or(1) - 1, 1),
+            false => Ok(logits),
+        };
+        let own = examples(output.logits)?;
+        let auxiliary = output.auxiliary.map(examples).transpose()?;
+        let logits = match &auxiliary {
+            None => own.shallow_clone(),
+            Some(auxiliary) => Tensor::f_cat(&[&own, auxiliary], -1)?,
+        };
+        let cross_entropy =
+            logits.f_log_softmax(-1, Kind::Float)?.f_neg()?.f_mul(&batch.targets)?;
+        let mut loss = cross_entropy.f_sum_dim_intlist(-1, false, Kind::Float)?;
+        if let Some(auxiliary) = auxiliary.filter(|_| exposure > 0.0) {
+            let even = own.f_log_softmax(-1, Kind::Float)?.f_mean_dim(-1, false, Kind::Float)?;
+            let (first, count) =
+                (model.classes() as i64, auxiliary.size().last().copied().unwrap_or(0));
+            let share = batch.targets.f_narrow(-1, first, count)?;
+            let share = share.f_sum_dim_intlist(-1, false, Kind::Float)?;
+            loss = loss.f_add(&even.f_mul(&share.f_mul_scalar(-exposure)?)?)?;
+        }
+        let outputs = loss.numel();
+        let loss = loss.f_mean(Kind::Float)?;
+        let params = model.trainable()?;
+        let inputs: Vec<&Tensor> = params.iter().map(|(_, tensor)| tensor).collect();
+        let gradients = Tensor::f_run_backward(&[&loss], &inputs, false, false)?;
+        let gradient = adam.gather(&gradients)?;
+        let correct = logits
+            .f_argmax(-1, false)?
+            .f_eq_tensor(&batch.targets.f_argmax(-1, false)?)?
+            .f_sum(Kind::Int64)?;
+        Ok(Pass { gradient, loss: loss.f_detach()?, correct, outputs })
+    }
+
+    /// Changes the weights by these gradients.
+    fn end_step(&self, adam: &Adam, rates: &Tensor) -> Result<Measured, TrainError> {
+        let gradient_norm = adam.step(&self.gradient, rates)?;
+        // f64 holds every f32 and every count exactly.
+        let scalars = [&self.loss, &gradient_norm, &self.correct]
+            .map(|scalar| scalar.f_to_kind(Kind::Double))
+            .into_iter()
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Measured { values: Tensor::f_stack(&scalars, 0)?, outputs: self.outputs })
+    }
+}
+
+impl Pass {
+    /// Adds what another pass found, for a mean.
+    fn add(&mut self, other: &Pass) -> Result<(), TrainError> {
+        // An operation in place returns the same tensor.
+        let _ = self.gradient.f_add_(&other.gradient)?;
+        let _ = self.loss.f_add_(&other.loss)?;
+        let _ = self.correct.f_add_(&other.correct)?;
+        self.outputs += other.outputs;
+        Ok(())
+    }
+
+    /// Makes means of the sums over `count` passes; outputs are counted.
+    fn divide(&mut self, count: usize) -> Result<(), TrainError> {
+        let share = 1.0 / count as f64;
+        let _ = self.gradient.f_mul_scalar_(share)?;
+        let _ = self.loss.f_mul_scalar_(share)?;
         Ok(())
     }
 }
 
-/// The part of a step that is on the device alone.
-fn device_step(
-    model: &Model,
-    adam: &Adam,
-    batch: &DeviceBatch,
-    numbers: &StepNumbers,
-    exposure: f64,
-) -> Result<Measured, TrainError> {
-    let output = model.forward(&batch.segments, Some(&numbers.key))?;
-    let sequence = model.network().head.kind == HeadKind::Lstm;
-    // Of a dense head every segment is an example, of an LSTM the last.
-    let examples = |logits: Tensor| match sequence {
-        true => logits.f_narrow(1, logits.size().get(1).copied().unwrap_or(1) - 1, 1),
-        false => Ok(logits),
-    };
-    let own = examples(output.logits)?;
-    let auxiliary = output.auxiliary.map(examples).transpose()?;
-    let logits = match &auxiliary {
-        None => own.shallow_clone(),
-        Some(auxiliary) => Tensor::f_cat(&[&own, auxiliary], -1)?,
-    };
-    let cross_entropy = logits.f_log_softmax(-1, Kind::Float)?.f_neg()?.f_mul(&batch.targets)?;
-    let mut loss = cross_entropy.f_sum_dim_intlist(-1, false, Kind::Float)?;
-    if let Some(auxiliary) = auxiliary.filter(|_| exposure > 0.0) {
-        let even = own.f_log_softmax(-1, Kind::Float)?.f_mean_dim(-1, false, Kind::Float)?;
-        let (first, count) =
-            (model.classes() as i64, auxiliary.size().last().copied().unwrap_or(0));
-        let share = batch.targets.f_narrow(-1, first, count)?;
-        let share = share.f_sum_dim_intlist(-1, false, Kind::Float)?.f_mul_scalar(-exposure)?;
-        loss = loss.f_add(&even.f_mul(&share)?)?;
-    }
-    let outputs = loss.numel();
-    let loss = loss.f_mean(Kind::Float)?;
-    let params = model.trainable()?;
-    let inputs: Vec<&Tensor> = params.iter().map(|(_, tensor)| tensor).collect();
-    let gradients = Tensor::f_run_backward(&[&loss], &inputs, false, false)?;
-    let gradient_norm = adam.step(&gradients, &numbers.rates)?;
-    let correct = logits
-        .f_argmax(-1, false)?
-        .f_eq_tensor(&batch.targets.f_argmax(-1, false)?)?
-        .f_sum(Kind::Int64)?;
-    // f64 holds every f32 and every count exactly.
-    let scalars = [loss, gradient_norm, correct]
-        .map(|scalar| scalar.f_detach()?.f_to_kind(Kind::Double))
-        .into_iter()
-        .collect::<Result<Vec<_>, _>>()?;
-    Ok(Measured { values: Tensor::f_stack(&scalars, 0)?, outputs })
-}
-
 /// The steps of a run. On a GPU the first ones are taken as they are; then one is recorded as a CUDA graph and
-/// repeated, so that the GPU does not wait for the launches of some hundred kernels.
+/// repeated, so that the GPU does not wait for the launches of some hundred kernels. With several batches to a step the
+/// graph is of a forward and a backward pass, and Adam's dozen operations are launched by themselves.
 #[derive(Debug)]
 pub struct Steps {
-    recorded: Option<Recorded>,
-    /// Steps to take before one is recorded, while kernels are compiled and libraries set up; `None` never records.
-    until_recorded: Option<usize>,
     exposure: f64,
-}
-
-/// A step that is repeated with other values in the same memory.
-#[derive(Debug)]
-struct Recorded {
-    graph: Graph,
-    batch: DeviceBatch,
-    numbers: StepNumbers,
-    measured: Measured,
+    /// Batches whose gradients are averaged for a step.
+    accumulate: usize,
+    whole: Repeated<Measured>,
+    pass: Repeated<Pass>,
 }
 
 impl Steps {
-    /// In the first, kernels are compiled and cuDNN and cuBLAS set up their memory; the second shows that it stays so.
-    const BEFORE_RECORDING: usize = 2;
-
     /// Steps on a GPU are repeated from a CUDA graph, unless the settings do without or the library for it is missing.
     pub fn new(device: Device, config: &FitConfig) -> Self {
         let records = device != Device::Cpu && !config.no_cuda_graph && native::available().is_ok();
         Steps {
-            recorded: None,
-            until_recorded: records.then_some(Self::BEFORE_RECORDING),
             exposure: config.auxiliary.outlier_exposure,
+            accumulate: config.accumulate.max(1),
+            whole: Repeated::new(records),
+            pass: Repeated::new(records),
         }
     }
 
-    /// [`train_step`], by the same operations.
+    /// One step of Adam on the mean of the gradients of as many batches as the settings accumulate; of one batch it is a
+    /// [`train_step`]. `batch` gives each batch by its number in the step: there is one on the device at a time. Batch
+    /// norms use and keep the statistics of each batch by itself.
     ///
     /// # Errors
     ///
-    /// As [`train_step`]; another shape than the step before.
+    /// Those of `batch`; as [`train_step`]; another shape than the batch before.
     pub fn take(
         &mut self,
         model: &Model,
         adam: &mut Adam,
-        batch: &DeviceBatch,
+        mut batch: impl FnMut(usize) -> Result<DeviceBatch, TrainError>,
         learning_rate: f64,
     ) -> Result<Measured, TrainError> {
-        let exposure = self.exposure;
+        let (exposure, count) = (self.exposure, self.accumulate);
+        if count == 1 {
+            let batch = batch(0)?;
+            let StepNumbers { rates, key } = StepNumbers::next(model, adam, learning_rate)?;
+            let adam = &*adam;
+            let inputs = [batch.segments, batch.targets, key, rates];
+            return self.whole.take(inputs, |[segments, targets, key, rates]| {
+                let batch = DeviceBatch { segments, targets };
+                device_step(model, adam, &batch, &StepNumbers { rates, key }, exposure)
+            });
+        }
+        let mut sum: Option<Pass> = None;
+        for part in 0..count {
+            let batch = batch(part)?;
+            let key = dropout_key(model, adam.steps() * count as u64 + part as u64 + 1)?;
+            let done = self.pass.take([batch.segments, batch.targets, key], |inputs| {
+                let [segments, targets, key] = inputs;
+                Pass::new(model, adam, &DeviceBatch { segments, targets }, &key, exposure)
+            })?;
+            match &mut sum {
+                None => sum = Some(done),
+                Some(sum) => sum.add(&done)?,
+            }
+        }
+        let mut mean = sum.ok_or(TrainError::ReaderEnded)?;
+        mean.divide(count)?;
+        let rates = to_device(&adam.next_rates(learning_rate)?, model.device())?;
+        mean.end_step(adam, &rates)
+    }
+}
+
+/// What work on a device results in: tensors that a repetition of the work overwrites.
+trait Overwritten: Sized {
+    fn copied(&self) -> Result<Self, TrainError>;
+}
+
+impl Overwritten for Measured {
+    fn copied(&self) -> Result<Self, TrainError> {
+        Ok(Measured { values: copied(&self.values)?, outputs: self.outputs })
+    }
+}
+
+impl Overwritten for Pass {
+    fn copied(&self) -> Result<Self, TrainError> {
+        let (gradient, outputs) = (copied(&self.gradient)?, self.outputs);
+        Ok(Pass { gradient, loss: copied(&self.loss)?, correct: copied(&self.correct)?, outputs })
+    }
+}
+
+fn copied(tensor: &Tensor) -> Result<Tensor, TrainError> {
+    let mut copy = tensor.f_empty_like()?;
+    copy.f_copy_(tensor)?;
+    Ok(copy)
+}
+
+/// Work on a device that is done as it is at first, then from a recording.
+#[derive(Debug)]
+struct Repeated<T> {
+    recorded: Option<Recorded<T>>,
+    /// Times to do it before it is recorded, while kernels are compiled and libraries set up; `None` never records.
+    until_recorded: Option<usize>,
+}
+
+/// Work that is repeated with other values in the same memory.
+#[derive(Debug)]
+struct Recorded<T> {
+    graph: Graph,
+    inputs: Vec<Tensor>,
+    result: T,
+}
+
+impl<T: Overwritten> Repeated<T> {
+    /// In the first, kernels are compiled and cuDNN and cuBLAS set up their memory; the second shows that it stays so.
+    const BEFORE_RECORDING: usize = 2;
+
+    fn new(records: bool) -> Self {
+        Repeated { recorded: None, until_recorded: records.then_some(Self::BEFORE_RECORDING) }
+    }
+
+    /// Does `work` on inputs of the same shapes each time.
+    fn take<const N: usize>(
+        &mut self,
+        inputs: [Tensor; N],
+        work: impl Fn([Tensor; N]) -> Result<T, TrainError>,
+    ) -> Result<T, TrainError> {
         let Some(left) = self.until_recorded else {
-            return train_step(model, adam, batch, learning_rate, exposure);
+            return work(inputs);
         };
         if left > 0 {
             self.until_recorded = Some(left - 1);
-            let step = || train_step(model, adam, batch, learning_rate, exposure);
-            return native::on_side_stream(step);
+            return native::on_side_stream(|| work(inputs));
         }
-        let numbers = StepNumbers::next(model, adam, learning_rate)?;
         let recorded = match self.recorded.take() {
             Some(recorded) => recorded,
-            None => match Recorded::new(model, adam, batch, &numbers, exposure) {
+            None => match Recorded::new(&inputs, &work) {
                 Ok(recorded) => recorded,
                 Err(error) => {
                     log!(
@@ -222,44 +360,36 @@ impl Steps {
                         with_causes(&error)
                     );
                     self.until_recorded = None;
-                    return device_step(model, adam, batch, &numbers, exposure);
+                    return work(inputs);
                 }
             },
         };
-        let measured = recorded.repeat(batch, &numbers);
+        let result = recorded.repeat(&inputs);
         self.recorded = Some(recorded);
-        measured
+        result
     }
 }
 
-impl Recorded {
-    fn new(
-        model: &Model,
-        adam: &Adam,
-        like: &DeviceBatch,
-        numbers: &StepNumbers,
-        exposure: f64,
+impl<T: Overwritten> Recorded<T> {
+    fn new<const N: usize>(
+        like: &[Tensor; N],
+        work: impl Fn([Tensor; N]) -> Result<T, TrainError>,
     ) -> Result<Self, TrainError> {
-        let batch = DeviceBatch {
-            segments: like.segments.f_zeros_like()?,
-            targets: like.targets.f_zeros_like()?,
-        };
-        let StepNumbers { rates, key } = numbers;
-        let numbers = StepNumbers { rates: rates.f_zeros_like()?, key: key.f_zeros_like()? };
-        let step = || device_step(model, adam, &batch, &numbers, exposure);
-        let (graph, measured) = Graph::capture(step)?;
-        Ok(Recorded { graph, batch, numbers, measured })
+        let mut inputs = like.each_ref().map(Tensor::shallow_clone);
+        for input in &mut inputs {
+            *input = input.f_zeros_like()?;
+        }
+        let given = inputs.each_ref().map(Tensor::shallow_clone);
+        let (graph, result) = Graph::capture(|| work(given))?;
+        Ok(Recorded { graph, inputs: inputs.into(), result })
     }
 
-    fn repeat(&self, batch: &DeviceBatch, numbers: &StepNumbers) -> Result<Measured, TrainError> {
-        self.batch.segments.shallow_clone().f_copy_(&batch.segments)?;
-        self.batch.targets.shallow_clone().f_copy_(&batch.targets)?;
-        self.numbers.copy_from(numbers)?;
+    fn repeat(&self, inputs: &[Tensor]) -> Result<T, TrainError> {
+        for (own, given) in self.inputs.iter().zip(inputs) {
+            own.shallow_clone().f_copy_(given)?;
+        }
         self.graph.replay()?;
-        // The next repetition overwrites them.
-        let mut values = self.measured.values.f_empty_like()?;
-        values.f_copy_(&self.measured.values)?;
-        Ok(Measured { values, outputs: self.measured.outputs })
+        self.result.copied()
     }
 }
 
@@ -309,6 +439,41 @@ mod tests {
             .map(|(_, tensor)| f64::try_from(tensor.grad().square().sum(Kind::Double)).unwrap())
             .sum();
         assert!((first.gradient_norm - squares.sqrt()).abs() < 1e-5 * squares.sqrt(), "{first:?}");
+    }
+
+    #[test]
+    fn gradients_of_several_batches_are_averaged_for_one_step() {
+        let network = Network::preset("example").unwrap();
+        let batch = |shift: f32| {
+            let shape = [2, network.window, network.segment];
+            let count = shape.iter().product();
+            let segments = (0..count).map(|i| (i as f32 * 0.37 + shift).sin()).collect();
+            let batch = Batch { segments, shape, targets: vec![1.0, 0.0, 0.0, 0.0, 1.0, 0.0] };
+            DeviceBatch::upload(&batch, Device::Cpu).unwrap()
+        };
+        // What Adam makes of the gradients: its first mean is a tenth of them.
+        let step = |shifts: &[f32]| {
+            let model = Model::new(network.clone(), 3, 1, Device::Cpu).unwrap();
+            let mut adam = Adam::new(AdamConfig::default(), &model.trainable().unwrap()).unwrap();
+            let config = FitConfig { accumulate: shifts.len(), ..FitConfig::default() };
+            let mut steps = Steps::new(Device::Cpu, &config);
+            let measured =
+                steps.take(&model, &mut adam, |part| Ok(batch(shifts[part])), 1e-3).unwrap();
+            assert_eq!(adam.steps(), 1);
+            (Measured::read(&[measured]).unwrap()[0], adam.values().unwrap())
+        };
+        let (one, other, both, twice) =
+            (step(&[0.0]), step(&[1.0]), step(&[0.0, 1.0]), step(&[0.0, 0.0]));
+        assert_eq!((twice.0.loss, twice.0.gradient_norm), (one.0.loss, one.0.gradient_norm));
+        assert_eq!(twice.1, one.1);
+        assert_eq!((twice.0.correct, twice.0.outputs), (2 * one.0.correct, 2 * one.0.outputs));
+        assert!((both.0.loss - (one.0.loss + other.0.loss) / 2.0).abs() < 1e-6);
+        for (name, of_both) in both.1.iter().filter(|(name, _)| name.ends_with(".mean")) {
+            for (i, found) in of_both.data.iter().enumerate() {
+                let mean = (one.1[name].data[i] + other.1[name].data[i]) / 2.0;
+                assert!((found - mean).abs() < 1e-6, "{name}: {found} {mean}");
+            }
+        }
     }
 
     #[test]

@@ -145,7 +145,7 @@ fn train(
             config: Box::new(FitConfig { threads: context.threads, ..run.config.clone() }),
             pretrained: None,
         },
-        _ => Start::Resume(Changes { epochs: None, threads: Some(context.threads) }),
+        _ => Start::Resume(Changes { threads: Some(context.threads), ..Changes::NONE }),
     };
     fs::create_dir_all(&folder).map_err(|e| ExperimentError::file(&folder, e))?;
     let began = Instant::now();

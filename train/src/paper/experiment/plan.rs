@@ -238,6 +238,7 @@ mod tests {
             FitConfig { threads: 7, ..config.clone() },
             FitConfig { device: "cuda".to_owned(), ..config.clone() },
             FitConfig { changes: vec!["threads 1 to 7".to_owned()], ..config.clone() },
+            FitConfig { checkpoint_minutes: 1.0, keep_checkpoints: 3, ..config.clone() },
         ] {
             assert_eq!(of(&network, &same, digests), one);
         }

@@ -163,6 +163,7 @@ pub(super) mod tests {
             classes,
             epoch: 2,
             step: 8,
+            unfinished: None,
             seed: 1,
             dataset: leitmotif_models::DatasetNote::default(),
             split: leitmotif_models::SplitNote::default(),
