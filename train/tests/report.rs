@@ -32,7 +32,8 @@ fn fit(folder: &Path, out: &str, options: &str) {
 
 /// The page and the JSON of a folder.
 fn report(folder: &Path, of: &str) -> (String, Value) {
-    let (code, stdout, stderr) = ends(&format!("report {of} --out page.html --json page.json"), folder);
+    let (code, stdout, stderr) =
+        ends(&format!("report {of} --out page.html --json page.json"), folder);
     assert_eq!(code, Some(0), "{stderr}");
     assert!(stdout.starts_with("page.html and "), "{stdout}");
     let read = |name| fs::read_to_string(folder.join(name)).unwrap();
@@ -57,8 +58,16 @@ fn the_page_of_a_run_has_the_numbers_of_its_files() {
     let sections = json["sections"].as_array().unwrap();
     let ids: Vec<&str> = sections.iter().map(|s| s["id"].as_str().unwrap()).collect();
     let expected = [
-        "scores", "curves", "artists", "songs", "reliability", "learned", "network", "data",
-        "settings", "machine",
+        "scores",
+        "curves",
+        "artists",
+        "songs",
+        "reliability",
+        "learned",
+        "network",
+        "data",
+        "settings",
+        "machine",
     ];
     assert_eq!(ids, expected);
     for id in expected {
@@ -69,7 +78,10 @@ fn the_page_of_a_run_has_the_numbers_of_its_files() {
         let html = html.replace("xmlns=\"http://www.w3.org/2000/svg\"", "");
         assert!(!html.contains(outside), "{outside}");
     }
-    assert!(html.contains("Run &lt;b&gt;run: tiny on tones") && html.contains("Artist &lt;i&gt; &amp; "));
+    assert!(
+        html.contains("Run &lt;b&gt;run: tiny on tones")
+            && html.contains("Artist &lt;i&gt; &amp; ")
+    );
     assert!(!html.contains("are the paper’s"), "there are no numbers of the paper");
 
     let table = rows(&json, "scores");
@@ -83,7 +95,9 @@ fn the_page_of_a_run_has_the_numbers_of_its_files() {
         let expected = [estimate.value, estimate.low, estimate.high].map(percent);
         assert_eq!(row(what)[3..6], expected, "{what}");
         let Value::Number(value) = &expected[0] else { panic!("{expected:?}") };
-        assert!(html.contains(&format!("<p class=\"number\">{:.2} %</p>", value.as_f64().unwrap())));
+        assert!(
+            html.contains(&format!("<p class=\"number\">{:.2} %</p>", value.as_f64().unwrap()))
+        );
     }
     assert_eq!(row("songs right")[7], scores.songs);
 
@@ -108,7 +122,10 @@ fn the_page_of_a_run_has_the_numbers_of_its_files() {
     for (row, artist) in artists.iter().zip(&scores.artists) {
         assert_eq!(row[0], artist.artist.as_str());
         assert_eq!(row[2..4], [artist.songs_right, artist.songs].map(Value::from));
-        assert_eq!(row[5..8], [artist.clips_right, artist.clips, artist.songs_mistaken].map(Value::from));
+        assert_eq!(
+            row[5..8],
+            [artist.clips_right, artist.clips, artist.songs_mistaken].map(Value::from)
+        );
     }
     let text = fs::read_to_string(run.join("best/test.predictions.jsonl")).unwrap();
     let clips = Predictions::from_lines(&text).unwrap().clips().len();
@@ -154,7 +171,10 @@ fn what_is_wrong_with_a_run_stands_on_top_of_its_page() {
     fs::write(run.join("last/test.predictions.jsonl"), "{}\n").unwrap();
     let (code, _, stderr) = ends("report run", folder);
     assert_eq!((code, stderr.lines().count()), (Some(1), 1), "{stderr}");
-    assert!(stderr.contains("run/last/test.predictions.jsonl cannot be used (remove it"), "{stderr}");
+    assert!(
+        stderr.contains("run/last/test.predictions.jsonl cannot be used (remove it"),
+        "{stderr}"
+    );
     fs::write(run.join("last/run.json"), "{}\n").unwrap();
     let (code, _, stderr) = ends("report run", folder);
     assert!(code == Some(1) && stderr.contains("run/last/run.json"), "{stderr}");

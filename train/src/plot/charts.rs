@@ -25,9 +25,9 @@ const LINES: [(RGBColor, &str); 8] = [
     (RGBColor(0x4F, 0x63, 0x6B), "#a9bcc4"),
 ];
 
-/// Size for a page on a screen or on paper, and for one on a phone, where the same labels need more of the width.
-const WIDE: (u32, u32) = (1120, 400);
-const NARROW: (u32, u32) = (560, 400);
+/// Width for a page on a screen or on paper, and for one on a phone, where the same labels need more of the width.
+const WIDE: u32 = 1120;
+const NARROW: u32 = 560;
 
 /// A chart.
 #[derive(Clone, Debug)]
@@ -48,7 +48,7 @@ impl Default for Chart {
     /// An empty chart of a phone's shape.
     fn default() -> Self {
         Chart {
-            size: NARROW,
+            size: (NARROW, 400),
             x: Axis::default(),
             y: Axis::default(),
             areas: Vec::new(),
@@ -103,10 +103,11 @@ pub(crate) fn svg(chart: &Chart, label: &str) -> Result<String, ChartError> {
     sized(chart, chart.size, "chart", label)
 }
 
-/// The chart twice, in a shape for wide and in one for narrow pages: [`style`] shows one of them.
+/// The chart twice, in a width for screens and in one for phones, both of its height: [`style`] shows one of them.
 pub(crate) fn responsive(chart: &Chart, label: &str) -> Result<String, ChartError> {
-    let wide = sized(chart, WIDE, "chart wide", label)?;
-    Ok(wide + &sized(chart, NARROW, "chart narrow", label)?)
+    let (_, height) = chart.size;
+    let wide = sized(chart, (WIDE, height), "chart wide", label)?;
+    Ok(wide + &sized(chart, (NARROW, height), "chart narrow", label)?)
 }
 
 fn sized(chart: &Chart, size: (u32, u32), class: &str, label: &str) -> Result<String, ChartError> {
@@ -134,6 +135,12 @@ fn draw(
         .x_label_area_size(58)
         .y_label_area_size(58)
         .build_cartesian_2d(range(&chart.x), range(&chart.y))?;
+    // Beside a clock's first label, larger on phones, there is no space for the zero of the other axis.
+    let is_crowded = size.0 <= NARROW && chart.x.labels == AxisLabels::Clock;
+    let y_label = |value: &f64| match is_crowded && value.abs() < 1e-9 {
+        true => String::new(),
+        false => chart.y.labels.format(*value),
+    };
     let font = |size: u32| ("sans-serif", size).into_font().color(&INK);
     area.configure_mesh()
         .disable_x_mesh()
@@ -147,7 +154,7 @@ fn draw(
         .x_labels(8.min((chart.x.to - chart.x.from) as usize + 1).max(2))
         .y_labels(6)
         .x_label_formatter(&|value| chart.x.labels.format(*value))
-        .y_label_formatter(&|value| chart.y.labels.format(*value))
+        .y_label_formatter(&y_label)
         .draw()?;
     let fills = chart.areas.iter().map(|area| (&area.outline, area.colour, 0.9));
     for (outline, number, opacity) in

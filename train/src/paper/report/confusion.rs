@@ -59,7 +59,8 @@ impl<'a> Confusion<'a> {
         errors.into_iter().take(most).map(with_all).collect()
     }
 
-    /// The matrix of the `most` artists with the most errors, true artists in rows.
+    /// The matrix of the `most` artists with the most errors, true artists in rows; a last column counts the predictions that
+    /// are none of these, where there are any.
     pub(super) fn matrix(&self, id: &str, caption: String, most: usize) -> Table {
         let wrong = |(artist, all): (&'a str, usize)| (all - self.count(artist, artist), artist);
         let mut shown: Vec<(usize, &str)> = self.artists().map(wrong).collect();
@@ -69,14 +70,20 @@ impl<'a> Confusion<'a> {
             .with_visibility(Visibility::Folded)
             .with_layout(Layout::Heat);
         table.columns.extend(shown.iter().map(|(_, artist)| (*artist).to_owned()));
-        table.columns.push("anyone else".to_owned());
+        let mut any_others = false;
         for (_, truth) in &shown {
             let cells: Vec<usize> =
                 shown.iter().map(|(_, predicted)| self.count(truth, predicted)).collect();
             let others =
                 self.all.get(truth).copied().unwrap_or(0).saturating_sub(cells.iter().sum());
+            any_others |= others > 0;
             let counts = cells.into_iter().chain([others]).map(Cell::count);
             table.rows.push([Cell::text(*truth)].into_iter().chain(counts).collect());
+        }
+        if any_others {
+            table.columns.push("anyone else".to_owned());
+        } else {
+            table.rows.iter_mut().for_each(|row| row.truncate(table.columns.len()));
         }
         table
     }
@@ -96,6 +103,7 @@ mod tests {
             ("4", "y", 1, 2),
             ("5", "z", 3, 3),
         ];
+        let run_of_two = run("r", &[("1", "x", 0, 1), ("2", "y", 1, 1)]);
         let run = run("r", &predictions);
         let confusion = Confusion::of_clips([&run.predictions, &run.predictions]);
         assert_eq!((confusion.count("B", "C"), confusion.all["B"]), (2, 4));
@@ -106,5 +114,9 @@ mod tests {
         assert_eq!(table.rows[0][1..], row([0, 2, 0, 2]));
         assert_eq!(table.rows[1][1..], row([2, 2, 0, 0]));
         assert_eq!(table.rows[2][1..], row([0, 0, 2, 0]));
+        let all_shown =
+            Confusion::of_clips([&run_of_two.predictions]).matrix("m", "n".to_owned(), 12);
+        assert_eq!(all_shown.columns, ["true artist", "A", "B"]);
+        assert_eq!(all_shown.rows[0][1..], [0, 1].map(Cell::count));
     }
 }

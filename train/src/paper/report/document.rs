@@ -66,6 +66,8 @@ pub enum Stroke {
     Dashed,
     /// A filled area.
     Area,
+    /// Single points.
+    Point,
     /// A mark: one of the paper's numbers.
     Mark,
 }

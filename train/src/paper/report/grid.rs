@@ -116,7 +116,10 @@ fn grid(table: &Table, rows: &[&Vec<Cell>], caption: &str) -> String {
             let (Some(column), Some(cell)) = (table.columns.get(*i), row.get(*i)) else { continue };
             html += &match table.layout {
                 Layout::Heat => heat_cell(column, cell, row, total),
-                layout => grid_cell(column, cell, cards, layout == Layout::Bars),
+                layout => {
+                    let words = has_words(table, *i);
+                    grid_cell(column, cell, words, cards, layout == Layout::Bars)
+                }
             };
         }
         html += "</tr>\n";
@@ -129,6 +132,12 @@ fn numbers(row: &[Cell]) -> impl Iterator<Item = f64> {
         Cell::Number(value, _) => Some(*value),
         _ => None,
     })
+}
+
+/// Whether a column has text; one that is still empty will hold numbers, since text columns are never empty.
+fn has_words(table: &Table, column: usize) -> bool {
+    let mut cells = table.rows.iter().filter_map(|row| row.get(column));
+    cells.any(|cell| matches!(cell, Cell::Text(_)))
 }
 
 /// The headings; neighbours `NAME: WHAT` of one name get it once, above them.
@@ -144,9 +153,7 @@ fn head(table: &Table, columns: &[usize]) -> String {
         .collect();
     let class = |place: usize| {
         let column = columns.get(place).copied().unwrap_or(place);
-        let mut cells = table.rows.iter().filter_map(|row| row.get(column));
-        // A column that is still empty will hold numbers: text columns are never empty.
-        if cells.any(|cell| matches!(cell, Cell::Text(_))) { "" } else { " class=\"n\"" }
+        if has_words(table, column) { "" } else { " class=\"n\"" }
     };
     let is_grouped = parts.iter().any(|(group, _)| group.is_some());
     let (mut above, mut below) = (String::new(), String::new());
@@ -182,7 +189,7 @@ fn head(table: &Table, columns: &[usize]) -> String {
     format!("<tr>{above}</tr>{below}")
 }
 
-fn grid_cell(column: &str, cell: &Cell, card: bool, bars: bool) -> String {
+fn grid_cell(column: &str, cell: &Cell, words: bool, card: bool, bars: bool) -> String {
     let text = escape_html(&cell.to_string());
     // On a phone the heading stands beside the cell.
     let name =
@@ -192,6 +199,8 @@ fn grid_cell(column: &str, cell: &Cell, card: bool, bars: bool) -> String {
             "<td class=\"n share\" style=\"--w:{:.1}%\"{name}>{text}</td>",
             value.clamp(0.0, 100.0)
         ),
+        // Among words, as values of several kinds below each other, numbers are aligned as these are.
+        Cell::Number(..) if words => format!("<td{name}>{text}</td>"),
         Cell::Number(..) => format!("<td class=\"n\"{name}>{text}</td>"),
         Cell::Paper(..) => {
             format!("<td class=\"n paper\" title=\"the paper’s\"{name}>{text}</td>")

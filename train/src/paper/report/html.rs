@@ -96,6 +96,7 @@ fn figure(figure: &Figure) -> String {
                 Stroke::Solid => "solid",
                 Stroke::Dashed => "dashed",
                 Stroke::Area => "area",
+                Stroke::Point => "point",
                 Stroke::Mark => "mark",
             };
             html += &format!(
@@ -119,7 +120,7 @@ mod tests {
 
     #[test]
     fn names_cannot_break_the_page() {
-        let mut table = Table::new("t", "<b>", &["a & b"]);
+        let mut table = Table::new("t", "<em>", &["a & b"]);
         table.rows.push(vec![Cell::text("<script>alert(\"{{title}}\")</script>")]);
         let section = Section { id: "s".to_owned(), tables: vec![table], ..Section::default() };
         let title = "{{sections}} <i>".to_owned();
@@ -131,7 +132,7 @@ mod tests {
         assert!(folder.contains("href=\"50%20%25%20%22a%23b%3Fc%22%20%C3%A9-tables/\""));
         let html = html(&report, "r-tables");
         assert!(html.contains("⚠</span> Caveat.</b> &lt;u&gt; &amp; {{title}}</p>"));
-        assert!(!html.contains("<script") && !html.contains("<i>") && !html.contains("<b>"));
+        assert!(!html.contains("<script") && !html.contains("<i>") && !html.contains("<em>"));
         assert!(html.contains("&lt;script&gt;alert(&quot;{{title}}&quot;)"));
         assert!(html.contains("<title>{{sections}} &lt;i&gt;</title>"));
         assert!(html.contains("href=\"r-tables/t.csv\"") && html.contains("a &amp; b"));

@@ -97,7 +97,7 @@ fn text(run: &TrainedRun) -> Vec<String> {
         let [training, test] =
             [row.accuracy, scores.segment_accuracy.value].map(|share| Cell::percent(share));
         text.push(format!(
-            "In epoch {} {training} % of the training answers were right, and {test} % of the test segments.",
+            "In epoch {}, {training} % of the training answers were right, and {test} % of the test segments.",
             record.epoch
         ));
     }
@@ -127,6 +127,9 @@ fn figure(
         ..Chart::default()
     };
     let mut legend = Vec::new();
+    // A broken line is told from others; alone it is whole.
+    let has_more =
+        lines.iter().skip(1).any(|(_, value, _)| rows.iter().any(|row| value(row).is_some()));
     for (colour, (label, value, dashed)) in lines.iter().enumerate() {
         let found = rows.iter().filter_map(|row| Some((row.epoch as f64, value(row)?)));
         let found: Vec<(f64, f64)> = found.filter(|(_, y)| y.is_finite()).collect();
@@ -134,9 +137,14 @@ fn figure(
         if found.is_empty() && !is_point {
             continue;
         }
-        let stroke = if *dashed { Stroke::Dashed } else { Stroke::Solid };
+        let dashed = *dashed && has_more;
+        let stroke = match (found.is_empty(), dashed) {
+            (true, _) => Stroke::Point,
+            (false, true) => Stroke::Dashed,
+            (false, false) => Stroke::Solid,
+        };
         legend.push(Key { colour, stroke, label: (*label).to_owned() });
-        chart.lines.push(ChartLine { colour, dashed: *dashed, points: found, band: Vec::new() });
+        chart.lines.push(ChartLine { colour, dashed, points: found, band: Vec::new() });
     }
     Ok(Figure { drawing: responsive(&chart, caption)?, caption: caption.to_owned(), legend })
 }

@@ -68,15 +68,15 @@ fn summary(run: &TrainedRun) -> Vec<String> {
     };
     vec![
         format!(
-            "{} artists by {}{about} with a {head} head: {} trainable parameters, {} multiply-adds a segment of {:.2} seconds.",
-            classes,
+            "Network {}{about} with a {head} head for {classes} artists: {} trainable parameters, {} multiply-adds a segment of {:.2} \
+             seconds.",
             network.name,
             thousands(costs.trainable()),
             thousands(costs.multiply_adds()),
             SampleRate::NETWORK.seconds(network.segment as u64),
         ),
         format!(
-            "Data set {}: {} of {}. Split by {}, seed {}: {:.1} % of the clips test, {:.1} % of the others validate.",
+            "Data set {}: {} of {}. Split by {}, seed {}: {:.1} % of the clips are the test part, {:.1} % of the others the validation part.",
             record.dataset.name,
             count(record.dataset.clips, "clip"),
             count(record.dataset.songs, "song"),

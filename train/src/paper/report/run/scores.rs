@@ -93,8 +93,8 @@ fn measures(scores: &Scores) -> Vec<Score> {
         measures.push(share(format!("clips with the artist among the first {TOP}"), *top));
     }
     measures.extend([
-        share("clips of the most frequent artist".to_owned(), scores.majority_clips),
-        share("songs of the most frequent artist".to_owned(), scores.majority_songs),
+        share("always naming the most frequent artist: clips".to_owned(), scores.majority_clips),
+        share("always naming the most frequent artist: songs".to_owned(), scores.majority_songs),
     ]);
     measures
 }

@@ -105,20 +105,24 @@ fn pairs(id: &str, caption: &str, pairs: impl IntoIterator<Item = (String, Cell)
     table
 }
 
-/// Settings within settings as `adam.beta1`; lists and numbers as JSON writes them.
+/// Settings within settings as `adam.beta1`, those of a list by their number from 1; numbers as JSON writes them.
 fn flatten(prefix: &str, value: &Value, settings: &mut Vec<(String, Cell)>) {
-    let Value::Object(fields) = value else {
-        let text = match value {
-            Value::Null => "none".to_owned(),
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
-        settings.push((prefix.to_owned(), Cell::text(text)));
-        return;
+    let path = |name: &str| match prefix {
+        "" => name.to_owned(),
+        prefix => format!("{prefix}.{name}"),
     };
-    for (name, value) in fields {
-        let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
-        flatten(&path, value, settings);
+    match value {
+        Value::Object(fields) => {
+            fields.iter().for_each(|(name, value)| flatten(&path(name), value, settings));
+        }
+        Value::Array(values) => {
+            let numbered = (1..).zip(values);
+            numbered
+                .for_each(|(i, value): (usize, _)| flatten(&path(&i.to_string()), value, settings));
+        }
+        Value::Null => settings.push((prefix.to_owned(), Cell::text("none"))),
+        Value::String(text) => settings.push((prefix.to_owned(), Cell::text(text))),
+        other => settings.push((prefix.to_owned(), Cell::text(other.to_string()))),
     }
 }
 
@@ -131,8 +135,13 @@ mod tests {
         let value = serde_json::json!({"adam": {"beta1": 0.9}, "rate": 1e-3, "patience": null, "of": ["a", 1]});
         let mut settings = Vec::new();
         flatten("", &value, &mut settings);
-        let expected =
-            [("adam.beta1", "0.9"), ("rate", "0.001"), ("patience", "none"), ("of", "[\"a\",1]")];
+        let expected = [
+            ("adam.beta1", "0.9"),
+            ("rate", "0.001"),
+            ("patience", "none"),
+            ("of.1", "a"),
+            ("of.2", "1"),
+        ];
         assert_eq!(settings, expected.map(|(name, text)| (name.to_owned(), Cell::text(text))));
     }
 }

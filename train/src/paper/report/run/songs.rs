@@ -15,6 +15,9 @@ use crate::plot::timeline::{Segment, Timeline};
 /// Songs that are drawn.
 const DRAWN: usize = 6;
 
+/// Height of their pictures.
+const HEIGHT: u32 = 250;
+
 /// A song of the test part.
 struct TestedSong<'a> {
     song: &'a str,
@@ -142,15 +145,19 @@ fn figure(
         artists: classes.to_vec(),
         segments,
     };
-    let (chart, legend) = timeline.chart(Some(song.truth));
+    let (mut chart, legend) = timeline.chart(Some(song.truth));
+    chart.size.1 = HEIGHT;
     let name = |class: usize| classes.get(class).map_or("", String::as_str);
     let caption = format!(
-        "{}: by {}; {} of {} wrong, the song is taken for {}",
+        "{}: by {}; {} of {} wrong, the song is {}",
         song.song,
         name(song.truth),
         song.wrong,
         count(song.clips.len(), "clip"),
-        if song.answer == song.truth { "theirs" } else { name(song.answer) }
+        match song.answer == song.truth {
+            true => "right".to_owned(),
+            false => format!("taken for {}", name(song.answer)),
+        }
     );
     let key = |(colour, label)| Key { colour, stroke: Stroke::Area, label };
     let legend = legend.into_iter().map(key).collect();

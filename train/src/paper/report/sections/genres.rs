@@ -17,7 +17,7 @@ pub(in crate::paper::report) fn section(results: &Results, planned: &PlannedExpe
     let mut text = vec![experiment.question.clone(), scale_sentence(planned, &all_series)];
     if results.note.genres.is_empty() {
         text.push(
-            "This data set has no genres, so there is nothing to measure; only the paper’s numbers are given.".to_owned(),
+            "This data set has no genres, so there is nothing to measure; the paper’s numbers are in the CSV files.".to_owned(),
         );
     }
     Section {

@@ -160,7 +160,7 @@ fn tally(claims: &[Claim]) -> String {
 fn notes(comparison: Option<&Comparison>, epochs: Option<Epochs>) -> Vec<String> {
     let songs = comparison
         .map(|a| format!("{}, {} of them different", count(a.songs, "song"), a.different));
-    let short = epochs.filter(|epochs| epochs.are_short());
+    let short = epochs.filter(|epochs| comparison.is_some() && epochs.are_short());
     songs.into_iter().chain(short.map(|epochs| format!("after {epochs}"))).collect()
 }
 
