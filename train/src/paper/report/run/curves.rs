@@ -94,8 +94,7 @@ fn text(run: &TrainedRun) -> Vec<String> {
     let record = run.shown();
     let row = run.history.rows().iter().find(|row| row.epoch == record.epoch);
     if let (Some(row), Some(scores)) = (row, &record.scores) {
-        let [training, test] =
-            [row.accuracy, scores.segment_accuracy.value].map(|share| Cell::percent(share));
+        let [training, test] = [row.accuracy, scores.segment_accuracy.value].map(Cell::percent);
         text.push(format!(
             "In epoch {}, {training} % of the training answers were right, and {test} % of the test segments.",
             record.epoch

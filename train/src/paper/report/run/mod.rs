@@ -76,14 +76,20 @@ fn summary(run: &TrainedRun) -> Vec<String> {
             SampleRate::NETWORK.seconds(network.segment as u64),
         ),
         format!(
-            "Data set {}: {} of {}. Split by {}, seed {}: {:.1} % of the clips are the test part, {:.1} % of the others the validation part.",
+            "Data set {}: {} of {}. Split by {}, seed {}: {:.1} % of the clips are the test part, {}.",
             record.dataset.name,
             count(record.dataset.clips, "clip"),
             count(record.dataset.songs, "song"),
             record.split.protocol,
             record.split.seed,
             100.0 * record.split.test_share,
-            100.0 * record.split.validation_share,
+            match record.split.validation_share > 0.0 {
+                true => format!(
+                    "{:.1} % of the others the validation part",
+                    100.0 * record.split.validation_share
+                ),
+                false => "and there is no validation part".to_owned(),
+            },
         ),
         format!(
             "{} of {} in {:.1} minutes of training{}. Evaluated is epoch {}, {chosen}.",
