@@ -1,4 +1,5 @@
-// Checks a report in a browser without a network: report.mjs REPORT.html [FOLDER for screenshots]
+// Checks a report in a browser without a network: report.mjs REPORT.html [FOLDER for screenshots] [run]
+// With `run` the page is that of one run, which has other figures than that of the experiments.
 //
 // In light and dark mode, on a phone and in print: no requests, no console messages, no overflow, nothing missing, enough contrast.
 import { mkdirSync } from "node:fs";
@@ -6,9 +7,11 @@ import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { launch } from "./launch.mjs";
 
-/** The paper's five figures by section, and its two tables. */
-const FIGURES = ["splits", "filters", "segments", "heads", "topk"];
-const TABLES = ["genres-wrong", "genres-shared"];
+const [report, shots, kind] = process.argv.slice(2);
+if (!report) throw new Error("report.mjs REPORT.html [FOLDER] [run]");
+/** The paper's five figures by section, and its two tables; of a run, its curves and who is taken for whom. */
+const FIGURES = kind === "run" ? ["curves"] : ["splits", "filters", "segments", "heads", "topk"];
+const TABLES = kind === "run" ? ["artists", "confusion-clips"] : ["genres-wrong", "genres-shared"];
 /** WCAG 2.1, AA: of text, and of meaningful lines. */
 const TEXT_CONTRAST = 4.5;
 const LINE_CONTRAST = 3;
@@ -23,8 +26,6 @@ const VIEWS = {
   print: { colorScheme: "dark", viewport: PAPER, print: true },
 };
 
-const [report, shots] = process.argv.slice(2);
-if (!report) throw new Error("report.mjs REPORT.html [FOLDER]");
 if (shots) mkdirSync(shots, { recursive: true });
 const address = pathToFileURL(resolve(report)).href;
 const problems = [];
@@ -67,9 +68,17 @@ function check({ FIGURES, TABLES, TEXT_CONTRAST, LINE_CONTRAST, dark, print }) {
     const out = [...document.querySelectorAll("body *")].filter((e) => box(e).right > wide + 1 && !e.closest(".scroll"));
     problems.push(`it is ${document.documentElement.scrollWidth} pixels wide on ${wide}: ${out.slice(0, 3).map((e) => e.outerHTML.slice(0, 80)).join(" | ")}`);
   }
-  // The table of the claims is the main result: on a wide screen it needs no scrolling.
-  const answers = document.querySelector(".scroll:has(#answers)");
-  if (wide > 1200 && answers && answers.scrollWidth > answers.clientWidth) problems.push(`the answers are ${answers.scrollWidth} pixels wide on ${answers.clientWidth}`);
+  // On a wide screen nothing needs scrolling, and on a phone what does says so.
+  if (!print) document.querySelectorAll("details").forEach((details) => (details.open = true));
+  for (const scroll of document.querySelectorAll(".scroll")) {
+    const table = scroll.firstElementChild;
+    const too = `the table ${table.id} is ${scroll.scrollWidth} pixels wide on ${scroll.clientWidth}`;
+    const hint = scroll.previousElementSibling?.matches(".hint") && box(scroll.previousElementSibling).height > 0;
+    if (scroll.scrollWidth > scroll.clientWidth && !hint) problems.push(too);
+    for (const row of wide > 1200 ? table.rows : []) {
+      if (box(row).height > 160) problems.push(`a row of the table ${table.id} is ${Math.round(box(row).height)} pixels high`);
+    }
+  }
   // Print cannot scroll.
   if (print) {
     for (const table of document.querySelectorAll("table")) {
@@ -79,7 +88,7 @@ function check({ FIGURES, TABLES, TEXT_CONTRAST, LINE_CONTRAST, dark, print }) {
   }
 
   for (const id of FIGURES) {
-    const chart = document.querySelector(`#section-${id} figure svg.chart`);
+    const chart = [...document.querySelectorAll(`#section-${id} figure svg.chart`)].find((svg) => box(svg).width > 0);
     const { width = 0, height = 0 } = chart ? box(chart) : {};
     if (width < 250 || height < 150) problems.push(`the figure of ${id} is missing (${width} × ${height})`);
     else if (![...chart.querySelectorAll("polyline")].some((line) => line.points.length > 2 && box(line).width > 100)) problems.push(`the figure of ${id} has no line`);

@@ -34,7 +34,7 @@ enum Command {
     Calibrate(calibrate::CalibrateArgs),
     /// Repeat the paper's experiments, or others, on a data set
     Experiment(experiment::ExperimentArgs),
-    /// Write the results of the experiments so far to one HTML file
+    /// Write the results of experiments so far, or one run, to one HTML file
     Report(report::ReportArgs),
     /// Draw the artists' probabilities over a song
     Plot(plot::PlotArgs),

@@ -74,7 +74,7 @@ fn all_experiments_survive_a_kill_and_end_in_a_report() {
     assert!(stdout.contains("14 runs, ") && stdout.matches(" to do ").count() == 14, "{stdout}");
     assert!(!results.exists() && splits() == splits_before);
     let (code, _, stderr) = ends("report results", folder);
-    assert!(code == Some(1) && stderr.contains("results holds no results"), "{stderr}");
+    assert!(code == Some(1) && stderr.contains("results holds neither results"), "{stderr}");
 
     // Killed as soon as the third run has a checkpoint.
     let mut child =
@@ -155,7 +155,12 @@ fn report_is_whole(folder: &Path) {
     }
     assert_eq!(html.matches("read off its figure").count(), 2);
     // Figures 1 to 5, and centroids and spectra of each analysed network: tiny1 with both heads, tiny2.
-    assert_eq!(html.matches("<svg class=\"chart\"").count(), 5 + 3);
+    for shape in ["wide", "narrow"] {
+        assert_eq!(html.matches(&format!("<svg class=\"chart {shape}\"")).count(), 5 + 3);
+    }
+    // No run is shorter than the scale asks.
+    assert!(json["caveats"] == Value::Array(Vec::new()) && !html.contains("Caveat."));
+    assert!(html.contains("The runs here have 4 epochs.") && html.contains(" after 4 epochs"));
     assert_eq!(html.matches("data:image/png;base64,").count(), 3 * 5);
 
     let mut tables = 0;
@@ -165,14 +170,26 @@ fn report_is_whole(folder: &Path) {
         let mut reader = csv::Reader::from_path(&path).unwrap();
         let rows = table["rows"].as_array().unwrap();
         assert!(!rows.is_empty(), "{id} is empty");
-        let mut grid = html.split(&format!("<table id=\"{id}\">")).nth(1);
+        let grid = html.split(&format!("<table id=\"{id}\"")).nth(1);
         let on_page = grid.is_some();
-        let mut cells =
-            grid.take().map(|g| g.split("</table>").next().unwrap().split("<td").skip(1));
+        // Columns of one value are stated above their table.
+        let same = |i: usize| rows.iter().all(|row| row[i] == rows[0][i]);
+        let shared: Vec<usize> = match ["runs", "scores"].contains(&id) {
+            true => (1..rows[0].as_array().unwrap().len()).filter(|i| same(*i)).collect(),
+            false => Vec::new(),
+        };
+        // The paper's genres of which there is no clip are left to the file.
+        let shown = |row: &Value| id != "genres-wrong" || row[1] != 0;
+        let cells = grid.map(|grid| {
+            let body = grid.split("<tbody>").nth(1).unwrap().split("</table>").next().unwrap();
+            let cells = body.split("<td").flat_map(|cell| cell.split("<th scope=\"row\""));
+            cells.skip(1).filter(|cell| cell.contains("</t")).collect::<Vec<_>>()
+        });
+        let mut cells = cells.map(Vec::into_iter);
         let records: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
         assert_eq!(records.len(), rows.len(), "{id}");
         for (row, record) in rows.iter().zip(&records) {
-            for (value, text) in row.as_array().unwrap().iter().zip(record) {
+            for (i, (value, text)) in row.as_array().unwrap().iter().zip(record).enumerate() {
                 match value {
                     Value::Null => assert_eq!(text, "", "{id}"),
                     Value::String(words) => assert_eq!(words, text, "{id}"),
@@ -180,13 +197,17 @@ fn report_is_whole(folder: &Path) {
                         assert_eq!(number.as_f64(), text.parse().ok(), "{id}: {number} {text}")
                     }
                 }
-                if let Some(cells) = &mut cells {
+                if shared.contains(&i) {
+                    let stated = if text.is_empty() { "–".to_owned() } else { escaped(text) };
+                    assert!(html.contains(&format!(" <b>{stated}</b></span>")), "{id}: {stated}");
+                } else if let (Some(cells), true) = (&mut cells, shown(row)) {
                     let cell = cells.next().unwrap();
-                    let html = cell.split_once('>').unwrap().1.split("</td>").next().unwrap();
+                    let html = cell.split_once('>').unwrap().1.split("</t").next().unwrap();
                     assert_eq!(html, escaped(text), "{id}");
                 }
             }
         }
+        assert!(cells.is_none_or(|mut cells| cells.next().is_none()), "{id} has more cells");
         assert!(on_page || ["filters", "responses"].contains(&id), "{id} is not in the page");
         tables += 1;
     }
@@ -197,7 +218,11 @@ fn report_is_whole(folder: &Path) {
     assert_eq!(rows("answers").len(), 11);
     for row in rows("answers") {
         assert_eq!(row[1], "undecided", "of six songs: {row:?}");
+        assert_eq!(row[13], "4 epochs");
     }
+    assert!(html.contains("Of 11 claims: 11 undecided."));
+    assert_eq!(html.matches("<li class=\"claim undecided\"><span class=\"badge\">").count(), 11);
+    assert_eq!(html.matches("<svg class=\"interval\"").count(), 11);
     // By clip: mean, extremes, and the paper's 56 %, 42 % at epoch 42.
     let splits = rows("splits-scores");
     assert_eq!((&splits[0][1], &splits[0][6]), (&"2 of 2".into(), &56.0.into()));
@@ -285,7 +310,8 @@ fn mistakes_are_named(folder: &Path, lengthened: &str) {
         (ALL.replacen("all", "figures", 1), "there is no experiment `figures`"),
         (ALL.replace("tiny.toml", "huge"), "there is no scale `huge`"),
         (ALL.replace("--dataset data", "--dataset other"), "holds results of the data set `tones`"),
-        ("report empty".to_owned(), "empty holds no results"),
+        ("report empty".to_owned(), "empty holds neither results of experiments"),
+        (format!("report results/runs/{lengthened}/last"), "last is a checkpoint; name the folder"),
         ("report results --out nowhere/report.html".to_owned(), "nowhere/report.html"),
         (
             "report results --out own.html".to_owned(),

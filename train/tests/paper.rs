@@ -123,6 +123,9 @@ fn the_paper_is_repeated_on_a_miniature_and_the_report_agrees_with_the_runs() {
     assert_eq!(code, Some(0), "{err}");
     let json = fs::read_to_string(folder.join("report.json")).unwrap();
     let report: Value = serde_json::from_str(&json).unwrap();
+    let run = rows(&report, "runs")[0][0].as_str().unwrap().to_owned();
+    let (code, _, err) = ends(&format!("report results/runs/{run} --out run.html"), &folder);
+    assert_eq!(code, Some(0), "{err}");
 
     let music: Vec<&str> = kept
         .iter()

@@ -1,4 +1,4 @@
-//! `leitmotif-train report`: the results so far as one HTML file.
+//! `leitmotif-train report`: the results of experiments so far, or one run, as one HTML file.
 
 use std::path::PathBuf;
 
@@ -10,8 +10,8 @@ use crate::paper::report::Report;
 /// Arguments of `report`.
 #[derive(Debug, Args)]
 pub struct ReportArgs {
-    /// Folder of the results, as `experiment` fills it
-    results: PathBuf,
+    /// Folder of the results, as `experiment` fills it, or of one run, as `fit` does
+    folder: PathBuf,
     /// The page; the numbers go into CSV files in a folder beside it
     #[arg(long, default_value = "report.html")]
     out: PathBuf,
@@ -22,7 +22,7 @@ pub struct ReportArgs {
 
 /// Runs `report`.
 pub fn run(args: ReportArgs) -> anyhow::Result<()> {
-    let report = Report::of(&args.results)?;
+    let report = Report::of(&args.folder)?;
     for file in std::iter::once(&args.out).chain(&args.json) {
         check_writable(file)?;
     }

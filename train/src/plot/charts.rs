@@ -25,6 +25,10 @@ const LINES: [(RGBColor, &str); 8] = [
     (RGBColor(0x4F, 0x63, 0x6B), "#a9bcc4"),
 ];
 
+/// Width for a page on a screen or on paper, and for one on a phone, where the same labels need more of the width.
+const WIDE: u32 = 1120;
+const NARROW: u32 = 560;
+
 /// A chart.
 #[derive(Clone, Debug)]
 pub(crate) struct Chart {
@@ -36,18 +40,21 @@ pub(crate) struct Chart {
     pub(crate) lines: Vec<ChartLine>,
     /// Numbers of the paper's: where, and the colour.
     pub(crate) marks: Vec<(f64, f64, usize)>,
+    /// Measured points: where, and the colour.
+    pub(crate) dots: Vec<(f64, f64, usize)>,
 }
 
 impl Default for Chart {
-    /// An empty chart of the report's size.
+    /// An empty chart of a phone's shape.
     fn default() -> Self {
         Chart {
-            size: (560, 372),
+            size: (NARROW, 400),
             x: Axis::default(),
             y: Axis::default(),
             areas: Vec::new(),
             lines: Vec::new(),
             marks: Vec::new(),
+            dots: Vec::new(),
         }
     }
 }
@@ -67,6 +74,8 @@ pub(crate) enum AxisLabels {
     /// Whole numbers: epochs, k, percent.
     #[default]
     Whole,
+    /// Numbers with one decimal: losses.
+    Decimal,
     /// Minutes as `m:ss`: the axis is divided at whole or half minutes.
     Clock,
 }
@@ -91,18 +100,33 @@ pub(crate) struct ChartLine {
 
 /// The chart as SVG without a fixed size; `label` is its text alternative.
 pub(crate) fn svg(chart: &Chart, label: &str) -> Result<String, ChartError> {
+    sized(chart, chart.size, "chart", label)
+}
+
+/// The chart twice, in a width for screens and in one for phones, both of its height: [`style`] shows one of them.
+pub(crate) fn responsive(chart: &Chart, label: &str) -> Result<String, ChartError> {
+    let (_, height) = chart.size;
+    let wide = sized(chart, (WIDE, height), "chart wide", label)?;
+    Ok(wide + &sized(chart, (NARROW, height), "chart narrow", label)?)
+}
+
+fn sized(chart: &Chart, size: (u32, u32), class: &str, label: &str) -> Result<String, ChartError> {
     let mut text = String::new();
-    draw(chart, &mut text).map_err(ChartError)?;
+    draw(chart, size, &mut text).map_err(ChartError)?;
     let start = text.find("viewBox").unwrap_or(0);
     let label = escape_html(label);
     Ok(format!(
-        "<svg class=\"chart\" role=\"img\" aria-label=\"{label}\" {}",
+        "<svg class=\"{class}\" role=\"img\" aria-label=\"{label}\" {}",
         &text.get(start..).unwrap_or_default()
     ))
 }
 
-fn draw(chart: &Chart, text: &mut String) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let root = SVGBackend::with_string(text, chart.size).into_drawing_area();
+fn draw(
+    chart: &Chart,
+    size: (u32, u32),
+    text: &mut String,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let root = SVGBackend::with_string(text, size).into_drawing_area();
     let range = |axis: &Axis| axis.from..axis.to.max(axis.from + 1e-9);
     let mut area = ChartBuilder::on(&root)
         .margin(10)
@@ -111,6 +135,12 @@ fn draw(chart: &Chart, text: &mut String) -> Result<(), Box<dyn std::error::Erro
         .x_label_area_size(58)
         .y_label_area_size(58)
         .build_cartesian_2d(range(&chart.x), range(&chart.y))?;
+    // Beside a clock's first label, larger on phones, there is no space for the zero of the other axis.
+    let is_crowded = size.0 <= NARROW && chart.x.labels == AxisLabels::Clock;
+    let y_label = |value: &f64| match is_crowded && value.abs() < 1e-9 {
+        true => String::new(),
+        false => chart.y.labels.format(*value),
+    };
     let font = |size: u32| ("sans-serif", size).into_font().color(&INK);
     area.configure_mesh()
         .disable_x_mesh()
@@ -124,7 +154,7 @@ fn draw(chart: &Chart, text: &mut String) -> Result<(), Box<dyn std::error::Erro
         .x_labels(8.min((chart.x.to - chart.x.from) as usize + 1).max(2))
         .y_labels(6)
         .x_label_formatter(&|value| chart.x.labels.format(*value))
-        .y_label_formatter(&|value| chart.y.labels.format(*value))
+        .y_label_formatter(&y_label)
         .draw()?;
     let fills = chart.areas.iter().map(|area| (&area.outline, area.colour, 0.9));
     for (outline, number, opacity) in
@@ -150,6 +180,9 @@ fn draw(chart: &Chart, text: &mut String) -> Result<(), Box<dyn std::error::Erro
             area.draw_series([Circle::new(*point, 3, colour.filled())])?;
         }
     }
+    for (x, y, number) in &chart.dots {
+        area.draw_series([Circle::new((*x, *y), 5, colour(*number).filled())])?;
+    }
     for (x, y, number) in &chart.marks {
         area.draw_series([Cross::new((*x, *y), 6, colour(*number).stroke_width(2))])?;
     }
@@ -163,6 +196,7 @@ impl AxisLabels {
             // What lies between whole epochs or ks needs no label.
             AxisLabels::Whole if (value - value.round()).abs() > 1e-6 => String::new(),
             AxisLabels::Whole => format!("{value:.0}"),
+            AxisLabels::Decimal => format!("{value:.1}"),
             AxisLabels::Clock => {
                 let seconds = (60.0 * value).round() as u64;
                 format!("{}:{:02}", seconds / 60, seconds % 60)
@@ -189,7 +223,9 @@ pub(crate) fn style() -> String {
     let dark: String = numbered().map(|(i, (_, c))| format!("--l{i}:{c};")).collect();
     let roles: String = numbered().map(|(i, (c, _))| role(*c, &format!("--l{i}"))).collect();
     format!(
-        ":root{{{light}}}\n@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}\n{}{}{roles}",
+        ":root{{{light}}}\n@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}\n\
+         .chart.narrow{{display:none}}\n\
+         @media (max-width:40rem){{.chart.wide{{display:none}}.chart.narrow{{display:block}}}}\n{}{}{roles}",
         role(INK, "--ink"),
         role(GRID, "--rule")
     )
@@ -204,6 +240,7 @@ mod tests {
         assert_eq!(AxisLabels::Clock.format(185.0 / 60.0), "3:05");
         assert_eq!(AxisLabels::Whole.format(4.0), "4");
         assert_eq!(AxisLabels::Whole.format(4.5), "");
+        assert_eq!(AxisLabels::Decimal.format(0.5), "0.5");
     }
 
     #[test]
@@ -219,7 +256,12 @@ mod tests {
         let (x, y) = (axis("epoch"), axis("%"));
         let filled = ChartArea { colour: 3, outline: vec![(0.0, 0.0, 10.0), (9.0, 5.0, 20.0)] };
         let (lines, marks) = (vec![line, dashed], vec![(50.0, 42.0, 1)]);
-        let chart = Chart { x, y, areas: vec![filled], lines, marks, ..Chart::default() };
+        let dots = vec![(20.0, 20.0, 4)];
+        let chart = Chart { x, y, areas: vec![filled], lines, marks, dots, ..Chart::default() };
+        let both = responsive(&chart, "a < b").unwrap();
+        for class in ["chart wide", "chart narrow"] {
+            assert_eq!(both.matches(&format!("<svg class=\"{class}\" role")).count(), 1);
+        }
         let svg = svg(&chart, "a < b").unwrap();
         assert!(
             svg.starts_with("<svg class=\"chart\" role=\"img\" aria-label=\"a &lt; b\" viewBox")

@@ -125,6 +125,14 @@ impl Timeline {
     /// # Errors
     /// [`TimelineError::Chart`].
     pub fn svg(&self, title: &str) -> Result<String, TimelineError> {
+        let (chart, legend) = self.chart(None);
+        let best = legend.first().map_or("", |(_, label)| label.as_str());
+        let drawing = charts::svg(&chart, &format!("{title}: {best}"))?;
+        Ok(page(title, &drawing, &legend))
+    }
+
+    /// The chart alone, with the colours' meaning; `first` is the class at the bottom, where it is not to be the likeliest.
+    pub(crate) fn chart(&self, first: Option<usize>) -> (Chart, Vec<(usize, String)>) {
         let columns = self.columns();
         let mean = |class: usize| {
             columns.iter().filter_map(|c| c.shares.get(class)).sum::<f64>()
@@ -133,6 +141,9 @@ impl Timeline {
         let mut order: Vec<(usize, f64)> =
             (0..self.artists.len()).map(|class| (class, mean(class))).collect();
         order.sort_by(|a, b| b.1.total_cmp(&a.1));
+        if let Some(place) = order.iter().position(|(class, _)| Some(*class) == first) {
+            order.get_mut(..=place).into_iter().for_each(|until| until.rotate_right(1));
+        }
         let (named, others) = order.split_at(order.len().min(NAMED));
         let mut groups: Vec<(usize, String, Vec<usize>)> = Vec::new();
         for (colour, (class, share)) in named.iter().enumerate() {
@@ -168,11 +179,7 @@ impl Timeline {
             areas,
             ..Chart::default()
         };
-        let best = groups.first().map_or("", |(_, label, _)| label.as_str());
-        let drawing = charts::svg(&chart, &format!("{title}: {best}"))?;
-        let legend: Vec<(usize, &str)> =
-            groups.iter().map(|(colour, label, _)| (*colour, label.as_str())).collect();
-        Ok(page(title, &drawing, &legend))
+        (chart, groups.into_iter().map(|(colour, label, _)| (colour, label)).collect())
     }
 
     /// Neighbouring segments averaged into at most [`COLUMNS`] columns.
@@ -208,7 +215,7 @@ const WIDTH: u32 = 900;
 const ROW: usize = 26;
 
 /// A file of its own around the chart: background, title, legend, and colours for light and dark.
-fn page(title: &str, drawing: &str, legend: &[(usize, &str)]) -> String {
+fn page(title: &str, drawing: &str, legend: &[(usize, String)]) -> String {
     let rows = legend.len().div_ceil(2);
     let height = 352 + rows * ROW;
     let mut svg = format!(

@@ -151,12 +151,19 @@ pub enum ResultsError {
         /// The split.
         split: String,
     },
-    /// A folder without results.
+    /// A folder without results that is no run's either.
     #[error(
-        "{0} holds no results of experiments; `leitmotif-train experiment all --dataset DIR --out {0}` makes some",
+        "{} holds neither results of experiments (results.json) nor a run (last/run.json); \
+         name the --out of `leitmotif-train experiment` or of `leitmotif-train fit`",
         path.display()
     )]
     Missing {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A checkpoint, where its run's folder is needed.
+    #[error("{} is a checkpoint; name the folder of its run, which holds it", path.display())]
+    CheckpointFolder {
         /// The folder.
         path: PathBuf,
     },
@@ -190,6 +197,14 @@ pub enum ResultsError {
     /// A file of the results that cannot be used.
     #[error("{} cannot be used (remove it and run the experiment again)", path.display())]
     Broken {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Cause,
+    },
+    /// A run's predictions that cannot be used.
+    #[error("{} cannot be used (remove it; `fit --resume` writes it again)", path.display())]
+    BrokenPredictions {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
@@ -232,6 +247,11 @@ impl ExperimentError {
     /// A file of the results that cannot be used.
     pub(crate) fn broken(path: &Path, source: impl Into<Cause>) -> Self {
         ResultsError::Broken { path: path.to_owned(), source: source.into() }.into()
+    }
+
+    /// A run's predictions that cannot be used.
+    pub(crate) fn broken_predictions(path: &Path, source: impl Into<Cause>) -> Self {
+        ResultsError::BrokenPredictions { path: path.to_owned(), source: source.into() }.into()
     }
 }
 

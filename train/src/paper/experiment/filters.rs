@@ -13,6 +13,7 @@ use super::results_dir;
 use crate::error::{ModelError, TrainError};
 use crate::model::host::to_host;
 use crate::model::network::Model;
+use crate::model::tensors::Tensors;
 
 const FILE: &str = "learned.json";
 /// Bands of a response, from 0 to 8 kHz.
@@ -89,7 +90,7 @@ impl FilterAnalysis {
         let blocks = model.network().blocks.len();
         let layers = (1..=blocks).map(|block| {
             let waves = match block {
-                1 => first_filters(model)?,
+                1 => first_filters(&model.values()?)?,
                 _ => maximising_inputs(model, block, stop)?,
             };
             layer(block, &waves)
@@ -98,10 +99,9 @@ impl FilterAnalysis {
     }
 }
 
-/// The first layer's filters, `[filters, kernel]`.
-fn first_filters(model: &Model) -> Result<Tensor, TrainError> {
+/// The first layer's filters, `[filters, kernel]`, out of a network's weights.
+fn first_filters(values: &Tensors) -> Result<Tensor, TrainError> {
     const FIRST: &str = "block1.conv.weight";
-    let values = model.values()?;
     let missing = || ModelError::NoSuchTensor { name: FIRST.to_owned() };
     let first = values.get(FIRST).ok_or_else(missing)?;
     let filters = first.shape.first().copied().unwrap_or(1).max(1) as i64;
@@ -179,6 +179,17 @@ fn layer(block: usize, waves: &Tensor) -> Result<LayerAnalysis, TrainError> {
     Ok(LayerAnalysis { layer: format!("block{block}"), samples, filters })
 }
 
+impl LayerAnalysis {
+    /// The frequency responses of the first layer's filters, out of a network's weights.
+    ///
+    /// # Errors
+    ///
+    /// `NoSuchTensor` for weights without a first convolution; anything libtorch refuses.
+    pub fn of_first(weights: &Tensors) -> Result<Self, TrainError> {
+        layer(1, &first_filters(weights)?)
+    }
+}
+
 impl FilterResponse {
     /// From magnitudes at evenly spaced frequencies from 0 to 8 kHz.
     fn of(filter: usize, magnitudes: &[f32]) -> Self {
@@ -211,7 +222,7 @@ impl FilterResponse {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::tensors::{Tensors, Values};
+    use crate::model::tensors::Values;
 
     fn network() -> Network {
         let toml = "name = \"two\"\nsegment = 2187\nwindow = 1\nhead = { kind = \"dense\", units = 4 }\nblocks = [\
@@ -255,6 +266,9 @@ mod tests {
         for ((_, centre), hertz) in deeper.iter().zip([2000.0, 6000.0]) {
             assert!((centre - hertz).abs() < 500.0, "{deeper:?}");
         }
+        let weights = model().values().unwrap();
+        assert_eq!(LayerAnalysis::of_first(&weights).unwrap(), analysis.layers[0]);
+        assert!(LayerAnalysis::of_first(&Tensors::new()).is_err());
         let response = &analysis.layers[1].filters[0].response;
         assert_eq!(response.len(), BANDS);
         assert_eq!(leitmotif_models::argmax(response), 16, "{response:?}");

@@ -20,6 +20,9 @@ const BUILT_IN: [(&str, &str); 3] = [
 /// Share of the clips outside the test part that early stopping validates on, where a scale has no `validation`.
 const VALIDATION: f64 = 0.1;
 
+/// How the choice begins that says what the command line changed.
+const BY_COMMAND_LINE: &str = "By the command line: ";
+
 /// What every run of every experiment has in common.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -31,6 +34,9 @@ pub struct Scale {
     pub description: String,
     /// Passes over the training part.
     pub epochs: usize,
+    /// The scale's own epochs, where the command line asked for others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub full_epochs: Option<usize>,
     /// Runs on each split, with seeds 1, 2, ….
     pub runs: usize,
     /// Splits, with seeds 1, 2, ….
@@ -113,6 +119,7 @@ impl Scale {
     fn change(&mut self, changes: ScaleChanges) {
         let ScaleChanges { epochs, runs, splits, patience } = changes;
         let mut notes = Vec::new();
+        self.full_epochs = epochs.filter(|given| *given != self.epochs).and(Some(self.epochs));
         for (unit, setting, given) in [
             ("epochs", &mut self.epochs, epochs),
             ("runs on each split", &mut self.runs, runs),
@@ -131,8 +138,24 @@ impl Scale {
             notes.push(format!("early stopping after {patience} epochs without better validation"));
         }
         if !notes.is_empty() {
-            self.choices.push(format!("By the command line: {}.", notes.join(", ")));
+            self.choices.push(format!("{BY_COMMAND_LINE}{}.", notes.join(", ")));
         }
+    }
+
+    /// What the command line changed, as a sentence.
+    pub fn changes(&self) -> Option<&str> {
+        self.choices.iter().map(String::as_str).find(|choice| choice.starts_with(BY_COMMAND_LINE))
+    }
+
+    /// The epochs that the scale has when the command line changes nothing; of results from before this was kept, those of
+    /// the scale of that name.
+    pub fn epochs_in_full(&self) -> usize {
+        let built_in = || {
+            self.changes()?;
+            let (_, text) = BUILT_IN.iter().find(|(name, _)| *name == self.name)?;
+            Some(toml::from_str::<Scale>(text).ok()?.epochs)
+        };
+        self.full_epochs.or_else(built_in).unwrap_or(self.epochs)
     }
 
     /// The network of a series.
@@ -198,6 +221,11 @@ mod tests {
             note.contains("3 epochs instead of 50") && note.contains("early stopping"),
             "{note}"
         );
+        assert_eq!((scale.changes(), scale.epochs_in_full()), (Some(note.as_str()), 50));
+        let older = Scale { full_epochs: None, ..scale };
+        assert_eq!(older.epochs_in_full(), 50);
+        let own = Scale { name: "own".to_owned(), ..older };
+        assert_eq!(own.epochs_in_full(), 3);
         let changes = ScaleChanges { runs: Some(0), ..ScaleChanges::default() };
         assert!(Scale::named("paper", changes).unwrap_err().to_string().contains("`runs` is 0"));
         let unknown = Scale::named("huge", ScaleChanges::default()).unwrap_err().to_string();

@@ -1,16 +1,36 @@
 //! Text and legend that the sections of several experiments have in common.
 
 use super::document::{Key, Stroke};
+use super::epochs::Epochs;
+use super::results::SeriesResults;
 use crate::paper::experiment::results_dir::PlannedExperiment;
 
-/// The scale, in a sentence or two.
-pub(super) fn scale_sentence(planned: &PlannedExperiment) -> String {
+/// The scale, what the command line changed of it, and the epochs that were really run.
+pub(super) fn scale_sentence(
+    planned: &PlannedExperiment,
+    all_series: &[SeriesResults<'_>],
+) -> String {
     let scale = &planned.scale;
-    let approximate = match planned.experiment.values.iter().any(|value| value.approximate) {
-        true => " The paper’s percentages here are read off its figure.",
-        false => "",
-    };
-    format!("Scale “{}”: {}.{approximate}", scale.name, scale.description)
+    let mut text = format!("Scale “{}”: {}.", scale.name, scale.description);
+    if let Some(changes) = scale.changes() {
+        text += &format!(" {changes}");
+    }
+    if let Some(epochs) = Epochs::of(planned, all_series) {
+        text += &format!(" The runs here have {epochs}.");
+    }
+    if planned.experiment.values.iter().any(|value| value.approximate) {
+        text += " The paper’s percentages here are read off its figure.";
+    }
+    text
+}
+
+/// ` after 2 of 8 epochs`, for captions; nothing without a finished run.
+pub(super) fn after_epochs(
+    planned: &PlannedExperiment,
+    all_series: &[SeriesResults<'_>],
+) -> String {
+    let epochs = Epochs::of(planned, all_series);
+    epochs.map_or_else(String::new, |epochs| format!(" after {epochs}"))
 }
 
 /// The colour of each series, and the paper's marks where the chart has any.

@@ -13,6 +13,8 @@ pub struct Report {
     pub title: String,
     /// Data set, progress and source, in a few sentences.
     pub summary: Vec<String>,
+    /// What a reader must know before believing any number, such as runs that are shorter than planned.
+    pub caveats: Vec<String>,
     /// Its sections, in order.
     pub sections: Vec<Section>,
 }
@@ -36,9 +38,9 @@ pub struct Section {
 /// A drawing with its legend.
 #[derive(Clone, Debug)]
 pub struct Figure {
-    /// What is drawn.
+    /// What is drawn; may be empty.
     pub caption: String,
-    /// SVG or an image, ready for the page.
+    /// SVG, an image or a list with small ones, ready for the page.
     pub drawing: String,
     /// Meaning of the colours.
     pub legend: Vec<Key>,
@@ -62,6 +64,10 @@ pub enum Stroke {
     Solid,
     /// A thin broken line.
     Dashed,
+    /// A filled area.
+    Area,
+    /// Single points.
+    Point,
     /// A mark: one of the paper's numbers.
     Mark,
 }

@@ -4,7 +4,8 @@ use leitmotif_models::text::escape_html;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::document::{Figure, Report, Section, Stroke};
-use super::table::{Cell, Table, Visibility, heading};
+use super::table::Cell;
+use super::{grid, shades};
 use crate::plot::charts;
 
 const TEMPLATE: &str = include_str!("page.html");
@@ -12,9 +13,6 @@ const STYLE: &str = include_str!("page.css");
 
 /// Characters that need no escape in one part of an address; a `:` would make the first part a scheme.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
-/// Text of more characters than this gets a wide cell, or its row would become too tall.
-const LONG: usize = 36;
 
 /// The whole page; `tables` is the folder of the CSV files beside it.
 pub(super) fn html(report: &Report, tables: &str) -> String {
@@ -29,6 +27,12 @@ pub(super) fn html(report: &Report, tables: &str) -> String {
         })
         .collect();
     let summary: String = report.summary.iter().map(|text| paragraph(text)).collect();
+    let caveats: String = report.caveats.iter().map(|text| caveat(text)).collect();
+    let has_papers = |row: &Vec<Cell>| row.iter().any(|cell| matches!(cell, Cell::Paper(..)));
+    let papers = match report.tables().any(|table| table.rows.iter().any(has_papers)) {
+        true => " <span class=\"paper\">Numbers in this style</span> are the paper’s.",
+        false => "",
+    };
     let sections: String = report.sections.iter().map(|s| section(s, tables)).collect();
     // In one pass, because inserted text may hold braces itself.
     let mut html = String::new();
@@ -38,8 +42,10 @@ pub(super) fn html(report: &Report, tables: &str) -> String {
         html += before;
         match name {
             "title" => html += &escape_html(&report.title),
-            "style" => html += &format!("{STYLE}\n{}", charts::style()),
+            "style" => html += &format!("{STYLE}\n{}{}", charts::style(), shades::style()),
             "summary" => html += &summary,
+            "caveats" => html += &caveats,
+            "papers" => html += papers,
             "contents" => html += &contents,
             "sections" => html += &sections,
             "tables" => html += &escape_html(tables),
@@ -60,6 +66,14 @@ fn paragraph(text: &str) -> String {
     format!("<p>{}</p>\n", escape_html(text))
 }
 
+/// Told by a symbol and a word, and not by its colour alone.
+fn caveat(text: &str) -> String {
+    format!(
+        "<p class=\"caveat\" role=\"note\"><b><span aria-hidden=\"true\">⚠</span> Caveat.</b> {}</p>\n",
+        escape_html(text)
+    )
+}
+
 fn section(section: &Section, tables: &str) -> String {
     let mut html = format!(
         "<section id=\"section-{}\">\n<h2>{}</h2>\n",
@@ -68,7 +82,8 @@ fn section(section: &Section, tables: &str) -> String {
     );
     html.extend(section.text.iter().map(|text| paragraph(text)));
     html.extend(section.figures.iter().map(figure));
-    html.extend(section.tables.iter().map(|t| table(t, tables)));
+    let csv = |id: &str| format!("{}/{}.csv", address(tables), address(id));
+    html.extend(section.tables.iter().map(|table| grid::table(table, &csv(&table.id))));
     html + "</section>\n"
 }
 
@@ -80,6 +95,8 @@ fn figure(figure: &Figure) -> String {
             let stroke = match key.stroke {
                 Stroke::Solid => "solid",
                 Stroke::Dashed => "dashed",
+                Stroke::Area => "area",
+                Stroke::Point => "point",
                 Stroke::Mark => "mark",
             };
             html += &format!(
@@ -90,71 +107,32 @@ fn figure(figure: &Figure) -> String {
         }
         html += "</ul>\n";
     }
-    html + &format!("<figcaption>{}</figcaption>\n</figure>\n", escape_html(&figure.caption))
-}
-
-fn table(table: &Table, folder: &str) -> String {
-    let caption = escape_html(&table.caption);
-    let link =
-        format!("<a class=\"csv\" href=\"{}/{}.csv\">CSV</a>", address(folder), address(&table.id));
-    if table.visibility == Visibility::File {
-        let rows = table.rows.len();
-        return format!("<p class=\"file\">{caption}: {rows} rows, {link}</p>\n");
+    if !figure.caption.is_empty() {
+        html += &format!("<figcaption>{}</figcaption>\n", escape_html(&figure.caption));
     }
-    let mut grid =
-        format!("<div class=\"scroll\"><table id=\"{}\">\n<thead><tr>", escape_html(&table.id));
-    for (i, column) in table.columns.iter().enumerate() {
-        let mut cells = table.rows.iter().filter_map(|row| row.get(i));
-        // A column that is still empty will hold numbers: text columns are never empty.
-        let class =
-            if cells.any(|cell| matches!(cell, Cell::Text(_))) { "" } else { " class=\"n\"" };
-        grid += &format!("<th scope=\"col\"{class}>{}</th>", escape_html(heading(column)));
-    }
-    grid += "</tr></thead>\n<tbody>\n";
-    for row in &table.rows {
-        grid += "<tr>";
-        for cell in row {
-            let text = escape_html(&cell.to_string());
-            grid += &match cell {
-                Cell::Number(..) => format!("<td class=\"n\">{text}</td>"),
-                Cell::Paper(..) => {
-                    format!("<td class=\"n paper\" title=\"the paper’s\">{text}</td>")
-                }
-                Cell::Text(words) if words.chars().count() > LONG => {
-                    format!("<td class=\"long\">{text}</td>")
-                }
-                Cell::Text(_) => format!("<td>{text}</td>"),
-                Cell::Empty => "<td></td>".to_owned(),
-            };
-        }
-        grid += "</tr>\n";
-    }
-    grid += "</tbody></table></div>\n";
-    match table.visibility {
-        Visibility::Folded => format!(
-            "<details><summary>{caption} ({} rows)</summary>\n{grid}<p class=\"file\">{link}</p></details>\n",
-            table.rows.len()
-        ),
-        _ => format!("<h3>{caption} {link}</h3>\n{grid}"),
-    }
+    html + "</figure>\n"
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::table::Table;
     use super::*;
 
     #[test]
     fn names_cannot_break_the_page() {
-        let mut table = Table::new("t", "<b>", &["a & b"]);
+        let mut table = Table::new("t", "<em>", &["a & b"]);
         table.rows.push(vec![Cell::text("<script>alert(\"{{title}}\")</script>")]);
         let section = Section { id: "s".to_owned(), tables: vec![table], ..Section::default() };
         let title = "{{sections}} <i>".to_owned();
-        let report = Report { version: 1, title, summary: Vec::new(), sections: vec![section] };
+        let caveats = vec!["<u> & {{title}}".to_owned()];
+        let (summary, sections) = (Vec::new(), vec![section]);
+        let report = Report { version: 1, title, summary, caveats, sections };
         let folder = html(&report, "50 % \"a#b?c\" é-tables");
         assert!(folder.contains("href=\"50%20%25%20%22a%23b%3Fc%22%20%C3%A9-tables/t.csv\""));
         assert!(folder.contains("href=\"50%20%25%20%22a%23b%3Fc%22%20%C3%A9-tables/\""));
         let html = html(&report, "r-tables");
-        assert!(!html.contains("<script") && !html.contains("<i>") && !html.contains("<b>"));
+        assert!(html.contains("⚠</span> Caveat.</b> &lt;u&gt; &amp; {{title}}</p>"));
+        assert!(!html.contains("<script") && !html.contains("<i>") && !html.contains("<em>"));
         assert!(html.contains("&lt;script&gt;alert(&quot;{{title}}&quot;)"));
         assert!(html.contains("<title>{{sections}} &lt;i&gt;</title>"));
         assert!(html.contains("href=\"r-tables/t.csv\"") && html.contains("a &amp; b"));

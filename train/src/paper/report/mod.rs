@@ -1,7 +1,8 @@
-//! One HTML file of all results so far, with the paper's numbers beside ours.
+//! One HTML file of all results so far, with the paper's numbers beside ours, or of one run.
 //!
-//! [`results::Results`] is a results folder in memory. Each section turns it into [`table::Table`]s, from which the page, the CSV
-//! files and the JSON are printed alike, and into figures drawn from the same numbers. Modules import only those above them:
+//! [`results::Results`] is a results folder in memory, a run is read by `run`. Each section turns either into [`table::Table`]s,
+//! from which the page, the CSV files and the JSON are printed alike, and into figures drawn from the same numbers. Modules
+//! import only those above them:
 
 pub mod results;
 
@@ -10,10 +11,15 @@ mod spread;
 mod groups;
 mod measure;
 
+mod epochs;
+
 pub mod table;
 
+mod confusion;
 mod document;
+mod interval;
 
+mod claims;
 mod picture;
 
 mod caption;
@@ -21,27 +27,47 @@ mod collaborations;
 
 mod sections;
 
+mod run;
+
+mod shades;
+
+mod grid;
+
 mod html;
 mod tables_folder;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use epochs::Epochs;
 use results::Results;
 
+use leitmotif_models::checkpoint::{is_checkpoint, is_run};
+
 use crate::learn::checkpoint::write_text;
-use crate::paper::experiment::error::{ExperimentError, ReportError};
+use crate::paper::experiment::error::{ExperimentError, ReportError, ResultsError};
 use crate::paper::experiment::results_dir;
 use crate::paper::experiment::spec::Presentation;
 
 pub use document::{Figure, Key, Report, Section, Stroke};
 
 impl Report {
-    /// Makes the report of a results folder.
+    /// Makes the report of a results folder, or of a run's folder.
     ///
     /// # Errors
     ///
-    /// `Missing`, `NothingFinished`, `OnlyOtherEpochs`, or a file that cannot be read.
+    /// `Missing` for any other folder, `CheckpointFolder`, `NothingFinished`, `OnlyOtherEpochs`, or a file that cannot be read.
     pub fn of(folder: &Path) -> Result<Self, ExperimentError> {
+        match (results_dir::read_note(folder)?, is_run(folder)) {
+            (None, true) => run::report(folder),
+            (None, false) if is_checkpoint(folder) => {
+                Err(ResultsError::CheckpointFolder { path: folder.to_owned() }.into())
+            }
+            _ => Self::of_results(folder),
+        }
+    }
+
+    fn of_results(folder: &Path) -> Result<Self, ExperimentError> {
         let results = Results::read(folder)?;
         let mut sections = vec![sections::questions::section(&results)];
         for planned in &results.experiments {
@@ -81,7 +107,7 @@ impl Report {
             )
         }));
         let title = format!("Artist recognition on {}", note.dataset.name);
-        Ok(Report { version: 1, title, summary, sections })
+        Ok(Report { version: 1, title, summary, caveats: caveats(&results), sections })
     }
 
     /// Writes the page, its CSV files in a folder beside it, and the JSON where wanted; returns the folder.
@@ -107,4 +133,24 @@ impl Report {
         }
         Ok(tables)
     }
+}
+
+/// Experiments whose runs are shorter than they ask for: every number below is then that of unfinished training.
+fn caveats(results: &Results) -> Vec<String> {
+    let mut by_epochs: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for planned in &results.experiments {
+        let all_series = results.series(planned);
+        let short = Epochs::of(planned, &all_series).filter(|epochs| epochs.are_short());
+        if let Some(epochs) = short {
+            by_epochs.entry(epochs.to_string()).or_default().push(&planned.experiment.name);
+        }
+    }
+    let caveat = |(epochs, names): (String, Vec<&str>)| {
+        format!(
+            "Runs are shorter than the experiments ask for: {epochs} ({}). Their scores are those of unfinished training, and \
+             which network is ahead may change with more of it: take every verdict on them as preliminary.",
+            names.join(", ")
+        )
+    };
+    by_epochs.into_iter().map(caveat).collect()
 }

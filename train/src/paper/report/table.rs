@@ -18,6 +18,9 @@ pub struct Table {
     /// Where the page has it.
     #[serde(skip)]
     pub visibility: Visibility,
+    /// How the page prints it.
+    #[serde(skip)]
+    pub layout: Layout,
 }
 
 /// Where the page has a table.
@@ -30,6 +33,22 @@ pub enum Visibility {
     Folded,
     /// Only as a link to its CSV file, because a figure has its numbers.
     File,
+}
+
+/// How the page prints a table; its CSV file and the JSON have every cell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Layout {
+    /// Cell by cell.
+    #[default]
+    Grid,
+    /// Columns with one value in all rows are stated once, above the others.
+    Shared,
+    /// Rows in which nothing was measured are left out.
+    Measured,
+    /// Percentages with a bar behind them.
+    Bars,
+    /// Counts by true class (row) and prediction (column), shaded by their share of the row.
+    Heat,
 }
 
 /// Headings of the page for columns whose names in CSV files are kept, because programs read them.
@@ -86,12 +105,19 @@ impl Table {
             columns: columns.iter().map(|c| (*c).to_owned()).collect(),
             rows: Vec::new(),
             visibility: Visibility::Open,
+            layout: Layout::Grid,
         }
     }
 
     /// The same table, elsewhere on the page.
     pub fn with_visibility(mut self, visibility: Visibility) -> Self {
         self.visibility = visibility;
+        self
+    }
+
+    /// The same table, printed otherwise on the page.
+    pub fn with_layout(mut self, layout: Layout) -> Self {
+        self.layout = layout;
         self
     }
 

@@ -2,20 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use leitmotif_models::{Estimate, argmax};
+use leitmotif_models::Estimate;
 
+use crate::paper::report::confusion::Confusion;
 use crate::paper::report::document::Section;
 use crate::paper::report::groups;
-use crate::paper::report::results::{Results, Run};
-use crate::paper::report::table::{Cell, Table, Visibility};
+use crate::paper::report::results::Results;
+use crate::paper::report::table::{Cell, Layout, Table, Visibility};
 
 /// Pairs of artists listed for each network.
 const CONFUSED: usize = 15;
 /// Artists in a network's confusion matrix.
 const MATRIX: usize = 12;
-
-/// Clips by true and predicted artist.
-type Pairs<'a> = BTreeMap<(&'a str, &'a str), usize>;
 
 /// Scores, one row for each run.
 pub(in crate::paper::report) fn scores(results: &Results) -> Section {
@@ -39,7 +37,9 @@ pub(in crate::paper::report) fn scores(results: &Results) -> Section {
             "F1 to",
             "largest artist’s clips, %",
         ],
-    );
+    )
+    .with_visibility(Visibility::Folded)
+    .with_layout(Layout::Shared);
     for (name, runs) in groups::group_runs(results) {
         for run in runs {
             let scores = &run.scores;
@@ -80,25 +80,25 @@ pub(in crate::paper::report) fn section(results: &Results) -> Section {
     let mut artists: BTreeMap<&str, Vec<Option<(usize, usize)>>> = BTreeMap::new();
     let mut matrices = Vec::new();
     for (i, (name, runs)) in groups.iter().enumerate() {
-        let (pairs, all) = pairs(runs);
-        matrices.push(matrix(&format!("confusion-{}", i + 1), name, &pairs, &all));
-        let mut most: Vec<_> =
-            pairs.iter().filter(|((truth, predicted), _)| truth != predicted).collect();
-        // Names break ties, so that the same predictions give the same table.
-        most.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
-        for ((truth, predicted), clips) in most.into_iter().take(CONFUSED) {
-            let of = all.get(truth).copied().unwrap_or(0);
+        let confusion = Confusion::of_clips(runs.iter().map(|run| &run.predictions));
+        let caption = format!(
+            "Confusion matrix, {name}: clips of all runs by true artist (row) and predicted artist (column), for the {} artists with \
+             the most errors",
+            MATRIX.min(confusion.artists().count())
+        );
+        matrices.push(confusion.matrix(&format!("confusion-{}", i + 1), caption, MATRIX));
+        for (truth, predicted, clips, of) in confusion.most_confused(CONFUSED) {
             confused.rows.push(vec![
                 Cell::text(name),
-                Cell::text(*truth),
-                Cell::text(*predicted),
-                Cell::count(*clips),
+                Cell::text(truth),
+                Cell::text(predicted),
+                Cell::count(clips),
                 Cell::count(of),
-                Cell::percent(*clips as f64 / of.max(1) as f64),
+                Cell::percent(clips as f64 / of.max(1) as f64),
             ]);
         }
-        for (artist, clips) in all {
-            let right = pairs.get(&(artist, artist)).copied().unwrap_or(0);
+        for (artist, clips) in confusion.artists() {
+            let right = confusion.count(artist, artist);
             let cells = artists.entry(artist).or_insert_with(|| vec![None; groups.len()]);
             if let Some(cell) = cells.get_mut(i) {
                 *cell = Some((right, clips));
@@ -110,7 +110,8 @@ pub(in crate::paper::report) fn section(results: &Results) -> Section {
         "Accuracy by artist in percent over the clips of all runs, and the number of these clips",
         &["artist"],
     )
-    .with_visibility(Visibility::Folded);
+    .with_visibility(Visibility::Folded)
+    .with_layout(Layout::Bars);
     for (name, _) in &groups {
         table.columns.extend([format!("{name}: right, %"), format!("{name}: clips")]);
     }
@@ -129,77 +130,11 @@ pub(in crate::paper::report) fn section(results: &Results) -> Section {
     Section {
         id: "artists".to_owned(),
         title: "Artists".to_owned(),
-        text: Vec::new(),
+        text: vec![
+            "In a confusion matrix blue is right and orange wrong, the stronger the larger its share of the row."
+                .to_owned(),
+        ],
         figures: Vec::new(),
         tables: [confused, table].into_iter().chain(matrices).collect(),
-    }
-}
-
-/// The confusion matrix of the artists with the most errors.
-fn matrix(id: &str, name: &str, pairs: &Pairs<'_>, all: &BTreeMap<&str, usize>) -> Table {
-    let count = |truth: &str, predicted: &str| pairs.get(&(truth, predicted)).copied().unwrap_or(0);
-    let mut wrong: Vec<(usize, &str)> =
-        all.iter().map(|(artist, clips)| (clips - count(artist, artist), *artist)).collect();
-    wrong.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(b.1)));
-    wrong.truncate(MATRIX);
-    let caption = format!(
-        "Confusion matrix, {name}: clips of all runs by true artist (row) and predicted artist (column), for the {} artists with the \
-         most errors",
-        wrong.len()
-    );
-    let mut table = Table::new(id, caption, &["true artist"]).with_visibility(Visibility::Folded);
-    table.columns.extend(wrong.iter().map(|(_, artist)| (*artist).to_owned()));
-    table.columns.push("anyone else".to_owned());
-    for (_, truth) in &wrong {
-        let cells: Vec<usize> =
-            wrong.iter().map(|(_, predicted)| count(truth, predicted)).collect();
-        let others = all.get(truth).copied().unwrap_or(0) - cells.iter().sum::<usize>();
-        let counts = cells.into_iter().chain([others]).map(Cell::count);
-        table.rows.push([Cell::text(*truth)].into_iter().chain(counts).collect());
-    }
-    table
-}
-
-/// Clips by (true artist, predicted artist), and by true artist.
-fn pairs<'a>(runs: &[&'a Run]) -> (Pairs<'a>, BTreeMap<&'a str, usize>) {
-    let (mut pairs, mut all) = (BTreeMap::new(), BTreeMap::new());
-    for run in runs {
-        let classes = run.predictions.classes();
-        for clip in run.predictions.clips() {
-            let predicted = argmax(&clip.probabilities);
-            if let (Some(truth), Some(predicted)) =
-                (classes.get(clip.truth.0), classes.get(predicted))
-            {
-                *pairs.entry((truth.as_str(), predicted.as_str())).or_default() += 1;
-                *all.entry(truth.as_str()).or_default() += 1;
-            }
-        }
-    }
-    (pairs, all)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::paper::report::measure::tests::run;
-
-    #[test]
-    fn a_confusion_matrix_begins_with_the_artist_of_most_errors_and_loses_no_clip() {
-        let predictions = [
-            ("1", "x", 0, 0),
-            ("2", "x", 0, 1),
-            ("3", "y", 1, 0),
-            ("4", "y", 1, 2),
-            ("5", "z", 3, 3),
-        ];
-        let run = run("r", &predictions);
-        let (pairs, all) = pairs(&[&run, &run]);
-        assert_eq!((pairs[&("B", "C")], all["B"]), (2, 4));
-        let table = matrix("m", "n", &pairs, &all);
-        assert_eq!(table.columns, ["true artist", "B", "A", "D", "anyone else"]);
-        let row = |cells: [usize; 4]| cells.map(Cell::count);
-        assert_eq!(table.rows[0][1..], row([0, 2, 0, 2]));
-        assert_eq!(table.rows[1][1..], row([2, 2, 0, 0]));
-        assert_eq!(table.rows[2][1..], row([0, 0, 2, 0]));
     }
 }

@@ -3,13 +3,13 @@
 use crate::paper::experiment::error::ExperimentError;
 use crate::paper::experiment::results_dir::PlannedExperiment;
 use crate::paper::experiment::spec::Measure;
-use crate::paper::report::caption::{legend, scale_sentence};
+use crate::paper::report::caption::{after_epochs, legend, scale_sentence};
 use crate::paper::report::document::{Figure, Section};
 use crate::paper::report::measure::{Metric, measure_series, test_accuracy};
 use crate::paper::report::results::{Results, Run, SeriesResults};
 use crate::paper::report::spread::Spread;
 use crate::paper::report::table::{Cell, Table, Visibility};
-use crate::plot::charts::{Axis, Chart, ChartLine, svg};
+use crate::plot::charts::{Axis, Chart, ChartLine, responsive};
 
 /// The epochs of a series. With early stopping, later epochs have fewer runs: a mean over those is not comparable with the mean
 /// before it, so charts and comparisons end with the shortest run.
@@ -80,15 +80,16 @@ pub(in crate::paper::report) fn section(
     let mut figures = Vec::new();
     if curves.iter().any(|curve| curve.common > 0) {
         let caption = format!(
-            "Accuracy by epoch{source}. Solid: test accuracy, mean of the runs within a band from the lowest to the highest; \
-             dashed: training accuracy"
+            "Accuracy by epoch{}{source}. Solid: test accuracy, mean of the runs within a band from the lowest to the highest; \
+             dashed: training accuracy",
+            after_epochs(planned, &all_series)
         );
         let chart = chart(&curves, planned);
-        let drawing = svg(&chart, &format!("{}: accuracy by epoch", experiment.title))?;
+        let drawing = responsive(&chart, &format!("{}: accuracy by epoch", experiment.title))?;
         let legend = legend(planned, !chart.marks.is_empty());
         figures.push(Figure { caption, drawing, legend });
     }
-    let mut text = vec![experiment.question.clone(), scale_sentence(planned)];
+    let mut text = vec![experiment.question.clone(), scale_sentence(planned, &all_series)];
     if curves.iter().any(|curve| curve.common < curve.all.len()) {
         text.push(
             "Some runs stopped earlier than others of their series. The curves and the highest means cover the epochs that all runs of \

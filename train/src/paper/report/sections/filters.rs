@@ -6,12 +6,20 @@ use crate::paper::experiment::error::ReportError;
 use crate::paper::experiment::filters::{BANDS, FilterAnalysis, LayerAnalysis};
 use crate::paper::report::document::{Figure, Key, Section, Stroke};
 use crate::paper::report::picture::data_address;
-use crate::paper::report::results::{Results, Run};
+use crate::paper::report::results::Results;
 use crate::paper::report::table::{Cell, Table, Visibility};
-use crate::plot::charts::{Axis, Chart, ChartLine, svg};
+use crate::plot::charts::{Axis, Chart, ChartLine, responsive};
 
 /// Figures for each run that was analysed, and the tables of all filters.
 pub(in crate::paper::report) fn section(results: &Results) -> Result<Section, ReportError> {
+    let runs = results.runs.iter();
+    of(runs.filter_map(|(key, run)| Some((key.as_str(), run.filters.as_ref()?))))
+}
+
+/// The same of runs by their names.
+pub(in crate::paper::report) fn of<'a>(
+    runs: impl IntoIterator<Item = (&'a str, &'a FilterAnalysis)>,
+) -> Result<Section, ReportError> {
     let mut section = Section {
         id: "learned".to_owned(),
         title: "Filter analysis".to_owned(),
@@ -33,13 +41,12 @@ pub(in crate::paper::report) fn section(results: &Results) -> Result<Section, Re
     .with_visibility(Visibility::File);
     let width = 8000 / BANDS;
     responses.columns.extend((0..BANDS).map(|band| format!("from {} Hz", band * width)));
-    for run in results.runs.values() {
-        let Some(analysis) = &run.filters else { continue };
+    for (run, analysis) in runs {
         section.figures.push(curves(run, analysis)?);
         section.figures.push(spectra(run, analysis)?);
         for layer in &analysis.layers {
             for (place, filter) in layer.filters.iter().enumerate() {
-                let named = [Cell::text(&run.key), Cell::text(&layer.layer)];
+                let named = [Cell::text(run), Cell::text(&layer.layer)];
                 let mut row = named.to_vec();
                 row.extend([
                     Cell::count(place + 1),
@@ -67,7 +74,7 @@ pub(in crate::paper::report) fn section(results: &Results) -> Result<Section, Re
 }
 
 /// Spectral centroids of each layer, sorted.
-fn curves(run: &Run, analysis: &FilterAnalysis) -> Result<Figure, ReportError> {
+fn curves(run: &str, analysis: &FilterAnalysis) -> Result<Figure, ReportError> {
     let line = |(colour, layer): (usize, &LayerAnalysis)| {
         let last = layer.filters.len().saturating_sub(1).max(1) as f64;
         let points = layer.filters.iter().enumerate();
@@ -92,12 +99,12 @@ fn curves(run: &Run, analysis: &FilterAnalysis) -> Result<Figure, ReportError> {
         stroke: if colour >= 8 { Stroke::Dashed } else { Stroke::Solid },
         label: layer.layer.replace("block", "layer "),
     });
-    let caption = format!("Spectral centroids by layer, {}", run.key);
-    Ok(Figure { drawing: svg(&chart, &caption)?, caption, legend: legend.collect() })
+    let caption = format!("Spectral centroids by layer, {run}");
+    Ok(Figure { drawing: responsive(&chart, &caption)?, caption, legend: legend.collect() })
 }
 
 /// The spectra of each layer side by side.
-fn spectra(run: &Run, analysis: &FilterAnalysis) -> Result<Figure, ReportError> {
+fn spectra(run: &str, analysis: &FilterAnalysis) -> Result<Figure, ReportError> {
     let mut drawing = String::from("<div class=\"spectra\">");
     for layer in &analysis.layers {
         let columns: Vec<&[f64]> = layer.filters.iter().map(|f| f.response.as_slice()).collect();
@@ -112,6 +119,6 @@ fn spectra(run: &Run, analysis: &FilterAnalysis) -> Result<Figure, ReportError> 
         );
     }
     drawing += "</div>";
-    let caption = format!("Filter spectra by layer, 0 to 8 kHz, {}", run.key);
+    let caption = format!("Filter spectra by layer, 0 to 8 kHz, {run}");
     Ok(Figure { caption, drawing, legend: Vec::new() })
 }

@@ -8,16 +8,16 @@ use crate::paper::report::caption::scale_sentence;
 use crate::paper::report::document::Section;
 use crate::paper::report::measure::{Metric, measure_series};
 use crate::paper::report::results::{Results, SeriesResults};
-use crate::paper::report::table::{Cell, Table};
+use crate::paper::report::table::{Cell, Layout, Table};
 
 /// Both tables.
 pub(in crate::paper::report) fn section(results: &Results, planned: &PlannedExperiment) -> Section {
     let experiment = &planned.experiment;
     let all_series = results.series(planned);
-    let mut text = vec![experiment.question.clone(), scale_sentence(planned)];
+    let mut text = vec![experiment.question.clone(), scale_sentence(planned, &all_series)];
     if results.note.genres.is_empty() {
         text.push(
-            "This data set has no genres, so there is nothing to measure; only the paper’s numbers are given.".to_owned(),
+            "This data set has no genres, so there is nothing to measure; the paper’s numbers are in the CSV files.".to_owned(),
         );
     }
     Section {
@@ -47,7 +47,8 @@ fn errors(
         format!("{}-wrong", planned.experiment.name),
         "Errors by genre (table 5 of the paper); a clip counts in each genre of its album",
         &["genre", "test clips"],
-    );
+    )
+    .with_layout(Layout::Measured);
     for series in all_series {
         let label = &series.series.label;
         table.columns.extend(

@@ -4,13 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use leitmotif_models::Random;
 use leitmotif_models::score::bootstrap::{interval, resample};
+use leitmotif_models::text::count;
 
 use crate::paper::experiment::spec::Question;
-use crate::paper::report::document::Section;
+use crate::paper::report::claims::{Claim, Verdict, list};
+use crate::paper::report::document::{Figure, Section};
+use crate::paper::report::epochs::Epochs;
 use crate::paper::report::measure::{Metric, counts_by_song, measure_series};
 use crate::paper::report::results::{Genres, Results, SeriesResults};
 use crate::paper::report::spread::Spread;
-use crate::paper::report::table::{Cell, Table};
+use crate::paper::report::table::{Cell, Table, Visibility};
 
 const RESAMPLES: usize = 1_000;
 
@@ -26,7 +29,7 @@ const FEWEST_DIFFERENT: usize = 6;
 /// Two series compared on the same songs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Comparison {
-    verdict: &'static str,
+    verdict: Verdict,
     /// In percent.
     better: f64,
     worse: f64,
@@ -65,8 +68,11 @@ pub(in crate::paper::report) fn section(results: &Results) -> Section {
             "songs",
             "that differ",
             "runs",
+            "epochs",
         ],
-    );
+    )
+    .with_visibility(Visibility::Folded);
+    let mut claims = Vec::new();
     for planned in &results.experiments {
         let all_series = results.series(planned);
         for question in &planned.experiment.questions {
@@ -79,40 +85,83 @@ pub(in crate::paper::report) fn section(results: &Results) -> Section {
             let number = |f: fn(&Comparison) -> f64| Cell::maybe(comparison.as_ref().map(f), 2);
             // The data set may have no genres, for example.
             let none = match better.runs.is_empty() || worse.runs.is_empty() {
-                true => "not run yet",
-                false => "no such clips here",
+                true => Verdict::NotRun,
+                false => Verdict::NoClips,
             };
+            let verdict = comparison.map_or(none, |a| a.verdict);
             let runs = format!("{} / {}", better.runs.len(), worse.runs.len());
-            table.rows.push(vec![
-                Cell::text(&question.text),
-                Cell::text(comparison.map_or(none, |a| a.verdict)),
-                Cell::text(&question.paper),
-                Cell::text(&question.better),
-                number(|a| a.better),
-                Cell::text(&question.worse),
-                number(|a| a.worse),
-                number(|a| a.ahead),
-                number(|a| a.low),
-                number(|a| a.high),
+            let epochs = Epochs::of(planned, [better, worse]);
+            let claim = Claim {
+                verdict,
+                question: question.text.clone(),
+                paper: question.paper.clone(),
+                sides: [
+                    (question.better.clone(), number(|a| a.better)),
+                    (question.worse.clone(), number(|a| a.worse)),
+                ],
+                ahead: [number(|a| a.ahead), number(|a| a.low), number(|a| a.high)],
+                notes: notes(comparison.as_ref(), epochs),
+            };
+            let [(this, this_share), (that, that_share)] = &claim.sides;
+            let mut row = vec![
+                Cell::text(&claim.question),
+                Cell::text(verdict.words()),
+                Cell::text(&claim.paper),
+                Cell::text(this),
+                this_share.clone(),
+                Cell::text(that),
+                that_share.clone(),
+            ];
+            row.extend(claim.ahead.clone());
+            row.extend([
                 Cell::maybe(comparison.as_ref().map(|a| a.songs as f64), 0),
                 Cell::maybe(comparison.as_ref().map(|a| a.different as f64), 0),
                 Cell::text(runs),
+                Cell::text(epochs.map_or_else(String::new, |epochs| epochs.to_string())),
             ]);
+            table.rows.push(row);
+            claims.push(claim);
         }
     }
+    if claims.is_empty() {
+        return Section::default();
+    }
+    let caption = "Each bar is the difference in points with its 95 % interval over songs: right of zero the first series is ahead";
+    let figure = Figure { caption: caption.to_owned(), drawing: list(&claims), legend: Vec::new() };
     Section {
         id: "answers".to_owned(),
         title: "The paper’s claims".to_owned(),
-        text: vec![format!(
-            "The difference is the mean over the runs of the first series minus that of the second; its interval is a bootstrap with \
+        text: vec![
+            tally(&claims),
+            format!(
+                "The difference is the mean over the runs of the first series minus that of the second; its interval is a bootstrap with \
              {RESAMPLES} resamples of the songs, not of the seeds of runs. With fewer than {FEWEST_SONGS} songs in either series the interval \
              would be too narrow (with ten it covers the truth 90 times in 100, not 95), and fewer than {FEWEST_DIFFERENT} songs that differ may \
              all favour one series by chance: the result is then “undecided”. It is “not finished” while the two series have runs with \
              different seeds."
-        )],
-        figures: Vec::new(),
-        tables: if table.rows.is_empty() { Vec::new() } else { vec![table] },
+            ),
+        ],
+        figures: vec![figure],
+        tables: vec![table],
     }
+}
+
+/// How many claims have which verdict.
+fn tally(claims: &[Claim]) -> String {
+    use Verdict::{No, NoClips, NotFinished, NotRun, Undecided, Yes};
+    let counts = [Yes, No, Undecided, NotFinished, NotRun, NoClips].into_iter().filter_map(|of| {
+        let n = claims.iter().filter(|claim| claim.verdict == of).count();
+        (n > 0).then(|| format!("{n} {}", of.words()))
+    });
+    format!("Of {}: {}.", count(claims.len(), "claim"), counts.collect::<Vec<_>>().join(", "))
+}
+
+/// Songs, and epochs where they are fewer than the experiment asks for.
+fn notes(comparison: Option<&Comparison>, epochs: Option<Epochs>) -> Vec<String> {
+    let songs = comparison
+        .map(|a| format!("{}, {} of them different", count(a.songs, "song"), a.different));
+    let short = epochs.filter(|epochs| comparison.is_some() && epochs.are_short());
+    songs.into_iter().chain(short.map(|epochs| format!("after {epochs}"))).collect()
 }
 
 /// Compares two series; nothing where the metric applies to no clip of one of them.
@@ -129,11 +178,11 @@ fn compare(
     let (low, high) = interval(counts.resampled())?;
     let (songs, different) = (counts.fewest_songs(), counts.different());
     let verdict = match (low, high) {
-        _ if seeds(better) != seeds(worse) => "not finished",
-        _ if songs < FEWEST_SONGS || different < FEWEST_DIFFERENT => "undecided",
-        _ if low > 0.0 => "yes",
-        _ if high < 0.0 => "no",
-        _ => "undecided",
+        _ if seeds(better) != seeds(worse) => Verdict::NotFinished,
+        _ if songs < FEWEST_SONGS || different < FEWEST_DIFFERENT => Verdict::Undecided,
+        _ if low > 0.0 => Verdict::Yes,
+        _ if high < 0.0 => Verdict::No,
+        _ => Verdict::Undecided,
     };
     let (better, worse) = (ours?.mean, theirs?.mean);
     Some(Comparison { verdict, better, worse, ahead, low, high, songs, different })
@@ -256,19 +305,21 @@ mod tests {
     #[test]
     fn a_verdict_needs_an_interval_without_zero() {
         let clear = compared(&[right(1)], &[right(4)]).unwrap();
-        assert_eq!((clear.verdict, clear.better, clear.worse), ("yes", 100.0, 25.0));
+        assert_eq!((clear.verdict, clear.better, clear.worse), (Verdict::Yes, 100.0, 25.0));
         assert_eq!((clear.ahead, clear.songs, clear.different), (75.0, 40, 30));
         assert!(clear.low > 50.0 && clear.high < 95.0, "{clear:?}");
-        assert_eq!(compared(&[right(4)], &[right(1)]).unwrap().verdict, "no");
-        assert_eq!(compared(&[right(3)], &[right(3)]).unwrap().verdict, "undecided");
+        assert_eq!(compared(&[right(4)], &[right(1)]).unwrap().verdict, Verdict::No);
+        assert_eq!(compared(&[right(3)], &[right(3)]).unwrap().verdict, Verdict::Undecided);
         assert_eq!(compared(&[], &[right(1)]), None);
     }
 
     #[test]
     fn few_songs_decide_nothing_however_large_the_difference() {
-        for (songs, verdict) in
-            [(8, "undecided"), (FEWEST_SONGS - 1, "undecided"), (FEWEST_SONGS, "yes")]
-        {
+        for (songs, verdict) in [
+            (8, Verdict::Undecided),
+            (FEWEST_SONGS - 1, Verdict::Undecided),
+            (FEWEST_SONGS, Verdict::Yes),
+        ] {
             let comparison = compared(&[of(songs, 1)], &[of(songs, 4)]).unwrap();
             assert!(comparison.low > 0.0 && comparison.songs == songs, "{comparison:?}");
             assert_eq!(comparison.verdict, verdict, "{comparison:?}");
@@ -280,7 +331,9 @@ mod tests {
             let predictions = of.map(|(i, name)| (name, name, 0, usize::from(i < wrong)));
             run("r", &predictions.collect::<Vec<_>>())
         };
-        for (wrong, verdict) in [(FEWEST_DIFFERENT - 1, "undecided"), (FEWEST_DIFFERENT, "yes")] {
+        for (wrong, verdict) in
+            [(FEWEST_DIFFERENT - 1, Verdict::Undecided), (FEWEST_DIFFERENT, Verdict::Yes)]
+        {
             let comparison = compared(&[with_wrong(0)], &[with_wrong(wrong)]).unwrap();
             assert!(comparison.low > 0.0 && comparison.different == wrong, "{comparison:?}");
             assert_eq!(comparison.verdict, verdict, "{comparison:?}");
@@ -296,7 +349,7 @@ mod tests {
         assert!(comparison.low > 0.0, "{comparison:?}");
         assert_eq!(
             (comparison.verdict, comparison.songs, comparison.different),
-            ("undecided", 5, 5)
+            (Verdict::Undecided, 5, 5)
         );
     }
 
@@ -304,11 +357,11 @@ mod tests {
     fn series_with_different_seeds_are_not_finished() {
         let mut other = right(4);
         other.record.split.seed += 1;
-        assert_eq!(compared(&[right(1)], &[other]).unwrap().verdict, "not finished");
+        assert_eq!(compared(&[right(1)], &[other]).unwrap().verdict, Verdict::NotFinished);
         let mut more = right(1);
         more.record.seed += 1;
         let comparison = compared(&[right(1), more], &[right(4)]).unwrap();
-        assert_eq!(comparison.verdict, "not finished");
+        assert_eq!(comparison.verdict, Verdict::NotFinished);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::paper::report::document::Section;
 use crate::paper::report::results::Results;
-use crate::paper::report::table::{Cell, Table};
+use crate::paper::report::table::{Cell, Layout, Table, Visibility};
 
 /// Decisions, progress and runs.
 pub(in crate::paper::report) fn section(results: &Results) -> Section {
@@ -26,7 +26,9 @@ pub(in crate::paper::report) fn section(results: &Results) -> Section {
             "machine",
             "versions",
         ],
-    );
+    )
+    .with_visibility(Visibility::Folded)
+    .with_layout(Layout::Shared);
     for run in results.runs.values() {
         let (record, config) = (&run.record, &run.config);
         let rows = run.history.rows();

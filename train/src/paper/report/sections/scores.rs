@@ -51,7 +51,7 @@ pub(in crate::paper::report) fn section(results: &Results, planned: &PlannedExpe
     Section {
         id: experiment.name.clone(),
         title: experiment.title.clone(),
-        text: vec![experiment.question.clone(), scale_sentence(planned)],
+        text: vec![experiment.question.clone(), scale_sentence(planned, &all_series)],
         figures: Vec::new(),
         tables: vec![table],
     }

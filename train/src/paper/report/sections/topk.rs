@@ -3,14 +3,14 @@
 use crate::paper::experiment::error::ExperimentError;
 use crate::paper::experiment::results_dir::PlannedExperiment;
 use crate::paper::experiment::spec::{Measure, PaperValue};
-use crate::paper::report::caption::{legend, scale_sentence};
+use crate::paper::report::caption::{after_epochs, legend, scale_sentence};
 use crate::paper::report::collaborations;
 use crate::paper::report::document::{Figure, Section};
 use crate::paper::report::measure::{Metric, measure_series};
 use crate::paper::report::results::{Results, SeriesResults};
 use crate::paper::report::spread::Spread;
 use crate::paper::report::table::{Cell, Table, Visibility};
-use crate::plot::charts::{Axis, Chart, ChartLine, svg};
+use crate::plot::charts::{Axis, Chart, ChartLine, responsive};
 
 /// The curve, the paper's values, and the collaborations.
 pub(in crate::paper::report) fn section(
@@ -24,10 +24,13 @@ pub(in crate::paper::report) fn section(
     let mut figures = Vec::new();
     if most > 0 {
         let chart = chart(planned, &curves, most as f64);
-        let caption = "Top-k accuracy of clips by k (figure 5 of the paper): mean of the runs within a band from the lowest to the highest";
-        let drawing = svg(&chart, &experiment.title)?;
+        let caption = format!(
+            "Top-k accuracy of clips by k{} (figure 5 of the paper): mean of the runs within a band from the lowest to the highest",
+            after_epochs(planned, &all_series)
+        );
+        let drawing = responsive(&chart, &experiment.title)?;
         let legend = legend(planned, !chart.marks.is_empty());
-        figures.push(Figure { caption: caption.to_owned(), drawing, legend });
+        figures.push(Figure { caption, drawing, legend });
     }
     let mut beside = Table::new(
         format!("{}-paper", experiment.name),
@@ -70,7 +73,7 @@ pub(in crate::paper::report) fn section(
     }
     let mut tables = vec![beside, table];
     tables.retain(|table| !table.rows.is_empty());
-    let mut text = vec![experiment.question.clone(), scale_sentence(planned)];
+    let mut text = vec![experiment.question.clone(), scale_sentence(planned, &all_series)];
     let confused = collaborations::table(&experiment.name, &all_series);
     if confused.rows.is_empty() {
         text.push(
