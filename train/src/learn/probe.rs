@@ -2,7 +2,6 @@
 //!
 //! A probe is a few inputs with the network's outputs for them; an exported graph must reproduce these.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use leitmotif_models::checkpoint::RECORD;
@@ -17,9 +16,9 @@ use crate::learn::checkpoint::Checkpoint;
 use crate::learn::config::FitConfig;
 use crate::learn::task::Task;
 use crate::model::host::to_host;
+use crate::model::machine;
 use crate::model::network::Model;
 use crate::model::tensors::{Tensors, Values};
-use crate::model::version;
 
 /// Seed of the probe's first row; any would do.
 const GOLDEN_SEED: u32 = 1;
@@ -129,10 +128,6 @@ impl TrainedValues {
         at: Position,
         probe: &Values,
     ) -> Result<Checkpoint, TrainError> {
-        let tools = BTreeMap::from([
-            ("leitmotif-train".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-            ("libtorch".to_owned(), version::libtorch().to_owned()),
-        ]);
         let settings = serde_json::to_value(config)
             .map_err(|e| CheckpointError::Config { path: RECORD.into(), reason: e.to_string() })?;
         let Position { epoch, step, unfinished } = at;
@@ -149,7 +144,7 @@ impl TrainedValues {
             scores: None,
             confidence: None,
             golden: golden(network),
-            tools,
+            tools: machine::tools(config.device != "cpu"),
             config: settings,
         };
         let TrainedValues { weights, optimizer } = self;

@@ -2,10 +2,12 @@
 
 use leitmotif_models::Device;
 
+use crate::console::log;
 use crate::error::ModelError;
 use crate::model::cuda;
 
-/// The device meant on this machine: [`Device::Auto`] is the first GPU where CUDA can run, else the CPU.
+/// The device meant on this machine: [`Device::Auto`] is the first GPU where CUDA can run, else the CPU, which standard
+/// error then has the reason of.
 ///
 /// # Errors
 ///
@@ -15,7 +17,10 @@ pub fn resolve(device: Device) -> Result<tch::Device, ModelError> {
         Device::Cpu => Ok(tch::Device::Cpu),
         Device::Cuda(number) => cuda::device(number)
             .map_err(|source| ModelError::Device { device: device.to_string(), source }),
-        Device::Auto => Ok(cuda::device(0).unwrap_or(tch::Device::Cpu)),
+        Device::Auto => Ok(cuda::device(0).unwrap_or_else(|reason| {
+            log!("on the CPU: {reason}");
+            tch::Device::Cpu
+        })),
     }
 }
 

@@ -5,8 +5,7 @@
 //! draws the initial values of these tensors (`mel` those of filters in mel bands), [`tensors`] reads and writes them as
 //! safetensors files, `host` copies them between device and host. [`device`] finds the device that a name means,
 //! [`threads`] says how a CPU's threads wait, [`cuda`] loads libtorch's CUDA library at run time, [`native`] what this
-//! project adds to it (a fused operator, CUDA graphs), and [`version`] asks which
-//! libtorch is loaded.
+//! project adds to it (a fused operator, CUDA graphs), and [`version`] asks which libtorch is loaded, which a run's record has with the [`machine`].
 
 pub mod cuda;
 pub mod device;
@@ -15,6 +14,7 @@ pub mod flat;
 pub(crate) mod host;
 pub mod init;
 mod layers;
+pub mod machine;
 pub(crate) mod mel;
 pub mod native;
 pub mod network;

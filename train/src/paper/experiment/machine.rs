@@ -1,12 +1,12 @@
 //! The machine of a run, and how long it took.
 
-use std::fs;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::error::ExperimentError;
 use super::results_dir;
+use crate::model::machine;
 
 const FILE: &str = "machine.json";
 
@@ -29,9 +29,9 @@ impl Session {
     /// A session on this machine.
     pub fn on_this_machine(device: tch::Device, seconds: f64) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let processor =
-            field("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown".to_owned());
-        let card = (device != tch::Device::Cpu).then(|| card().unwrap_or_else(|| "GPU".to_owned()));
+        let processor = machine::processor();
+        let card = (device != tch::Device::Cpu)
+            .then(|| machine::card().unwrap_or_else(|| "GPU".to_owned()));
         let system = format!("{} {}", std::env::consts::OS, std::env::consts::ARCH);
         Session { processor, cores, card, system, seconds }
     }
@@ -56,19 +56,4 @@ impl Session {
         sessions.push(self);
         results_dir::write_json(&run.join(FILE), &sessions)
     }
-}
-
-/// The first value of a field in a file of `NAME : value` lines.
-fn field(path: &str, name: &str) -> Option<String> {
-    let text = fs::read_to_string(path).ok()?;
-    text.lines().find_map(|line| {
-        let (key, value) = line.split_once(':')?;
-        (key.trim() == name).then(|| value.trim().to_owned())
-    })
-}
-
-/// The first graphics card, by the name that NVIDIA's driver gives it.
-fn card() -> Option<String> {
-    let cards = fs::read_dir("/proc/driver/nvidia/gpus").ok()?;
-    cards.flatten().find_map(|card| field(card.path().join("information").to_str()?, "Model"))
 }
