@@ -70,6 +70,7 @@ pub fn fit(
     let mut saving = Saving::new(run, task, &config, probe);
     let mut totals = EpochTotals::from(unfinished.unwrap_or_default());
     check_steps(run, totals.steps(), steps)?;
+    saving.remove_older(epoch)?;
     if epoch < config.epochs && history.is_exhausted(config.patience) {
         log!("validation had stopped improving: no epoch is added");
     }

@@ -25,6 +25,7 @@ pub mod fit;
 pub mod history;
 pub mod probe;
 pub mod progress;
+pub(crate) mod repeated;
 pub(crate) mod results;
 pub(crate) mod saving;
 pub mod schedule;
