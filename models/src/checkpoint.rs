@@ -1,9 +1,10 @@
 //! Where a checkpoint is and the names of its files: shared by the trainer, which writes it, and everything that reads it.
 //!
 //! ```text
-//! RUN/last/          the newest state, perhaps within an epoch    run.json  weights.safetensors  optimizer.safetensors  probe.safetensors
-//! RUN/best/          the state of the best epoch                  the same files
-//! RUN/epoch-0007/    the state after epoch 7, if it was kept      the same files
+//! RUN/last/          the newest state, perhaps within an epoch
+//! RUN/best/          the state of the best epoch
+//! RUN/epoch-0007/    the state after epoch 7, if it was kept
+//! each with run.json  weights.safetensors  optimizer.safetensors  probe.safetensors
 //! ```
 //!
 //! A folder cannot replace a full one in one step: the trainer renames `NAME` to `.NAME.old` and then the new folder to

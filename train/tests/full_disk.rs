@@ -208,10 +208,10 @@ fn a_checkpoint_that_cannot_be_written_leaves_the_one_before() {
     let (code, error) = fit("unlimited", new);
     assert_eq!(code, Some(0), "{error}");
     let before = bytes(&folder.join("run"));
-    // Within the next epoch; the optimizer's moments are the first file that is too long.
+    // Within the next epoch; the probe is too long.
     let (code, error) = fit("24", "--resume run --epochs 2");
     assert_eq!(code, Some(1), "{error}");
-    assert!(error.contains("optimizer.safetensors: File too large"), "{error}");
+    assert!(error.contains("probe.safetensors: File too large"), "{error}");
     assert!(error.contains("run holds epoch 1: resume it with --resume run"), "{error}");
     let after = bytes(&folder.join("run"));
     let tensors = |files: &Files| {

@@ -1,6 +1,7 @@
 //! Training batches: clips chosen, cut into segments, augmented and stacked.
 //!
-//! A batch is a function of (seed, epoch, number in the epoch) only. Threads of their own read them ahead of the training loop.
+//! A batch is a function of (seed, epoch, number in the epoch) only. Threads of their own read them ahead of the
+//! training loop.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -398,8 +399,8 @@ impl Batches {
         Ok(resampled.collect())
     }
 
-    /// Reads the batches of `epochs` ahead in `readers` threads, from number `first` on, until the result is dropped or a
-    /// batch fails.
+    /// Reads the batches of `epochs` ahead in `readers` threads, from number `first` on, until the result is dropped or
+    /// a batch fails.
     pub fn prefetch(
         self: &Arc<Self>,
         epochs: Range<usize>,

@@ -152,8 +152,8 @@ pub fn check_writable(path: &Path) -> Result<(), TrainError> {
     tried.map_err(|e| TrainError::file(path, e))
 }
 
-/// Undoes what a kill left of [`Checkpoint::write`]: between its two renames the old checkpoint gets its name back, else
-/// what is under other names goes.
+/// Undoes what a kill left of [`Checkpoint::write`]: between its two renames the old checkpoint gets its name back,
+/// else what is under other names goes.
 ///
 /// Only for the process that holds the run's lock: any other could undo a rename that is under way.
 pub(crate) fn settle(folder: &Path) -> Result<(), TrainError> {

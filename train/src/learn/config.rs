@@ -417,7 +417,7 @@ mod tests {
             "deterministic",
             "fused",
             "graph",
-            "clip",
+            "clip_gradients",
             "checkpoint",
             "accumulate",
         ] {

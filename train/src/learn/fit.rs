@@ -71,6 +71,7 @@ pub fn fit(
     let mut saving = Saving::new(run, task, &config, probe);
     let mut totals = EpochTotals::from(unfinished.unwrap_or_default());
     check_steps(run, totals.steps(), steps)?;
+    saving.remove_older(epoch)?;
     if epoch == 0
         && totals.steps() == 0
         && let Some(warning) = lag::warning(&config, steps.saturating_mul(config.accumulate))

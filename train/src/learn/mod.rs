@@ -28,6 +28,7 @@ pub mod history;
 pub mod lag;
 pub mod probe;
 pub mod progress;
+pub(crate) mod repeated;
 pub(crate) mod results;
 pub(crate) mod saving;
 pub mod schedule;

@@ -1,6 +1,7 @@
 //! When and in which order the files of a run are written, so that a kill at any moment costs no more than the steps
 //! since the last checkpoint.
 
+use std::cmp::Reverse;
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -81,10 +82,7 @@ impl<'a> Saving<'a> {
         }
         checkpoint.write(&self.run.join(LAST))?;
         self.since = Instant::now();
-        if self.kept > 0 {
-            self.remove_older(at.epoch)?;
-        }
-        Ok(())
+        self.remove_older(at.epoch)
     }
 
     fn checkpoint(
@@ -123,17 +121,23 @@ impl<'a> Saving<'a> {
         Ok(())
     }
 
-    /// Removes kept epochs that are no longer among the last ones.
-    fn remove_older(&self, newest: usize) -> Result<(), TrainError> {
-        for name in names(self.run)? {
-            if epoch_of_folder(&name).is_some_and(|epoch| epoch + self.kept <= newest) {
-                // Renamed first: a folder without some of its files would look like a damaged checkpoint.
-                let folder = self.run.join(name);
-                let going = beside(&folder, GOING);
-                remove(&going)?;
-                fs::rename(&folder, &going).map_err(|e| TrainError::file(&folder, e))?;
-                remove(&going)?;
-            }
+    /// Removes kept epochs but for the newest ones up to this epoch, whose last checkpoint is complete: a kill may have
+    /// come before.
+    pub(crate) fn remove_older(&self, newest: usize) -> Result<(), TrainError> {
+        if self.kept == 0 {
+            return Ok(());
+        }
+        let names = names(self.run)?;
+        let mut kept: Vec<usize> = names.iter().filter_map(|name| epoch_of_folder(name)).collect();
+        kept.retain(|epoch| *epoch <= newest);
+        kept.sort_unstable_by_key(|epoch| Reverse(*epoch));
+        for epoch in kept.into_iter().skip(self.kept) {
+            // Renamed first: a folder without some of its files would look like a damaged checkpoint.
+            let folder = self.run.join(epoch_folder(epoch));
+            let going = beside(&folder, GOING);
+            remove(&going)?;
+            fs::rename(&folder, &going).map_err(|e| TrainError::file(&folder, e))?;
+            remove(&going)?;
         }
         Ok(())
     }

@@ -1,16 +1,15 @@
 //! One training step: forward pass, cross-entropy, gradients, Adam.
 
 use leitmotif_models::HeadKind;
-use leitmotif_models::text::with_causes;
 use tch::{Device, Kind, Tensor};
 
-use crate::console::log;
 use crate::error::{NotFinite, TrainError};
 use crate::learn::adam::Adam;
 use crate::learn::config::FitConfig;
 use crate::learn::feed::DeviceBatch;
+use crate::learn::repeated::{Overwritten, Repeated, copied};
 use crate::model::host::to_device;
-use crate::model::native::{self, Graph};
+use crate::model::native;
 use crate::model::network::Model;
 
 /// What a step measured, before it changed the weights.
@@ -188,19 +187,6 @@ impl Pass {
         Ok(Pass { gradient, loss: loss.f_detach()?, correct, outputs })
     }
 
-    /// Changes the weights by these gradients.
-    fn end_step(&self, adam: &Adam, rates: &Tensor) -> Result<Measured, TrainError> {
-        let gradient_norm = adam.step(&self.gradient, rates)?;
-        // f64 holds every f32 and every count exactly.
-        let scalars = [&self.loss, &gradient_norm, &self.correct]
-            .map(|scalar| scalar.f_to_kind(Kind::Double))
-            .into_iter()
-            .collect::<Result<Vec<_>, _>>()?;
-        Ok(Measured { values: Tensor::f_stack(&scalars, 0)?, outputs: self.outputs })
-    }
-}
-
-impl Pass {
     /// Adds what another pass found, for a mean.
     fn add(&mut self, other: &Pass) -> Result<(), TrainError> {
         // An operation in place returns the same tensor.
@@ -217,6 +203,17 @@ impl Pass {
         let _ = self.gradient.f_mul_scalar_(share)?;
         let _ = self.loss.f_mul_scalar_(share)?;
         Ok(())
+    }
+
+    /// Changes the weights by these gradients.
+    fn end_step(&self, adam: &Adam, rates: &Tensor) -> Result<Measured, TrainError> {
+        let gradient_norm = adam.step(&self.gradient, rates)?;
+        // f64 holds every f32 and every count exactly.
+        let scalars = [&self.loss, &gradient_norm, &self.correct]
+            .map(|scalar| scalar.f_to_kind(Kind::Double))
+            .into_iter()
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Measured { values: Tensor::f_stack(&scalars, 0)?, outputs: self.outputs })
     }
 }
 
@@ -244,9 +241,9 @@ impl Steps {
         }
     }
 
-    /// One step of Adam on the mean of the gradients of as many batches as the settings accumulate; of one batch it is a
-    /// [`train_step`]. `batch` gives each batch by its number in the step: there is one on the device at a time. Batch
-    /// norms use and keep the statistics of each batch by itself.
+    /// One step of Adam on the mean of the gradients of as many batches as the settings accumulate; of one batch it is
+    /// a [`train_step`]. `batch` gives each batch by its number in the step: there is one on the device at a time.
+    /// Batch norms use and keep the statistics of each batch by itself.
     ///
     /// # Errors
     ///
@@ -269,29 +266,22 @@ impl Steps {
                 device_step(model, adam, &batch, &StepNumbers { rates, key }, exposure)
             });
         }
-        let mut sum: Option<Pass> = None;
-        for part in 0..count {
+        let (first, present) = (adam.steps() * count as u64 + 1, &*adam);
+        let mut pass = |part: usize| -> Result<Pass, TrainError> {
             let batch = batch(part)?;
-            let key = dropout_key(model, adam.steps() * count as u64 + part as u64 + 1)?;
-            let done = self.pass.take([batch.segments, batch.targets, key], |inputs| {
-                let [segments, targets, key] = inputs;
-                Pass::new(model, adam, &DeviceBatch { segments, targets }, &key, exposure)
-            })?;
-            match &mut sum {
-                None => sum = Some(done),
-                Some(sum) => sum.add(&done)?,
-            }
+            let key = dropout_key(model, first + part as u64)?;
+            self.pass.take([batch.segments, batch.targets, key], |[segments, targets, key]| {
+                Pass::new(model, present, &DeviceBatch { segments, targets }, &key, exposure)
+            })
+        };
+        let mut mean = pass(0)?;
+        for part in 1..count {
+            mean.add(&pass(part)?)?;
         }
-        let mut mean = sum.ok_or(TrainError::ReaderEnded)?;
         mean.divide(count)?;
         let rates = to_device(&adam.next_rates(learning_rate)?, model.device())?;
         mean.end_step(adam, &rates)
     }
-}
-
-/// What work on a device results in: tensors that a repetition of the work overwrites.
-trait Overwritten: Sized {
-    fn copied(&self) -> Result<Self, TrainError>;
 }
 
 impl Overwritten for Measured {
@@ -304,92 +294,6 @@ impl Overwritten for Pass {
     fn copied(&self) -> Result<Self, TrainError> {
         let (gradient, outputs) = (copied(&self.gradient)?, self.outputs);
         Ok(Pass { gradient, loss: copied(&self.loss)?, correct: copied(&self.correct)?, outputs })
-    }
-}
-
-fn copied(tensor: &Tensor) -> Result<Tensor, TrainError> {
-    let mut copy = tensor.f_empty_like()?;
-    copy.f_copy_(tensor)?;
-    Ok(copy)
-}
-
-/// Work on a device that is done as it is at first, then from a recording.
-#[derive(Debug)]
-struct Repeated<T> {
-    recorded: Option<Recorded<T>>,
-    /// Times to do it before it is recorded, while kernels are compiled and libraries set up; `None` never records.
-    until_recorded: Option<usize>,
-}
-
-/// Work that is repeated with other values in the same memory.
-#[derive(Debug)]
-struct Recorded<T> {
-    graph: Graph,
-    inputs: Vec<Tensor>,
-    result: T,
-}
-
-impl<T: Overwritten> Repeated<T> {
-    /// In the first, kernels are compiled and cuDNN and cuBLAS set up their memory; the second shows that it stays so.
-    const BEFORE_RECORDING: usize = 2;
-
-    fn new(records: bool) -> Self {
-        Repeated { recorded: None, until_recorded: records.then_some(Self::BEFORE_RECORDING) }
-    }
-
-    /// Does `work` on inputs of the same shapes each time.
-    fn take<const N: usize>(
-        &mut self,
-        inputs: [Tensor; N],
-        work: impl Fn([Tensor; N]) -> Result<T, TrainError>,
-    ) -> Result<T, TrainError> {
-        let Some(left) = self.until_recorded else {
-            return work(inputs);
-        };
-        if left > 0 {
-            self.until_recorded = Some(left - 1);
-            return native::on_side_stream(|| work(inputs));
-        }
-        let recorded = match self.recorded.take() {
-            Some(recorded) => recorded,
-            None => match Recorded::new(&inputs, &work) {
-                Ok(recorded) => recorded,
-                Err(error) => {
-                    log!(
-                        "no CUDA graph, so each kernel is launched by itself: {}",
-                        with_causes(&error)
-                    );
-                    self.until_recorded = None;
-                    return work(inputs);
-                }
-            },
-        };
-        let result = recorded.repeat(&inputs);
-        self.recorded = Some(recorded);
-        result
-    }
-}
-
-impl<T: Overwritten> Recorded<T> {
-    fn new<const N: usize>(
-        like: &[Tensor; N],
-        work: impl Fn([Tensor; N]) -> Result<T, TrainError>,
-    ) -> Result<Self, TrainError> {
-        let mut inputs = like.each_ref().map(Tensor::shallow_clone);
-        for input in &mut inputs {
-            *input = input.f_zeros_like()?;
-        }
-        let given = inputs.each_ref().map(Tensor::shallow_clone);
-        let (graph, result) = Graph::capture(|| work(given))?;
-        Ok(Recorded { graph, inputs: inputs.into(), result })
-    }
-
-    fn repeat(&self, inputs: &[Tensor]) -> Result<T, TrainError> {
-        for (own, given) in self.inputs.iter().zip(inputs) {
-            own.shallow_clone().f_copy_(given)?;
-        }
-        self.graph.replay()?;
-        self.result.copied()
     }
 }
 
