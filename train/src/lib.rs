@@ -10,6 +10,8 @@ pub mod model;
 
 pub mod learn;
 
+pub mod watch;
+
 pub mod plot;
 
 pub mod paper;

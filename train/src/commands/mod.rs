@@ -20,6 +20,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::Context;
 use leitmotif_models::{Confidence, Network};
 
+use crate::watch::view;
+
 /// Exit code after Ctrl-C, as shells report it: 128 + SIGINT.
 pub const INTERRUPTED: u8 = 130;
 
@@ -29,6 +31,7 @@ pub(crate) fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
     let received = Arc::clone(&stop);
     ctrlc::set_handler(move || {
         if received.swap(true, Ordering::SeqCst) {
+            view::leave();
             std::process::exit(INTERRUPTED.into());
         }
     })

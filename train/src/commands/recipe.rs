@@ -21,7 +21,7 @@ pub const RECIPES: [(&str, &str); 4] = [
 ];
 
 /// Options of `fit` that name files and machines, not settings.
-const NOT_SETTINGS: [&str; 10] = [
+const NOT_SETTINGS: [&str; 13] = [
     "split",
     "out",
     "resume",
@@ -32,6 +32,9 @@ const NOT_SETTINGS: [&str; 10] = [
     "start-from",
     "other-split",
     "freeze-convolutions",
+    "json",
+    "tensorboard",
+    "view",
 ];
 
 /// A program's arguments with the options of the recipe that they name, if any, in front of their own, which win.

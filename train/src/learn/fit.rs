@@ -9,10 +9,12 @@ use leitmotif_models::{Confidence, Scores};
 
 use crate::console::log;
 use crate::error::TrainError;
+use crate::learn::bar::Bar;
 use crate::learn::checkpoint::{Checkpoint, read_record, write_record, write_text};
 use crate::learn::clips::Example;
 use crate::learn::confidence::{calibrate, source};
 use crate::learn::evaluate::{Evaluation, evaluate};
+use crate::learn::events::{EndEvent, Observer};
 use crate::learn::feed::Feed;
 use crate::learn::history::{EpochRow, History};
 use crate::learn::probe;
@@ -52,6 +54,38 @@ pub fn fit(
     device: tch::Device,
     stop: &AtomicBool,
 ) -> Result<Outcome, TrainError> {
+    fit_watched(run, task, start, device, stop, vec![Box::new(Bar::new())])
+}
+
+/// [`fit`], of which `observers` learn what happens.
+///
+/// # Errors
+///
+/// Those of [`fit`]; the observers are told.
+pub fn fit_watched(
+    run: &Path,
+    task: &Task,
+    start: Start,
+    device: tch::Device,
+    stop: &AtomicBool,
+    observers: Vec<Box<dyn Observer>>,
+) -> Result<Outcome, TrainError> {
+    let mut progress = Progress::new(observers);
+    let done = train(run, task, start, device, stop, &mut progress);
+    if let Err(error) = &done {
+        progress.stopped(error);
+    }
+    done
+}
+
+fn train(
+    run: &Path,
+    task: &Task,
+    start: Start,
+    device: tch::Device,
+    stop: &AtomicBool,
+    progress: &mut Progress,
+) -> Result<Outcome, TrainError> {
     let state = begin(run, task, start, device)?;
     let RunState { mut model, mut adam, mut average, config, .. } = state;
     let RunState { mut epoch, mut step, mut history, lock: _lock, .. } = state;
@@ -62,7 +96,7 @@ pub fn fit(
     let mut training = Steps::new(device, &config);
     // Made with the first epoch: there may be none left.
     let mut feed = None;
-    let mut progress = Progress::new(&model, task, &config, steps);
+    progress.start(run, (&model, task), &config, steps, &history);
     if epoch < config.epochs && history.is_exhausted(config.patience) {
         log!("validation had stopped improving: no epoch is added");
     }
@@ -96,7 +130,8 @@ pub fn fit(
                     return Err(TrainError::Diverged { loss: result.loss, epoch: epoch + 1, step });
                 }
                 totals.add(&result, clips);
-                progress.step(totals.mean_loss(), totals.accuracy(), clips);
+                let means = (totals.mean_loss(), totals.accuracy());
+                progress.step(step - before, learning_rate, &result, means, clips);
             }
         }
         epoch += 1;
@@ -106,7 +141,7 @@ pub fn fit(
         }
         // A trained epoch is also evaluated and saved, even after Ctrl-C: otherwise its work would be lost.
         let evaluate_on = |part: &str, examples: &[Example]| {
-            evaluate_part(&model, task, part, examples, &NEVER, &progress)
+            evaluate_part(&model, task, part, examples, &NEVER, progress)
         };
         let validation = evaluate_on("validation", &task.validation)?;
         let test = match config.watch_test {
@@ -128,7 +163,7 @@ pub fn fit(
         progress.epoch_done(&history);
     }
     drop(feed);
-    finish(run, task, &mut model, stop, &progress)
+    finish(run, task, &mut model, stop, progress)
 }
 
 /// Never set: for an evaluation that is not to be interrupted.
@@ -282,8 +317,8 @@ fn finish(
         write_record(&folder, &record)?;
         evaluated = Some((record.epoch, evaluation, confidence));
     }
-    progress.end();
     let ([epochs, best_epoch], [last, best]) = (epochs, scores);
+    progress.end(EndEvent { epochs, best_epoch, best: best.as_ref(), last: last.as_ref() });
     Ok(Outcome { epochs, best_epoch, best, last })
 }
 

@@ -8,10 +8,11 @@ use serde::{Deserialize, Serialize};
 use crate::error::{RunFolderError, TrainError};
 use crate::learn::checkpoint::write_text;
 
-const FILE: &str = "history.csv";
+/// Name of the file in a run's folder.
+pub const FILE: &str = "history.csv";
 
 /// One epoch.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EpochRow {
     /// Epochs done, from 1.
     pub epoch: usize,
