@@ -12,6 +12,8 @@ pub mod learn;
 
 pub mod watch;
 
+pub mod runs;
+
 pub mod plot;
 
 pub mod paper;

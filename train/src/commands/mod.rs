@@ -1,6 +1,7 @@
 //! The subcommands of `leitmotif-train`, one file each.
 
 pub mod calibrate;
+pub mod compare;
 pub mod devices;
 pub mod evaluate;
 pub mod experiment;
@@ -10,6 +11,7 @@ pub mod plot;
 pub mod prepare;
 pub mod recipe;
 pub mod report;
+pub mod runs;
 pub mod split;
 
 use std::io::{self, Write};
