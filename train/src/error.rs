@@ -302,7 +302,10 @@ pub enum RunFolderError {
         path: PathBuf,
     },
     /// No folder of a run below a folder.
-    #[error("{} holds no run, nor does a folder below it; name a folder that `fit --out` was given, or one around it", path.display())]
+    #[error(
+        "{} holds no run, nor does a folder below it; name a folder that `fit --out` was given, or one around it",
+        path.display()
+    )]
     NoRuns {
         /// The folder.
         path: PathBuf,

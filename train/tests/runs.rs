@@ -159,7 +159,9 @@ fn drawn(folder: &Path) {
     assert_eq!(code, Some(0), "{stderr}");
     let svg = fs::read_to_string(folder.join("curves.svg")).unwrap();
     assert!(
-        svg.starts_with("<svg ") && svg.contains(">a/run, b/run<") && svg.contains("epoch"),
+        svg.starts_with("<svg ")
+            && svg.contains(">a/run, b/run (training dashed)<")
+            && svg.contains("epoch"),
         "{svg}"
     );
     let (code, _, stderr) = ends("plot a/run --title one --out curve.png", folder);

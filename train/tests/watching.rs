@@ -103,6 +103,40 @@ fn without_a_terminal_a_view_is_the_usual_lines() {
     assert!(stdout.contains("test part of song-seed1"), "{stdout}");
 }
 
+/// `script` of util-linux runs a program on a terminal of its own.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_view_gives_the_terminal_back_at_the_end_and_before_an_error() {
+    use std::process::{Command, Stdio};
+
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    dataset(folder);
+    // What cannot be written ends the other run after an epoch.
+    fs::create_dir_all(folder.join("other/history.csv/in the way")).unwrap();
+    let program = env!("CARGO_BIN_EXE_leitmotif-train");
+    for (more, code, last) in
+        [("", 0, "test part of song-seed1"), ("--out other", 1, "error: other/history.csv")]
+    {
+        let command = format!("stty cols 100 rows 30; '{program}' {FIT} --view {more}");
+        let mut script = Command::new("script");
+        script.args(["-qec", &command, "/dev/null"]).current_dir(folder).stdin(Stdio::null());
+        let Ok(output) = script.output() else {
+            println!("skipped: there is no `script` here");
+            return;
+        };
+        let shown = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(code), "{shown}");
+        let at = |text: &str| shown.find(text).unwrap_or_else(|| panic!("{text}: {shown}"));
+        let (enters, leaves) = (at("\u{1b}[?1049h"), at("\u{1b}[?1049l"));
+        // Curves between the two, and after them what was logged meanwhile.
+        assert!(enters < at("accuracy,") && at("accuracy,") < leaves, "{shown}");
+        let after = &shown[leaves..];
+        assert!(after.contains("tiny (dense head)") && after.contains(last), "{shown}");
+        assert_eq!(after.contains("epoch 3/3: loss"), code == 0, "{shown}");
+    }
+}
+
 #[test]
 fn tensorboard_finds_every_epoch_once_in_a_run_that_was_resumed() {
     let folder = tempfile::tempdir().unwrap();
@@ -263,6 +297,5 @@ fn masked_crc(data: &[u8]) -> u32 {
             crc = if crc & 1 == 1 { (crc >> 1) ^ 0x82F6_3B78 } else { crc >> 1 };
         }
     }
-    let crc = !crc;
-    ((crc >> 15) | (crc << 17)).wrapping_add(0xa282_ead8)
+    (!crc).rotate_right(15).wrapping_add(0xa282_ead8)
 }

@@ -15,8 +15,8 @@ use crate::runs::run::{Run, names};
 /// Arguments of `plot`.
 #[derive(Debug, Args)]
 pub struct PlotArgs {
-    /// Folders of runs, whose curves are drawn; or answers of `leitmotif recognize --json --timeline --top 1000`, a line
-    /// for each song, - for standard input
+    /// Folders of runs, whose curves are drawn; or answers of `leitmotif recognize --json --timeline --top 1000`, a
+    /// line for each song, - for standard input
     #[arg(required = true, value_name = "RUN or ANSWERS")]
     of: Vec<PathBuf>,
     /// The song to draw, by the end of its path; by default the first

@@ -96,7 +96,7 @@ fn train(
     let mut training = Steps::new(device, &config);
     // Made with the first epoch: there may be none left.
     let mut feed = None;
-    progress.start(run, (&model, task), &config, steps, &history);
+    progress.start(run, (&model, task), &config, (steps, step), &history);
     if epoch < config.epochs && history.is_exhausted(config.patience) {
         log!("validation had stopped improving: no epoch is added");
     }

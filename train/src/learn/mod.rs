@@ -6,7 +6,8 @@
 //! there is any, changed by [`augment`], [`feed`] brings it to the device, [`schedule`] sets the learning rate, and [`step::train_step`] takes one step with
 //! [`adam`]. After each epoch [`evaluate::evaluate`] computes predictions and the validation loss, [`history`] adds a
 //! line and chooses the best epoch, [`probe`] makes a [`checkpoint::Checkpoint`], of the weights' [`average`] if there
-//! is one, and [`progress`] tells the [`events`] to who watches, first of all the [`bar`]. At the end [`confidence`] fits temperature and threshold.
+//! is one, and [`progress`] tells the [`events`] to whoever watches, such as the [`bar`]. At the end [`confidence`] fits
+//! temperature and threshold.
 
 pub mod adam;
 pub mod augment;

@@ -24,9 +24,8 @@ pub struct Progress {
     observers: RefCell<Vec<Box<dyn Observer>>>,
     epoch: usize,
     epochs: usize,
-    /// Steps left in the whole run.
-    steps_left: usize,
-    steps: usize,
+    /// Steps of the whole run.
+    steps: u64,
     /// Clips and steps of this epoch.
     clips: usize,
     done: usize,
@@ -40,7 +39,6 @@ impl Progress {
             observers: RefCell::new(observers),
             epoch: 0,
             epochs: 0,
-            steps_left: 0,
             steps: 0,
             clips: 0,
             done: 0,
@@ -48,18 +46,19 @@ impl Progress {
         }
     }
 
-    /// Training in the folder `run` begins, or goes on after the epochs of `history`; an epoch has `steps` steps.
+    /// Training in the folder `run` begins, or goes on after `done` steps and the epochs of `history`; an epoch has
+    /// `steps` steps.
     pub fn start(
         &mut self,
         run: &Path,
         (model, task): (&Model, &Task),
         config: &FitConfig,
-        steps: usize,
+        (steps, done): (usize, u64),
         history: &History,
     ) {
-        (self.epochs, self.steps) = (config.epochs, steps);
+        self.epochs = config.epochs;
+        self.steps = (config.epochs as u64).saturating_mul(steps as u64);
         let network = model.network();
-        let newest = history.newest();
         let start = StartEvent {
             version: env!("CARGO_PKG_VERSION"),
             run: run.display().to_string(),
@@ -83,8 +82,8 @@ impl Progress {
             learning_rate: config.learning_rate,
             epochs: config.epochs,
             steps_per_epoch: steps,
-            epochs_done: newest.map_or(0, |row| row.epoch),
-            steps_done: newest.map_or(0, |row| row.step),
+            epochs_done: history.newest().map_or(0, |row| row.epoch),
+            steps_done: done,
             best_epoch: history.best_epoch(),
             notes: notes(task, config),
             history: history.rows().to_vec(),
@@ -95,7 +94,6 @@ impl Progress {
     /// Starts the epoch after `done` epochs.
     pub fn epoch(&mut self, done: usize) {
         self.epoch = done + 1;
-        self.steps_left = self.epochs.saturating_sub(done) * self.steps;
         (self.clips, self.done) = (0, 0);
         self.began = Instant::now();
     }
@@ -111,7 +109,7 @@ impl Progress {
     ) {
         self.clips += clips;
         self.done += 1;
-        self.steps_left = self.steps_left.saturating_sub(1);
+        let left = self.steps.saturating_sub(step);
         let seconds = self.began.elapsed().as_secs_f64().max(1e-9);
         self.tell(&Event::Step(StepEvent {
             epoch: self.epoch,
@@ -122,7 +120,7 @@ impl Progress {
             mean_loss: means.0,
             accuracy: means.1,
             clips_per_second: self.clips as f64 / seconds,
-            seconds_left: seconds / self.done as f64 * self.steps_left as f64,
+            seconds_left: seconds / self.done as f64 * left as f64,
         }));
     }
 

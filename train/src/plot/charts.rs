@@ -1,5 +1,5 @@
-//! Charts of lines and areas as SVG and as pixels: the only file that knows plotters, but for its backend of pixels. In SVG
-//! colours are roles, which a style turns into what light, dark and paper need.
+//! Charts of lines and areas as SVG and as pixels: the only file that knows plotters, but for its backend of pixels. In
+//! SVG colours are roles, which a style turns into what light, dark and paper need.
 
 use leitmotif_models::text::escape_html;
 use plotters::coord::Shift;

@@ -39,15 +39,19 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// A folder that is none, has no finished epoch, or whose files cannot be read or do not belong together; the file is
-    /// named.
+    /// A folder that is none, has no finished epoch, or whose files cannot be read or do not belong together; the file
+    /// is named.
     pub fn read(folder: &Path) -> Result<Self, TrainError> {
         if !is_run(folder) {
             return Err(RunFolderError::NotARun { path: folder.to_owned() }.into());
         }
         let record = newest_record(folder)?;
         let config = recorded_config(&folder.join(LAST), &record)?;
-        let history = History::read(folder, record.epoch)?;
+        // Before the end of the first epoch there is none.
+        let history = match record.epoch {
+            0 => History::default(),
+            epochs => History::read(folder, epochs)?,
+        };
         let rows = history.newest().map_or(0, |row| row.epoch);
         if rows != record.epoch {
             let (path, done) = (folder.join(FILE), record.epoch);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use leitmotif_models::text::{printable, thousands};
+use leitmotif_models::text::{count, printable, thousands};
 
 use crate::learn::bar::clock;
 use crate::learn::events::{Event, StartEvent, StepEvent};
@@ -100,8 +100,8 @@ impl Board {
         }
         vec![
             ("training", training),
-            ("validation clips", Self::by_epoch(&self.rows, |row| percent(row.validation_clips))),
-            ("validation songs", Self::by_epoch(&self.rows, |row| percent(row.validation_songs))),
+            ("validation", Self::by_epoch(&self.rows, |row| percent(row.validation_clips))),
+            ("songs", Self::by_epoch(&self.rows, |row| percent(row.validation_songs))),
         ]
     }
 
@@ -121,7 +121,7 @@ impl Board {
                     .map(|n| thousands(n as u64))
                     .join(" / "),
             ),
-            ("device", format!("{}, {} threads", start.device, start.threads)),
+            ("device", format!("{}, {}", start.device, count(start.threads, "thread"))),
         ];
         if let Some(step) = &self.newest {
             numbers.extend([

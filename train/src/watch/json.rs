@@ -129,7 +129,6 @@ mod tests {
         for _ in 0..3 {
             json.observe(&Event::Stopped { reason: String::new() });
         }
-        drop(json);
         assert_eq!(closed.0, 1);
     }
 }

@@ -16,7 +16,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Style, Stylize};
 use ratatui::symbols::Marker;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Axis, Block, Chart, Dataset, Gauge, GraphType, Paragraph, Widget};
+use ratatui::widgets::{Axis, Block, Chart, Dataset, Gauge, GraphType, Paragraph, Widget, Wrap};
 
 use super::board::{Board, Curve};
 use crate::console;
@@ -158,7 +158,7 @@ impl<B: Backend> Screen<B> {
     }
 }
 
-/// Curves, numbers, and `lines`.
+/// Curves, numbers, and `lines`, the newest on top.
 fn render(
     board: &Board,
     numbers: &[(&'static str, String)],
@@ -185,11 +185,13 @@ fn render(
         false => Layout::vertical(halves).areas(curves),
     };
     let losses = board.losses();
-    let highest = losses.iter().flat_map(|(_, points)| points).map(|point| point.1);
-    let highest = highest.filter(|loss| loss.is_finite()).fold(0.0, f64::max);
-    let top = if highest > 0.0 { 1.05 * highest } else { 1.0 };
-    render_curves("loss", &losses, board.epochs(), (top, 2), left, buffer);
-    render_curves("accuracy, %", &board.accuracies(), board.epochs(), (100.0, 0), right, buffer);
+    let values = || losses.iter().flat_map(|(_, points)| points).map(|point| point.1);
+    let finite = || values().filter(|loss| loss.is_finite());
+    let (low, high) = (finite().fold(f64::MAX, f64::min), finite().fold(0.0, f64::max));
+    let bounds = if low < high { [0.9 * low, 1.05 * high] } else { [0.0, high.max(1.0)] };
+    render_curves("loss", &losses, board.epochs(), (bounds, 2), left, buffer);
+    let percent = ([0.0, 100.0], 0);
+    render_curves("accuracy, %", &board.accuracies(), board.epochs(), percent, right, buffer);
 
     let [named, logged] =
         Layout::horizontal([Constraint::Fill(3), Constraint::Fill(2)]).areas(below);
@@ -203,16 +205,18 @@ fn render(
             Line::from_iter(spans).render(cell, buffer);
         }
     }
-    let lines: Vec<Line<'_>> = lines.iter().map(|line| Line::from(line.as_str())).collect();
-    Paragraph::new(lines).block(Block::bordered()).render(logged, buffer);
+    // The newest first: a long one takes several rows.
+    let lines = lines.iter().rev().map(|line| Line::from(line.as_str()));
+    let lines = Paragraph::new(lines.collect::<Vec<_>>()).wrap(Wrap { trim: false });
+    lines.block(Block::bordered()).render(logged, buffer);
 }
 
-/// Curves from 0 to `top`, whose names are the title's; labels of the y axis have so many decimals.
+/// Curves between two bounds, whose names are the title's; labels of the y axis have so many decimals.
 fn render_curves(
     title: &str,
     curves: &[Curve],
     epochs: f64,
-    (top, decimals): (f64, usize),
+    (bounds, decimals): ([f64; 2], usize),
     area: Rect,
     buffer: &mut Buffer,
 ) {
@@ -225,7 +229,8 @@ fn render_curves(
     });
     let label = |value: f64| format!("{value:.decimals$}");
     let x = Axis::default().bounds([0.0, epochs]).labels(["0".to_owned(), format!("{epochs}")]);
-    let y = Axis::default().bounds([0.0, top]).labels([0.0, top / 2.0, top].map(label));
+    let [low, high] = bounds;
+    let y = Axis::default().bounds(bounds).labels([low, (low + high) / 2.0, high].map(label));
     Chart::new(datasets.collect())
         .block(Block::bordered().title(heading))
         .x_axis(x)
