@@ -328,6 +328,27 @@ pub enum RunFolderError {
         /// What differs.
         reason: String,
     },
+    /// Not the folder of a run.
+    #[error("{} is no folder of a run: it has neither history.csv nor last/ nor best/", path.display())]
+    NotARun {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// No folder of a run below a folder.
+    #[error(
+        "{} holds no run, nor does a folder below it; name a folder that `fit --out` was given, or one around it",
+        path.display()
+    )]
+    NoRuns {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The same run is named twice.
+    #[error("{} is named twice; name each run once", path.display())]
+    Twice {
+        /// The run's folder.
+        path: PathBuf,
+    },
     /// The history cannot be read or written.
     #[error("{}: the history of the run cannot be read or written: {reason}", path.display())]
     History {

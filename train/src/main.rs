@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use leitmotif_train::commands::{
-    INTERRUPTED, calibrate, devices, evaluate, experiment, fit, inspect, plot, prepare, recipe,
-    report, split,
+    INTERRUPTED, calibrate, compare, devices, evaluate, experiment, fit, inspect, plot, prepare,
+    recipe, report, runs, split,
 };
 use leitmotif_train::error::TrainError;
 use leitmotif_train::model::{cuda, threads};
@@ -32,11 +32,15 @@ enum Command {
     Evaluate(evaluate::EvaluateArgs),
     /// Fit temperature and threshold of a checkpoint on songs that did not train
     Calibrate(calibrate::CalibrateArgs),
+    /// List the runs below a folder
+    Runs(runs::RunsArgs),
+    /// Put runs side by side: settings that differ, scores, curves
+    Compare(compare::CompareArgs),
     /// Repeat the paper's experiments, or others, on a data set
     Experiment(experiment::ExperimentArgs),
     /// Write the results of experiments so far, or one run, to one HTML file
     Report(report::ReportArgs),
-    /// Draw the artists' probabilities over a song
+    /// Draw the artists' probabilities over a song, or the curves of runs
     Plot(plot::PlotArgs),
     /// Print the layers of a network as a table
     Inspect(inspect::InspectArgs),
@@ -62,7 +66,7 @@ fn main() -> ExitCode {
     }
     // Before the first torch call, so that libtorch's CUDA library can register. It takes 230 MB, which preparing music
     // does not need.
-    if !matches!(cli.command, Command::Prepare(_) | Command::Split(_) | Command::Plot(_)) {
+    if !needs_no_torch(&cli.command) {
         cuda::load();
     }
     let done = match cli.command {
@@ -71,6 +75,8 @@ fn main() -> ExitCode {
         Command::Fit(args) => fit::run(*args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Calibrate(args) => calibrate::run(args),
+        Command::Runs(args) => runs::run(args),
+        Command::Compare(args) => compare::run(args),
         Command::Experiment(args) => experiment::run(args),
         Command::Report(args) => report::run(args),
         Command::Plot(args) => plot::run(args),
@@ -84,6 +90,11 @@ fn main() -> ExitCode {
         }
         Err(error) => failure(&error),
     }
+}
+
+fn needs_no_torch(command: &Command) -> bool {
+    use Command::{Compare, Plot, Prepare, Runs, Split};
+    matches!(command, Prepare(_) | Split(_) | Plot(_) | Runs(_) | Compare(_))
 }
 
 fn failure(error: &anyhow::Error) -> ExitCode {

@@ -8,10 +8,10 @@ use leitmotif_models::checkpoint::locate;
 use leitmotif_models::{Confidence, Device};
 
 use crate::error::CheckpointError;
+use crate::learn::bar::{bar, evaluation};
 use crate::learn::checkpoint::{Checkpoint, write_record};
 use crate::learn::confidence::{calibrate, source};
 use crate::learn::evaluate::evaluate;
-use crate::learn::progress::{bar, evaluation};
 use crate::learn::task::Task;
 use crate::model::device;
 use crate::model::network::Model;

@@ -8,9 +8,9 @@ use leitmotif_models::{Device, Scores};
 
 use crate::console::log;
 use crate::error::CheckpointError;
+use crate::learn::bar::{bar, evaluation};
 use crate::learn::checkpoint::{Checkpoint, check_writable, write_text};
 use crate::learn::evaluate::evaluate;
-use crate::learn::progress::{bar, evaluation};
 use crate::learn::task::{Task, format_names};
 use crate::model::device;
 use crate::model::network::Model;

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{ArgAction, Args, Parser as _};
-use leitmotif_models::checkpoint::{LAST, RECORD};
+use leitmotif_models::checkpoint::{BEST, LAST, RECORD};
+use leitmotif_models::text::count;
 use leitmotif_models::{Device, HeadKind, UnknownDevice};
 
 use crate::console::log;
@@ -13,10 +14,12 @@ use crate::error::{CheckpointError, TrainError};
 use crate::learn::adam::AdamConfig;
 use crate::learn::augment::Augmentation;
 use crate::learn::auxiliary::AuxiliaryConfig;
+use crate::learn::bar::Bar;
 use crate::learn::batches::{Balance, Crop};
 use crate::learn::config::FitConfig;
 use crate::learn::dry_run::dry_run;
-use crate::learn::fit::fit;
+use crate::learn::events::Observer;
+use crate::learn::fit::{Outcome, fit_watched};
 use crate::learn::schedule::Schedule;
 use crate::learn::start::{
     Changes, PretrainedBlocks, Start, format_progress, newest_record, recorded_config,
@@ -25,6 +28,9 @@ use crate::learn::task::Task;
 use crate::model::device;
 use crate::model::init::FirstFilters;
 use crate::model::precision::Precision;
+use crate::watch::json::JsonLines;
+use crate::watch::tensorboard::TensorBoard;
+use crate::watch::view::View;
 
 /// Arguments of `fit`.
 #[derive(Debug, Args)]
@@ -87,11 +93,47 @@ pub struct FitArgs {
     /// Do not train these convolution blocks
     #[arg(long, requires = "start_from")]
     freeze_convolutions: bool,
-    /// Begin the run in a folder that is removed again, take a few steps, and print what it will cost: time, memory, disk
+    /// Begin the run in a folder that is removed again, take a few steps, and print what it will cost: time, memory, disk;
+    /// with --json as JSON
     #[arg(long, conflicts_with = "resume")]
     dry_run: bool,
     #[command(flatten)]
+    watch: WatchArgs,
+    #[command(flatten)]
     settings: Settings,
+}
+
+/// How a run is watched.
+#[derive(Debug, Args)]
+struct WatchArgs {
+    /// Print what happens as lines of JSON on standard output, of steps one a second; text stays on standard error
+    #[arg(long)]
+    json: bool,
+    /// Write the curves into the run's folder for TensorBoard, too
+    #[arg(long)]
+    tensorboard: bool,
+    /// Show curves and numbers on the whole terminal instead of a bar; without a terminal, lines as ever
+    #[arg(long)]
+    view: bool,
+}
+
+impl WatchArgs {
+    fn observers(&self, run: &Path) -> Vec<Box<dyn Observer>> {
+        let view = if self.view { View::open() } else { None };
+        let bar = if view.is_some() { Bar::without_bar() } else { Bar::new() };
+        let mut observers: Vec<Box<dyn Observer>> = vec![Box::new(bar)];
+        if self.json {
+            observers.push(Box::new(JsonLines::new(std::io::stdout())));
+        }
+        if self.tensorboard {
+            observers.push(Box::new(TensorBoard::new(run)));
+        }
+        // Last, so that it shows what the others said.
+        if let Some(view) = view {
+            observers.push(Box::new(view));
+        }
+        observers
+    }
 }
 
 /// Settings of a new run; a resumed run has its own.
@@ -253,19 +295,22 @@ pub fn run(args: FitArgs) -> anyhow::Result<()> {
     };
     if args.dry_run {
         let estimate = dry_run(&run, &task, start, device, &stop)?;
-        return super::print(|out| write!(out, "{estimate}"));
+        let json = serde_json::to_string_pretty(&estimate)?;
+        return super::print(|out| match args.watch.json {
+            true => writeln!(out, "{json}"),
+            false => write!(out, "{estimate}"),
+        });
     }
-    match fit(&run, &task, start, device, &stop) {
-        Ok(outcome) => super::print(|out| {
-            let s = if outcome.epochs == 1 { "" } else { "s" };
-            writeln!(out, "{} epoch{s}; best after epoch {}", outcome.epochs, outcome.best_epoch)?;
-            if let Some(scores) = &outcome.best {
-                let best = run.join("best");
-                writeln!(out, "test part of {} with {}:", args.split, best.display())?;
-                write!(out, "{scores}")?;
+    let observers = args.watch.observers(&run);
+    match fit_watched(&run, &task, start, device, &stop, observers) {
+        Ok(outcome) => {
+            let summary = format_outcome(&outcome, &run, &args.split);
+            if args.watch.json {
+                log!("{}", summary.trim_end());
+                return Ok(());
             }
-            Ok(())
-        }),
+            super::print(|out| out.write_all(summary.as_bytes()))
+        }
         Err(TrainError::Interrupted) => {
             log_how_to_resume(&run);
             Err(TrainError::Interrupted.into())
@@ -312,6 +357,19 @@ fn recorded_device(run: &Path) -> anyhow::Result<tch::Device> {
             "the run used {choice}; --device moves it to another device, and run.json records that"
         )
     })
+}
+
+/// What a run came to, in several lines, each with its end.
+fn format_outcome(outcome: &Outcome, run: &Path, split: &str) -> String {
+    let (epochs, best) = (count(outcome.epochs, "epoch"), outcome.best_epoch);
+    let summary = format!("{epochs}; best after epoch {best}\n");
+    match &outcome.best {
+        Some(scores) => {
+            let best = run.join(BEST);
+            format!("{summary}test part of {split} with {}:\n{scores}", best.display())
+        }
+        None => summary,
+    }
 }
 
 fn log_how_to_resume(run: &Path) {

@@ -1,6 +1,7 @@
 //! The subcommands of `leitmotif-train`, one file each.
 
 pub mod calibrate;
+pub mod compare;
 pub mod devices;
 pub mod evaluate;
 pub mod experiment;
@@ -10,6 +11,7 @@ pub mod plot;
 pub mod prepare;
 pub mod recipe;
 pub mod report;
+pub mod runs;
 pub mod split;
 
 use std::io::{self, Write};
@@ -20,6 +22,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::Context;
 use leitmotif_models::{Confidence, Network};
 
+use crate::watch::view;
+
 /// Exit code after Ctrl-C, as shells report it: 128 + SIGINT.
 pub const INTERRUPTED: u8 = 130;
 
@@ -29,6 +33,7 @@ pub(crate) fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
     let received = Arc::clone(&stop);
     ctrlc::set_handler(move || {
         if received.swap(true, Ordering::SeqCst) {
+            view::leave();
             std::process::exit(INTERRUPTED.into());
         }
     })

@@ -1,53 +1,87 @@
-//! `leitmotif-train plot`: a picture of what a network found in a song.
+//! `leitmotif-train plot`: a picture of what a network found in a song, or of how runs learnt.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use clap::Args;
 use leitmotif_dataset::fs::replace;
+use leitmotif_models::text::printable;
 
 use crate::plot::timeline::Timeline;
+use crate::plot::training::{self, Curves};
+use crate::runs::run::{Run, names};
 
 /// Arguments of `plot`.
 #[derive(Debug, Args)]
 pub struct PlotArgs {
-    /// Answers of `leitmotif recognize --json --timeline --top 1000`, a line for each song; - for standard input
-    answers: PathBuf,
+    /// Folders of runs, whose curves are drawn; or answers of `leitmotif recognize --json --timeline --top 1000`, a
+    /// line for each song, - for standard input
+    #[arg(required = true, value_name = "RUN or ANSWERS")]
+    of: Vec<PathBuf>,
     /// The song to draw, by the end of its path; by default the first
     #[arg(long, value_name = "FILE")]
     song: Option<String>,
-    /// Title of the picture; by default the file's name
+    /// Title of the picture; by default the file's name, or those of the runs
     #[arg(long)]
     title: Option<String>,
-    /// SVG file to write; one that is there is replaced
-    #[arg(long, value_name = "FILE.svg")]
+    /// File to write, replaced where it is there: SVG; of runs also PNG, by its ending .png
+    #[arg(long, value_name = "FILE")]
     out: PathBuf,
 }
 
 /// Runs `plot`.
 pub fn run(args: PlotArgs) -> anyhow::Result<()> {
-    let from = args.answers.display();
-    let text = read(&args.answers).with_context(|| format!("cannot read {from}"))?;
+    let is_png = args.out.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png"));
+    let picture = match args.of.as_slice() {
+        [answers] if !answers.is_dir() => {
+            ensure!(
+                !is_png,
+                "{}: a song is drawn as SVG only: end the name with .svg",
+                args.out.display()
+            );
+            draw_song(answers, args.song.as_deref(), args.title)?.into_bytes()
+        }
+        runs => {
+            if args.song.is_some() {
+                bail!("--song is for answers of `leitmotif recognize`, not for folders of runs");
+            }
+            draw_runs(runs, args.title, is_png)?
+        }
+    };
+    replace(&args.out, &picture).with_context(|| format!("cannot write {}", args.out.display()))
+}
+
+fn draw_song(answers: &Path, song: Option<&str>, title: Option<String>) -> anyhow::Result<String> {
+    let from = answers.display();
+    let text = read(answers).with_context(|| format!("cannot read {from}"))?;
     let lines = text.lines().filter(|line| !line.trim().is_empty());
-    let is_song = |line: &&str| match &args.song {
+    let is_song = |line: &&str| match song {
         Some(song) => file(line).is_some_and(|file| Path::new(&file).ends_with(song)),
         None => true,
     };
     let line = lines.into_iter().find(is_song);
-    ensure!(
-        line.is_some(),
-        "{from} has no answer for {}",
-        args.song.as_deref().unwrap_or("any song")
-    );
+    ensure!(line.is_some(), "{from} has no answer for {}", song.unwrap_or("any song"));
     let timeline =
         Timeline::from_json(line.unwrap_or_default()).with_context(|| from.to_string())?;
     let name =
         Path::new(&timeline.file).file_name().map(|name| name.to_string_lossy().into_owned());
-    let title = args.title.or(name).unwrap_or_default();
-    let svg = timeline.svg(&title)?;
-    replace(&args.out, svg.as_bytes())
-        .with_context(|| format!("cannot write {}", args.out.display()))
+    let title = title.or(name).unwrap_or_default();
+    Ok(timeline.svg(&title)?)
+}
+
+fn draw_runs(folders: &[PathBuf], title: Option<String>, is_png: bool) -> anyhow::Result<Vec<u8>> {
+    let most = training::MOST;
+    ensure!(folders.len() <= most, "{} runs, but {most} at most can be told apart", folders.len());
+    let names = names(folders)?;
+    let runs: Vec<Run> = folders.iter().map(|run| Run::read(run)).collect::<Result<_, _>>()?;
+    let curves: Vec<Curves<'_>> =
+        names.iter().zip(&runs).map(|(name, run)| (printable(name), run.history.rows())).collect();
+    let title = title.unwrap_or_else(|| names.join(", "));
+    Ok(match is_png {
+        true => training::png(&title, &curves)?,
+        false => training::svg(&title, &curves)?.into_bytes(),
+    })
 }
 
 fn read(path: &Path) -> std::io::Result<String> {

@@ -21,7 +21,7 @@ pub const RECIPES: [(&str, &str); 4] = [
 ];
 
 /// Options of `fit` that name files and machines, not settings.
-const NOT_SETTINGS: [&str; 14] = [
+const NOT_SETTINGS: [&str; 17] = [
     "split",
     "out",
     "resume",
@@ -36,6 +36,9 @@ const NOT_SETTINGS: [&str; 14] = [
     "start-from",
     "other-split",
     "freeze-convolutions",
+    "json",
+    "tensorboard",
+    "view",
 ];
 
 /// A program's arguments with the options of the recipe and the configuration file that they name, if any, in front of

@@ -10,12 +10,13 @@ use leitmotif_models::{Confidence, Scores};
 use crate::console::log;
 use crate::error::{RunFolderError, TrainError};
 use crate::learn::average::WeightAverage;
+use crate::learn::bar::Bar;
 use crate::learn::checkpoint::{read_record, write_record, write_text};
 use crate::learn::clips::Example;
 use crate::learn::confidence::{calibrate, source};
 use crate::learn::evaluate::{Evaluation, evaluate};
+use crate::learn::events::{EndEvent, Observer};
 use crate::learn::feed::Feed;
-use crate::learn::lag;
 use crate::learn::probe::{self, Position, TrainedValues};
 use crate::learn::progress::Progress;
 use crate::learn::results::{EpochTotals, Unread};
@@ -57,6 +58,38 @@ pub fn fit(
     device: tch::Device,
     stop: &AtomicBool,
 ) -> Result<Outcome, TrainError> {
+    fit_watched(run, task, start, device, stop, vec![Box::new(Bar::new())])
+}
+
+/// [`fit`], of which `observers` learn what happens.
+///
+/// # Errors
+///
+/// Those of [`fit`]; the observers are told.
+pub fn fit_watched(
+    run: &Path,
+    task: &Task,
+    start: Start,
+    device: tch::Device,
+    stop: &AtomicBool,
+    observers: Vec<Box<dyn Observer>>,
+) -> Result<Outcome, TrainError> {
+    let mut progress = Progress::new(observers);
+    let done = train(run, task, start, device, stop, &mut progress);
+    if let Err(error) = &done {
+        progress.stopped(error);
+    }
+    done
+}
+
+fn train(
+    run: &Path,
+    task: &Task,
+    start: Start,
+    device: tch::Device,
+    stop: &AtomicBool,
+    progress: &mut Progress,
+) -> Result<Outcome, TrainError> {
     let state = begin(run, task, start, device)?;
     let RunState { mut model, mut adam, mut average, config, unfinished, .. } = state;
     let RunState { mut epoch, mut step, mut history, lock: _lock, .. } = state;
@@ -66,18 +99,12 @@ pub fn fit(
     let mut training = Steps::new(device, &config);
     // Made with the first epoch: there may be none left.
     let mut feed = None;
-    let mut progress = Progress::new(&model, task, &config, steps);
     let probe = probe::probe_input(task, model.network())?;
     let mut saving = Saving::new(run, task, &config, probe);
     let mut totals = EpochTotals::from(unfinished.unwrap_or_default());
     check_steps(run, totals.steps(), steps)?;
     saving.remove_older(epoch)?;
-    if epoch == 0
-        && totals.steps() == 0
-        && let Some(warning) = lag::warning(&config, steps.saturating_mul(config.accumulate))
-    {
-        log!("{warning}");
-    }
+    progress.start(run, (&model, task), &config, (steps, step), &history);
     if epoch < config.epochs && history.is_exhausted(config.patience) {
         log!("validation had stopped improving: no epoch is added");
     }
@@ -93,7 +120,7 @@ pub fn fit(
         };
         let mut learning_rate = config.learning_rate;
         let first = totals.steps();
-        progress.epoch(epoch, first);
+        progress.epoch(epoch);
         let feed = match &mut feed {
             Some(feed) => feed,
             None => {
@@ -122,7 +149,8 @@ pub fn fit(
                     return Err(diverged(what, step_of_epoch - before, step - before as u64));
                 }
                 totals.add(&result, clips);
-                progress.step(totals.mean_loss(), totals.accuracy(), clips);
+                let means = (totals.mean_loss(), totals.accuracy());
+                progress.step(step - before as u64, learning_rate, &result, means, clips);
             }
             if !saves {
                 continue;
@@ -150,7 +178,7 @@ pub fn fit(
         epoch += 1;
         // A trained epoch is also evaluated and saved, even after Ctrl-C: otherwise its work would be lost.
         let evaluate_on = |part: &str, examples: &[Example]| {
-            evaluate_part(&model, task, part, examples, &NEVER, &progress)
+            evaluate_part(&model, task, part, examples, &NEVER, progress)
         };
         let validation = evaluate_on("validation", &task.validation)?;
         let test = match config.watch_test {
@@ -169,7 +197,7 @@ pub fn fit(
         progress.epoch_done(&history);
     }
     drop(feed);
-    finish(run, task, &mut model, stop, &progress)
+    finish(run, task, &mut model, stop, progress)
 }
 
 /// Never set: for an evaluation that is not to be interrupted.
@@ -241,8 +269,8 @@ fn finish(
         write_record(&folder, &record)?;
         evaluated = Some((record.epoch, evaluation, confidence));
     }
-    progress.end();
     let ([epochs, best_epoch], [last, best]) = (epochs, scores);
+    progress.end(EndEvent { epochs, best_epoch, best: best.as_ref(), last: last.as_ref() });
     Ok(Outcome { epochs, best_epoch, best, last })
 }
 

@@ -9,10 +9,10 @@ use crate::error::{RunFolderError, TrainError};
 use crate::learn::checkpoint::write_text;
 
 /// Name of the file in a run's folder.
-pub(crate) const HISTORY: &str = "history.csv";
+pub const HISTORY: &str = "history.csv";
 
 /// One epoch.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EpochRow {
     /// Epochs done, from 1.
     pub epoch: usize,

@@ -1,241 +1,188 @@
-//! Progress of training on standard error: a bar on a terminal, elsewhere a line after each epoch.
+//! The progress of a run, told to everybody who watches it.
 
-use std::io::IsTerminal;
-use std::time::{Duration, Instant};
+use std::cell::RefCell;
+use std::path::Path;
+use std::time::Instant;
 
-use indicatif::{ProgressBar, ProgressStyle};
-use leitmotif_models::text::thousands;
+use leitmotif_models::text::with_causes;
 
-use crate::console::log;
+use crate::error::TrainError;
 use crate::learn::config::FitConfig;
-use crate::learn::history::{EpochRow, History};
+use crate::learn::events::{
+    EndEvent, EpochEvent, EvaluationEvent, Event, Observer, PartClips, StartEvent, StepEvent,
+};
+use crate::learn::history::History;
+use crate::learn::lag;
+use crate::learn::step::StepResult;
 use crate::learn::task::{Task, format_names};
 use crate::model::device;
 use crate::model::network::Model;
 
-/// A bar of `steps` steps where standard error is a terminal.
-pub(crate) fn bar(steps: usize) -> Option<ProgressBar> {
-    let bar = std::io::stderr().is_terminal().then(|| ProgressBar::new(steps as u64))?;
-    if let Ok(style) = ProgressStyle::with_template("{prefix} {bar:30} {pos}/{len} {msg}") {
-        bar.set_style(style);
-    }
-    Some(bar)
-}
-
-/// Sets `bar` to the evaluation of a part; returns the function to call with the number of clips done.
-pub(crate) fn evaluation(
-    bar: Option<ProgressBar>,
-    part: &str,
-    clips: usize,
-) -> impl FnMut(usize) + use<> {
-    if let Some(bar) = &bar {
-        bar.reset();
-        bar.set_length(clips as u64);
-        bar.set_prefix(part.to_owned());
-        bar.set_message("clips evaluated");
-    }
-    move |clips| {
-        if let Some(bar) = &bar {
-            bar.set_position(clips as u64);
-        }
-    }
-}
-
-/// The progress of a run.
+/// Turns what the training loop knows into events.
 #[derive(Debug)]
 pub struct Progress {
-    bar: Option<ProgressBar>,
+    // An evaluation reports while the loop holds a reference, too.
+    observers: RefCell<Vec<Box<dyn Observer>>>,
     epoch: usize,
     epochs: usize,
-    /// Steps left in the whole run.
-    steps_left: usize,
-    steps: usize,
+    /// Steps of the whole run.
+    steps: u64,
+    /// Clips and steps of this epoch.
     clips: usize,
+    done: usize,
     began: Instant,
 }
 
 impl Progress {
-    /// Prints network, data and device once.
-    pub fn new(model: &Model, task: &Task, config: &FitConfig, steps: usize) -> Self {
-        let network = model.network();
-        log!(
-            "{} ({} head), {} trainable parameters, {} artists; {} clips for training, {} for validation, \
-             {} for test; {}, {} thread(s)",
-            network.name,
-            network.head.kind,
-            thousands(model.trainable_values() as u64),
-            model.classes(),
-            task.train.len(),
-            task.validation.len(),
-            task.test.len(),
-            device::name(model.device()),
-            config.threads,
-        );
-        if let Some(auxiliary) = &task.auxiliary {
-            log!(
-                "auxiliary music: {} clips of {} other artists, {} of each batch",
-                auxiliary.examples.len(),
-                auxiliary.artists.len(),
-                config.auxiliary.share
-            );
-        }
-        if task.validation.is_empty() {
-            log!("no validation part: the best checkpoint is the last one");
-        }
-        if !task.left_out.is_empty() {
-            log!(
-                "{} clips are left out: the training part has none of {}",
-                task.left_out.values().sum::<usize>(),
-                format_names(task.left_out.keys())
-            );
-        }
+    /// Nothing has happened yet.
+    pub fn new(observers: Vec<Box<dyn Observer>>) -> Self {
         Progress {
-            bar: bar(steps),
+            observers: RefCell::new(observers),
             epoch: 0,
-            epochs: config.epochs,
-            steps_left: 0,
-            steps,
+            epochs: 0,
+            steps: 0,
             clips: 0,
+            done: 0,
             began: Instant::now(),
         }
     }
 
-    /// Starts the epoch after `done` epochs, or goes on with it after `steps` of its steps.
-    pub fn epoch(&mut self, done: usize, steps: usize) {
-        self.epoch = done + 1;
-        self.steps_left = ((self.epochs - done) * self.steps).saturating_sub(steps);
-        self.clips = 0;
-        self.began = Instant::now();
-        if let Some(bar) = &self.bar {
-            bar.reset();
-            bar.set_length(self.steps as u64);
-            bar.set_position(steps as u64);
-            bar.set_prefix(format!("epoch {}/{}", self.epoch, self.epochs));
-        }
+    /// Training in the folder `run` begins, or goes on after `done` steps and the epochs of `history`; an epoch has
+    /// `steps` steps.
+    pub fn start(
+        &mut self,
+        run: &Path,
+        (model, task): (&Model, &Task),
+        config: &FitConfig,
+        (steps, done): (usize, u64),
+        history: &History,
+    ) {
+        self.epochs = config.epochs;
+        self.steps = (config.epochs as u64).saturating_mul(steps as u64);
+        let network = model.network();
+        let start = StartEvent {
+            version: env!("CARGO_PKG_VERSION"),
+            run: run.display().to_string(),
+            network: network.name.clone(),
+            head: network.head.kind.to_string(),
+            parameters: model.trainable_values() as u64,
+            artists: model.classes(),
+            dataset: task.dataset_note().name,
+            split: task.split_name.clone(),
+            clips: PartClips {
+                train: task.train.len(),
+                validation: task.validation.len(),
+                test: task.test.len(),
+                auxiliary: task.auxiliary.as_ref().map_or(0, |music| music.examples.len()),
+            },
+            recipe: config.recipe.clone(),
+            seed: config.seed,
+            device: device::name(model.device()),
+            threads: config.threads,
+            batch: config.batch,
+            learning_rate: config.learning_rate,
+            epochs: config.epochs,
+            steps_per_epoch: steps,
+            epochs_done: history.newest().map_or(0, |row| row.epoch),
+            steps_done: done,
+            best_epoch: history.best_epoch(),
+            notes: notes(task, config, (steps, done)),
+            history: history.rows().to_vec(),
+        };
+        self.tell(&Event::Start(&start));
     }
 
-    /// A step is done; `loss` and `accuracy` are means over the epoch so far.
-    pub fn step(&mut self, loss: f64, accuracy: f64, clips: usize) {
+    /// Starts the epoch after `done` epochs.
+    pub fn epoch(&mut self, done: usize) {
+        self.epoch = done + 1;
+        (self.clips, self.done) = (0, 0);
+        self.began = Instant::now();
+    }
+
+    /// Step `step` of the run is done; `means` are loss and accuracy over the epoch so far.
+    pub fn step(
+        &mut self,
+        step: u64,
+        learning_rate: f64,
+        result: &StepResult,
+        means: (f64, f64),
+        clips: usize,
+    ) {
         self.clips += clips;
-        self.steps_left = self.steps_left.saturating_sub(1);
-        let Some(bar) = &self.bar else { return };
+        self.done += 1;
+        let left = self.steps.saturating_sub(step);
         let seconds = self.began.elapsed().as_secs_f64().max(1e-9);
-        let speed = self.clips as f64 / seconds;
-        let left = seconds / (self.clips.max(1) as f64) * clips as f64 * self.steps_left as f64;
-        bar.inc(1);
-        bar.set_message(format!(
-            "loss {loss:.3}, accuracy {:.1} %, {speed:.1} clips/s, {} left",
-            100.0 * accuracy,
-            clock(left)
-        ));
+        self.tell(&Event::Step(StepEvent {
+            epoch: self.epoch,
+            step,
+            learning_rate,
+            loss: result.loss,
+            gradient_norm: result.gradient_norm,
+            mean_loss: means.0,
+            accuracy: means.1,
+            clips_per_second: self.clips as f64 / seconds,
+            seconds_left: seconds / self.done as f64 * left as f64,
+        }));
     }
 
     /// Starts the evaluation of a part; returns the function to call with the number of clips done.
-    pub fn evaluation(&self, part: &str, clips: usize) -> impl FnMut(usize) + use<> {
-        evaluation(self.bar.clone(), part, clips)
-    }
-
-    /// Removes the bar.
-    pub fn end(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
+    pub fn evaluation<'a>(&'a self, part: &'a str, clips: usize) -> impl FnMut(usize) + 'a {
+        let tell = move |done| {
+            self.tell(&Event::Evaluation(EvaluationEvent { part, clips, done }));
+        };
+        tell(0);
+        tell
     }
 
     /// An epoch is done; its row is the newest in the history.
     pub fn epoch_done(&self, history: &History) {
         let Some(row) = history.newest() else { return };
-        let line = format_epoch(row, self.epochs, history.best_epoch() == row.epoch);
-        match &self.bar {
-            Some(bar) => bar.println(line),
-            None => log!("{line}"),
+        let best = history.best_epoch() == row.epoch;
+        self.tell(&Event::Epoch(EpochEvent { row, best, epochs: self.epochs }));
+    }
+
+    /// The run is done.
+    pub fn end(&self, end: EndEvent<'_>) {
+        self.tell(&Event::End(end));
+    }
+
+    /// The run ends with an error.
+    pub fn stopped(&self, error: &TrainError) {
+        self.tell(&Event::Stopped { reason: with_causes(error) });
+    }
+
+    fn tell(&self, event: &Event<'_>) {
+        // Only an observer that calls back could hold them already.
+        let Ok(mut observers) = self.observers.try_borrow_mut() else { return };
+        for observer in observers.iter_mut() {
+            observer.observe(event);
         }
     }
 }
 
-/// `epoch 1/20: loss 1.2345, accuracy 50.0 %, …`
-fn format_epoch(row: &EpochRow, epochs: usize, is_best: bool) -> String {
-    let percent = |share: f64| format!("{:.1} %", 100.0 * share);
-    let mut line = format!(
-        "epoch {}/{epochs}: loss {:.4}, accuracy {}, {:.1} clips/s, {:.1} s",
-        row.epoch,
-        row.loss,
-        percent(row.accuracy),
-        row.clips_per_second,
-        row.seconds
-    );
-    if let Some(norm) = row.gradient_norm {
-        line += &format!(", gradient norm {norm:.3}");
+/// What a user should know of the data, and of epochs of so many steps of a run that is new if it has done none.
+fn notes(task: &Task, config: &FitConfig, (steps, done): (usize, u64)) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let Some(auxiliary) = &task.auxiliary {
+        notes.push(format!(
+            "auxiliary music: {} clips of {} other artists, {} of each batch",
+            auxiliary.examples.len(),
+            auxiliary.artists.len(),
+            config.auxiliary.share
+        ));
     }
-    if let (Some(clips), Some(songs)) = (row.validation_clips, row.validation_songs) {
-        let loss = row.validation_loss.map_or(String::new(), |loss| format!("loss {loss:.4}, "));
-        line += &format!(
-            "; validation: {loss}{} of clips, {} of songs",
-            percent(clips),
-            percent(songs)
-        );
-        if is_best {
-            line += ", the best so far";
-        }
+    if task.validation.is_empty() {
+        notes.push("no validation part: the best checkpoint is the last one".to_owned());
     }
-    if let (Some(clips), Some(songs)) = (row.test_clips, row.test_songs) {
-        line += &format!("; test: {} of clips, {} of songs", percent(clips), percent(songs));
+    if !task.left_out.is_empty() {
+        notes.push(format!(
+            "{} clips are left out: the training part has none of {}",
+            task.left_out.values().sum::<usize>(),
+            format_names(task.left_out.keys())
+        ));
     }
-    line
-}
-
-/// `1:02:03` or `2:03`.
-fn clock(seconds: f64) -> String {
-    let seconds = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::ZERO).as_secs();
-    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    if hours > 0 {
-        format!("{hours}:{minutes:02}:{seconds:02}")
-    } else {
-        format!("{minutes}:{seconds:02}")
+    if done == 0 {
+        notes.extend(lag::warning(config, steps.saturating_mul(config.accumulate)));
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn clocks_read_as_clocks() {
-        assert_eq!(clock(3723.9), "1:02:03");
-        assert_eq!(clock(63.0), "1:03");
-        assert_eq!(clock(f64::NAN), "0:00");
-    }
-
-    #[test]
-    fn an_epochs_line_has_validation_where_there_is_one() {
-        let trained = EpochRow {
-            epoch: 3,
-            step: 30,
-            learning_rate: 1e-3,
-            loss: 1.5,
-            accuracy: 0.25,
-            validation_segments: None,
-            validation_clips: None,
-            validation_songs: None,
-            test_segments: None,
-            test_clips: None,
-            test_songs: None,
-            seconds: 2.0,
-            clips_per_second: 80.0,
-            validation_loss: None,
-            gradient_norm: Some(0.25),
-        };
-        let line =
-            "epoch 3/4: loss 1.5000, accuracy 25.0 %, 80.0 clips/s, 2.0 s, gradient norm 0.250";
-        assert_eq!(format_epoch(&trained, 4, true), line);
-        let validated = EpochRow {
-            validation_clips: Some(0.5),
-            validation_songs: Some(1.0),
-            validation_loss: Some(0.75),
-            ..trained
-        };
-        let validation =
-            "; validation: loss 0.7500, 50.0 % of clips, 100.0 % of songs, the best so far";
-        assert_eq!(format_epoch(&validated, 4, true), line.to_owned() + validation);
-    }
+    notes
 }

@@ -1,9 +1,12 @@
-//! Charts of lines and areas as SVG: the only file that knows plotters. Colours are roles, which a style turns into what light,
-//! dark and paper need.
+//! Charts of lines and areas as SVG and as pixels: the only file that knows plotters, but for its backend of pixels. In
+//! SVG colours are roles, which a style turns into what light, dark and paper need.
 
 use leitmotif_models::text::escape_html;
+use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::RGBColor;
+
+use super::pixels::{Pixels, png};
 
 /// The plotting library refuses a chart.
 #[derive(Debug, thiserror::Error)]
@@ -71,11 +74,11 @@ pub(crate) struct Axis {
 /// How an axis writes its numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum AxisLabels {
+    /// With decimals where there are any: losses.
+    Decimal,
     /// Whole numbers: epochs, k, percent.
     #[default]
     Whole,
-    /// Numbers with one decimal: losses.
-    Decimal,
     /// Minutes as `m:ss`: the axis is divided at whole or half minutes.
     Clock,
 }
@@ -112,7 +115,9 @@ pub(crate) fn responsive(chart: &Chart, label: &str) -> Result<String, ChartErro
 
 fn sized(chart: &Chart, size: (u32, u32), class: &str, label: &str) -> Result<String, ChartError> {
     let mut text = String::new();
-    draw(chart, size, &mut text).map_err(ChartError)?;
+    let root = SVGBackend::with_string(&mut text, size).into_drawing_area();
+    draw(chart, &root).and_then(|()| Ok(root.present()?)).map_err(ChartError)?;
+    drop(root);
     let start = text.find("viewBox").unwrap_or(0);
     let label = escape_html(label);
     Ok(format!(
@@ -121,14 +126,55 @@ fn sized(chart: &Chart, size: (u32, u32), class: &str, label: &str) -> Result<St
     ))
 }
 
-fn draw(
-    chart: &Chart,
-    size: (u32, u32),
-    text: &mut String,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let root = SVGBackend::with_string(text, size).into_drawing_area();
+/// Charts of one width below each other as a PNG file, under a title and above names of their colours.
+pub(crate) fn picture(
+    title: &str,
+    charts: &[Chart],
+    names: &[(usize, &str)],
+) -> Result<Vec<u8>, ChartError> {
+    let width = charts.iter().map(|chart| chart.size.0).max().unwrap_or(1);
+    let charts_height: u32 = charts.iter().map(|chart| chart.size.1).sum();
+    let size = (width, TITLE + charts_height + NAME * names.len() as u32 + MARGIN);
+    let mut rgb = Pixels::white(size);
+    draw_picture(title, charts, names, Pixels::on(&mut rgb, size)).map_err(ChartError)?;
+    png(size, &rgb).map_err(|error| ChartError(error.into()))
+}
+
+const TITLE: u32 = 40;
+const NAME: u32 = 24;
+const MARGIN: u32 = 16;
+
+fn draw_picture(
+    title: &str,
+    charts: &[Chart],
+    names: &[(usize, &str)],
+    pixels: Pixels<'_>,
+) -> Result<(), DrawError> {
+    let (heading, mut rest) = pixels.into_drawing_area().split_vertically(TITLE);
+    let font = |size: u32| ("sans-serif", size).into_font().color(&INK);
+    heading.draw(&Text::new(title, (20, 12), font(20)))?;
+    for chart in charts {
+        let (area, below) = rest.split_vertically(chart.size.1);
+        draw(chart, &area)?;
+        rest = below;
+    }
+    for (row, (number, name)) in names.iter().enumerate() {
+        let top = (NAME as usize * row) as i32 + 6;
+        let square = Rectangle::new([(68, top), (82, top + 14)], colour(*number).filled());
+        rest.draw(&square)?;
+        rest.draw(&Text::new(*name, (92, top), font(15)))?;
+    }
+    Ok(rest.present()?)
+}
+
+type DrawError = Box<dyn std::error::Error + Send + Sync>;
+
+fn draw<B: DrawingBackend>(chart: &Chart, root: &DrawingArea<B, Shift>) -> Result<(), DrawError>
+where
+    B::ErrorType: 'static,
+{
     let range = |axis: &Axis| axis.from..axis.to.max(axis.from + 1e-9);
-    let mut area = ChartBuilder::on(&root)
+    let mut area = ChartBuilder::on(root)
         .margin(10)
         // The style for phones has larger labels: they need space to each other and to the edge.
         .margin_right(20)
@@ -136,7 +182,7 @@ fn draw(
         .y_label_area_size(58)
         .build_cartesian_2d(range(&chart.x), range(&chart.y))?;
     // Beside a clock's first label, larger on phones, there is no space for the zero of the other axis.
-    let is_crowded = size.0 <= NARROW && chart.x.labels == AxisLabels::Clock;
+    let is_crowded = root.dim_in_pixel().0 <= NARROW && chart.x.labels == AxisLabels::Clock;
     let y_label = |value: &f64| match is_crowded && value.abs() < 1e-9 {
         true => String::new(),
         false => chart.y.labels.format(*value),
@@ -186,7 +232,6 @@ fn draw(
     for (x, y, number) in &chart.marks {
         area.draw_series([Cross::new((*x, *y), 6, colour(*number).stroke_width(2))])?;
     }
-    root.present()?;
     Ok(())
 }
 
@@ -196,7 +241,10 @@ impl AxisLabels {
             // What lies between whole epochs or ks needs no label.
             AxisLabels::Whole if (value - value.round()).abs() > 1e-6 => String::new(),
             AxisLabels::Whole => format!("{value:.0}"),
-            AxisLabels::Decimal => format!("{value:.1}"),
+            AxisLabels::Decimal => {
+                let text = format!("{value:.2}");
+                text.trim_end_matches('0').trim_end_matches('.').to_owned()
+            }
             AxisLabels::Clock => {
                 let seconds = (60.0 * value).round() as u64;
                 format!("{}:{:02}", seconds / 60, seconds % 60)
@@ -240,7 +288,8 @@ mod tests {
         assert_eq!(AxisLabels::Clock.format(185.0 / 60.0), "3:05");
         assert_eq!(AxisLabels::Whole.format(4.0), "4");
         assert_eq!(AxisLabels::Whole.format(4.5), "");
-        assert_eq!(AxisLabels::Decimal.format(0.5), "0.5");
+        let losses = [0.0, 0.5, 1.25, 10.0].map(|loss| AxisLabels::Decimal.format(loss));
+        assert_eq!(losses, ["0", "0.5", "1.25", "10"]);
     }
 
     #[test]

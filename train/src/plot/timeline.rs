@@ -1,9 +1,9 @@
 //! A picture of one song: the probability of each artist from its start to its end, in light and dark.
 
-use leitmotif_models::text::escape_html;
 use serde::Deserialize;
 
 use super::charts::{self, Axis, AxisLabels, Chart, ChartArea, ChartError};
+use super::page::{HEIGHT, WIDTH, page};
 
 /// Artists with a colour of their own; the others are summed.
 const NAMED: usize = 6;
@@ -128,7 +128,9 @@ impl Timeline {
         let (chart, legend) = self.chart(None);
         let best = legend.first().map_or("", |(_, label)| label.as_str());
         let drawing = charts::svg(&chart, &format!("{title}: {best}"))?;
-        Ok(page(title, &drawing, &legend))
+        let legend: Vec<(usize, &str)> =
+            legend.iter().map(|(colour, label)| (*colour, label.as_str())).collect();
+        Ok(page(title, &[drawing], &legend))
     }
 
     /// The chart alone, with the colours' meaning; `first` is the class at the bottom, where it is not to be the likeliest.
@@ -168,7 +170,7 @@ impl Timeline {
             areas.push(ChartArea { colour: *colour, outline });
         }
         let chart = Chart {
-            size: (WIDTH, 300),
+            size: (WIDTH, HEIGHT),
             x: Axis {
                 label: "time",
                 from: 0.0,
@@ -207,40 +209,6 @@ struct Column {
     end: f64,
     /// Mean probability of each class.
     shares: Vec<f64>,
-}
-
-/// Width of the picture in pixels, before it is scaled.
-const WIDTH: u32 = 900;
-/// Height of a row of the legend.
-const ROW: usize = 26;
-
-/// A file of its own around the chart: background, title, legend, and colours for light and dark.
-fn page(title: &str, drawing: &str, legend: &[(usize, String)]) -> String {
-    let rows = legend.len().div_ceil(2);
-    let height = 352 + rows * ROW;
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" font-family=\"sans-serif\">\n\
-         <style>{}:root{{--ink:#101010;--rule:#D0D0D1;--paper:#fff}}\
-         @media (prefers-color-scheme:dark){{:root{{--ink:#e6e6e6;--rule:#444;--paper:#151515}}}}\
-         .ink{{fill:var(--ink)}}.paper{{fill:var(--paper)}}</style>\n\
-         <rect class=\"paper\" width=\"100%\" height=\"100%\"/>\n\
-         <text class=\"ink\" x=\"20\" y=\"30\" font-size=\"19\" font-weight=\"600\">{}</text>\n\
-         <svg y=\"40\" width=\"{WIDTH}\" height=\"300\">\n{drawing}</svg>\n",
-        charts::style(),
-        escape_html(title),
-    );
-    for (i, (colour, label)) in legend.iter().enumerate() {
-        // Down the first column, then the second.
-        let (x, y) = (68 + 420 * (i / rows.max(1)), 352 + ROW * (i % rows.max(1)));
-        svg += &format!(
-            "<rect x=\"{x}\" y=\"{y}\" width=\"14\" height=\"14\" rx=\"3\" style=\"fill:var(--l{colour})\"/>\
-             <text class=\"ink\" x=\"{}\" y=\"{}\" font-size=\"15\">{}</text>\n",
-            x + 22,
-            y + 12,
-            escape_html(label)
-        );
-    }
-    svg + "</svg>\n"
 }
 
 #[cfg(test)]
