@@ -1,4 +1,5 @@
-//! Claims with their verdicts as a list: a badge in words, symbol and colour, the difference with its interval as a bar.
+//! Claims with their verdicts as a list: a badge in words, symbol and colour, and the difference with its interval as a
+//! bar.
 
 use leitmotif_models::text::escape_html;
 

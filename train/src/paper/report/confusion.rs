@@ -59,8 +59,8 @@ impl<'a> Confusion<'a> {
         errors.into_iter().take(most).map(with_all).collect()
     }
 
-    /// The matrix of the `most` artists with the most errors, true artists in rows; a last column counts the predictions that
-    /// are none of these, where there are any.
+    /// The matrix of the `most` artists with the most errors, true artists in rows; a last column counts the
+    /// predictions that are none of these, where there are any.
     pub(super) fn matrix(&self, id: &str, caption: String, most: usize) -> Table {
         let wrong = |(artist, all): (&'a str, usize)| (all - self.count(artist, artist), artist);
         let mut shown: Vec<(usize, &str)> = self.artists().map(wrong).collect();

@@ -1,8 +1,8 @@
 //! One HTML file of all results so far, with the paper's numbers beside ours, or of one run.
 //!
-//! [`results::Results`] is a results folder in memory, a run is read by `run`. Each section turns either into [`table::Table`]s,
-//! from which the page, the CSV files and the JSON are printed alike, and into figures drawn from the same numbers. Modules
-//! import only those above them:
+//! [`results::Results`] is a results folder in memory, a run is read by `run`. Each section turns either into
+//! [`table::Table`]s, from which the page, the CSV files and the JSON are printed alike, and into figures drawn from the
+//! same numbers. Modules import only those above them:
 
 pub mod results;
 
@@ -56,7 +56,8 @@ impl Report {
     ///
     /// # Errors
     ///
-    /// `Missing` for any other folder, `CheckpointFolder`, `NothingFinished`, `OnlyOtherEpochs`, or a file that cannot be read.
+    /// `Missing` for any other folder, `CheckpointFolder`, `NothingFinished`, `OnlyOtherEpochs`, or a file that cannot
+    /// be read.
     pub fn of(folder: &Path) -> Result<Self, ExperimentError> {
         match (results_dir::read_note(folder)?, is_run(folder)) {
             (None, true) => run::report(folder),
