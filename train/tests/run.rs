@@ -413,10 +413,13 @@ fn artists_without_a_training_clip_are_no_classes() {
     write_split(&data, "album-seed1", clips, &parts).unwrap();
     let album = Task::open(&data, "album-seed1").unwrap();
     assert_eq!(album.classes, whole.classes[1..]);
-    assert_eq!(
-        album.left_out.clone().into_iter().collect::<Vec<_>>(),
-        [(whole.classes[0].clone(), 4)]
-    );
+    let left_out = |part| {
+        let (clips, artists) = album.left_out(part);
+        (clips, artists.into_iter().collect::<Vec<_>>())
+    };
+    assert_eq!(left_out(None), (4, vec![&whole.classes[0]]));
+    assert_eq!(left_out(Some("test")), left_out(None));
+    assert_eq!(left_out(Some("train")), (0, Vec::new()));
     assert!(album.test.len() == 4 && album.test.iter().all(|e| e.class < 2));
     let out = folder.path().join("run");
     run(&out, &album, fresh(FitConfig { epochs: 1, ..config() })).unwrap();

@@ -15,7 +15,7 @@ use super::exit::{InFlight, Kept};
 use super::loader::{Runtime, one_line, threads_available};
 use super::options::SessionOptions;
 use super::pinned::Pinned;
-use super::placement::{Placement, elsewhere};
+use super::placement::{Placement, misplaced};
 use super::tensor::{Input, NamedTensor, Port};
 
 /// A session of ONNX Runtime, which must be called within an [`InFlight`].
@@ -91,7 +91,7 @@ impl OrtSession {
             },
         };
         let assigned = assignment(&session);
-        if strict && let Some(elsewhere) = elsewhere(&assigned, device.device) {
+        if strict && let Some(elsewhere) = misplaced(&assigned, device.device) {
             let path = path.to_owned();
             return Err(Error::Placement { path, device: device.device.to_string(), elsewhere });
         }

@@ -43,7 +43,7 @@ impl Placement {
 
 /// What a graph that was to run on this device alone has elsewhere; `None` where it has nothing. Without an account of its
 /// nodes nobody knows.
-pub(super) fn elsewhere(assigned: &Result<Placement, String>, device: Device) -> Option<String> {
+pub(super) fn misplaced(assigned: &Result<Placement, String>, device: Device) -> Option<String> {
     match (assigned, device) {
         (Ok(placement), _) => placement.elsewhere(device),
         (Err(_), Device::Cpu) => None,
@@ -100,7 +100,7 @@ mod tests {
         assert_eq!(mixed.elsewhere(Device::Cpu), None);
         assert_eq!(placement(&[(CUDA, "Conv", 9)]).elsewhere(Device::Cuda(0)), None);
         let unknown = Err("not supported".to_owned());
-        assert!(elsewhere(&unknown, Device::Cuda(0)).unwrap().ends_with("not supported"));
-        assert_eq!(elsewhere(&unknown, Device::Cpu), None);
+        assert!(misplaced(&unknown, Device::Cuda(0)).unwrap().ends_with("not supported"));
+        assert_eq!(misplaced(&unknown, Device::Cpu), None);
     }
 }

@@ -58,11 +58,11 @@ pub fn run(args: EvaluateArgs) -> anyhow::Result<()> {
             return Err(CheckpointError::OtherSplit { path, difference }.into());
         }
     }
-    if !task.left_out.is_empty() {
+    let (clips, artists) = task.left_out(Some(&args.part));
+    if clips > 0 {
         log!(
-            "{} clips are left out: the checkpoint has no class for {}",
-            task.left_out.values().sum::<usize>(),
-            format_names(task.left_out.keys())
+            "{clips} clips are left out: the checkpoint has no class for {}",
+            format_names(artists.into_iter())
         );
     }
     let part = task.part(&args.part)?;

@@ -174,11 +174,12 @@ fn notes(task: &Task, config: &FitConfig, (steps, done): (usize, u64)) -> Vec<St
     if task.validation.is_empty() {
         notes.push("no validation part: the best checkpoint is the last one".to_owned());
     }
-    if !task.left_out.is_empty() {
+    let (clips, artists) = task.left_out(None);
+    if clips > 0 {
         notes.push(format!(
             "{} clips are left out: the training part has none of {}",
-            task.left_out.values().sum::<usize>(),
-            format_names(task.left_out.keys())
+            clips,
+            format_names(artists.into_iter())
         ));
     }
     if done == 0 {

@@ -28,9 +28,9 @@ pub struct Task {
     pub test: Vec<Example>,
     /// Music of other artists to train on, too.
     pub auxiliary: Option<Auxiliary>,
-    /// Artists of the split that are no class, with the number of their clips: no prediction could be right, so they
-    /// are left out.
-    pub left_out: BTreeMap<String, usize>,
+    /// Of each part, the artists that are no class, with the number of their clips: no prediction could be right, so
+    /// they are left out.
+    left_out: BTreeMap<Part, BTreeMap<String, usize>>,
     /// Name of the split's file, e.g. `song-seed1`.
     pub split_name: String,
     /// As [`SplitNote::digest`].
@@ -124,7 +124,8 @@ impl Task {
         for (clip, (row, part)) in dataset.clips().iter().zip(parts).enumerate() {
             let Some(part) = part else { continue };
             let Some(class) = class_of.get(row.artist).copied() else {
-                *left_out.entry(row.artist.to_owned()).or_default() += 1;
+                let of_part: &mut BTreeMap<String, usize> = left_out.entry(*part).or_default();
+                *of_part.entry(row.artist.to_owned()).or_default() += 1;
                 continue;
             };
             let next = songs.len();
@@ -155,6 +156,17 @@ impl Task {
     pub fn clips(&self) -> Clips {
         let more = self.auxiliary.as_ref().map_or(&[][..], Auxiliary::datasets);
         Clips::from(Arc::clone(&self.dataset)).with(more)
+    }
+
+    /// How many clips of a part, or of all parts, are left out since their artists are no class, and these artists.
+    pub fn left_out(&self, part: Option<&str>) -> (usize, BTreeSet<&String>) {
+        let parts = self.left_out.iter();
+        let chosen = parts.filter(|(of, _)| part.is_none_or(|name| of.to_string() == name));
+        let artists = chosen.flat_map(|(_, artists)| artists);
+        artists.fold((0, BTreeSet::new()), |(clips, mut names), (artist, count)| {
+            names.insert(artist);
+            (clips + count, names)
+        })
     }
 
     /// The clips of a part by its name: `train`, `validation` or `test`.
