@@ -79,7 +79,7 @@ pub fn run(args: ExperimentArgs) -> anyhow::Result<()> {
             }
         }
     }
-    let device = device::resolve(args.device)?;
+    let device = device::resolve_for_training(args.device)?;
     let dataset = Dataset::open(&args.dataset)?;
     check_dataset(&args.out, &dataset)?;
     let plan = Plan::new(&experiments, &scale, &dataset, &recipe::config)?;

@@ -266,7 +266,7 @@ pub fn run(args: FitArgs) -> anyhow::Result<()> {
                 keep_checkpoints: args.keep_checkpoints,
             };
             let device = match args.device {
-                Some(asked) => device::resolve(asked)?,
+                Some(asked) => device::resolve_for_training(asked)?,
                 None => recorded_device(&run)?,
             };
             (run, Start::Resume(changes), device)
@@ -288,7 +288,7 @@ pub fn run(args: FitArgs) -> anyhow::Result<()> {
             let pretrained =
                 args.start_from.map(|checkpoint| PretrainedBlocks { checkpoint, other_split });
             let (network, config) = (Box::new(network), Box::new(config));
-            let device = device::resolve(args.device.unwrap_or_default())?;
+            let device = device::resolve_for_training(args.device.unwrap_or_default())?;
             (run, Start::Fresh { network, config, pretrained }, device)
         }
         (None, None) => anyhow::bail!("give a folder for the run with --out"),

@@ -6,8 +6,7 @@ use crate::console::log;
 use crate::error::ModelError;
 use crate::model::cuda;
 
-/// The device meant on this machine: [`Device::Auto`] is the first GPU where CUDA can run, else the CPU, which standard
-/// error then has the reason of.
+/// The device meant on this machine: [`Device::Auto`] is the first GPU where CUDA can run, else the CPU.
 ///
 /// # Errors
 ///
@@ -17,11 +16,22 @@ pub fn resolve(device: Device) -> Result<tch::Device, ModelError> {
         Device::Cpu => Ok(tch::Device::Cpu),
         Device::Cuda(number) => cuda::device(number)
             .map_err(|source| ModelError::Device { device: device.to_string(), source }),
-        Device::Auto => Ok(cuda::device(0).unwrap_or_else(|reason| {
-            log!("on the CPU: {reason}");
-            tch::Device::Cpu
-        })),
+        Device::Auto => Ok(cuda::device(0).unwrap_or(tch::Device::Cpu)),
     }
+}
+
+/// [`resolve`] for a training, which on a CPU takes long: standard error says why [`Device::Auto`] is no GPU.
+///
+/// # Errors
+///
+/// As [`resolve`].
+pub fn resolve_for_training(device: Device) -> Result<tch::Device, ModelError> {
+    if device == Device::Auto
+        && let Err(reason) = cuda::device(0)
+    {
+        log!("training on the CPU: {reason}");
+    }
+    resolve(device)
 }
 
 /// The device's name on the command line: `cpu` or `cuda:N`.
