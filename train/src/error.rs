@@ -281,6 +281,15 @@ pub enum CheckpointError {
         /// The first block that differs.
         difference: String,
     },
+    /// Written anew while it was used.
+    #[error(
+        "{} was replaced by its run meanwhile, so nothing was written; wait for the run, or name RUN/best or a copy",
+        path.display()
+    )]
+    Replaced {
+        /// The checkpoint's folder.
+        path: PathBuf,
+    },
     /// A folder without a checkpoint.
     #[error("{} holds no checkpoint (run.json is missing); name a folder such as RUN/last", path.display())]
     Missing {

@@ -9,7 +9,7 @@ use leitmotif_models::{Confidence, Device};
 
 use crate::error::CheckpointError;
 use crate::learn::bar::{bar, evaluation};
-use crate::learn::checkpoint::{Checkpoint, write_record};
+use crate::learn::checkpoint::{Checkpoint, read_record, write_record};
 use crate::learn::confidence::{calibrate, source};
 use crate::learn::evaluate::evaluate;
 use crate::learn::task::Task;
@@ -89,6 +89,11 @@ pub fn run(args: CalibrateArgs) -> anyhow::Result<()> {
             .with_context(|| {
                 format!("the {part} part has fewer than {} songs", Confidence::LEAST_SONGS)
             })?;
+    // A run may have replaced it meanwhile, whose newer weights must not get this older record.
+    if read_record(&args.checkpoint)? != record {
+        let path = args.checkpoint;
+        return Err(CheckpointError::Replaced { path }.into());
+    }
     record.confidence = Some(confidence.clone());
     write_record(&locate(&args.checkpoint), &record)?;
     let json = serde_json::to_string_pretty(&confidence)?;

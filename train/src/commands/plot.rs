@@ -77,7 +77,7 @@ fn draw_runs(folders: &[PathBuf], title: Option<String>, is_png: bool) -> anyhow
     let runs: Vec<Run> = folders.iter().map(|run| Run::read(run)).collect::<Result<_, _>>()?;
     let curves: Vec<Curves<'_>> =
         names.iter().zip(&runs).map(|(name, run)| (printable(name), run.history.rows())).collect();
-    let title = title.unwrap_or_else(|| names.join(", "));
+    let title = printable(&title.unwrap_or_else(|| names.join(", ")));
     Ok(match is_png {
         true => training::png(&title, &curves)?,
         false => training::svg(&title, &curves)?.into_bytes(),

@@ -4,6 +4,7 @@
 //! names; a recipe is such a file with a name. Every run has one with all of its settings (`learn/settings.rs`).
 
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use anyhow::{Context, bail};
@@ -53,14 +54,15 @@ pub fn expand(arguments: Vec<OsString>) -> anyhow::Result<Vec<OsString>> {
     }
     let is_resumed =
         arguments.iter().any(|argument| argument.as_encoded_bytes().starts_with(b"--resume"));
-    let mut settings = Vec::new();
-    for (option, read) in [("--recipe", options as fn(&OsStr) -> _), ("--config", file_options)] {
+    let mut settings = toml::Table::new();
+    for (option, read) in [("--recipe", recipe as fn(&OsStr) -> _), ("--config", file)] {
         let Some(value) = value_of(option, &arguments) else { continue };
         if is_resumed {
             bail!("{option} is for a new run: one that is resumed keeps its settings");
         }
         settings.extend(read(&value)?);
     }
+    let settings = options(&settings)?;
     let (program, own) = arguments.split_at(2);
     Ok(program.iter().cloned().chain(settings).chain(own.iter().cloned()).collect())
 }
@@ -70,64 +72,66 @@ pub fn expand(arguments: Vec<OsString>) -> anyhow::Result<Vec<OsString>> {
 /// # Errors
 ///
 /// As [`expand`], as text.
-pub(crate) fn config(recipe: &str, changes: &toml::Table) -> Result<FitConfig, String> {
-    let own = [options(OsStr::new(recipe)), options_of(changes)];
-    let mut arguments: Vec<OsString> = Vec::new();
-    for options in own {
-        arguments.extend(options.map_err(|error| format!("{error:#}"))?);
-    }
-    fit::config(recipe, arguments)
+pub(crate) fn config(name: &str, changes: &toml::Table) -> Result<FitConfig, String> {
+    let settings = || {
+        let mut settings = recipe(OsStr::new(name))?;
+        settings.extend(changes.clone());
+        options(&settings)
+    };
+    fit::config(name, settings().map_err(|error: anyhow::Error| format!("{error:#}"))?)
 }
 
 /// The value of an option, given as `NAME VALUE` or `NAME=VALUE`, the last if there are several.
 fn value_of(name: &str, arguments: &[OsString]) -> Option<OsString> {
-    let with_sign = format!("{name}=");
+    let with_sign = format!("{name}=").into_bytes();
     let mut value = None;
     for (argument, next) in arguments.iter().zip(arguments.iter().skip(1).map(Some).chain([None])) {
         if argument == name {
             value = next.cloned();
-        } else if let Some(text) = argument.to_str().and_then(|text| text.strip_prefix(&with_sign))
-        {
-            value = Some(text.into());
+        } else if let Some(bytes) = argument.as_bytes().strip_prefix(with_sign.as_slice()) {
+            value = Some(OsStr::from_bytes(bytes).to_owned());
         }
     }
     value
 }
 
-/// The options that a recipe stands for.
-fn options(recipe: &OsStr) -> anyhow::Result<Vec<OsString>> {
+/// The settings of a recipe.
+fn recipe(recipe: &OsStr) -> anyhow::Result<toml::Table> {
     if let Some((_, text)) = RECIPES.iter().find(|(name, _)| recipe == *name) {
         return parse(text).with_context(|| format!("recipe {}", recipe.display()));
     }
     if Path::new(recipe).extension().is_some_and(|e| e == "toml") {
-        return file_options(recipe);
+        return file(recipe);
     }
     let names: Vec<&str> = RECIPES.iter().map(|(name, _)| *name).collect();
     let names = names.join(", ");
     bail!("there is no recipe `{}`; there are {names}, or name a TOML file", recipe.display())
 }
 
-/// The options that a file stands for; a network in a file lies beside it, if its path is relative.
-fn file_options(file: &OsStr) -> anyhow::Result<Vec<OsString>> {
-    let path = Path::new(file);
+/// The settings in a file; a network's file lies beside it, if its path is relative.
+fn file(path: &OsStr) -> anyhow::Result<toml::Table> {
+    let path = Path::new(path);
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("cannot read the settings in {}", path.display()))?;
-    let mut table: toml::Table =
-        text.parse().with_context(|| format!("{} is not TOML", path.display()))?;
+    let mut table = parse(&text).with_context(|| path.display().to_string())?;
     let folder = path.parent().unwrap_or(Path::new(""));
     if let Some(toml::Value::String(network)) = table.get_mut("network")
         && Path::new(network).extension().is_some_and(|e| e == "toml")
     {
         *network = folder.join(&*network).to_string_lossy().into_owned();
     }
-    options_of(&table).with_context(|| path.display().to_string())
+    Ok(table)
 }
 
-fn parse(text: &str) -> anyhow::Result<Vec<OsString>> {
-    options_of(&text.parse().context("is not TOML")?)
+/// Settings that [`options`] takes.
+fn parse(text: &str) -> anyhow::Result<toml::Table> {
+    let table = text.parse().context("is not TOML")?;
+    options(&table)?;
+    Ok(table)
 }
 
-fn options_of(table: &toml::Table) -> anyhow::Result<Vec<OsString>> {
+/// What settings stand for on the command line.
+fn options(table: &toml::Table) -> anyhow::Result<Vec<OsString>> {
     let settings = settings();
     let mut options = Vec::new();
     for (key, value) in table {
@@ -198,7 +202,7 @@ mod tests {
     #[test]
     fn every_recipe_is_made_of_settings() {
         for (name, _) in RECIPES {
-            assert!(!options(name.as_ref()).unwrap().is_empty(), "{name}");
+            assert!(!recipe(name.as_ref()).unwrap().is_empty(), "{name}");
         }
     }
 
@@ -226,13 +230,13 @@ mod tests {
         let path = folder.path().join("config.toml");
         let found = |config: &FitConfig| {
             std::fs::write(&path, learn::settings::text(config)).unwrap();
-            let options = file_options(path.as_os_str()).unwrap();
+            let options = options(&file(path.as_os_str()).unwrap()).unwrap();
             (fit::config("", options.clone()).unwrap(), options)
         };
-        let recipes =
-            RECIPES.iter().map(|(name, _)| fit::config("", options(name.as_ref()).unwrap()));
-        let mut configs: Vec<FitConfig> = recipes.collect::<Result<_, _>>().unwrap();
-        configs.push(FitConfig { recipe: Some(String::new()), ..FitConfig::default() });
+        let unnamed = |config| FitConfig { recipe: Some(String::new()), ..config };
+        let recipes = RECIPES.iter().map(|(name, _)| config(name, &toml::Table::new()));
+        let mut configs: Vec<FitConfig> = recipes.map(|found| unnamed(found.unwrap())).collect();
+        configs.push(unnamed(FitConfig::default()));
         let (mut odd, seed, patience) = (configs[0].clone(), u64::MAX, Some(3));
         odd.augmentation.noise = Some(12.5);
         configs.push(FitConfig { seed, patience, watch_test: true, segments: Some(2), ..odd });
@@ -260,7 +264,10 @@ mod tests {
         let found =
             expanded(&["", "fit", "--config", path, "--rate=9", "--recipe", "compact"]).unwrap();
         let rates: Vec<&String> = found.iter().filter(|one| one.starts_with("--rate")).collect();
-        assert_eq!(rates, ["--rate=0.002", "--rate=3", "--rate=9"]);
+        assert_eq!(rates, ["--rate=3", "--rate=9"]);
+        std::fs::write(path, "polarity = false\ndeterministic = false").unwrap();
+        let found = expanded(&["", "fit", "--recipe", "compact", "--config", path]).unwrap();
+        assert!(!found.contains(&"--polarity".to_owned()), "{found:?}");
     }
 
     #[test]

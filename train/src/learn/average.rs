@@ -3,7 +3,7 @@
 use tch::Tensor;
 
 use crate::error::{ModelError, TrainError};
-use crate::model::host::{on_device, to_host};
+use crate::model::host::{copy, on_device, to_host};
 use crate::model::network::Model;
 use crate::model::tensors::{Tensors, select};
 
@@ -99,12 +99,6 @@ impl WeightAverage {
         self.updates = steps;
         Ok(())
     }
-}
-
-fn copy(tensor: &Tensor) -> Result<Tensor, TrainError> {
-    let mut copy = tensor.f_empty_like()?;
-    copy.f_copy_(tensor)?;
-    Ok(copy)
 }
 
 fn key(name: &str) -> String {

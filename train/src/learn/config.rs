@@ -169,10 +169,16 @@ impl FitConfig {
         let share = |x: f64| (0.0..1.0).contains(&x);
         let within_one = "from 0 up to, not including, 1";
         let positive = "at least 1";
+        let at_most = "from 1 to 1048576";
         let settings: [(&'static str, String, bool, &'static str); 26] = [
             ("--epochs", self.epochs.to_string(), self.epochs > 0, positive),
-            ("--batch", self.batch.to_string(), self.batch > 0, positive),
-            ("--accumulate", self.accumulate.to_string(), self.accumulate > 0, positive),
+            ("--batch", self.batch.to_string(), (1..=MOST_CLIPS).contains(&self.batch), at_most),
+            (
+                "--accumulate",
+                self.accumulate.to_string(),
+                (1..=MOST_CLIPS).contains(&self.accumulate),
+                at_most,
+            ),
             (
                 "--segments",
                 format_setting(self.segments),
@@ -361,6 +367,8 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
+/// More clips in a batch, and batches in a step, than any machine has memory and time for.
+const MOST_CLIPS: usize = 1 << 20;
 /// Longest window of a network's description.
 const MOST_SEGMENTS: usize = 1 << 16;
 
@@ -383,6 +391,8 @@ mod tests {
         assert!(spoil(|c| c.learning_rate = f64::NAN).contains("--rate is NaN"));
         assert!(spoil(|c| c.batch = 0).contains("--batch"));
         assert!(spoil(|c| c.accumulate = 0).contains("--accumulate"));
+        assert!(spoil(|c| c.accumulate = usize::MAX / 4).contains("--accumulate"));
+        assert!(spoil(|c| c.batch = usize::MAX).contains("--batch"));
         assert!(spoil(|c| c.label_smoothing = 1.0).contains("--label-smoothing"));
         assert!(spoil(|c| c.segments = Some(1 << 17)).contains("--segments is 131072"));
         assert!(spoil(|c| c.augmentation.mixup = 1e-12).contains("--mixup"));

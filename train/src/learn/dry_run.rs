@@ -11,13 +11,14 @@ use leitmotif_models::text::{count, thousands};
 use serde::Serialize;
 
 use crate::error::{RunFolderError, TrainError};
+use crate::learn::checkpoint;
 use crate::learn::clips::Example;
 use crate::learn::evaluate::evaluate;
 use crate::learn::feed::Feed;
 use crate::learn::lag;
 use crate::learn::probe::{self, Position, TrainedValues};
 use crate::learn::start::{RunState, Start, begin};
-use crate::learn::step::{Measured, Steps};
+use crate::learn::step::{Measured, StepResult, Steps};
 use crate::learn::task::Task;
 use crate::model::{cuda, device};
 
@@ -69,8 +70,10 @@ pub struct Estimate {
     pub memory_bytes: Option<u64>,
     /// Memory that it takes of the GPU.
     pub gpu_memory_bytes: Option<u64>,
-    /// A checkpoint; a run keeps two, and has a third while it is written.
+    /// A checkpoint.
     pub checkpoint_bytes: u64,
+    /// How many the run has at most: the last, the best, those that are kept, and one while it is written.
+    pub checkpoints: u64,
     /// Free where the run's folder will be, where the system says.
     pub free_disk_bytes: Option<u64>,
     /// What should be looked at before it starts.
@@ -95,12 +98,13 @@ pub fn dry_run(
     }
     read_ends(task)?;
     let free_before = cuda::free_memory();
-    let folder = Temporary(beside(run, "dry-run"));
+    let folder = Temporary::beside(run);
     folder.remove()?;
     let RunState { model, mut adam, average, config, .. } = begin(&folder.0, task, start, device)?;
     let batches = probe::batches(task, model.network(), &config)?;
     let steps = batches.steps_per_epoch();
     let per_step = config.accumulate.max(1);
+    let all_steps = (config.epochs as u64).saturating_mul(steps as u64);
     let mut feed = Feed::new(&batches, 0..config.epochs, 0, device)?;
     let mut training = Steps::new(device, &config);
     let mut times = Vec::new();
@@ -112,10 +116,17 @@ pub fn dry_run(
         let each = Instant::now();
         let (epoch, first) = (step / steps.max(1), step % steps.max(1) * per_step);
         let batch = |part| feed.take(epoch, first + part);
-        let measured = training.take(&model, &mut adam, batch, config.learning_rate);
+        let factor = config.schedule.factor(step as u64, all_steps, config.warm_up);
+        let rate = config.learning_rate * factor;
+        let measured = training.take(&model, &mut adam, batch, rate);
         let measured = measured.map_err(|error| error.in_step(config.batch, per_step))?;
         // Waits for the device.
-        Measured::read(&[measured])?;
+        let results = Measured::read(&[measured])?;
+        if let Some(what) = results.iter().find_map(StepResult::not_finite) {
+            let clips = batches.names(epoch, step % steps.max(1));
+            let (epoch, step) = (epoch + 1, step as u64 + 1);
+            return Err(TrainError::Diverged { what, epoch, step, clips });
+        }
         times.push(each.elapsed().as_secs_f64());
         if times.len() >= WARM_UP + FEWEST && began.elapsed() > MEASURED {
             break;
@@ -145,11 +156,14 @@ pub fn dry_run(
     let free_disk_bytes = leitmotif_dataset::fs::available_space(&folder.0).ok();
     let mut warnings: Vec<String> =
         lag::warning(&config, steps.saturating_mul(per_step)).into_iter().collect();
-    if let Some(free) = free_disk_bytes.filter(|free| *free < 3 * checkpoint_bytes) {
+    let kept = if config.keep_checkpoints > 0 { config.keep_checkpoints as u64 + 1 } else { 0 };
+    let checkpoints = kept.saturating_add(3);
+    let needed = checkpoints.saturating_mul(checkpoint_bytes);
+    if let Some(free) = free_disk_bytes.filter(|free| *free < needed) {
         warnings.push(format!(
             "warning: {} are free where the run will be, and its checkpoints take {}",
             bytes(free),
-            bytes(3 * checkpoint_bytes)
+            bytes(needed)
         ));
     }
     folder.remove()?;
@@ -174,6 +188,7 @@ pub fn dry_run(
         memory_bytes: peak_memory(),
         gpu_memory_bytes: gpu,
         checkpoint_bytes,
+        checkpoints,
         free_disk_bytes,
         warnings,
     })
@@ -220,7 +235,12 @@ impl fmt::Display for Estimate {
         if let Some(memory) = self.gpu_memory_bytes {
             writeln!(f, "GPU memory  {}", bytes(memory))?;
         }
-        write!(f, "disk        {} for each of two checkpoints", bytes(self.checkpoint_bytes))?;
+        write!(
+            f,
+            "disk        {} for each of {} checkpoints",
+            bytes(self.checkpoint_bytes),
+            self.checkpoints
+        )?;
         match self.free_disk_bytes {
             Some(free) => writeln!(f, "; {} are free", bytes(free))?,
             None => writeln!(f)?,
@@ -233,11 +253,13 @@ impl fmt::Display for Estimate {
 struct Temporary(PathBuf);
 
 impl Temporary {
+    /// Of this process alone.
+    fn beside(run: &Path) -> Self {
+        Temporary(beside(run, &format!("{}.dry-run", std::process::id())))
+    }
+
     fn remove(&self) -> Result<(), TrainError> {
-        match fs::remove_dir_all(&self.0) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(TrainError::file(&self.0, e)),
-            _ => Ok(()),
-        }
+        checkpoint::remove(&self.0)
     }
 }
 

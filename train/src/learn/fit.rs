@@ -130,9 +130,10 @@ fn train(
         };
         let mut began = Instant::now();
         let mut unread = Unread::new(device);
+        let rate_of =
+            |step| config.learning_rate * config.schedule.factor(step, all_steps, config.warm_up);
         for step_of_epoch in first..steps {
-            let factor = config.schedule.factor(step, all_steps, config.warm_up);
-            learning_rate = config.learning_rate * factor;
+            learning_rate = rate_of(step);
             let in_step = |error: TrainError| error.in_step(config.batch, config.accumulate);
             let batch = |part| feed.take(epoch, step_of_epoch * config.accumulate + part);
             let measured = training.take(&model, &mut adam, batch, learning_rate);
@@ -150,7 +151,9 @@ fn train(
                 }
                 totals.add(&result, clips);
                 let means = (totals.mean_loss(), totals.accuracy());
-                progress.step(step - before as u64, learning_rate, &result, means, clips);
+                // The steps before the newest had their own learning rates.
+                let done = step - before as u64;
+                progress.step(done, rate_of(done.saturating_sub(1)), &result, means, clips);
             }
             if !saves {
                 continue;

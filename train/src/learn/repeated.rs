@@ -12,12 +12,6 @@ pub(crate) trait Overwritten: Sized {
     fn copied(&self) -> Result<Self, TrainError>;
 }
 
-pub(crate) fn copied(tensor: &Tensor) -> Result<Tensor, TrainError> {
-    let mut copy = tensor.f_empty_like()?;
-    copy.f_copy_(tensor)?;
-    Ok(copy)
-}
-
 /// Work on a device that is done as it is at first, then from a recording.
 #[derive(Debug)]
 pub(crate) struct Repeated<T> {

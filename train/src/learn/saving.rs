@@ -16,6 +16,7 @@ use crate::learn::checkpoint::{Checkpoint, remove, settle};
 use crate::learn::config::FitConfig;
 use crate::learn::history::{HISTORY, History};
 use crate::learn::probe::{Position, TrainedValues};
+use crate::learn::settings;
 use crate::learn::task::Task;
 use crate::model::tensors::Values;
 
@@ -108,10 +109,12 @@ impl<'a> Saving<'a> {
                 _ => {}
             }
         }
-        let folders = [run.to_owned(), run.join(LAST), run.join(BEST)];
-        for folder in folders.iter().filter(|folder| folder.exists()) {
+        let kept = names(run)?.into_iter().filter(|name| epoch_of_folder(name).is_some());
+        let checkpoints = [LAST, BEST].map(str::to_owned).into_iter().chain(kept);
+        let folders = checkpoints.map(|name| run.join(name)).chain([run.to_owned()]);
+        for folder in folders.filter(|folder| folder.exists()) {
             // As `replace` names them: `.NAME.PROCESS.part`.
-            for name in names(folder)?.into_iter().filter(|name| name.ends_with(".part")) {
+            for name in names(&folder)?.into_iter().filter(|name| name.ends_with(".part")) {
                 if WRITTEN.iter().any(|file| name.starts_with(&format!(".{file}."))) {
                     let path = folder.join(&name);
                     fs::remove_file(&path).map_err(|e| TrainError::file(&path, e))?;
@@ -146,7 +149,7 @@ impl<'a> Saving<'a> {
 /// Ending of a kept epoch that is being removed.
 const GOING: &str = "going";
 /// Files that are replaced by themselves.
-const WRITTEN: [&str; 3] = [HISTORY, RECORD, PREDICTIONS];
+const WRITTEN: [&str; 5] = [HISTORY, RECORD, PREDICTIONS, settings::FILE, settings::NETWORK];
 
 /// The names in a folder; one that is no Unicode is none of ours.
 fn names(folder: &Path) -> Result<Vec<String>, TrainError> {

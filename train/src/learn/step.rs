@@ -7,8 +7,8 @@ use crate::error::{NotFinite, TrainError};
 use crate::learn::adam::Adam;
 use crate::learn::config::FitConfig;
 use crate::learn::feed::DeviceBatch;
-use crate::learn::repeated::{Overwritten, Repeated, copied};
-use crate::model::host::to_device;
+use crate::learn::repeated::{Overwritten, Repeated};
+use crate::model::host::{copy, to_device};
 use crate::model::native;
 use crate::model::network::Model;
 
@@ -286,14 +286,14 @@ impl Steps {
 
 impl Overwritten for Measured {
     fn copied(&self) -> Result<Self, TrainError> {
-        Ok(Measured { values: copied(&self.values)?, outputs: self.outputs })
+        Ok(Measured { values: copy(&self.values)?, outputs: self.outputs })
     }
 }
 
 impl Overwritten for Pass {
     fn copied(&self) -> Result<Self, TrainError> {
-        let (gradient, outputs) = (copied(&self.gradient)?, self.outputs);
-        Ok(Pass { gradient, loss: copied(&self.loss)?, correct: copied(&self.correct)?, outputs })
+        let (gradient, outputs) = (copy(&self.gradient)?, self.outputs);
+        Ok(Pass { gradient, loss: copy(&self.loss)?, correct: copy(&self.correct)?, outputs })
     }
 }
 

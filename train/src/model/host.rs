@@ -40,3 +40,10 @@ pub(crate) fn to_device(tensor: &Tensor, device: Device) -> Result<Tensor, Train
         _ => tensor.f_to_device(device)?,
     })
 }
+
+/// A copy on the same device.
+pub(crate) fn copy(tensor: &Tensor) -> Result<Tensor, TrainError> {
+    let mut copy = tensor.f_empty_like()?;
+    copy.f_copy_(tensor)?;
+    Ok(copy)
+}

@@ -1,6 +1,6 @@
 //! The machine that trains: sums differ in their last bits between processors with other instructions, and between GPUs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use crate::model::version;
@@ -13,10 +13,12 @@ pub fn processor() -> String {
     format!("{name} ({instructions})")
 }
 
-/// Name of the first graphics card, as NVIDIA's driver gives it.
+/// Name of the graphics card, as NVIDIA's driver gives it; of different cards all names.
 pub fn card() -> Option<String> {
-    let cards = fs::read_dir("/proc/driver/nvidia/gpus").ok()?;
-    cards.flatten().find_map(|card| field(card.path().join("information").to_str()?, "Model"))
+    let cards = fs::read_dir("/proc/driver/nvidia/gpus").ok()?.flatten();
+    let name = |card: fs::DirEntry| field(card.path().join("information").to_str()?, "Model");
+    let names: BTreeSet<String> = cards.filter_map(name).collect();
+    (!names.is_empty()).then(|| names.into_iter().collect::<Vec<_>>().join(", "))
 }
 
 /// What a run computes with, by the names that a record has for them: libtorch and the processor; on a GPU its name,

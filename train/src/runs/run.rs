@@ -47,11 +47,7 @@ impl Run {
         }
         let record = newest_record(folder)?;
         let config = recorded_config(&folder.join(LAST), &record)?;
-        // Before the end of the first epoch there is none.
-        let history = match record.epoch {
-            0 => History::default(),
-            epochs => History::read(folder, epochs)?,
-        };
+        let history = History::read(folder, record.epoch)?;
         let rows = history.newest().map_or(0, |row| row.epoch);
         if rows != record.epoch {
             let (path, done) = (folder.join(HISTORY), record.epoch);
@@ -85,9 +81,7 @@ impl Run {
             device: config.device.clone(),
             epochs_done: record.epoch,
             epochs: config.epochs,
-            finished: record.scores.is_some()
-                || record.epoch >= config.epochs
-                || self.history.is_exhausted(config.patience),
+            finished: record.epoch >= config.epochs || self.history.is_exhausted(config.patience),
             best_epoch: self.history.best_epoch(),
             loss: self.history.newest().map(|row| row.loss),
             validation_loss: best.and_then(|row| row.validation_loss),

@@ -61,10 +61,14 @@ fn summary(run: &TrainedRun) -> Vec<String> {
         about => format!(" ({about})"),
     };
     let seconds: f64 = run.history.rows().iter().map(|row| row.seconds).sum();
-    let chosen = match (run.has_validation(), record.epoch == run.last.epoch) {
-        (true, _) => "the best by the validation part",
+    let chosen = match (run.has_validation(), record.epoch == run.history.best_epoch()) {
+        (true, true) => "the best by the validation part",
         (false, true) => "the last, since there is no validation part",
-        (false, false) => "not the newest",
+        (_, false) => "not the best",
+    };
+    let evaluated = match record.scores {
+        Some(_) => format!("Evaluated is epoch {}, {chosen}", record.epoch),
+        None => "The test part is not evaluated".to_owned(),
     };
     vec![
         format!(
@@ -92,7 +96,7 @@ fn summary(run: &TrainedRun) -> Vec<String> {
             },
         ),
         format!(
-            "{} of {} in {:.1} minutes of training{}. Evaluated is epoch {}, {chosen}.",
+            "{} of {} in {:.1} minutes of training{}. {evaluated}.",
             run.last.epoch,
             count(run.config.epochs, "epoch"),
             seconds / 60.0,
@@ -100,7 +104,6 @@ fn summary(run: &TrainedRun) -> Vec<String> {
                 Some(recipe) => format!(", recipe {recipe}"),
                 None => String::new(),
             },
-            record.epoch,
         ),
     ]
 }
