@@ -95,6 +95,8 @@ pub enum NotFinite {
     GradientNorm(f64),
     /// A tensor of the weights or of the optimizer, by its name in a checkpoint.
     Tensor(String),
+    /// The network's outputs for real clips, though its weights are finite.
+    Outputs,
 }
 
 impl std::fmt::Display for NotFinite {
@@ -102,6 +104,9 @@ impl std::fmt::Display for NotFinite {
         match self {
             NotFinite::Loss(loss) => write!(f, "the loss became {loss}"),
             NotFinite::GradientNorm(norm) => write!(f, "the norm of the gradients became {norm}"),
+            NotFinite::Outputs => {
+                write!(f, "the network's outputs became values that are no finite numbers")
+            }
             NotFinite::Tensor(name) => write!(f, "`{name}` has values that are no finite numbers"),
         }
     }
@@ -390,16 +395,26 @@ impl TrainError {
         {
             return self;
         }
-        let advice = match batch {
-            0 | 1 => "it has one clip only: take fewer --segments, or a smaller network".to_owned(),
-            _ => format!(
-                "halve the batch: --batch {} (with --accumulate {} a step has as many clips as now), or take fewer \
+        TrainError::OutOfMemory { wanted: wanted(message), advice: advice(batch, accumulate) }
+    }
+
+    /// A batch that does not fit into memory, of so many bytes.
+    pub fn too_large(bytes: Option<u64>, batch: usize, accumulate: usize) -> Self {
+        let wanted = bytes.map(|bytes| format!("{} bytes", thousands(bytes)));
+        TrainError::OutOfMemory { wanted, advice: advice(batch, accumulate) }
+    }
+}
+
+/// Which settings need less memory.
+fn advice(batch: usize, accumulate: usize) -> String {
+    match batch {
+        0 | 1 => "it has one clip only: take fewer --segments, or a smaller network".to_owned(),
+        _ => format!(
+            "halve the batch: --batch {} (with --accumulate {} a step has as many clips as now), or take fewer \
                  --segments",
-                batch / 2,
-                2 * accumulate
-            ),
-        };
-        TrainError::OutOfMemory { wanted: wanted(message), advice }
+            batch / 2,
+            accumulate.saturating_mul(2)
+        ),
     }
 }
 

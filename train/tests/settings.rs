@@ -53,7 +53,12 @@ fn wrong_settings_are_named_with_their_file() {
         ("bacth = 3", "did you mean `batch`?"),
         ("rate = 1\nrate = 2", "duplicate key"),
         ("rate = [1]", "`rate` is array"),
-        ("out = \"elsewhere\"", "`out` is no setting"),
+        ("out = \"elsewhere\"", "give --out on the command line"),
+        ("rate = \"fast\"", "invalid value 'fast' for '--rate <RATE>'"),
+        ("rate = nan", "--rate is NaN"),
+        ("network = 5", "`network` is integer"),
+        ("[fit]\nrate = 1", "without [fit]"),
+        ("zzz = 1", "`fit --help` lists them"),
     ] {
         fs::write(folder.join("mine.toml"), text).unwrap();
         let (code, _, stderr) = fit("--config mine.toml --out run", folder);

@@ -41,7 +41,7 @@ pub struct FitArgs {
     #[arg(long)]
     split: String,
     /// Folder of the run, for a new one
-    #[arg(long, required_unless_present = "resume", conflicts_with = "resume")]
+    #[arg(long, required_unless_present_any = ["resume", "dry_run"], conflicts_with = "resume")]
     out: Option<PathBuf>,
     /// Folder of a run to resume with its own settings; only --epochs, --device, --threads, --checkpoint-minutes and
     /// --keep-checkpoints may change. Without changes of the first three it ends like a run that never stopped, bit for
@@ -257,7 +257,9 @@ struct Settings {
 pub fn run(args: FitArgs) -> anyhow::Result<()> {
     let stop = super::stop_flag()?;
     let task = Task::open(&args.dataset, &args.split)?.with_auxiliary(&args.auxiliary)?;
-    let (run, start, device) = match (args.resume, args.out) {
+    // A dry run needs no folder but to say how much space it has.
+    let out = args.out.or_else(|| args.dry_run.then(|| PathBuf::from("leitmotif-run")));
+    let (run, start, device) = match (args.resume, out) {
         (Some(run), _) => {
             let changes = Changes {
                 epochs: args.epochs,

@@ -32,6 +32,12 @@ pub struct PlotArgs {
 
 /// Runs `plot`.
 pub fn run(args: PlotArgs) -> anyhow::Result<()> {
+    let ending = args.out.extension().unwrap_or_default().to_ascii_lowercase();
+    ensure!(
+        ending == "svg" || ending == "png",
+        "{}: end the name with .svg or .png, which says what is written",
+        args.out.display()
+    );
     let is_png = args.out.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png"));
     let picture = match args.of.as_slice() {
         [answers] if !answers.is_dir() => {

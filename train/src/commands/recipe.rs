@@ -7,7 +7,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::Args;
 
 use super::fit::{self, FitArgs};
@@ -41,6 +41,9 @@ const NOT_SETTINGS: [&str; 17] = [
     "tensorboard",
     "view",
 ];
+
+/// Similarity (Jaro) from which a name may have been meant.
+const LIKE: f64 = 0.7;
 
 /// A program's arguments with the options of the recipe and the configuration file that they name, if any, in front of
 /// their own, which win; the file's win over the recipe's.
@@ -126,7 +129,12 @@ fn file(path: &OsStr) -> anyhow::Result<toml::Table> {
 /// Settings that [`options`] takes.
 fn parse(text: &str) -> anyhow::Result<toml::Table> {
     let table = text.parse().context("is not TOML")?;
-    options(&table)?;
+    // The values are checked here, where their file is known, and again among those of the command line.
+    let config = fit::config("", options(&table)?);
+    let config = config.map_err(|error| {
+        anyhow!(error.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned())
+    })?;
+    config.check()?;
     Ok(table)
 }
 
@@ -140,8 +148,20 @@ fn options(table: &toml::Table) -> anyhow::Result<Vec<OsString>> {
         }
         if !settings.contains(key) {
             let likeness = |known: &&String| strsim::jaro(known, key);
+            if NOT_SETTINGS.contains(&key.as_str()) {
+                bail!("`{key}` is no setting of a run: give --{key} on the command line");
+            }
+            if value.is_table() {
+                bail!("`{key}` is a table: settings stand by themselves, without [{key}]");
+            }
             let near = settings.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
-            bail!("`{key}` is no setting; did you mean `{}`?", near.map_or("", String::as_str));
+            match near.filter(|near| likeness(near) > LIKE) {
+                Some(near) => bail!("`{key}` is no setting; did you mean `{near}`?"),
+                None => bail!("`{key}` is no setting; `fit --help` lists them"),
+            }
+        }
+        if key == "network" && !value.is_str() {
+            bail!("`network` is {}, not a preset's name or a file's", value.type_str());
         }
         options.push(match value {
             toml::Value::Boolean(true) => format!("--{key}"),

@@ -23,6 +23,11 @@ pub struct ReportArgs {
 /// Runs `report`.
 pub fn run(args: ReportArgs) -> anyhow::Result<()> {
     let report = Report::of(&args.folder)?;
+    anyhow::ensure!(
+        args.json.as_ref() != Some(&args.out),
+        "--out and --json are the same file, {}: the page and its numbers need one each",
+        args.out.display()
+    );
     for file in std::iter::once(&args.out).chain(&args.json) {
         check_writable(file)?;
     }

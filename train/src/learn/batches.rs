@@ -205,7 +205,7 @@ impl Batches {
     pub fn batch(&self, epoch: usize, number: usize) -> Result<Batch, TrainError> {
         let chosen = self.examples(epoch, number);
         let row = self.count * self.segment;
-        let mut segments = vec![0.0; chosen.len() * row];
+        let mut segments = self.room(chosen.len().saturating_mul(row))?;
         for (item, example) in chosen.iter().enumerate() {
             let place = [epoch as u64, number as u64, item as u64];
             if let Some(out) = segments.get_mut(item * row..(item + 1) * row) {
@@ -301,6 +301,18 @@ impl Batches {
             random.shuffle(&mut chosen);
         }
         chosen
+    }
+
+    /// Zeros for so many samples.
+    fn room(&self, samples: usize) -> Result<Vec<f32>, TrainError> {
+        let mut room = Vec::new();
+        // Where a whole batch does not fit, allocating it as usual would end the process.
+        room.try_reserve_exact(samples).map_err(|_| {
+            let bytes = (samples as u64).saturating_mul(size_of::<f32>() as u64);
+            TrainError::too_large(Some(bytes), self.config.batch, self.per_step())
+        })?;
+        room.resize(samples, 0.0);
+        Ok(room)
     }
 
     /// The first names of the clips of a step (from 0) of an epoch (from 0), and how many more there are.

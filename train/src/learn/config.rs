@@ -169,7 +169,7 @@ impl FitConfig {
         let share = |x: f64| (0.0..1.0).contains(&x);
         let within_one = "from 0 up to, not including, 1";
         let positive = "at least 1";
-        let at_most = "from 1 to 1048576";
+        let at_most = "from 1 to 65536";
         let settings: [(&'static str, String, bool, &'static str); 26] = [
             ("--epochs", self.epochs.to_string(), self.epochs > 0, positive),
             ("--batch", self.batch.to_string(), (1..=MOST_CLIPS).contains(&self.batch), at_most),
@@ -368,7 +368,7 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 /// More clips in a batch, and batches in a step, than any machine has memory and time for.
-const MOST_CLIPS: usize = 1 << 20;
+const MOST_CLIPS: usize = 1 << 16;
 /// Longest window of a network's description.
 const MOST_SEGMENTS: usize = 1 << 16;
 

@@ -149,6 +149,11 @@ impl TrainedValues {
         };
         let TrainedValues { weights, optimizer } = self;
         let probe = with_outputs(network, task.classes.len(), &weights, probe)?;
+        let is_finite = |of: &Values| of.data.iter().all(|value| value.is_finite());
+        if !probe.values().all(is_finite) {
+            let (epoch, clips) = (epoch + usize::from(unfinished.is_some()), "of the probe".into());
+            return Err(TrainError::Diverged { what: NotFinite::Outputs, epoch, step, clips });
+        }
         Ok(Checkpoint { record, weights, optimizer, probe })
     }
 }

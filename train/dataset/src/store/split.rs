@@ -128,7 +128,8 @@ pub(super) fn read_split(
     }
     let mut record = csv::StringRecord::new();
     while reader.read_record(&mut record).map_err(|error| files::malformed(&path, error))? {
-        let line = record.position().map(csv::Position::line);
+        // Every record is a line. The position's own line would count only the first character of each CR LF.
+        let line = record.position().map(|at| at.record() + 1);
         let (clip, part) = (record.get(0).unwrap_or_default(), record.get(1).unwrap_or_default());
         let part: Part = part.parse().map_err(|reason| invalid(line, reason))?;
         let slot = index.row_of(clip).and_then(|row| parts.get_mut(row));
