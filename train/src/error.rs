@@ -60,7 +60,7 @@ pub enum TrainError {
     /// A training step needs more memory than there is.
     #[error("out of memory in a training step{}; {advice}", format_wanted(wanted.as_deref()))]
     OutOfMemory {
-        /// How much it wanted in addition, with its unit, where libtorch tells.
+        /// How much it wanted in addition, with its unit, where libtorch says so.
         wanted: Option<String>,
         /// Which settings need less.
         advice: String,

@@ -64,14 +64,7 @@ fn content(run: &Path) -> Vec<(String, Vec<u8>)> {
             files.push((format!("{name}/{file}"), fs::read(run.join(name).join(file)).unwrap()));
         }
     }
-    let history = fs::read_to_string(run.join("history.csv")).unwrap();
-    let header: Vec<&str> = history.lines().next().unwrap().split(',').collect();
-    for line in history.lines() {
-        let columns = header.iter().zip(line.split(','));
-        let columns = columns.filter(|(name, _)| !["seconds", "clips_per_second"].contains(name));
-        let without_times: Vec<&str> = columns.map(|(_, value)| value).collect();
-        files.push(("history.csv".to_owned(), without_times.join(",").into_bytes()));
-    }
+    files.extend(tones::history(run));
     files
 }
 
@@ -79,19 +72,6 @@ fn assert_same(found: &Path, expected: &Path, what: &str) {
     assert_eq!(content(found).len(), content(expected).len(), "{what}: epochs in the history");
     for ((name, found), (_, expected)) in content(found).into_iter().zip(content(expected)) {
         assert!(found == expected, "{what}: {name} differs");
-    }
-}
-
-/// Copies a folder, or one file.
-fn copy(from: &Path, to: &Path) {
-    if from.is_file() {
-        fs::copy(from, to).unwrap();
-        return;
-    }
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let name = entry.unwrap().file_name();
-        copy(&from.join(&name), &to.join(&name));
     }
 }
 
@@ -105,7 +85,7 @@ fn a_run_killed_at_any_point_of_saving_an_epoch_ends_like_an_uninterrupted_one()
         let config = FitConfig { epochs: 14, schedule: Schedule::Cosine, ..config() };
         run(&at("whole"), &task, fresh(config.clone())).unwrap();
         let first = stopped_after(2, &at("before"), &task, fresh(config.clone()));
-        copy(&at("before"), &at("after"));
+        tones::copy(&at("before"), &at("after"));
         assert!(stopped_after(first + 1, &at("after"), &task, UNCHANGED) > first);
 
         // Saving goes from `before` to `after`: best checkpoint, history, last checkpoint; each folder in two renames.
@@ -136,15 +116,15 @@ fn a_run_killed_at_any_point_of_saving_an_epoch_ends_like_an_uninterrupted_one()
         ];
         for (what, steps) in kills {
             let killed = at(what);
-            copy(&at("before"), &killed);
+            tones::copy(&at("before"), &killed);
             for (from, to) in steps {
                 if let Some(own) = from.strip_prefix('-') {
                     fs::rename(killed.join(own), killed.join(to)).unwrap();
                 } else if let Some(old) = from.strip_prefix('+') {
-                    copy(&at("before").join(old), &killed.join(to));
+                    tones::copy(&at("before").join(old), &killed.join(to));
                 } else {
                     let _ = fs::remove_dir_all(killed.join(to));
-                    copy(&at("after").join(from), &killed.join(to));
+                    tones::copy(&at("after").join(from), &killed.join(to));
                 }
             }
             run(&killed, &task, UNCHANGED).unwrap();
@@ -154,8 +134,8 @@ fn a_run_killed_at_any_point_of_saving_an_epoch_ends_like_an_uninterrupted_one()
         // In the first epoch there is no last checkpoint yet: the run starts again.
         let killed = at("first");
         fs::create_dir_all(&killed).unwrap();
-        copy(&at("after/best"), &killed.join(BEST));
-        copy(&at("after/history.csv"), &killed.join("history.csv"));
+        tones::copy(&at("after/best"), &killed.join(BEST));
+        tones::copy(&at("after/history.csv"), &killed.join("history.csv"));
         run(&killed, &task, fresh(config)).unwrap();
         assert_same(&killed, &at("whole"), "in the first epoch");
     }

@@ -27,22 +27,10 @@ fn runs(folder: &Path) {
 /// A copy of `a/run` whose history ends in the middle of its last line.
 fn cut_run(folder: &Path) {
     let run = folder.join("cut/run");
-    copy(&folder.join("a/run"), &run);
+    tones::copy(&folder.join("a/run"), &run);
     let history = fs::read_to_string(run.join("history.csv")).unwrap();
     let line = history.trim_end().rfind('\n').unwrap();
     fs::write(run.join("history.csv"), &history[..line + 12]).unwrap();
-}
-
-fn copy(from: &Path, to: &Path) {
-    if from.is_file() {
-        fs::copy(from, to).unwrap();
-        return;
-    }
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let name = entry.unwrap().file_name();
-        copy(&from.join(&name), &to.join(&name));
-    }
 }
 
 #[test]
@@ -57,7 +45,7 @@ fn runs_are_listed_compared_and_drawn() {
 }
 
 fn listed(folder: &Path) {
-    copy(&folder.join("a/run"), &folder.join("odd/run"));
+    tones::copy(&folder.join("a/run"), &folder.join("odd/run"));
     fs::write(folder.join("odd/run/last/run.json"), "{").unwrap();
     let (code, stdout, stderr) = ends("runs", folder);
     assert_eq!(code, Some(0), "{stderr}");

@@ -73,14 +73,7 @@ fn content(run: &Path) -> Vec<(String, Vec<u8>)> {
             files.push((format!("{name}/{file}"), fs::read(folder.join(file)).unwrap()));
         }
     }
-    let history = fs::read_to_string(run.join("history.csv")).unwrap();
-    let header: Vec<&str> = history.lines().next().unwrap().split(',').collect();
-    for line in history.lines() {
-        let columns = header.iter().zip(line.split(','));
-        let columns = columns.filter(|(name, _)| !["seconds", "clips_per_second"].contains(name));
-        let without_times: Vec<&str> = columns.map(|(_, value)| value).collect();
-        files.push(("history.csv".to_owned(), without_times.join(",").into_bytes()));
-    }
+    files.extend(tones::history(run));
     files
 }
 

@@ -78,7 +78,7 @@ fn draw_song(answers: &Path, song: Option<&str>, title: Option<String>) -> anyho
 
 fn draw_runs(folders: &[PathBuf], title: Option<String>, is_png: bool) -> anyhow::Result<Vec<u8>> {
     let most = training::MOST;
-    ensure!(folders.len() <= most, "{} runs, but {most} at most can be told apart", folders.len());
+    ensure!(folders.len() <= most, "{} runs, but one picture holds {most} at most", folders.len());
     let names = names(folders)?;
     let runs: Vec<Run> = folders.iter().map(|run| Run::read(run)).collect::<Result<_, _>>()?;
     let curves: Vec<Curves<'_>> =

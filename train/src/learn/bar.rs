@@ -212,16 +212,10 @@ mod tests {
             learning_rate: 1e-3,
             loss: 1.5,
             accuracy: 0.25,
-            validation_segments: None,
-            validation_clips: None,
-            validation_songs: None,
-            test_segments: None,
-            test_clips: None,
-            test_songs: None,
             seconds: 2.0,
             clips_per_second: 80.0,
-            validation_loss: None,
             gradient_norm: Some(0.25),
+            ..EpochRow::default()
         };
         let line =
             "epoch 3/4: loss 1.5000, accuracy 25.0 %, 80.0 clips/s, 2.0 s, gradient norm 0.250";

@@ -42,7 +42,7 @@ pub struct StartEvent {
     pub head: String,
     /// Its trainable parameters.
     pub parameters: u64,
-    /// Artists that it tells apart.
+    /// Artists that it recognises.
     pub artists: usize,
     /// Name of the data set.
     pub dataset: String,

@@ -65,7 +65,7 @@ pub fn fit(
 ///
 /// # Errors
 ///
-/// Those of [`fit`]; the observers are told.
+/// Those of [`fit`]; observers are notified of it.
 pub fn fit_watched(
     run: &Path,
     task: &Task,

@@ -7,7 +7,7 @@
 //! the learning rate, and [`step::train_step`] takes one step with [`adam`]. After each epoch [`evaluate::evaluate`]
 //! computes predictions and the validation loss, [`history`] adds a line and chooses the best epoch, [`probe`] makes a
 //! [`checkpoint::Checkpoint`], of the weights' [`average`] if there is one, which `saving` writes, now and then within an
-//! epoch, too, and [`progress`] tells the [`events`] to whoever watches, such as the [`bar`]; [`lag`] warns of epochs too
+//! epoch, too, and [`progress`] sends the [`events`] to observers, such as the [`bar`]; [`lag`] warns of epochs too
 //! short for batch norm. [`dry_run`] measures what a run will cost. At the end [`confidence`] fits temperature and
 //! threshold.
 

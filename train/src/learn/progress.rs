@@ -1,4 +1,4 @@
-//! The progress of a run, told to everybody who watches it.
+//! The progress of a run, as events for its observers.
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -89,7 +89,7 @@ impl Progress {
             notes: notes(task, config, (steps, done)),
             history: history.rows().to_vec(),
         };
-        self.tell(&Event::Start(&start));
+        self.notify(&Event::Start(&start));
     }
 
     /// Starts the epoch after `done` epochs.
@@ -112,7 +112,7 @@ impl Progress {
         self.done += 1;
         let left = self.steps.saturating_sub(step);
         let seconds = self.began.elapsed().as_secs_f64().max(1e-9);
-        self.tell(&Event::Step(StepEvent {
+        self.notify(&Event::Step(StepEvent {
             epoch: self.epoch,
             step,
             learning_rate,
@@ -127,31 +127,31 @@ impl Progress {
 
     /// Starts the evaluation of a part; returns the function to call with the number of clips done.
     pub fn evaluation<'a>(&'a self, part: &'a str, clips: usize) -> impl FnMut(usize) + 'a {
-        let tell = move |done| {
-            self.tell(&Event::Evaluation(EvaluationEvent { part, clips, done }));
+        let notify = move |done| {
+            self.notify(&Event::Evaluation(EvaluationEvent { part, clips, done }));
         };
-        tell(0);
-        tell
+        notify(0);
+        notify
     }
 
     /// An epoch is done; its row is the newest in the history.
     pub fn epoch_done(&self, history: &History) {
         let Some(row) = history.newest() else { return };
         let best = history.best_epoch() == row.epoch;
-        self.tell(&Event::Epoch(EpochEvent { row, best, epochs: self.epochs }));
+        self.notify(&Event::Epoch(EpochEvent { row, best, epochs: self.epochs }));
     }
 
     /// The run is done.
     pub fn end(&self, end: EndEvent<'_>) {
-        self.tell(&Event::End(end));
+        self.notify(&Event::End(end));
     }
 
     /// The run ends with an error.
     pub fn stopped(&self, error: &TrainError) {
-        self.tell(&Event::Stopped { reason: with_causes(error) });
+        self.notify(&Event::Stopped { reason: with_causes(error) });
     }
 
-    fn tell(&self, event: &Event<'_>) {
+    fn notify(&self, event: &Event<'_>) {
         // Only an observer that calls back could hold them already.
         let Ok(mut observers) = self.observers.try_borrow_mut() else { return };
         for observer in observers.iter_mut() {

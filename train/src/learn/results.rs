@@ -97,16 +97,10 @@ impl EpochTotals {
             learning_rate,
             loss: self.mean_loss(),
             accuracy: self.accuracy(),
-            validation_segments: None,
-            validation_clips: None,
-            validation_songs: None,
-            test_segments: None,
-            test_clips: None,
-            test_songs: None,
             seconds,
             clips_per_second: clips as f64 / seconds.max(1e-9),
-            validation_loss: None,
             gradient_norm: Some(gradient_norm / steps.max(1) as f64),
+            ..EpochRow::default()
         }
     }
 }

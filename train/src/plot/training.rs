@@ -5,7 +5,7 @@ use crate::learn::history::EpochRow;
 use super::charts::{self, Axis, AxisLabels, Chart, ChartError, ChartLine};
 use super::page::{HEIGHT, WIDTH, page};
 
-/// Most runs in a picture: so many colours can be told apart.
+/// Most runs in a picture: so many colours can be distinguished.
 pub const MOST: usize = 8;
 
 /// A run to draw: its name and its epochs.

@@ -152,7 +152,7 @@ fn modified(file: &Path) -> Option<u64> {
     Some(time.duration_since(UNIX_EPOCH).ok()?.as_secs())
 }
 
-/// Names for some folders of runs: as many of their last components as tell them apart.
+/// Names for some folders of runs: as many of their last components as make them differ.
 ///
 /// # Errors
 ///

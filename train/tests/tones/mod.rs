@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test program uses its own part")]
 
+use std::fs;
 use std::path::Path;
 
 use leitmotif_dataset::store::{ClipRow, Dataset, DatasetInfo, DatasetWriter, Part, write_split};
@@ -140,5 +141,31 @@ pub(crate) fn config() -> FitConfig {
         seed: 5,
         threads: 1,
         ..FitConfig::default()
+    }
+}
+
+/// The lines of a run's history without its times, each as a file's name and content.
+pub(crate) fn history(run: &Path) -> Vec<(String, Vec<u8>)> {
+    let history = fs::read_to_string(run.join("history.csv")).unwrap();
+    let header: Vec<&str> = history.lines().next().unwrap().split(',').collect();
+    let without_times = |line: &str| {
+        let columns = header.iter().zip(line.split(','));
+        let columns = columns.filter(|(name, _)| !["seconds", "clips_per_second"].contains(name));
+        let kept: Vec<&str> = columns.map(|(_, value)| value).collect();
+        ("history.csv".to_owned(), kept.join(",").into_bytes())
+    };
+    history.lines().map(without_times).collect()
+}
+
+/// Copies a folder, or one file.
+pub(crate) fn copy(from: &Path, to: &Path) {
+    if from.is_file() {
+        fs::copy(from, to).unwrap();
+        return;
+    }
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let name = entry.unwrap().file_name();
+        copy(&from.join(&name), &to.join(&name));
     }
 }

@@ -66,7 +66,7 @@ fn paragraph(text: &str) -> String {
     format!("<p>{}</p>\n", escape_html(text))
 }
 
-/// Told by a symbol and a word, and not by its colour alone.
+/// Marked by a symbol and a word, and not by its colour alone.
 fn caveat(text: &str) -> String {
     format!(
         "<p class=\"caveat\" role=\"note\"><b><span aria-hidden=\"true\">⚠</span> Caveat.</b> {}</p>\n",

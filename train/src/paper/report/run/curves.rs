@@ -126,7 +126,7 @@ fn figure(
         ..Chart::default()
     };
     let mut legend = Vec::new();
-    // A broken line is told from others; alone it is whole.
+    // A dashed line differs from others; alone it is solid.
     let has_more =
         lines.iter().skip(1).any(|(_, value, _)| rows.iter().any(|row| value(row).is_some()));
     for (colour, (label, value, dashed)) in lines.iter().enumerate() {
