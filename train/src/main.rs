@@ -9,7 +9,7 @@ use leitmotif_train::commands::{
     recipe, report, runs, split,
 };
 use leitmotif_train::error::TrainError;
-use leitmotif_train::model::{cuda, threads};
+use leitmotif_train::model::{cuda, process};
 
 /// Prepares music, trains networks to recognise artists, and evaluates them
 #[derive(Debug, Parser)]
@@ -57,11 +57,11 @@ fn main() -> ExitCode {
         cli.command,
         Command::Fit(_) | Command::Evaluate(_) | Command::Calibrate(_) | Command::Experiment(_)
     );
-    if computes && let Err(error) = threads::wait_passively() {
+    if computes && let Err(error) = process::start_again() {
         let _ = writeln!(
             std::io::stderr(),
-            "threads will spin while they wait, which is slow beside other programs; \
-             set OMP_WAIT_POLICY=passive: cannot start again: {error}"
+            "training will be slower: set OMP_WAIT_POLICY=passive and MALLOC_MMAP_MAX_=0, since the program cannot \
+             start again with them: {error}"
         );
     }
     // Before the first torch call, so that libtorch's CUDA library can register. It takes 230 MB, which preparing music
