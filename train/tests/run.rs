@@ -268,6 +268,7 @@ fn another_split_of_the_same_name_and_shares_is_refused() {
         "{refused}"
     );
     assert!(refused.to_string().contains("--other-split"), "{refused}");
+    assert!(!lstm.exists(), "a run that was refused leaves a folder");
     run(&allowed, &other, from(true)).unwrap();
     let from = read_record(&allowed.join(LAST)).unwrap().config["started_from"].clone();
     assert!(

@@ -28,6 +28,9 @@ use crate::model::native;
 use crate::model::network::Model;
 use crate::model::tensors::{self, Tensors, check};
 
+/// The file of a run's folder that its process has locked; made when the run begins.
+pub const LOCK: &str = "lock";
+
 /// How a run starts.
 #[derive(Clone, Debug)]
 pub enum Start {
@@ -132,7 +135,7 @@ fn fresh(
     run: &Path,
     task: &Task,
     mut network: Network,
-    mut config: FitConfig,
+    config: FitConfig,
     pretrained: Option<&PretrainedBlocks>,
     device: Device,
 ) -> Result<RunState, TrainError> {
@@ -144,8 +147,27 @@ fn fresh(
     if let (HeadKind::Lstm, Some(segments)) = (network.head.kind, config.segments) {
         network.window = segments;
     }
+    let is_new = !run.exists();
     fs::create_dir_all(run).map_err(|e| TrainError::file(run, e))?;
     let lock = lock(run)?;
+    let begun = initial(run, task, network, config, pretrained, device);
+    if begun.is_err() && is_new {
+        // The folder is this run's own; if it holds anything else, it stays. What cannot be removed does no harm.
+        let _ = fs::remove_file(run.join(LOCK)).and_then(|()| fs::remove_dir(run));
+    }
+    let (model, config) = begun?;
+    RunState::new(model, config, lock)
+}
+
+/// The initial network and the final settings of a new run, which its folder has as files; the folder is locked.
+fn initial(
+    run: &Path,
+    task: &Task,
+    network: Network,
+    mut config: FitConfig,
+    pretrained: Option<&PretrainedBlocks>,
+    device: Device,
+) -> Result<(Model, FitConfig), TrainError> {
     // A kill while it was being replaced leaves the old one under another name, which `locate` knows.
     if locate(&run.join(LAST)).exists() {
         return Err(RunFolderError::Exists { path: run.to_owned() }.into());
@@ -162,7 +184,7 @@ fn fresh(
         config.started_from = Some(copy_blocks(&mut model, task, pretrained)?);
     }
     settings::write(run, &config, model.network())?;
-    RunState::new(model, config, lock)
+    Ok((model, config))
 }
 
 /// The record of a run's newest checkpoint.
@@ -321,7 +343,7 @@ fn change(config: &mut FitConfig, changes: Changes, device: Device, after: &str)
 }
 
 fn lock(run: &Path) -> Result<Lock, TrainError> {
-    let path = run.join("lock");
+    let path = run.join(LOCK);
     let taken = Lock::take(&path).map_err(|e| TrainError::file(&path, e))?;
     Ok(taken.ok_or_else(|| RunFolderError::InUse { path: run.to_owned() })?)
 }
