@@ -142,6 +142,14 @@ fn wrong_parts_are_wrong_usage_with_their_reason() {
         assert_eq!(code, Some(2));
         assert!(stderr.contains(reason), "{stderr}");
     }
+    // A list that names a song twice is refused before anything is written.
+    let list = folder.path().join("list.csv");
+    fs::write(&list, "path,artist\na.wav,A\nb.wav,B\na.wav,A\n").unwrap();
+    let arguments = ["prepare", "manifest", "list.csv", "--out", "parts", "--part", "1/2"];
+    let (code, _, stderr) = ends(Command::new(PROGRAM).args(arguments).current_dir(folder.path()));
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(error(&stderr).contains("a.wav"), "{stderr}");
+    assert!(!folder.path().join("parts").exists());
     let (code, _, stderr) = merge(folder.path(), "out");
     assert_eq!(code, Some(1));
     assert!(error(&stderr).contains("parts cannot be read"), "{stderr}");

@@ -4,7 +4,7 @@
 //! its song is decoded again.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, BufRead as _, BufReader, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -74,18 +74,11 @@ fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
-/// Where a line of the journal is, in bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Line {
-    start: u64,
-    length: u32,
-}
-
 /// Reads the journal of the part in `folder` as far as it is complete, and calls `on_entry` for each line after the
-/// header. Returns the header and the length of what was read; `None` where there is no journal.
+/// header, with its first byte. Returns the header and the length of what was read; `None` where there is no journal.
 pub(super) fn read(
     folder: &Path,
-    mut on_entry: impl FnMut(Line, Entry) -> Result<(), PartError>,
+    mut on_entry: impl FnMut(u64, Entry) -> Result<(), PartError>,
 ) -> Result<Option<(Header, u64)>, PartError> {
     let path = folder.join(JOURNAL);
     let unreadable = |source| PartError::unreadable(&path, source);
@@ -102,13 +95,11 @@ pub(super) fn read(
     loop {
         text.clear();
         file.read_until(b'\n', &mut text).map_err(unreadable)?;
-        let (true, Ok(entry), Ok(bytes)) =
-            (text.ends_with(b"\n"), serde_json::from_slice(&text), u32::try_from(text.len()))
-        else {
+        let (true, Ok(entry)) = (text.ends_with(b"\n"), serde_json::from_slice(&text)) else {
             return Ok(Some((header, length)));
         };
-        on_entry(Line { start: length, length: bytes }, entry)?;
-        length += u64::from(bytes);
+        on_entry(length, entry)?;
+        length += text.len() as u64;
     }
 }
 
@@ -131,14 +122,14 @@ fn header(path: &Path, text: &[u8]) -> Result<Header, PartError> {
     serde_json::from_slice(text).map_err(invalid)
 }
 
-/// Reads one line again; `None` where it is another one now.
-pub(super) fn read_line(folder: &Path, line: Line) -> Result<Option<Entry>, PartError> {
+/// Reads the line that begins at a byte; `None` where there is none now.
+pub(super) fn read_line(folder: &Path, start: u64) -> Result<Option<Entry>, PartError> {
     let path = folder.join(JOURNAL);
     let text = || -> io::Result<Vec<u8>> {
         let mut file = File::open(&path)?;
-        file.seek(SeekFrom::Start(line.start))?;
+        file.seek(SeekFrom::Start(start))?;
         let mut text = Vec::new();
-        file.take(line.length.into()).read_to_end(&mut text)?;
+        BufReader::with_capacity(1024, file).read_until(b'\n', &mut text)?;
         Ok(text)
     };
     let text = text().map_err(|source| PartError::unreadable(&path, source))?;

@@ -176,7 +176,8 @@ impl PartWriter {
         let (mut results, mut end) = (HashMap::new(), Place::default());
         let known = journal::read(&folder, |_, Entry { song, result }| {
             if let Outcome::Decoded(song) = &result {
-                let offset = song.place.offset + (song.clips * clip_samples) as u64;
+                let samples = song.clips.saturating_mul(clip_samples) as u64;
+                let offset = song.place.offset.saturating_add(samples);
                 end = end.max(Place { offset, ..song.place });
             }
             results.insert(song, result);

@@ -1,6 +1,6 @@
 //! Joins the parts of a data set.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -20,6 +20,7 @@ use crate::prepare::run::{Progress, store_songs};
 pub struct Merge {
     parts: Parts,
     plan: Plan,
+    bytes: u64,
 }
 
 impl Merge {
@@ -49,7 +50,9 @@ impl Merge {
                 first.damaged(first.folder.join(MUSIC), "it is not the list that was written")
             })?;
         let clip_samples = plan.options.clip_samples;
-        Ok(Merge { parts: Parts { parts, clip_samples }, plan })
+        let parts = Parts { parts, clip_samples };
+        let bytes = SAMPLE.saturating_mul(most_samples(&parts, &plan));
+        Ok(Merge { parts, plan, bytes })
     }
 
     /// The songs of all parts.
@@ -64,17 +67,7 @@ impl Merge {
 
     /// Bytes of samples of the data set, at most.
     pub fn bytes(&self) -> u64 {
-        let cap = self.plan.options.cap().unwrap_or(usize::MAX);
-        let mut artists: HashMap<&str, usize> = HashMap::new();
-        let mut seen = HashSet::new();
-        for (number, track) in self.plan.tracks.iter().enumerate() {
-            let Some((_, song)) = self.parts.find(number) else { continue };
-            if song.clips > 0 && (seen.insert(song.hash) || !track.clips.is_empty()) {
-                *artists.entry(&track.artist).or_default() += song.clips;
-            }
-        }
-        let clips: usize = artists.into_values().map(|clips| clips.min(cap)).sum();
-        SAMPLE * (clips as u64).saturating_mul(self.plan.options.clip_samples as u64)
+        self.bytes
     }
 
     /// Stores the data set in `out`, with the bytes that [`prepare`](crate::prepare::prepare) of the same music would
@@ -93,9 +86,32 @@ impl Merge {
         progress: &mut dyn FnMut(Progress),
         stopped: &(dyn Fn() -> bool + Sync),
     ) -> Result<Report, PartError> {
-        check_room_for(self.bytes(), out)?;
+        check_room_for(self.bytes, out)?;
         store_songs(&self.plan, out, &self.parts, progress, stopped)
     }
+}
+
+/// Samples of the clips of all songs, of which copies and what artists have above their maximum are left out.
+fn most_samples(parts: &Parts, plan: &Plan) -> u64 {
+    let cap = plan.options.cap().unwrap_or(usize::MAX);
+    let mut seen = HashSet::new();
+    let (mut all, mut of_artist) = (0, 0usize);
+    let mut artist = "";
+    for (number, track) in plan.tracks.iter().enumerate() {
+        // The songs of an artist follow one another.
+        if artist != track.artist {
+            all = std::mem::take(&mut of_artist).min(cap).saturating_add(all);
+            artist = &track.artist;
+        }
+        if let Some((_, song)) = parts.find(number)
+            && song.clips > 0
+            && (!track.clips.is_empty() || seen.insert(song.hash))
+        {
+            of_artist = of_artist.saturating_add(song.clips as usize);
+        }
+    }
+    let clips = of_artist.min(cap).saturating_add(all);
+    (clips as u64).saturating_mul(plan.options.clip_samples as u64)
 }
 
 /// The parts in some folders, each once.

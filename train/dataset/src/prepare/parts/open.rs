@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::entry::{Entry, Outcome};
 use super::error::PartError;
-use super::journal::{self, Header, JOURNAL, Line};
+use super::journal::{self, Header, JOURNAL};
 use super::samples::{self, SampleError};
-use crate::prepare::decode::{AudioDigest, Song};
+use crate::prepare::decode::Song;
 use crate::prepare::run::{Decoded, Songs};
 use crate::sources::Track;
 
@@ -19,32 +19,35 @@ pub(super) struct OpenPart {
     songs: Vec<SongIndex>,
 }
 
-/// Where a song's line is, and how large it is.
+/// Where the line of a song is, and how much it holds: 16 bytes, since there may be a million.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct SongIndex {
-    /// The default where there is none.
-    line: Line,
-    pub(super) clips: usize,
-    pub(super) hash: AudioDigest,
+    /// The first byte of its line; 0 where there is none.
+    line: u64,
+    pub(super) clips: u32,
+    /// A quarter of the digest of its audio: enough to estimate how many songs are copies.
+    pub(super) hash: u32,
 }
 
 impl OpenPart {
     /// Opens the part in `folder`; `None` where there is none.
     pub(super) fn open(folder: &Path) -> Result<Option<Self>, PartError> {
         // Its number of songs and of parts are known once its header is read, before the first line.
-        let mut lines: Vec<(usize, SongIndex)> = Vec::new();
+        let mut found: Vec<(usize, SongIndex)> = Vec::new();
         let read = journal::read(folder, |line, Entry { song, result }| {
             let (clips, hash) = match result {
-                Outcome::Decoded(decoded) => (decoded.clips, decoded.hash),
-                Outcome::LeftOut(_) => Default::default(),
+                Outcome::Decoded(song) => (song.clips, song.hash.0.first_chunk().copied()),
+                Outcome::LeftOut(_) => (0, None),
             };
-            lines.push((song, SongIndex { line, clips, hash }));
+            let clips = u32::try_from(clips).unwrap_or(u32::MAX);
+            let hash = hash.map_or(0, u32::from_le_bytes);
+            found.push((song, SongIndex { line, clips, hash }));
             Ok(())
         })?;
         let Some((header, _)) = read else { return Ok(None) };
         let part = header.part;
         let mut songs = Vec::new();
-        for (song, index) in lines {
+        for (song, index) in found {
             if song >= header.songs || !part.has(song) {
                 return Err(PartError::Damaged {
                     path: folder.join(JOURNAL),
@@ -52,9 +55,12 @@ impl OpenPart {
                     again: header.command_of(part),
                 });
             }
-            // Sized at the first song, so that a damaged header takes no memory.
-            songs.resize(part.count(header.songs), SongIndex::default());
-            if let Some(known) = songs.get_mut(song / part.of() as usize) {
+            // As many as are needed, so that a damaged header takes no memory.
+            let place = song / part.of() as usize;
+            if place >= songs.len() {
+                songs.resize(place + 1, SongIndex::default());
+            }
+            if let Some(known) = songs.get_mut(place) {
                 *known = index;
             }
         }
@@ -63,7 +69,7 @@ impl OpenPart {
 
     /// The songs that are done, and all of the part.
     pub(super) fn done(&self) -> (usize, usize) {
-        let done = self.songs.iter().filter(|song| song.line != Line::default()).count();
+        let done = self.songs.iter().filter(|song| song.line > 0).count();
         (done, self.header.part.count(self.header.songs))
     }
 
@@ -92,14 +98,14 @@ impl Parts {
         Some((part, *part.songs.get(number / parts)?))
     }
 
-    /// The result that its part records for a song.
+    /// The part that has a song, and the result that it records.
     fn outcome(&self, number: usize) -> Result<(&OpenPart, Outcome), PartError> {
-        let Some((part, index)) = self.find(number) else {
+        let Some((part, SongIndex { line, .. })) = self.find(number) else {
             // Excluded by the checks of parts before they are read.
             let source = std::io::ErrorKind::NotFound.into();
             return Err(PartError::unreadable(JOURNAL, source));
         };
-        match journal::read_line(&part.folder, index.line)? {
+        match journal::read_line(&part.folder, line)? {
             Some(Entry { song, result }) if song == number => Ok((part, result)),
             _ => Err(part.damaged(part.folder.join(JOURNAL), "it has changed while it was read")),
         }

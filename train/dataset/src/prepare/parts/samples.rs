@@ -38,15 +38,15 @@ impl SampleWriter {
     /// Stores samples; once this returns, they survive a power cut. Returns their place and digest.
     pub(super) fn append(&mut self, samples: &[i16]) -> Result<(Place, AudioDigest), PartError> {
         let length = samples.len() as u64;
-        if self.end.offset > 0 && self.end.offset + length > SHARD_SAMPLES {
-            self.end = Place { shard: self.end.shard + 1, offset: 0 };
+        if self.end.offset > 0 && self.end.offset.saturating_add(length) > SHARD_SAMPLES {
+            self.end = Place { shard: self.end.shard.saturating_add(1), offset: 0 };
             self.file = None;
         }
         let bytes: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
         let place = self.end;
         let path = shard(&self.folder, place.shard);
         self.write(&path, &bytes).map_err(|source| PartError::unwritable(path, source))?;
-        self.end.offset += length;
+        self.end.offset = self.end.offset.saturating_add(length);
         Ok((place, digest(&bytes)))
     }
 
@@ -60,7 +60,7 @@ impl SampleWriter {
                 empty.insert(file)
             }
         };
-        let start = self.end.offset * SAMPLE;
+        let start = self.end.offset.saturating_mul(SAMPLE);
         file.set_len(start)?;
         file.seek(SeekFrom::Start(start))?;
         file.write_all(bytes)?;
