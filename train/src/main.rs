@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use leitmotif_train::commands::{
-    INTERRUPTED, calibrate, compare, devices, evaluate, experiment, fit, inspect, plot, prepare,
-    recipe, report, runs, split,
+    INTERRUPTED, calibrate, compare, dataset, devices, evaluate, experiment, fit, inspect, plot,
+    prepare, recipe, report, runs, split,
 };
 use leitmotif_train::error::TrainError;
 use leitmotif_train::model::{cuda, process};
@@ -23,6 +23,8 @@ struct Cli {
 enum Command {
     /// Turn music into a data set
     Prepare(prepare::PrepareArgs),
+    /// Join the parts of a data set that many machines prepared
+    Dataset(dataset::DatasetArgs),
     /// Split a data set into training, validation and test parts
     Split(split::SplitArgs),
     /// Train a network
@@ -71,6 +73,7 @@ fn main() -> ExitCode {
     }
     let done = match cli.command {
         Command::Prepare(args) => prepare::run(args),
+        Command::Dataset(args) => dataset::run(args),
         Command::Split(args) => split::run(args),
         Command::Fit(args) => fit::run(*args),
         Command::Evaluate(args) => evaluate::run(args),
@@ -93,8 +96,8 @@ fn main() -> ExitCode {
 }
 
 fn needs_no_torch(command: &Command) -> bool {
-    use Command::{Compare, Plot, Prepare, Runs, Split};
-    matches!(command, Prepare(_) | Split(_) | Plot(_) | Runs(_) | Compare(_))
+    use Command::{Compare, Dataset, Plot, Prepare, Runs, Split};
+    matches!(command, Prepare(_) | Dataset(_) | Split(_) | Plot(_) | Runs(_) | Compare(_))
 }
 
 fn failure(error: &anyhow::Error) -> ExitCode {

@@ -2,6 +2,7 @@
 
 pub mod calibrate;
 pub mod compare;
+pub mod dataset;
 pub mod devices;
 pub mod evaluate;
 pub mod experiment;
