@@ -23,7 +23,7 @@ struct Cli {
 enum Command {
     /// Turn music into a data set
     Prepare(prepare::PrepareArgs),
-    /// Join the parts of a data set that many machines prepared
+    /// Join the parts of a data set that many machines prepared, or check one
     Dataset(dataset::DatasetArgs),
     /// Split a data set into training, validation and test parts
     Split(split::SplitArgs),

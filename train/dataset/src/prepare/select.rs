@@ -352,6 +352,7 @@ fn rows(track: &Track, song: &Song, length: usize) -> Vec<ClipRow> {
         shard: 0,
         offset: 0,
         source: source.to_owned(),
+        audio: None,
     };
     if track.clips.is_empty() {
         let clips = song.clips.len() / length + song.silent.len();
