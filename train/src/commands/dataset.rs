@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use clap::{Args, Subcommand};
 use leitmotif_dataset::prepare::Merge;
+use leitmotif_models::text::count;
 
 use super::prepare::display::ProgressDisplay;
 use crate::console::log;
@@ -51,8 +52,8 @@ pub fn run(args: DatasetArgs) -> anyhow::Result<()> {
     let stopped = || stop.load(Ordering::SeqCst);
     let merge = Merge::open(&args.parts)?;
     log!(
-        "{} parts of {} songs of {} artists: at most {:.2} GB in {}",
-        merge.parts(),
+        "{} of {} songs of {} artists: at most {:.2} GB in {}",
+        count(merge.parts(), "part"),
         merge.plan().songs(),
         merge.plan().artists(),
         merge.bytes() as f64 / 1e9,
@@ -73,8 +74,8 @@ pub fn run(args: DatasetArgs) -> anyhow::Result<()> {
         writeln!(out, "files left out, with reasons: {}", list.display())?;
         writeln!(
             out,
-            "{} parts merged in {:.0} s; data set: {}",
-            merge.parts(),
+            "{} merged in {:.0} s; data set: {}",
+            count(merge.parts(), "part"),
             report.wall_seconds,
             args.out.display()
         )
