@@ -9,6 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use leitmotif_dataset::fs::Lock;
 use leitmotif_dataset::prepare::{
     Merge, Options, PartError, PartOf, PartReport, PartRun, Plan, plan, prepare, prepare_part,
 };
@@ -139,6 +140,13 @@ fn a_part_that_was_stopped_or_cut_anywhere_is_refused_until_it_is_repeated() {
     let error = refused(parts);
     assert!(error.contains("part-2-of-4 is not finished: "), "{error}");
     assert!(error.ends_with("run again: leitmotif-train prepare 'my music' --part 2/4"), "{error}");
+    // While another process is at it.
+    let lock = Lock::take(&folder_of(parts, 2, 4).join("part.lock")).unwrap().unwrap();
+    let error = make(&plan, parts, "2/4", &|| false).unwrap_err();
+    assert!(matches!(error, PartError::BeingPrepared { .. }), "{error}");
+    let error = refused(parts);
+    assert!(error.ends_with("part-2-of-4 is being prepared by another process; wait for it"));
+    drop(lock);
     let whole = make(&plan, parts, "2/4", &|| false).unwrap();
     assert!(whole.finished && whole.songs > 3);
     // As if killed while the last song was written: samples without a line, half a line.
@@ -331,7 +339,7 @@ fn damaged_copies_of_parts_are_refused_with_the_file() {
 fn files_that_can_be_read_again_improve_a_finished_part_and_its_merge() {
     let music = tempfile::tempdir().unwrap();
     let at = |name: &str| music.path().join(name);
-    for number in 0..12 {
+    for number in 0..15 {
         write_wave(&at(&format!("{number}.wav")), &Wave(90 + number).samples(CLIP));
     }
     let song = |name: &str, artist: &str, files: [u32; 3]| Track {
@@ -356,6 +364,7 @@ fn files_that_can_be_read_again_improve_a_finished_part_and_its_merge() {
             song("a", "Ann", [0, 1, 2]),
             song("b", "Ann", [3, 4, 5]),
             song("c", "Bob", [6, 7, 8]),
+            song("d", "Ann", [12, 13, 14]),
             whole("11.wav", "Bob"),
             whole("10.wav", "Bob"),
         ],
@@ -369,7 +378,7 @@ fn files_that_can_be_read_again_improve_a_finished_part_and_its_merge() {
     };
     let plan = plan_of_found(list);
     let (parts, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    for lost in ["4.wav", "10.wav", "6.wav", "7.wav", "8.wav"] {
+    for lost in ["4.wav", "10.wav", "6.wav", "7.wav", "8.wav", "13.wav", "14.wav"] {
         fs::rename(at(lost), at(&format!("{lost}.lost"))).unwrap();
     }
     make_all(&plan, parts.path(), 2);
@@ -381,17 +390,25 @@ fn files_that_can_be_read_again_improve_a_finished_part_and_its_merge() {
     }
     make_all(&plan, parts.path(), 2);
     let out = tempfile::tempdir().unwrap();
-    assert_eq!(merge(parts.path(), out.path()).unwrap(), 10);
-    assert!(bytes(out.path()) == one_run(&plan));
-    // A file that is lost later takes no clips from its part.
-    fs::rename(at("8.wav.lost"), at("8.wav")).unwrap();
-    fs::rename(at("4.wav"), at("4.wav.lost")).unwrap();
-    make_all(&plan, parts.path(), 2);
-    // A data set that is merged again gains the clips that have come.
     assert_eq!(merge(parts.path(), out.path()).unwrap(), 11);
-    let dataset = Dataset::open(out.path()).unwrap();
-    let clips: Vec<&str> = dataset.clips().iter().map(|row| row.clip).collect();
-    assert!(clips.contains(&"4.wav") && clips.contains(&"8.wav"), "{clips:?}");
+    assert!(bytes(out.path()) == one_run(&plan));
+    // A file that is lost later takes no clips from its part, even where more have come than are lost.
+    for found in ["8.wav", "13.wav", "14.wav"] {
+        fs::rename(at(&format!("{found}.lost")), at(found)).unwrap();
+    }
+    for lost in ["4.wav", "12.wav"] {
+        fs::rename(at(lost), at(&format!("{lost}.lost"))).unwrap();
+    }
+    make_all(&plan, parts.path(), 2);
+    let fresh = tempfile::tempdir().unwrap();
+    assert_eq!(merge(parts.path(), fresh.path()).unwrap(), 12);
+    // A data set that is merged again gains the clips that have come.
+    assert_eq!(merge(parts.path(), out.path()).unwrap(), 12);
+    for out in [&out, &fresh] {
+        let dataset = Dataset::open(out.path()).unwrap();
+        let clips: Vec<&str> = dataset.clips().iter().map(|row| row.clip).collect();
+        assert!(["4.wav", "8.wav", "12.wav"].iter().all(|clip| clips.contains(clip)), "{clips:?}");
+    }
 }
 
 #[test]

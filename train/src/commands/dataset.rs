@@ -9,6 +9,7 @@ use anyhow::ensure;
 use clap::{Args, Subcommand};
 use leitmotif_dataset::prepare::Merge;
 use leitmotif_dataset::store::Dataset;
+use leitmotif_models::text::count;
 use serde::Serialize;
 
 use super::prepare::display::ProgressDisplay;
@@ -133,8 +134,8 @@ fn merge(args: MergeArgs) -> anyhow::Result<()> {
     let stopped = || stop.load(Ordering::SeqCst);
     let merge = Merge::open(&args.parts)?;
     log!(
-        "{} parts of {} songs of {} artists: at most {:.2} GB in {}",
-        merge.parts(),
+        "{} of {} songs of {} artists: at most {:.2} GB in {}",
+        count(merge.parts(), "part"),
         merge.plan().songs(),
         merge.plan().artists(),
         merge.bytes() as f64 / 1e9,
@@ -155,8 +156,8 @@ fn merge(args: MergeArgs) -> anyhow::Result<()> {
         writeln!(out, "files left out, with reasons: {}", list.display())?;
         writeln!(
             out,
-            "{} parts merged in {:.0} s; data set: {}",
-            merge.parts(),
+            "{} merged in {:.0} s; data set: {}",
+            count(merge.parts(), "part"),
             report.wall_seconds,
             args.out.display()
         )

@@ -63,8 +63,7 @@ fn print(report: &PartReport, parts: &Path, folder: &Path, as_json: bool) -> any
         }
         writeln!(
             out,
-            "once all {} parts are there: leitmotif-train dataset merge {} --out DATASET",
-            report.part.of(),
+            "once all parts are there: leitmotif-train dataset merge {} --out DATASET",
             parts.display()
         )
     })
