@@ -9,7 +9,8 @@ const { AudioWorkletProcessor, registerProcessor, sampleRate } = /** @type {Scop
 class Recorder extends AudioWorkletProcessor {
   constructor() {
     super();
-    this.piece = new Float32Array(Math.round(sampleRate / 5));
+    this.size = Math.round(sampleRate / 5);
+    this.piece = new Float32Array(this.size);
     this.filled = 0;
   }
 
@@ -24,9 +25,10 @@ class Recorder extends AudioWorkletProcessor {
       let sum = 0;
       for (const channel of channels) sum += channel[i];
       this.piece[this.filled++] = sum / channels.length;
-      if (this.filled < this.piece.length) continue;
+      if (this.filled < this.size) continue;
       this.port.postMessage(this.piece, [this.piece.buffer]);
-      this.piece = new Float32Array(this.piece.length);
+      // What was posted is the page's, and of no length here.
+      this.piece = new Float32Array(this.size);
       this.filled = 0;
     }
     return true;

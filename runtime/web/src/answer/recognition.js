@@ -74,7 +74,7 @@ export class Recognition {
     if (!this.lastWindowCounts()) this.timeline.length -= this.window.filled;
     const answer = this.answer();
     if (answer !== null) return answer;
-    const seconds = (/** @type {number} */ samples) => `${(samples / SAMPLE_RATE).toFixed(1)} s`;
+    const seconds = (/** @type {number} */ samples) => `${Number((samples / SAMPLE_RATE).toPrecision(2))} s`;
     throw new Refusal(
       `${this.name} is ${seconds(this.blocks.samples)} long, and this model needs at least ${seconds(card.segment_samples)}: use a longer recording.`,
     );

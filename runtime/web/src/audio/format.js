@@ -28,6 +28,7 @@ export function formatOf(bytes) {
   const start = afterId3(bytes);
   if (start === 0 && isAt(bytes, 0, 'RIFF') && isAt(bytes, 8, 'WAVE')) return ofWave(bytes, view);
   if (isAt(bytes, start, 'fLaC')) return ofFlac(bytes, start);
+  if (isAt(bytes, 0, 'FORM')) return ofAiff(bytes, view);
   if (isAt(bytes, 0, 'OggS')) return ofOgg(bytes, view);
   if (isAt(bytes, 4, 'ftyp')) return ofMp4(bytes, view);
   return ofFrames(bytes, start);
@@ -59,6 +60,23 @@ function ofWave(bytes, view) {
     at += 8 + size + (size % 2);
   }
   return format('WAV');
+}
+
+/**
+ * @param {Uint8Array} bytes
+ * @param {DataView} view
+ */
+function ofAiff(bytes, view) {
+  for (let at = 12; at + 26 <= bytes.length; ) {
+    const size = view.getUint32(at + 4);
+    // The rate is a float of 80 bits: 15 of exponent, and of the fraction the upper 32 are enough.
+    if (isAt(bytes, at, 'COMM')) {
+      const rate = view.getUint32(at + 18) * 2 ** ((view.getUint16(at + 16) & 0x7fff) - 16_383 - 31);
+      return format('AIFF', Math.round(rate), view.getUint16(at + 8));
+    }
+    at += 8 + size + (size % 2);
+  }
+  return format('AIFF');
 }
 
 /**
@@ -155,7 +173,7 @@ function ofFrames(bytes, start) {
     if (bytes[at] !== 0xff || (bytes[at + 1] & 0xe0) !== 0xe0) continue;
     const found = frameAt(bytes, at);
     const next = found && frameAt(bytes, at + found.length);
-    if (found && (at + found.length >= bytes.length - 7 || next?.rate === found.rate)) {
+    if (found && (at + found.length >= bytes.length - 7 || (next?.rate === found.rate && next.container === found.container))) {
       return format(found.container, found.rate, found.channels);
     }
   }

@@ -1,12 +1,12 @@
 /** A model's graph in ONNX Runtime Web: the only file that knows its sessions and tensors. */
 import { Refusal } from '../refusal.js';
 
-/** @import * as OnnxRuntime from 'onnxruntime-web' */
-/** @typedef {typeof OnnxRuntime} Ort */
+/** @typedef {typeof import('onnxruntime-web')} Ort */
 /** @typedef {import('./card.js').Card} Card */
+/** @typedef {import('../answer/recognition.js').Runner} Runner */
 /** @typedef {import('../answer/recognition.js').State} State */
 
-/** @implements {import('../answer/recognition.js').Runner} */
+/** @implements {Runner} */
 export class Network {
   /**
    * @param {Ort} ort

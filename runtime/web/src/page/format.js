@@ -12,7 +12,8 @@ export function clock(seconds) {
 export function percent(share) {
   const value = 100 * share;
   if (value > 0 && value < 0.1) return '< 0.1 %';
-  return `${value.toFixed(value < 99.95 && value >= 0.05 ? 1 : 0)} %`;
+  if (value > 99.9 && value < 100) return '> 99.9 %';
+  return `${value.toFixed(value > 0 && value < 100 ? 1 : 0)} %`;
 }
 
 /** @param {number} bytes */

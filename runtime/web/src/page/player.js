@@ -19,6 +19,13 @@ export class Player {
     this.url = null;
     this.button.addEventListener('click', () => this.toggle());
     this.position.addEventListener('input', () => this.seek(Number(this.position.value)));
+    // For the pointer alone: the slider below does the same for keyboards and screen readers.
+    element('tracks').addEventListener('click', (event) => {
+      if (event.target === this.position) return;
+      const { left, width } = element('tracks').getBoundingClientRect();
+      this.position.value = String(((event.clientX - left) / width) * this.seconds);
+      this.seek(Number(this.position.value));
+    });
     for (const event of ['play', 'pause', 'ended']) this.audio.addEventListener(event, () => this.showState());
     this.audio.addEventListener('seeked', () => this.draw());
     this.audio.addEventListener('error', () => (this.button.disabled = true));

@@ -75,9 +75,9 @@ function ramp() {
   const colours = new Uint8ClampedArray(4 * 256);
   for (let level = 0; level < 256; level++) {
     const share = level / 255;
-    const toInk = Math.max(0, (share - 0.6) / 0.4);
+    const toInk = Math.max(0, (share - 0.7) / 0.3);
     accent.forEach((value, i) => (colours[4 * level + i] = value + (ink[i] - value) * toInk * 0.8));
-    colours[4 * level + 3] = 255 * Math.min(1, share ** 1.6 * 1.7);
+    colours[4 * level + 3] = 255 * Math.min(1, 1.4 * share ** 2.2);
   }
   return colours;
 }
