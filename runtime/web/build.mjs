@@ -1,18 +1,17 @@
-// Builds the page into one folder: build.mjs PACKAGES OUT, where PACKAGES has the node_modules of package-lock.json. `make web` calls it.
+// Builds the page into one folder: build.mjs OUT. `make web` calls it.
 import { createHash } from 'node:crypto';
 import { cp, mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { basename, dirname, join, resolve } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fileURLToPath } from 'node:url';
+import esbuild from 'esbuild';
 
-const [packages, out] = process.argv.slice(2).map((path) => resolve(path));
-if (!out) throw new Error('build.mjs PACKAGES OUT');
+if (!process.argv[2]) throw new Error('build.mjs OUT');
+const out = resolve(process.argv[2]);
 const here = dirname(fileURLToPath(import.meta.url));
 const zoo = join(here, '../../models/zoo');
 const source = join(here, 'src');
-const { resolve: find } = createRequire(join(packages, 'package.json'));
-const esbuild = (await import(pathToFileURL(find('esbuild')).href)).default;
-const runtime = dirname(dirname(find('onnxruntime-web')));
+const runtime = dirname(dirname(createRequire(import.meta.url).resolve('onnxruntime-web')));
 
 const part = `${out}.part`;
 await rm(part, { recursive: true, force: true });
@@ -50,7 +49,6 @@ const common = {
   minify: true,
   legalComments: 'none',
   outdir: part,
-  nodePaths: [join(packages, 'node_modules')],
   logLevel: 'warning',
 };
 await esbuild.build({

@@ -35,6 +35,8 @@ let model = null;
 let queued = null;
 /** @type {Microphone | null} */
 let microphone = null;
+/** The song that was chosen last, which another model recognises anew. @type {File | null} */
+let song = null;
 /** @type {{ name: string, answer: Answer } | null} */
 let shown = null;
 /** Counts what was chosen, so that a slow decoder does not overtake a later choice. */
@@ -62,6 +64,9 @@ async function openModel(file) {
   }
   try {
     const bytes = new Uint8Array(await file.arrayBuffer());
+    choice += 1;
+    microphone?.stop();
+    client.cancel();
     busy(`Opening ${file.name}…`, null);
     client.load({ name: file.name, bytes }, gpu);
   } catch {
@@ -72,38 +77,42 @@ async function openModel(file) {
 /** @param {File} file */
 async function recogniseFile(file) {
   const mine = ++choice;
+  song = file;
   microphone?.stop();
   client.cancel();
   clearResult();
   busy(`Decoding ${file.name}…`, null);
   try {
-    const { buffer, gain, note } = await decode(file, decodeRate);
+    const decoded = await decode(file, decodeRate);
     if (mine !== choice) return;
-    const answer = await recognise(file.name, buffer, gain);
+    const answer = await recognise(file.name, decoded);
     idle();
-    player.open(file, buffer.duration);
-    showAnswer(file.name, answer, note);
+    player.open(file, decoded.buffer.duration);
+    showAnswer(file.name, answer, decoded.note);
   } catch (error) {
-    if (mine === choice) failed(error);
+    if (mine !== choice) return;
+    song = null;
+    failed(error);
   }
 }
 
 /**
  * @param {string} name
- * @param {AudioBuffer} buffer
- * @param {number} gain
+ * @param {import('./page/decode.js').Decoded} decoded
  */
-async function recognise(name, buffer, gain) {
-  const rate = buffer.sampleRate;
+async function recognise(name, { buffer, gain, lead, frames }) {
+  const { sampleRate: rate, duration } = buffer;
   const channels = channelsOf(buffer);
   const job = client.begin({ name, rate, gain, live: false });
-  for (let start = 0; start < buffer.length; start += PIECE_SECONDS * rate) {
-    const { columns, seconds } = await client.samples(job, channels.map((channel) => channel.slice(start, start + PIECE_SECONDS * rate)));
-    spectrogram.add(columns, buffer.duration);
-    busy(`Recognising ${name}: ${clock(seconds)} of ${clock(buffer.duration)}`, seconds / buffer.duration);
+  if (lead > 0) await client.samples(job, channels.map(() => new Float32Array(lead)));
+  for (let start = 0; start < frames; start += PIECE_SECONDS * rate) {
+    const end = Math.min(start + PIECE_SECONDS * rate, frames);
+    const { columns, seconds } = await client.samples(job, channels.map((channel) => channel.slice(start, end)));
+    spectrogram.add(columns, duration);
+    busy(`Recognising ${name}: ${clock(seconds)} of ${clock(duration)}`, seconds / duration);
   }
   const { answer, columns } = await client.end(job);
-  spectrogram.add(columns, buffer.duration);
+  spectrogram.add(columns, duration);
   return answer;
 }
 
@@ -111,6 +120,7 @@ async function useMicrophone() {
   if (microphone !== null) return microphone.stop();
   hideError();
   const mine = ++choice;
+  song = null;
   client.cancel();
   clearResult();
   const name = 'The recording';
@@ -213,7 +223,8 @@ function showReady(ready) {
   element('engine').textContent = `ONNX Runtime Web ${BUILD.onnxRuntime}, ${ready.engine}${ready.note === null ? '' : ` (${ready.note})`}`;
   element('model-line').hidden = false;
   showModelName();
-  const action = queued;
+  const again = song;
+  const action = queued ?? (again === null ? null : () => recogniseFile(again));
   queued = null;
   action?.();
 }

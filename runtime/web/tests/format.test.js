@@ -20,6 +20,8 @@ const FILES = {
   'flac.oga': ['FLAC', 16_000, 1],
   's16.aiff': ['AIFF', 16_000, 1],
 };
+/** Frames, and those of Opus before them. @type {Record<string, [number, number]>} */
+const ENDS = { 'mono.ogg': [44_100, 0], 'stereo.ogg': [88_200, 0], 'stereo.opus': [96_000, 312] };
 /** @param {string} name */
 const audio = async (name) => new Uint8Array(await readFile(new URL(`../../tests/data/audio/${name}`, import.meta.url)));
 
@@ -46,7 +48,7 @@ test('WAV states its rate, and whether it holds floats', () => {
     view.setUint16(56, inner, true);
     return formatOf(new Uint8Array(view.buffer));
   };
-  assert.deepEqual(wave(1, 0), { container: 'WAV', rate: 48_000, channels: 2, floats: false });
+  assert.deepEqual(wave(1, 0), { container: 'WAV', rate: 48_000, channels: 2, floats: false, frames: null, preSkip: 0 });
   assert.equal(wave(3, 0).floats, true);
   assert.equal(wave(0xfffe, 3).floats, true);
   assert.equal(wave(0xfffe, 1).floats, false);
@@ -58,4 +60,15 @@ test('what ends early or is no audio states nothing', async () => {
     for (let length = 0; length < 300; length += 7) formatOf(bytes.subarray(0, length));
   }
   assert.equal(formatOf(new TextEncoder().encode('a text, not audio, and long enough for any header')).rate, null);
+});
+
+test('Ogg states how many frames it has, and Opus what comes before them', async () => {
+  for (const [name, [frames, preSkip]] of Object.entries(ENDS)) {
+    const found = formatOf(await audio(name));
+    assert.deepEqual([found.frames, found.preSkip], [frames, preSkip], name);
+  }
+  // The last page of another stream, as where recordings follow each other.
+  const chained = Buffer.from(await audio('mono.ogg'));
+  chained.writeUInt32LE(chained.readUInt32LE(14) + 1, chained.lastIndexOf('OggS') + 14);
+  assert.equal(formatOf(new Uint8Array(chained)).frames, null);
 });

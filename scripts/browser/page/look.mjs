@@ -3,6 +3,9 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 
+/** Those of the page, where axe-core is. */
+const PACKAGES = createRequire(new URL('../../../runtime/web/build.mjs', import.meta.url));
+
 const VIEWS = [
   { name: 'light', colorScheme: 'light', width: 1_000 },
   { name: 'dark', colorScheme: 'dark', width: 1_000 },
@@ -11,8 +14,8 @@ const VIEWS = [
 ];
 
 /** Of a page that shows a result: axe in every view, nothing wider than the screen. Leaves screenshots in `shots`. */
-export async function checkLook(tab, { packages, shots, check }) {
-  const axe = await readFile(createRequire(join(packages, 'package.json')).resolve('axe-core/axe.min.js'), 'utf8');
+export async function checkLook(tab, { shots, check }) {
+  const axe = await readFile(PACKAGES.resolve('axe-core/axe.min.js'), 'utf8');
   await tab.evaluate(axe);
   for (const { name, colorScheme, width } of VIEWS) {
     await tab.setViewportSize({ width, height: 800 });

@@ -9,12 +9,14 @@
  * @property {number | null} rate In Hz; `null` if it was not found.
  * @property {number | null} channels
  * @property {boolean} floats Whether samples are stored as floats, which may pass full scale.
+ * @property {number | null} frames How many there are, where the container has padding at its end that decoders may leave.
+ * @property {number} preSkip Frames of Opus in front of the first, which decoders drop.
  */
 
 /** Samples per second of MPEG audio by version (2.5, none, 2, 1) and index. */
 const MPEG_RATES = [[11_025, 12_000, 8_000], [], [22_050, 24_000, 16_000], [44_100, 48_000, 32_000]];
 const ADTS_RATES = [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350];
-/** Bytes behind a tag that are searched for the first frame of MPEG audio. */
+/** Bytes behind a tag that are searched for the first frame of MPEG audio, and at the end of Ogg for its last page. */
 const SEARCHED = 1 << 16;
 const WAVE_FLOAT = 3;
 const WAVE_EXTENSIBLE = 0xfffe;
@@ -42,7 +44,7 @@ export function formatOf(bytes) {
  * @returns {Format}
  */
 function format(container, rate = null, channels = null, floats = false) {
-  return { container, rate: rate !== null && rate > 0 ? rate : null, channels, floats };
+  return { container, rate: rate !== null && rate > 0 ? rate : null, channels, floats, frames: null, preSkip: 0 };
 }
 
 /**
@@ -98,12 +100,30 @@ function ofFlac(bytes, start) {
 function ofOgg(bytes, view) {
   const packet = 27 + (bytes[26] ?? 0);
   if (isAt(bytes, packet, '\x01vorbis') && packet + 16 <= bytes.length) {
-    return format('Ogg Vorbis', view.getUint32(packet + 12, true), bytes[packet + 11]);
+    return { ...format('Ogg Vorbis', view.getUint32(packet + 12, true), bytes[packet + 11]), frames: lastPosition(bytes, view) };
   }
-  // Opus is decoded at 48 kHz, whatever was encoded.
-  if (isAt(bytes, packet, 'OpusHead')) return format('Ogg Opus', 48_000, bytes[packet + 9] ?? null);
+  if (isAt(bytes, packet, 'OpusHead') && packet + 12 <= bytes.length) {
+    const preSkip = view.getUint16(packet + 10, true);
+    const end = lastPosition(bytes, view);
+    // Opus is decoded at 48 kHz, whatever was encoded.
+    return { ...format('Ogg Opus', 48_000, bytes[packet + 9]), frames: end === null ? null : end - preSkip, preSkip };
+  }
   if (isAt(bytes, packet, '\x7fFLAC')) return ofFlac(bytes, packet + 9);
   return format('Ogg');
+}
+
+/**
+ * The position at the end of the last page; `null` if that is another stream's.
+ * @param {Uint8Array} bytes
+ * @param {DataView} view
+ */
+function lastPosition(bytes, view) {
+  for (let at = bytes.length - 27; at > Math.max(0, bytes.length - SEARCHED - 27); at--) {
+    if (!isAt(bytes, at, 'OggS')) continue;
+    if (view.getUint32(at + 14, true) !== view.getUint32(14, true)) return null;
+    return Number(view.getBigInt64(at + 6, true));
+  }
+  return null;
 }
 
 /**

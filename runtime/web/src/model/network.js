@@ -32,7 +32,7 @@ export class Network {
   static async open(ort, bytes, card, file, provider) {
     let session;
     try {
-      session = await ort.InferenceSession.create(bytes, { executionProviders: [provider] });
+      session = await ort.InferenceSession.create(bytes, { executionProviders: [provider], logSeverityLevel: 3 });
     } catch (error) {
       throw new Refusal(`${file} is not a network that ONNX Runtime accepts (${firstLine(error)}): fetch or export it again.`);
     }

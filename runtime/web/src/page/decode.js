@@ -9,6 +9,8 @@ const MOST_DECODED = 1_500_000_000;
 /** Rate where the file's own is not known. */
 const USUAL_RATE = 48_000;
 const USUAL_CHANNELS = 2;
+/** Padding of an encoder is at most a block of Vorbis. */
+const MOST_PADDING = 8_192;
 /** Frames that are looked at before the page may draw again. */
 const AT_ONCE = 1 << 20;
 
@@ -16,6 +18,8 @@ const AT_ONCE = 1 << 20;
  * @typedef {object} Decoded
  * @property {AudioBuffer} buffer
  * @property {number} gain What samples are to be multiplied with: less than 1 for floats over full scale.
+ * @property {number} lead Frames that the browser's decoder dropped at the start.
+ * @property {number} frames Those of the buffer without padding at its end.
  * @property {string | null} note What differs from the file.
  */
 
@@ -44,7 +48,22 @@ export async function decode(file, rate) {
   });
   const resampled = buffer.sampleRate !== own || format.rate === null;
   const note = resampled ? `decoded at ${buffer.sampleRate.toLocaleString('en')} Hz by the browser` : null;
-  return { buffer, gain: format.floats ? await gainOfFloats(file, buffer) : 1, note };
+  return { buffer, gain: format.floats ? await gainOfFloats(file, buffer) : 1, ...edges(buffer, format, resampled), note };
+}
+
+/**
+ * What the browser's decoder makes of the start and end of Ogg. Chromium leaves the padding of Vorbis, and drops the pre-skip of
+ * Opus twice: segments would lie 6.5 ms off.
+ * @param {AudioBuffer} buffer
+ * @param {import('../audio/format.js').Format} format
+ * @param {boolean} resampled
+ */
+function edges(buffer, { frames, preSkip }, resampled) {
+  const whole = { lead: 0, frames: buffer.length };
+  if (frames === null || resampled) return whole;
+  const more = buffer.length - frames;
+  if (more > 0 && more <= MOST_PADDING) return { lead: 0, frames };
+  return more < 0 && more === -preSkip ? { lead: preSkip, frames: buffer.length } : whole;
 }
 
 /** @param {number} rate */
