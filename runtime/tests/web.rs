@@ -70,7 +70,7 @@ fn pooled() -> Value {
 
 fn calibrated() -> Vec<Value> {
     let probabilities = [0.05f32, 0.5, 0.0, 0.3, 0.15];
-    [0.05, 0.419_470_382_171_329_94, 1.0, 3.5]
+    [0.05, 0.419_470_382_171_33, 1.0, 3.5]
         .iter()
         .map(|&temperature| {
             let confidence: Confidence = serde_json::from_value(json!({

@@ -14,12 +14,17 @@ export async function checkGpu({ page, check, compare }) {
     await compare(tab);
 
     const context = await browser.newContext();
-    // The worker comes from a blob: what stands before its import fails as a lost driver does.
+    // The worker comes from a blob, with this before its import: the driver is lost after the first device.
     await context.addInitScript(() => {
       const { Blob } = window;
       window.Blob = class extends Blob {
         constructor(parts, options) {
-          const fault = "GPUAdapter.prototype.requestDevice = () => Promise.reject(new Error('no device'));";
+          const fault = `
+            const { requestDevice } = GPUAdapter.prototype;
+            let asked = 0;
+            GPUAdapter.prototype.requestDevice = function () {
+              return asked++ === 0 ? requestDevice.call(this) : Promise.reject(new Error('no device'));
+            };`;
           super(options?.type === 'text/javascript' ? [fault, ...parts] : parts, options);
         }
       };

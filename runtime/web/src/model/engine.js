@@ -27,65 +27,106 @@ const GPU_TOLERANCE = 1e-3;
  * @typedef {(what: string, loaded: number, total: number) => void} OnProgress
  */
 
-/** What was loaded of ONNX Runtime. @type {{ ort: import('./network.js').Ort, provider: 'wasm' | 'webgpu' } | null} */
-let loaded = null;
+/** Time for a GPU to compile the network and run the golden input: ONNX Runtime waits for ever for one that is lost. */
+const GPU_SECONDS = 20;
+
+/** Runtimes that were loaded. @type {Map<'wasm' | 'webgpu', Promise<import('./network.js').Ort>>} */
+const runtimes = new Map();
+/** Why WebGPU is not used; `null` while nothing speaks against it. @type {string | null} */
+let gpuFault = null;
 
 /**
  * @param {Uint8Array<ArrayBuffer>} bytes
  * @param {import('./card.js').Card} card
  * @param {string} file
- * @param {{ gpu: boolean, onProgress: OnProgress }} options
+ * @param {{ gpu: boolean, onProgress: OnProgress }} options Whether WebGPU may be used.
  * @returns {Promise<OpenModel>}
  */
 export async function openModel(bytes, card, file, { gpu, onProgress }) {
-  loaded ??= await loadRuntime(gpu, onProgress);
-  const { ort } = loaded;
-  let note = null;
-  if (loaded.provider === 'webgpu') {
-    try {
-      const network = await Network.open(ort, bytes, card, file, 'webgpu');
-      const selfTest = await testOf(card, network, Math.max(GPU_TOLERANCE, card.golden.tolerance));
-      if (selfTest.passed) return { card, network, engine: 'WebGPU', note, selfTest };
-      await network.close();
-      note = `WebGPU differs from the golden answer by ${selfTest.difference.toExponential(1)}`;
-    } catch (error) {
-      note = `WebGPU does not run it: ${error instanceof Error ? error.message : error}`;
-    }
+  if (gpu && gpuFault === null && (await hasGpu())) {
+    const ort = await runtime('webgpu', onProgress);
+    const opened = await withGpu(ort, bytes, card, file);
+    if (opened !== null) return opened;
   }
+  const ort = await runtime('wasm', onProgress);
   const network = await Network.open(ort, bytes, card, file, 'wasm');
   const selfTest = await testOf(card, network, card.golden.tolerance);
-  if (!selfTest.passed) {
-    await network.close();
-    throw new Refusal(
-      `${file} gives other answers in this browser than when it was trained: ${selfTest.difference.toExponential(1)}, where ${selfTest.tolerance.toExponential(1)} is allowed. Try another browser.`,
-    );
-  }
-  return { card, network, engine: 'WebAssembly', note, selfTest };
+  if (selfTest.passed) return { card, network, engine: 'WebAssembly', note: gpuFault, selfTest };
+  await network.close();
+  throw new Refusal(
+    `${file} gives other answers in this browser than when it was trained: ${selfTest.difference.toExponential(1)}, where ${selfTest.tolerance.toExponential(1)} is allowed. Try another browser.`,
+  );
 }
 
 /**
- * @param {boolean} gpu Whether WebGPU may be used.
+ * The model on the GPU; `null` if it does not run there as it should.
+ * @param {import('./network.js').Ort} ort
+ * @param {Uint8Array<ArrayBuffer>} bytes
+ * @param {import('./card.js').Card} card
+ * @param {string} file
+ * @returns {Promise<OpenModel | null>}
+ */
+async function withGpu(ort, bytes, card, file) {
+  const open = async () => {
+    const network = await Network.open(ort, bytes, card, file, 'webgpu');
+    const selfTest = await testOf(card, network, Math.max(GPU_TOLERANCE, card.golden.tolerance));
+    if (selfTest.passed) return /** @type {OpenModel} */ ({ card, network, engine: 'WebGPU', note: null, selfTest });
+    await network.close();
+    throw new Error(`the golden answer differs by ${selfTest.difference.toExponential(1)}`);
+  };
+  const late = new Promise((_, reject) => setTimeout(() => reject(new Error(`no answer in ${GPU_SECONDS} s`)), 1_000 * GPU_SECONDS));
+  try {
+    return /** @type {OpenModel} */ (await Promise.race([open(), late]));
+  } catch (error) {
+    // A refusal says what to do about a file, but the file may be fine: WebAssembly will say.
+    gpuFault = error instanceof Refusal ? 'WebGPU does not run it' : `WebGPU does not run it: ${error}`;
+    return null;
+  }
+}
+
+/**
+ * @param {'wasm' | 'webgpu'} kind
  * @param {OnProgress} onProgress
  */
-async function loadRuntime(gpu, onProgress) {
-  const provider = gpu && (await hasGpu()) ? /** @type {const} */ ('webgpu') : /** @type {const} */ ('wasm');
-  const binary = RUNTIMES[provider];
+function runtime(kind, onProgress) {
+  const found = runtimes.get(kind) ?? loadRuntime(kind, onProgress);
+  runtimes.set(kind, found);
+  // What could not be fetched may be asked for again.
+  found.catch(() => runtimes.delete(kind));
+  return found;
+}
+
+/**
+ * @param {'wasm' | 'webgpu'} kind
+ * @param {OnProgress} onProgress
+ * @returns {Promise<import('./network.js').Ort>}
+ */
+async function loadRuntime(kind, onProgress) {
+  const binary = RUNTIMES[kind];
   const what = 'ONNX Runtime';
-  const [ort, wasm] = await Promise.all([
-    provider === 'webgpu' ? import('./engines/webgpu.js') : import('./engines/wasm.js'),
+  const [ort, program] = await Promise.all([
+    kind === 'webgpu' ? import('./engines/webgpu.js') : import('./engines/wasm.js'),
     fetchOnce(binary, what, (bytes) => onProgress(what, bytes, binary.bytes)),
   ]);
-  ort.env.wasm.wasmBinary = wasm.buffer;
+  ort.env.wasm.wasmBinary = program.buffer;
   // Threads would need headers that a plain file server does not send.
   ort.env.wasm.numThreads = 1;
   ort.env.logLevel = 'error';
-  return { ort, provider };
+  return ort;
 }
 
+/** Whether there is a GPU that gives a device: only then is the larger program fetched that can use it. */
 async function hasGpu() {
-  const gpu = /** @type {{ gpu?: { requestAdapter(): Promise<unknown> } }} */ (/** @type {unknown} */ (navigator)).gpu;
-  const adapter = await gpu?.requestAdapter().catch(() => null);
-  return adapter != null;
+  /** @typedef {{ destroy(): void }} Device */
+  /** @typedef {{ requestDevice(): Promise<Device> }} Adapter */
+  const { gpu } = /** @type {{ gpu?: { requestAdapter(): Promise<Adapter | null> } }} */ (/** @type {unknown} */ (navigator));
+  try {
+    const device = await (await gpu?.requestAdapter())?.requestDevice();
+    device?.destroy();
+    return device != null;
+  } catch {
+    return false;
+  }
 }
 
 /**

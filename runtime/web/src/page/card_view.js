@@ -1,7 +1,7 @@
 /** The card of the model. */
 import { SAMPLE_RATE } from '../model/card.js';
 import { element } from './element.js';
-import { percent } from './format.js';
+import { exponential, percent } from './format.js';
 
 /** @param {import('../protocol.js').Ready} ready */
 export function showCard({ card, file, selfTest, engine }) {
@@ -25,7 +25,7 @@ export function showCard({ card, file, selfTest, engine }) {
     ],
     [
       'Test in this browser',
-      `passed in ${engine}: ${selfTest.difference.toExponential(1)} from the answer in its card, where ${selfTest.tolerance.toExponential(1)} is allowed`,
+      `passed in ${engine}: ${exponential(selfTest.difference)} from the answer in its card, where ${exponential(selfTest.tolerance)} is allowed`,
     ],
     ['Weights', `SHA-256 ${card.weights_sha256.slice(0, 16)}…`],
   ];

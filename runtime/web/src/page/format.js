@@ -11,9 +11,18 @@ export function clock(seconds) {
 /** @param {number} share 0 to 1. */
 export function percent(share) {
   const value = 100 * share;
-  if (value > 0 && value < 0.1) return '< 0.1 %';
-  if (value > 99.9 && value < 100) return '> 99.9 %';
-  return `${value.toFixed(value > 0 && value < 100 ? 1 : 0)} %`;
+  // With spaces that do not break.
+  if (value > 0 && value < 0.1) return '<\u00a00.1\u00a0%';
+  if (value > 99.9 && value < 100) return '>\u00a099.9\u00a0%';
+  return `${value.toFixed(value > 0 && value < 100 ? 1 : 0)}\u00a0%`;
+}
+
+/**
+ * A small difference, on one line.
+ * @param {number} value
+ */
+export function exponential(value) {
+  return value.toExponential(1).replace('-', '\u2011');
 }
 
 /** @param {number} bytes */
