@@ -13,6 +13,8 @@ import { Refusal } from './refusal.js';
 
 /** Seconds that the worker is given at once: between two pieces the page shows progress, or another song takes over. */
 const PIECE_SECONDS = 10;
+/** A recording ends by itself: it is kept, to be played. */
+const MOST_RECORDED_SECONDS = 3_600;
 /** Largest model: the page holds it in memory, and so does ONNX Runtime. */
 const MOST_MODEL_BYTES = 1_000_000_000;
 
@@ -132,13 +134,17 @@ async function useMicrophone() {
     const { rate } = microphone;
     const job = client.begin({ name, rate, gain: 1, live: true });
     let seconds = 0;
+    /** @type {import('./answer/answer.js').Moment[]} */
+    const moments = [];
     for (let fresh = await microphone.next(); fresh !== null; fresh = await microphone.next()) {
       seconds += fresh.length / rate;
-      const { answer, columns } = await client.samples(job, [fresh]);
-      spectrogram.add(columns, seconds);
+      const piece = await client.samples(job, [fresh]);
+      moments.push(...piece.moments);
+      spectrogram.add(piece.columns, seconds);
       player.setLength(seconds);
       busy(`Recording: ${clock(seconds)}`, null);
-      if (answer !== null) drawAnswer(name, answer, null);
+      if (piece.answer !== null) drawAnswer(name, { ...piece.answer, timeline: moments }, null);
+      if (seconds > MOST_RECORDED_SECONDS) microphone?.stop();
     }
     const { answer, columns } = await client.end(job);
     spectrogram.add(columns, seconds);

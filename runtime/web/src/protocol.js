@@ -30,7 +30,8 @@
  * @property {Moment[]} moments New ones.
  * @property {Uint8Array<ArrayBuffer>} columns New ones of the spectrogram.
  * @property {number} seconds Of music so far.
- * @property {Answer | null} answer Of live audio: for everything so far.
+ * @property {Answer | null} answer Of live audio, where there are new segments: for everything so far, without its
+ *   timeline.
  * @typedef {{ type: 'answer', job: number, answer: Answer, columns: Uint8Array<ArrayBuffer> }} Final
  * @typedef {{ type: 'refused', job: number | null, message: string }} Refused Of a job, or of a model.
  * @typedef {Progress | Ready | Piece | Final | Refused} Reply

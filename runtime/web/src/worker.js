@@ -42,7 +42,9 @@ class Job {
     const moments = await this.recognition.push(samples);
     this.samples += samples.length;
     const columns = this.spectrum.push(samples);
-    const answer = this.live ? this.recognition.answer() : null;
+    const sofar = this.live && moments.length > 0 ? this.recognition.answer() : null;
+    // The page has the earlier segments: what is sent does not grow with the recording.
+    const answer = sofar === null ? null : { ...sofar, timeline: [] };
     send({ type: 'piece', job: this.number, moments, columns, seconds: this.samples / SAMPLE_RATE, answer });
   }
 

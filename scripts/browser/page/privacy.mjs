@@ -29,7 +29,7 @@ export async function checkPrivacy(context, tab, server, check) {
 export async function checkOffline(context, server, { song, check }) {
   const large = server.requests.filter((request) => request.includes('/files/'));
   const again = await open(context, server.address);
-  await again.evaluate(() => navigator.serviceWorker.ready);
+  await again.waitForFunction(() => document.querySelector('#offline').textContent.startsWith('This page works offline'), null, { timeout: 60_000 });
   const fetched = server.requests.filter((request) => request.includes('/files/')).length - large.length;
   check(fetched === 0, `a second visit fetches ${fetched} large files`);
   await again.close();

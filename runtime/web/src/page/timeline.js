@@ -66,8 +66,7 @@ export class Timeline {
    */
   at(seconds) {
     // Segments may overlap: the last one that has begun.
-    const begun = this.moments.filter(({ start }) => start <= seconds);
-    const moment = begun.at(-1);
+    const moment = this.moments.findLast(({ start }) => start <= seconds);
     if (moment === undefined || seconds > moment.end) return this.moments.length > 0 ? 'after the last segment' : '';
     const best = argmax(moment.probabilities);
     return `${this.classes[best]}, ${percent(moment.probabilities[best])}`;
