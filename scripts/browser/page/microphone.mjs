@@ -27,13 +27,19 @@ export async function checkMicrophone({ page, song, check }) {
       check((await tab.evaluate(() => document.querySelector('audio').duration)) > SECONDS - 1, 'what was recorded can be played');
       console.log(`microphone: ${answer.artists[0].artist}, ${answer.segments} segments`);
     });
-    await withPage(server, ['--deny-permission-prompts'], async (tab) => {
-      await tab.click('#microphone');
-      await tab.waitForSelector('#error:visible');
-      const message = await tab.textContent('#error');
-      check(/microphone/i.test(message) && /(allow it|connect one|choose a file)/.test(message), message);
-      console.log(`no microphone: ${message}`);
-    });
+    const refusals = [
+      [['--use-fake-ui-for-media-stream=deny', '--use-fake-device-for-media-stream'], /^The microphone may not be used: allow it/],
+      [[], /^There is no microphone: connect one/],
+    ];
+    for (const [switches, wanted] of refusals) {
+      await withPage(server, switches, async (tab) => {
+        await tab.click('#microphone');
+        await tab.waitForSelector('#error:visible');
+        const message = await tab.textContent('#error');
+        check(wanted.test(message), `without a microphone it says ${message}`);
+        console.log(`no microphone: ${message}`);
+      });
+    }
   } finally {
     rmSync(folder, { recursive: true });
     await server.close();
