@@ -35,8 +35,8 @@ struct Found {
     name: Option<PathBuf>,
 }
 
-/// Recognises all and returns, in their order, answers or exceptions: `CancelledError` for what was not recognised since
-/// the batch ended early.
+/// Recognises all and returns, in their order, answers or exceptions: `CancelledError` for what was not recognised
+/// since the batch ended early.
 ///
 /// # Errors
 ///

@@ -1,13 +1,14 @@
-//! The Python package `leitmotif`: the crate's recognizer, gallery and listener, with Python's own values and exceptions.
+//! The Python package `leitmotif`: the crate's recognizer, gallery and listener, with Python's own values and
+//! exceptions.
 //!
 //! ```text
-//! errors → source, options, waiting, answer → decode, gallery, listener, batch → recognizer
+//! errors → source, waiting, answer → options, decode, listener, batch → recognizer → gallery
 //! ```
 //!
-//! `source` reads what a caller gives as music, `options` the keywords, `waiting` runs the crate without Python's lock and
-//! looks for Ctrl-C, `answer` makes the objects of `python/leitmotif/_answers.py`. What is the same in every language is
-//! the crate's; what is easier said in Python (the objects of answers, notebooks, where ONNX Runtime lies) is in
-//! `python/leitmotif`.
+//! `source` reads what a caller gives as music, `options` the keywords, `waiting` runs the crate without Python's lock
+//! and looks for Ctrl-C, `answer` makes the objects of `python/leitmotif/_answers.py`. What is the same in every
+//! language is the crate's; what is easier said in Python (the objects of answers, notebooks, where ONNX Runtime lies)
+//! is in `python/leitmotif`.
 
 mod answer;
 mod batch;

@@ -9,8 +9,8 @@ use crate::{errors, source};
 
 /// Identifies the artist of live audio, in chunks of any size; `Recognizer.listen` makes one.
 ///
-/// The answer after a chunk is that for everything since the beginning or `reset`; its timeline has the segments of this
-/// chunk alone, so that memory does not grow.
+/// The answer after a chunk is that for everything since the beginning or `reset`; its timeline has the segments of
+/// this chunk alone, so that memory does not grow.
 #[pyclass(frozen, module = "leitmotif")]
 pub(crate) struct Listener {
     listener: Mutex<leitmotif::Listener>,

@@ -19,8 +19,8 @@ use crate::waiting;
 
 /// Identifies artists with a model from one `.onnx` file.
 ///
-/// Use one recognizer on as many threads as there are: it may be shared, and Python's lock is released. It can be pickled
-/// where it was opened by its path, and is then opened again where it arrives.
+/// Use one recognizer on as many threads as there are: it may be shared, and Python's lock is released. It can be
+/// pickled where it was opened by its path, and is then opened again where it arrives.
 #[pyclass(frozen, module = "leitmotif")]
 pub(crate) struct Recognizer {
     recognizer: leitmotif::Recognizer,
@@ -37,8 +37,8 @@ impl Recognizer {
     /// `device`: "auto", "cpu", "cuda" or "cuda:N". "auto" takes CUDA where it can run; "cuda" runs there or raises.
     /// `device_policy`: "warn" says with a `DeviceWarning` what differs from the request, "strict" raises, "allow" is
     /// silent and lets "cuda", too, take the CPU.
-    /// `threads`: CPU threads of one session, 0 for one for each core. `sessions`: recordings at once, 0 for one for each
-    /// core, and one on a GPU. `memory_limit`: bytes that a session may take.
+    /// `threads`: CPU threads of one session, 0 for one for each core. `sessions`: recordings at once, 0 for one for
+    /// each core, and one on a GPU. `memory_limit`: bytes that a session may take.
     /// `onnxruntime`: the library, or a folder that holds it; by default that of the package `onnxruntime`.
     #[new]
     #[pyo3(signature = (model, *, device="auto", device_policy="warn", threads=0, sessions=0, memory_limit=None,
@@ -93,11 +93,12 @@ impl Recognizer {
         Ok(Self { recognizer, artists, opening, file })
     }
 
-    /// Identifies the artist of a recording: a path, the bytes of an audio file, a binary file object, which is read to its
-    /// end, or an array of samples with its `rate`: floats in which full scale is 1, or int16; of shape (frames,),
+    /// Identifies the artist of a recording: a path, the bytes of an audio file, a binary file object, which is read to
+    /// its end, or an array of samples with its `rate`: floats in which full scale is 1, or int16; of shape (frames,),
     /// (frames, channels) or (channels, frames).
     ///
-    /// `top`: most artists in the answer. `timeline`: whether segments are kept. `average`: "probabilities" or "logits".
+    /// `top`: most artists in the answer. `timeline`: whether segments are kept. `average`: "probabilities" or
+    /// "logits".
     /// `hop`: samples at 16 kHz from one segment to the next. `time_limit`: seconds. `cancel`: a `CancelToken`.
     #[pyo3(signature = (source, /, *, rate=None, top=None, timeline=true, average="probabilities", hop=None,
         time_limit=None, cancel=None))]
@@ -122,8 +123,8 @@ impl Recognizer {
         answer::object(py, found, &self.artists, name.as_deref())
     }
 
-    /// The embedding of a recording, an array of floats: its direction in the network's last layer. As `recognize`, which
-    /// gives it as well, `answer.embedding`.
+    /// The embedding of a recording, an array of floats: its direction in the network's last layer. As `recognize`,
+    /// which gives it as well, `answer.embedding`.
     #[pyo3(signature = (source, /, *, rate=None, cancel=None))]
     fn embed<'py>(
         &self,
@@ -137,12 +138,12 @@ impl Recognizer {
         Ok(PyArray1::from_vec(py, found.embedding))
     }
 
-    /// Recognises many recordings on threads and returns their answers in the same order. In the place of one that cannot
-    /// be recognised is the exception (`errors="return"`), or the first is raised (`errors="raise"`).
+    /// Recognises many recordings on threads and returns their answers in the same order. In the place of one that
+    /// cannot be recognised is the exception (`errors="return"`), or the first is raised (`errors="raise"`).
     ///
-    /// `jobs`: recordings at once, by default one for each session. `progress`: a bar with `update(n)`, such as tqdm's, or
-    /// a function of (done, total). `on_result`: a function of (number, result), as they are done. What they raise and
-    /// Ctrl-C end the batch; the exception then has what is done as `results`.
+    /// `jobs`: recordings at once, by default one for each session. `progress`: a bar with `update(n)`, such as tqdm's,
+    /// or a function of (done, total). `on_result`: a function of (number, result), as they are done. What they raise
+    /// and Ctrl-C end the batch; the exception then has what is done as `results`.
     #[pyo3(signature = (sources, /, *, rate=None, jobs=None, progress=None, on_result=None, errors="return", top=None,
         timeline=true, average="probabilities", hop=None, time_limit=None, cancel=None))]
     #[expect(clippy::too_many_arguments, reason = "they are keywords")]

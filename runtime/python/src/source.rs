@@ -3,6 +3,7 @@
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
+use leitmotif::audio::{AudioError, AudioReader};
 use leitmotif::{Answer, Error, RecognizeOptions, Recognizer, SampleRate};
 use numpy::{PyReadonlyArrayDyn, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::PyTypeError;
@@ -20,9 +21,14 @@ const FULL_SCALE: f32 = 32_768.0;
 
 /// Music, free of Python.
 pub(crate) enum Source {
-    File(PathBuf),
-    Bytes { name: PathBuf, bytes: Vec<u8> },
+    File(File),
     Samples { interleaved: Vec<f32>, channels: usize, rate: SampleRate },
+}
+
+/// An audio file: on a disk, or its bytes.
+pub(crate) enum File {
+    Path(PathBuf),
+    Bytes { name: PathBuf, bytes: Vec<u8> },
 }
 
 impl Source {
@@ -30,53 +36,29 @@ impl Source {
     ///
     /// # Errors
     ///
-    /// `TypeError` for what is no music at all, for samples without a rate and for a rate beside a file;
-    /// `AudioError` for arrays of another shape, type or rate; whatever a file object's `read` raises.
+    /// Those of [`File::new`]; `TypeError` for samples without a rate and for a rate beside a file; `AudioError` for
+    /// arrays of another shape, type or rate.
     pub(crate) fn new(given: &Bound<'_, PyAny>, rate: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
-        let py = given.py();
-        if let Some(array) = as_array(given)? {
-            let Some(rate) = rate else {
-                let text = "an array needs its rate in Hz: recognize(samples, rate=44100)";
+        let Some(array) = as_array(given)? else {
+            if rate.is_some() {
+                let text = "`rate` is that of an array; a file states its own: leave it out";
                 return Err(PyTypeError::new_err(text));
-            };
-            let rate = rate_of(rate)?;
-            let (interleaved, channels) = interleaved(&array)?;
-            return Ok(Source::Samples { interleaved, channels, rate });
-        }
-        if rate.is_some() {
-            let text = "`rate` is that of an array; a file states its own: leave it out";
+            }
+            return File::new(given).map(Source::File);
+        };
+        let Some(rate) = rate else {
+            let text = "an array needs its rate in Hz: recognize(samples, rate=44100)";
             return Err(PyTypeError::new_err(text));
-        }
-        if let Some(bytes) = as_bytes(given)? {
-            return Ok(Source::Bytes { name: "(bytes)".into(), bytes });
-        }
-        let read = intern!(py, "read");
-        if !given.hasattr(intern!(py, "__fspath__"))? && given.hasattr(read)? {
-            let Some(bytes) = as_bytes(&given.call_method0(read)?)? else {
-                let text = "the file object does not give bytes: open it in binary mode, open(path, \"rb\")";
-                return Err(PyTypeError::new_err(text));
-            };
-            let name = given.getattr(intern!(py, "name")).ok();
-            let name = name.and_then(|name| name.extract::<PathBuf>().ok());
-            return Ok(Source::Bytes {
-                name: name.unwrap_or_else(|| "(file object)".into()),
-                bytes,
-            });
-        }
-        given.extract::<PathBuf>().map(Source::File).map_err(|_| {
-            let kind = given.get_type().name().map_or_else(|_| "?".to_owned(), |n| n.to_string());
-            PyTypeError::new_err(format!(
-                "an object of type `{kind}` is no recording: give a path, the bytes of an audio file, a binary file \
-                 object, or a NumPy array with rate="
-            ))
-        })
+        };
+        let rate = rate_of(rate)?;
+        let (interleaved, channels) = interleaved(&array)?;
+        Ok(Source::Samples { interleaved, channels, rate })
     }
 
     /// The recording's path or name.
     pub(crate) fn name(&self) -> Option<&Path> {
         match self {
-            Source::File(path) => Some(path),
-            Source::Bytes { name, .. } => Some(name),
+            Source::File(File::Path(name) | File::Bytes { name, .. }) => Some(name),
             Source::Samples { .. } => None,
         }
     }
@@ -87,12 +69,56 @@ impl Source {
         options: &RecognizeOptions,
     ) -> Result<Answer, Error> {
         match self {
-            Source::File(path) => recognizer.recognize_file_with(path, options),
-            Source::Bytes { name, bytes } => {
+            Source::File(File::Path(path)) => recognizer.recognize_file_with(path, options),
+            Source::File(File::Bytes { name, bytes }) => {
                 recognizer.recognize_reader(Cursor::new(bytes), name, options)
             }
             Source::Samples { interleaved, channels, rate } => {
                 recognizer.recognize_interleaved(&interleaved, channels, rate, options)
+            }
+        }
+    }
+}
+
+impl File {
+    /// Reads what Python gives for a file.
+    ///
+    /// # Errors
+    ///
+    /// `TypeError` for what is none, and whatever a file object's `read` raises.
+    pub(crate) fn new(given: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let py = given.py();
+        if let Some(bytes) = as_bytes(given)? {
+            return Ok(File::Bytes { name: "(bytes)".into(), bytes });
+        }
+        if let Ok(path) = given.extract::<PathBuf>() {
+            return Ok(File::Path(path));
+        }
+        let read = intern!(py, "read");
+        if !given.hasattr(read)? {
+            let kind = given.get_type().name().map_or_else(|_| "?".to_owned(), |n| n.to_string());
+            return Err(PyTypeError::new_err(format!(
+                "an object of type `{kind}` is no recording: give a path, the bytes of an audio file, a binary file \
+                 object, or a NumPy array with rate="
+            )));
+        }
+        let Some(bytes) = as_bytes(&given.call_method0(read)?)? else {
+            let text =
+                "the file object does not give bytes: open it in binary mode, open(path, \"rb\")";
+            return Err(PyTypeError::new_err(text));
+        };
+        // That of a temporary file is a number.
+        let name = given.getattr_opt(intern!(py, "name"))?;
+        let name = name.and_then(|name| name.extract::<PathBuf>().ok());
+        Ok(File::Bytes { name: name.unwrap_or_else(|| "(file object)".into()), bytes })
+    }
+
+    /// Opens it to be decoded to the network's rate.
+    pub(crate) fn decode(self) -> Result<AudioReader, AudioError> {
+        match self {
+            File::Path(path) => AudioReader::open(&path, SampleRate::NETWORK),
+            File::Bytes { name, bytes } => {
+                AudioReader::from_reader(Cursor::new(bytes), &name, SampleRate::NETWORK)
             }
         }
     }

@@ -11,6 +11,7 @@ import subprocess
 import wave
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import leitmotif
 import numpy as np
@@ -53,7 +54,7 @@ def test_answers_are_those_of_the_command_to_the_bit(model: str) -> None:
 def test_a_path_bytes_and_file_objects_give_one_answer(recognizer: leitmotif.Recognizer) -> None:
     expected = recognizer.recognize(SONG)
     data = SONG.read_bytes()
-    given = [str(SONG), data, bytearray(data), memoryview(data), io.BytesIO(data), SONG.open("rb")]
+    given: list[Any] = [str(SONG), data, bytearray(data), memoryview(data), io.BytesIO(data), SONG.open("rb")]
     names = [str(SONG), "(bytes)", "(bytes)", "(bytes)", "(file object)", str(SONG)]
     for source, name in zip(given, names, strict=True):
         answer = recognizer.recognize(source)
@@ -68,7 +69,13 @@ def test_arrays_of_every_float_and_int16_in_both_orders_give_one_answer(recogniz
     whole = np.random.default_rng(1).integers(-9_000, 9_000, (48_000, 2)).astype(np.int16)
     floats = whole / np.float64(32_768)
     expected = recognizer.recognize(whole, rate=44_100)
-    given = [floats, floats.astype(np.float32), floats.astype(np.longdouble), floats.T, np.asfortranarray(floats)]
+    given: list[Any] = [
+        floats,
+        floats.astype(np.float32),
+        floats.astype(np.longdouble),
+        floats.T,
+        np.asfortranarray(floats),
+    ]
     given += [whole.T, np.repeat(whole, 2, axis=0)[::2], floats.astype(">f4")]
     for samples in given:
         assert recognizer.recognize(samples, rate=44_100.0).artists == expected.artists, samples.dtype
@@ -83,7 +90,10 @@ def test_what_becomes_an_array_is_one(recognizer: leitmotif.Recognizer) -> None:
         def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
             return np.full(20_000, 0.25, np.float32)
 
-    assert recognizer.recognize(Tensor(), rate=16_000).artists == recognizer.recognize(np.full(20_000, 0.25), rate=16_000).artists
+    assert (
+        recognizer.recognize(Tensor(), rate=16_000).artists
+        == recognizer.recognize(np.full(20_000, 0.25), rate=16_000).artists
+    )
 
 
 def test_a_wave_file_and_its_array_have_one_answer(recognizer: leitmotif.Recognizer, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from conftest import DATA, MODEL, SONG
 def test_samples_are_mono_floats_at_16_khz() -> None:
     for file in sorted((DATA / "audio").glob("*.flac")):
         samples = leitmotif.decode(file)
-        assert (samples.dtype, samples.ndim) == (np.float32, 1)
+        assert samples.dtype == np.float32 and samples.ndim == 1
         # Two seconds: runtime/tests/data/audio/make.py.
         assert len(samples) == 2 * leitmotif.SAMPLE_RATE
         assert np.abs(samples).max() <= 1.0
@@ -36,7 +36,7 @@ def test_the_graph_of_decoded_samples_gives_the_recognizers_answer(recognizer: l
 
 def test_what_cannot_be_decoded(tmp_path: Path) -> None:
     call: Any = leitmotif.decode
-    with pytest.raises(TypeError, match="an array needs its rate|decoded already"):
+    with pytest.raises(TypeError, match="decoded already: give a file"):
         call(np.zeros(100))
     with pytest.raises(leitmotif.AudioNotFoundError, match="check the path"):
         call(tmp_path / "gone.flac")

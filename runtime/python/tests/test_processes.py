@@ -108,7 +108,7 @@ def test_a_fork_of_a_process_with_a_model_gets_an_error(program: Program) -> Non
     """)
     said = ended(process).splitlines()
     assert said[2:] == ["True True"]
-    assert all("\"spawn\" or \"forkserver\"" in line for line in said[:2])
+    assert all('"spawn" or "forkserver"' in line for line in said[:2])
 
 
 def test_a_fork_before_the_first_model_recognises(program: Program) -> None:

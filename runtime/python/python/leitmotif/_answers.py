@@ -77,8 +77,8 @@ class Timeline(Sequence[Moment]):
     end_seconds: npt.NDArray[np.float64]
     windows: npt.NDArray[np.int64]
     probabilities: Floats
-    """Of shape (segments, artists). Of a dense head those of each segment alone, of an LSTM those of the window up to and
-    including the segment; never calibrated."""
+    """Of shape (segments, artists). Of a dense head those of each segment alone, of an LSTM those of the window up to
+    and including the segment; never calibrated."""
     artists: tuple[str, ...] = field(repr=False)
     """The names of the columns of `probabilities`."""
 
@@ -111,9 +111,8 @@ class Timeline(Sequence[Moment]):
 
     def to_pandas(self) -> pandas.DataFrame:
         """A row for each segment, by its start in seconds; a column for each artist."""
-        pandas = _pandas()
-        index = pandas.Index(self.start_seconds, name="start_seconds")
-        return pandas.DataFrame(self.probabilities, index=index, columns=list(self.artists))
+        index = _pandas().Index(self.start_seconds, name="start_seconds")
+        return _frame(self.probabilities, index=index, columns=list(self.artists))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -189,7 +188,7 @@ class Answer:
 
     def to_pandas(self) -> pandas.DataFrame:
         """The ranking: a row for each artist. The segments are `answer.timeline.to_pandas()`."""
-        return _pandas().DataFrame([a.__dict__ for a in self.artists], columns=["artist", "probability", "index"])
+        return _frame([a.__dict__ for a in self.artists], columns=["artist", "probability", "index"])
 
     def __repr__(self) -> str:
         name = self.source or "samples"
@@ -241,7 +240,7 @@ class GalleryAnswer:
 
     def to_pandas(self) -> pandas.DataFrame:
         """A row for each artist."""
-        return _pandas().DataFrame([a.__dict__ for a in self.artists], columns=["artist", "similarity"])
+        return _frame([a.__dict__ for a in self.artists], columns=["artist", "similarity"])
 
     def _repr_html_(self) -> str:
         from ._html import gallery
@@ -271,6 +270,11 @@ class RuntimeInfo:
     build: str
     cuda_obstacle: str | None
     """What keeps CUDA from running, as far as is known without a model; `None` if nothing is known to."""
+
+
+def _frame(*values: Any, **options: Any) -> pandas.DataFrame:
+    frame: pandas.DataFrame = _pandas().DataFrame(*values, **options)
+    return frame
 
 
 def _pandas() -> Any:

@@ -1,4 +1,4 @@
-"""The exceptions of leitmotif. Each says what is wrong and what to do; `path` is the file at fault, where there is one."""
+"""The exceptions of leitmotif. Each says what is wrong and what to do; `path` is the file at fault, if there is one."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 from ._answers import Answer, GalleryAnswer, remark
@@ -49,11 +50,13 @@ def _strip(found: Answer) -> tuple[str, dict[int, str]]:
         color = colors.setdefault(best, PALETTE[len(colors) % len(PALETTE)])
         x, width = 100 * start / found.seconds, 100 * (end - start) / found.seconds
         title = f"{escape(timeline.artists[best])}, {_clock(start)} – {_clock(end)}"
-        parts.append(f'<rect x="{x:.3f}%" width="{width:.3f}%" height="20" fill="{color}"><title>{title}</title></rect>')
+        parts.append(
+            f'<rect x="{x:.3f}%" width="{width:.3f}%" height="20" fill="{color}"><title>{title}</title></rect>'
+        )
     return f'<svg width="100%" height="20" style="max-width:48em;margin:4px 0">{"".join(parts)}</svg>', colors
 
 
-def _bars(rows: list[tuple[str, float, str, str | None]]) -> str:
+def _bars(rows: Sequence[tuple[str, float, str, str | None]]) -> str:
     lines = []
     for name, share, text, color in rows[:MOST_ROWS]:
         bar = f"background:{color or '#999999'};width:{100 * min(share, 1.0):.1f}%;height:0.8em"

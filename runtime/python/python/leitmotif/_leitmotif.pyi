@@ -1,29 +1,25 @@
 from collections.abc import Callable, Iterable
-from os import PathLike
-from typing import Any, Literal, Protocol, TypeAlias, final, overload
+from typing import Any, Literal, final, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from ._answers import Answer, GalleryAnswer, RuntimeInfo, SelfTest
+from ._types import File, Path, Progress, Rate, Samples
 
 SAMPLE_RATE: int
 __version__: str
 
-class BinaryFile(Protocol):
-    def read(self) -> bytes: ...
-
-class ArrayLike(Protocol):
-    def __array__(self) -> npt.NDArray[Any]: ...
-
-class Bar(Protocol):
-    def update(self, n: int, /) -> object: ...
-
-Path: TypeAlias = str | PathLike[str]
-File: TypeAlias = Path | bytes | bytearray | memoryview | BinaryFile
-Samples: TypeAlias = npt.NDArray[np.floating[Any] | np.int16] | ArrayLike
-Progress: TypeAlias = Bar | Callable[[int, int], object]
-Average: TypeAlias = Literal["probabilities", "logits"]
+__all__ = [
+    "SAMPLE_RATE",
+    "CancelToken",
+    "Gallery",
+    "Listener",
+    "Recognizer",
+    "__version__",
+    "decode",
+    "runtime_info",
+]
 
 @final
 class CancelToken:
@@ -59,7 +55,7 @@ class Recognizer:
         rate: None = None,
         top: int | None = None,
         timeline: bool = True,
-        average: Average = "probabilities",
+        average: Literal["probabilities", "logits"] = "probabilities",
         hop: int | None = None,
         time_limit: float | None = None,
         cancel: CancelToken | None = None,
@@ -70,10 +66,10 @@ class Recognizer:
         source: Samples,
         /,
         *,
-        rate: float,
+        rate: Rate,
         top: int | None = None,
         timeline: bool = True,
-        average: Average = "probabilities",
+        average: Literal["probabilities", "logits"] = "probabilities",
         hop: int | None = None,
         time_limit: float | None = None,
         cancel: CancelToken | None = None,
@@ -84,7 +80,7 @@ class Recognizer:
     ) -> npt.NDArray[np.float32]: ...
     @overload
     def embed(
-        self, source: Samples, /, *, rate: float, cancel: CancelToken | None = None
+        self, source: Samples, /, *, rate: Rate, cancel: CancelToken | None = None
     ) -> npt.NDArray[np.float32]: ...
     @overload
     def recognize_batch(
@@ -93,13 +89,13 @@ class Recognizer:
         /,
         *,
         errors: Literal["raise"],
-        rate: float | None = None,
+        rate: Rate | None = None,
         jobs: int | None = None,
         progress: Progress | None = None,
         on_result: Callable[[int, Answer], object] | None = None,
         top: int | None = None,
         timeline: bool = True,
-        average: Average = "probabilities",
+        average: Literal["probabilities", "logits"] = "probabilities",
         hop: int | None = None,
         time_limit: float | None = None,
         cancel: CancelToken | None = None,
@@ -111,19 +107,24 @@ class Recognizer:
         /,
         *,
         errors: Literal["return"] = "return",
-        rate: float | None = None,
+        rate: Rate | None = None,
         jobs: int | None = None,
         progress: Progress | None = None,
         on_result: Callable[[int, Answer | Exception], object] | None = None,
         top: int | None = None,
         timeline: bool = True,
-        average: Average = "probabilities",
+        average: Literal["probabilities", "logits"] = "probabilities",
         hop: int | None = None,
         time_limit: float | None = None,
         cancel: CancelToken | None = None,
     ) -> list[Answer | Exception]: ...
     def listen(
-        self, rate: float, *, top: int | None = None, average: Average = "probabilities", hop: int | None = None
+        self,
+        rate: Rate,
+        *,
+        top: int | None = None,
+        average: Literal["probabilities", "logits"] = "probabilities",
+        hop: int | None = None,
     ) -> Listener: ...
     def self_test(self) -> SelfTest: ...
     @property
