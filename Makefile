@@ -11,7 +11,7 @@ cli: ## the command `leitmotif` alone, in target/release, without libtorch: 2 mi
 	scripts/setup runtime
 	cargo build --release -p leitmotif --features cli
 
-wheel: ## the Python wheel, for every Python from 3.11 on, in target/wheels, without libtorch: 3 min
+wheel: ## the Python wheel, for every Python from 3.11 on, in target/wheels, without libtorch: 2 min
 	scripts/wheel
 
 demo: setup ## real music, two trained networks, .onnx files, artists identified (MUSIC=FOLDER for your own): 10 to 16 min, 8 once set up

@@ -105,7 +105,7 @@ def test_a_wave_file_and_its_array_have_one_answer(recognizer: leitmotif.Recogni
     assert np.allclose(from_file.uncalibrated, from_array.uncalibrated, atol=1e-6)
     assert from_file.audio is not None
     assert (from_file.audio.codec, from_file.audio.channels) == ("pcm_s16le", 2)
-    assert from_array.audio is None
+    assert (from_array.audio, hash(from_file.audio)) == (None, hash(from_file.audio))
 
 
 def test_options_are_the_crates(recognizer: leitmotif.Recognizer) -> None:

@@ -35,7 +35,7 @@ class AudioNote:
     """`wrong_header`, `bytes_before`, `scaled`, `cancelling`…"""
     text: str
     """The same as a sentence, with its numbers."""
-    values: dict[str, float] = field(default_factory=dict)
+    values: dict[str, float] = field(default_factory=dict, hash=False)
     """Its numbers by name."""
 
 
