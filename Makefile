@@ -1,6 +1,6 @@
 # Every target for people; `make` alone lists them. The work is in scripts/. Times are of two CPU cores and a fast network.
 .DEFAULT_GOAL := help
-.PHONY: help cli web demo test check-all zoo bench bench-peers gpu-bundle setup peers doctor clean
+.PHONY: help cli wheel web demo test check-all zoo bench bench-peers gpu-bundle setup peers doctor clean
 # MUSIC=FOLDER: the demo uses your own tagged music.
 export MUSIC
 
@@ -13,6 +13,9 @@ cli: ## the command `leitmotif` alone, in target/release, without libtorch: 2 mi
 
 web: ## the page of runtime/web, in target/web: recognises songs in the browser, opens offline, needs no server but a file server: 1 min
 	scripts/web
+
+wheel: ## the Python wheel, for every Python from 3.11 on, in target/wheels, without libtorch: 2 min
+	scripts/wheel
 
 demo: setup ## real music, two trained networks, .onnx files, artists identified (MUSIC=FOLDER for your own): 10 to 16 min, 8 once set up
 	cargo build --release --bins -p leitmotif-train -p leitmotif-export -p leitmotif --features leitmotif/cli

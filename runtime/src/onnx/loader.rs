@@ -79,7 +79,7 @@ impl Runtime {
         let mut open: MutexGuard<'_, _> = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(runtime) = &*open {
             return match requested {
-                Some(requested) if !same_file(requested, &runtime.library) => {
+                Some(requested) if !same_file(&search::file_of(requested), &runtime.library) => {
                     Err(Error::OnnxRuntimeOpen { open: runtime.library.clone() })
                 }
                 _ => Ok(runtime.clone()),
@@ -246,7 +246,10 @@ fn probe(place: Place) -> Result<PathBuf, Error> {
         Place::File(file) => {
             let file = std::path::absolute(file).unwrap_or_else(|_| file.clone());
             if !file.is_file() {
-                let reason = format!("there is no file {file:?}");
+                let reason = match file.is_dir() {
+                    true => format!("the folder {file:?} holds none"),
+                    false => format!("there is no file {file:?}"),
+                };
                 return Err(Error::OnnxRuntimeMissing { reason });
             }
             file

@@ -47,8 +47,8 @@ pub struct SessionOptions {
     /// On the CPU, gives the memory of a call back when the call ends, where ONNX Runtime otherwise keeps what its largest call needed
     /// until the session is dropped. Each call then asks the system for memory, which takes time.
     pub release_memory: bool,
-    /// ONNX Runtime's library. `None` takes the first that exists of: the variable `ORT_DYLIB_PATH`; beside the
-    /// program; what `make setup` unpacked in the checkout that this crate was compiled in; the active Python environment's
+    /// ONNX Runtime's library, or a folder that holds it. `None` takes the first that exists of: the variable
+    /// `ORT_DYLIB_PATH`, which may also name a folder; beside the program; what `make setup` unpacked in the checkout that this crate was compiled in; the active Python environment's
     /// (`VIRTUAL_ENV`, `CONDA_PREFIX`); the system's own.
     pub onnx_runtime: Option<PathBuf>,
     /// Lets CUDA round the factors of its products to TF32, ten bits of mantissa: faster, and probabilities change by up

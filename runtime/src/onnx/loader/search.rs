@@ -2,8 +2,8 @@
 //!
 //! The first of these that exists is taken, and none after it is tried:
 //!
-//! 1. the path given in [`SessionOptions`](crate::SessionOptions);
-//! 2. the environment variable `ORT_DYLIB_PATH`;
+//! 1. the path given in [`SessionOptions`](crate::SessionOptions), of the library or of a folder that holds it;
+//! 2. the environment variable `ORT_DYLIB_PATH`, the same;
 //! 3. a library beside the program;
 //! 4. what `make setup` unpacked in the checkout that this crate was compiled in;
 //! 5. the package `onnxruntime` of the Python environment that is active (`VIRTUAL_ENV`, `CONDA_PREFIX`);
@@ -37,9 +37,16 @@ pub(super) enum Place {
 /// The place to open the library from; see the module's order.
 pub(super) fn find(requested: Option<&Path>) -> Place {
     match named(requested) {
-        Some(named) => Place::File(named),
+        Some(named) => Place::File(file_of(&named)),
         None => search(&folders()),
     }
+}
+
+/// The library that this path means: itself, or the one in that folder. A folder without one stands for itself, which
+/// is then no file.
+pub(super) fn file_of(named: &Path) -> PathBuf {
+    let inside = named.is_dir().then(|| library_in(named)).flatten();
+    inside.unwrap_or_else(|| named.to_owned())
 }
 
 /// The library that the caller or the variable names.
@@ -160,6 +167,15 @@ mod tests {
     fn without_a_file_the_systems_loader_is_asked() {
         let empty = [tempfile::tempdir().unwrap().path().to_owned()];
         assert!(matches!(search(&empty), Place::System { searched, .. } if searched == empty));
+    }
+
+    #[test]
+    fn a_requested_folder_means_the_library_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(find(Some(folder.path())), Place::File(folder.path().to_owned()));
+        let library = folder.path().join(NAME);
+        fs::write(&library, "").unwrap();
+        assert_eq!(find(Some(folder.path())), Place::File(library));
     }
 
     #[test]

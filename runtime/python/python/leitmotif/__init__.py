@@ -1,0 +1,83 @@
+"""Identifies the artist of a recording with a self-describing `.onnx` file.
+
+>>> import leitmotif
+>>> recognizer = leitmotif.Recognizer("artists.clip.onnx")
+>>> recognizer.recognize("song.mp3").best.artist
+"""
+
+from ._answers import (
+    Answer,
+    AudioInfo,
+    AudioNote,
+    GalleryAnswer,
+    Moment,
+    RankedArtist,
+    RuntimeInfo,
+    SelfTest,
+    SimilarArtist,
+    Timeline,
+)
+from ._errors import (
+    AudioError,
+    AudioNotFoundError,
+    AudioReadError,
+    CancelledError,
+    DeviceError,
+    DeviceWarning,
+    ForkError,
+    GalleryError,
+    GalleryFileError,
+    GalleryNotFoundError,
+    LeitmotifError,
+    ModelError,
+    ModelNotFoundError,
+    ModelReadError,
+    OptionError,
+    OutOfMemoryError,
+    RunError,
+    RuntimeLibraryError,
+    TimeLimitError,
+    TooShortError,
+)
+from ._leitmotif import SAMPLE_RATE, CancelToken, Gallery, Listener, Recognizer, __version__, decode, runtime_info
+
+__all__ = [
+    "SAMPLE_RATE",
+    "Answer",
+    "AudioError",
+    "AudioInfo",
+    "AudioNote",
+    "AudioNotFoundError",
+    "AudioReadError",
+    "CancelToken",
+    "CancelledError",
+    "DeviceError",
+    "DeviceWarning",
+    "ForkError",
+    "Gallery",
+    "GalleryAnswer",
+    "GalleryError",
+    "GalleryFileError",
+    "GalleryNotFoundError",
+    "LeitmotifError",
+    "Listener",
+    "ModelError",
+    "ModelNotFoundError",
+    "ModelReadError",
+    "Moment",
+    "OptionError",
+    "OutOfMemoryError",
+    "RankedArtist",
+    "Recognizer",
+    "RunError",
+    "RuntimeInfo",
+    "RuntimeLibraryError",
+    "SelfTest",
+    "SimilarArtist",
+    "TimeLimitError",
+    "Timeline",
+    "TooShortError",
+    "__version__",
+    "decode",
+    "runtime_info",
+]
