@@ -1,5 +1,6 @@
 //! `leitmotif-export`: compiles a checkpoint to `.onnx` files, verifies and inspects them.
 
+mod about;
 mod compile;
 mod diff;
 mod inspect;

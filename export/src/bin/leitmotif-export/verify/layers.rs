@@ -73,7 +73,7 @@ pub(crate) fn layers(path: &Path, checkpoint: &Checkpoint) -> Result<Vec<Departu
 fn run(session: &mut Session, card: &Card, segment: &[f32]) -> Result<Vec<NamedTensor>> {
     let zeros = vec![0.0; card.embedding_units];
     let (shape, state) = ([1, segment.len()], [1, card.embedding_units]);
-    let mut inputs: Vec<(&str, &[usize], &[f32])> = vec![("waveform", &shape, segment)];
+    let mut inputs: Vec<(&str, &[usize], &[f32])> = vec![(card.waveform_input(), &shape, segment)];
     if card.graph == GraphKind::Step {
         inputs.extend([("h", &state[..], &zeros[..]), ("c", &state, &zeros)]);
     }
