@@ -84,8 +84,8 @@ struct Windows {
     batch: Value,
 }
 
-/// Cuts `[batch, samples]` into the windows that count, as `leitmotif::pooling::windows` does. A recording that is shorter
-/// than a segment has none, and the `Reshape` of nothing is an error.
+/// Cuts `[batch, samples]` into the windows that count, as `leitmotif::pooling::windows` does. Of a recording that is
+/// shorter than a segment the `Gather` asks for samples beyond its end, which every runtime refuses.
 fn windows(graph: &mut Graph, network: &Network, waveform: Value) -> Result<Windows, ExportError> {
     let segment = size("the segment", network.segment)?;
     let hop = size("the hop", network.hop)?;
@@ -99,7 +99,7 @@ fn windows(graph: &mut Graph, network: &Network, waveform: Value) -> Result<Wind
     let length = graph.node("Gather", "window.samples", &[shape, second], &[]);
     let length = axes::squeeze(graph, "window.length", length, &[0]);
 
-    // Segments: as many hops as begin with a whole segment; below one where the recording is shorter than that.
+    // Segments: as many hops as begin with a whole segment.
     let (hop_value, hop_less) = (graph.integer(hop), graph.integer(hop - segment));
     let spare = graph.node("Add", "window.spare", &[length, hop_less], &[]);
     let segments = graph.node("Div", "window.segments", &[spare, hop_value], &[]);
@@ -108,9 +108,7 @@ fn windows(graph: &mut Graph, network: &Network, waveform: Value) -> Result<Wind
     let (window_value, half) = (graph.integer(window), graph.integer(window / 2));
     let rounded = graph.node("Add", "window.rounded", &[segments, half], &[]);
     let counted = graph.node("Div", "window.counted", &[rounded, window_value], &[]);
-    let is_empty = graph.node("Less", "window.is_empty", &[segments, one], &[]);
-    let least = graph.node("Where", "window.least", &[is_empty, zero, one], &[]);
-    let count = larger(graph, "window.count", counted, least);
+    let count = larger(graph, "window.count", counted, one);
 
     let hops = graph.integer(hop * window);
     let end = graph.node("Mul", "window.end", &[count, hops], &[]);
@@ -119,7 +117,10 @@ fn windows(graph: &mut Graph, network: &Network, waveform: Value) -> Result<Wind
     let samples_value = graph.integer(samples);
     let offsets = graph.node("Range", "window.offsets", &[zero, samples_value, one], &[]);
     let index = graph.node("Add", "window.index", &[column, offsets], &[]);
-    let most = graph.node("Add", "window.most", &[length, minus_one], &[]);
+    // The last sample, but no less than the last of a segment, where a shorter recording has none.
+    let end = graph.node("Add", "window.last_sample", &[length, minus_one], &[]);
+    let least = graph.integer(segment - 1);
+    let most = larger(graph, "window.most", end, least);
     let inside = smaller(graph, "window.inside", index, most);
     let cut = graph.node("Gather", "window.cut", &[waveform, inside], &[("axis", Int(1))]);
     let row = graph.integers(&[-1, samples]);
