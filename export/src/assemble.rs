@@ -202,6 +202,9 @@ mod tests {
                 );
             }
         }
+        if kind.takes_any_length() {
+            check_one(kind, Recipe { target, precision, huggingface: true, ..Recipe::named("x") });
+        }
     }
 
     fn check_one(kind: GraphKind, recipe: Recipe) {
@@ -212,7 +215,12 @@ mod tests {
         let layers = fold(checkpoint.steps(), checkpoint.weights()).unwrap();
         let calibration = calibration(network).filter(|_| recipe.precision == Precision::Int8);
         let recipe = Recipe { calibration, ..recipe };
-        let graph = graph(network, classes, &layers, kind, &recipe).unwrap();
+        let graph = match recipe.huggingface {
+            true => {
+                crate::huggingface::graph(network, classes, &layers, Some(2.0), &recipe).unwrap()
+            }
+            false => graph(network, classes, &layers, kind, &recipe).unwrap(),
+        };
         let nodes: Vec<Node> = with_bodies(&graph);
         let mut used: BTreeSet<String> = nodes.iter().flat_map(|n| n.inputs.clone()).collect();
         used.extend(graph.outputs.iter().map(|port| port.name.clone()));

@@ -100,3 +100,22 @@ fn json(value: &impl Serialize) -> Vec<u8> {
     text.push(b'\n');
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_in_the_order_of_their_numbers() {
+        let labels: Vec<String> = (0..12).map(|number| format!("artist {}", 12 - number)).collect();
+        let text = String::from_utf8(json(&Labels { labels: &labels })).unwrap();
+        let places = (0..12).map(|number| text.find(&format!("\"{number}\":")).unwrap());
+        assert!(places.is_sorted(), "{text}");
+    }
+
+    #[derive(Serialize)]
+    struct Labels<'a> {
+        #[serde(serialize_with = "by_number")]
+        labels: &'a [String],
+    }
+}

@@ -34,6 +34,10 @@ pub(crate) fn layers(path: &Path, checkpoint: &Checkpoint) -> Result<Vec<Departu
         card.fixed.is_free(),
         "layers are compared with one segment, and the sizes of this file are fixed; compile it without --batch and --segments"
     );
+    ensure!(
+        !card.huggingface,
+        "the layers of Hugging Face's form are those of the file that was compiled beside its folder: compare that one"
+    );
     let segment = checkpoint.probe().waveform(0).get(..card.segment_samples).unwrap_or_default();
     let mut expected = layer_outputs(checkpoint, segment)?;
     if card.embedding_only {
@@ -73,7 +77,7 @@ pub(crate) fn layers(path: &Path, checkpoint: &Checkpoint) -> Result<Vec<Departu
 fn run(session: &mut Session, card: &Card, segment: &[f32]) -> Result<Vec<NamedTensor>> {
     let zeros = vec![0.0; card.embedding_units];
     let (shape, state) = ([1, segment.len()], [1, card.embedding_units]);
-    let mut inputs: Vec<(&str, &[usize], &[f32])> = vec![(card.waveform_input(), &shape, segment)];
+    let mut inputs: Vec<(&str, &[usize], &[f32])> = vec![("waveform", &shape, segment)];
     if card.graph == GraphKind::Step {
         inputs.extend([("h", &state[..], &zeros[..]), ("c", &state, &zeros)]);
     }
