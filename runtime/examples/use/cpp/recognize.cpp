@@ -52,8 +52,8 @@ std::vector<float> read_wav(const std::string& path, std::uint32_t rate) {
         if (name == "data") {
             const std::string hertz = std::to_string(rate);
             if (!fits)
-                throw std::runtime_error(path + ": not 16-bit mono at " + hertz + " Hz; convert it: ffmpeg -i SONG -ac 1 -ar " +
-                                         hertz + " -c:a pcm_s16le SONG.wav");
+                throw std::runtime_error(path + ": not 16-bit mono at " + hertz + " Hz; convert it: ffmpeg -i SONG -ac 1 -af aresample=" +
+                                         hertz + ":filter_size=128:cutoff=0.99 -c:a pcm_s16le SONG.wav");
             std::vector<float> samples(std::min(size, bytes.size() - body) / 2);
             for (std::size_t i = 0; i < samples.size(); ++i)
                 samples[i] = float(std::int16_t(little_endian(bytes, body + 2 * i, 2))) / 32768.0f;

@@ -74,7 +74,8 @@ static float[] ReadWav(string path, int rate)
         {
             if (!fits)
                 throw new InvalidDataException(
-                    $"{path}: not 16-bit mono at {rate} Hz; convert it: ffmpeg -i SONG -ac 1 -ar {rate} -c:a pcm_s16le SONG.wav");
+                    $"{path}: not 16-bit mono at {rate} Hz; convert it: ffmpeg -i SONG -ac 1 "
+                    + $"-af aresample={rate}:filter_size=128:cutoff=0.99 -c:a pcm_s16le SONG.wav");
             var samples = new float[Math.Min(size, bytes.Length - body) / 2];
             for (var i = 0; i < samples.Length; i++) samples[i] = BitConverter.ToInt16(bytes, body + 2 * i) / 32768f;
             return samples;

@@ -55,8 +55,8 @@ function readWav(path, bytes, rate) {
     if (id === 'fmt ' && body + 16 <= bytes.length)
       format = [view.getUint16(body, true), view.getUint16(body + 2, true), view.getUint32(body + 4, true), view.getUint16(body + 14, true)];
     if (id === 'data') {
-      if (String(format) !== String([1, 1, rate, 16]))
-        fail(`${path}: not 16-bit mono at ${rate} Hz; convert it: ffmpeg -i SONG -ac 1 -ar ${rate} -c:a pcm_s16le SONG.wav`);
+      const convert = `ffmpeg -i SONG -ac 1 -af aresample=${rate}:filter_size=128:cutoff=0.99 -c:a pcm_s16le SONG.wav`;
+      if (String(format) !== String([1, 1, rate, 16])) fail(`${path}: not 16-bit mono at ${rate} Hz; convert it: ${convert}`);
       const count = Math.floor(Math.min(size, bytes.length - body) / 2);
       return Float32Array.from({ length: count }, (_, i) => view.getInt16(body + 2 * i, true) / 32768);
     }

@@ -22,7 +22,8 @@ def read_wav(path, rate):
         with wave.open(path) as song:
             found = (song.getframerate(), song.getnchannels(), song.getsampwidth())
             if found != (rate, 1, 2):
-                sys.exit(f"{path}: not 16-bit mono at {rate} Hz; convert it: ffmpeg -i SONG -ac 1 -ar {rate} -c:a pcm_s16le SONG.wav")
+                convert = f"ffmpeg -i SONG -ac 1 -af aresample={rate}:filter_size=128:cutoff=0.99 -c:a pcm_s16le SONG.wav"
+                sys.exit(f"{path}: not 16-bit mono at {rate} Hz; convert it: {convert}")
             return np.frombuffer(song.readframes(song.getnframes()), "<i2").astype(np.float32) / 32768
     except (OSError, EOFError, wave.Error) as error:
         sys.exit(f"{path}: {error}")
