@@ -49,6 +49,7 @@ fn card() -> Card {
         },
         fixed: Fixed::default(),
         embedding_only: false,
+        huggingface: false,
         calibration: None,
         measured: None,
         network,
