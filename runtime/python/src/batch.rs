@@ -7,7 +7,7 @@ use leitmotif::{Batch, Error, RecognizeOptions, Recognizer};
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyList;
+use pyo3::types::{IntoPyDict, PyList, PyType};
 
 use crate::answer::{self, Artists};
 use crate::errors;
@@ -18,7 +18,7 @@ use crate::waiting;
 pub(crate) struct Plan<'py> {
     pub(crate) rate: Option<Bound<'py, PyAny>>,
     pub(crate) jobs: Option<usize>,
-    /// A bar with `update(n)`, or a function of how many are done and of how many.
+    /// A bar with `update(n)`, a class of such bars, or a function of how many are done and of how many.
     pub(crate) progress: Option<Bound<'py, PyAny>>,
     /// A function of the number and the result of each.
     pub(crate) on_result: Option<Bound<'py, PyAny>>,
@@ -51,9 +51,16 @@ pub(crate) fn run<'py>(
     plan: Plan<'py>,
 ) -> PyResult<Bound<'py, PyList>> {
     let Plan { rate, jobs, progress, on_result, raises, cancel } = plan;
+    // A class of bars, such as tqdm itself: one for this batch.
+    let own = progress.as_ref().is_some_and(|p| p.is_instance_of::<PyType>() && is_bar(p));
+    let progress = match progress {
+        Some(class) if own => {
+            Some(class.call((), Some(&[("total", recordings.len())].into_py_dict(py)?))?)
+        }
+        other => other,
+    };
     if progress.as_ref().is_some_and(|p| !p.is_callable() && !is_bar(p)) {
-        let text =
-            "`progress` is a bar with update(n), such as tqdm's, or a function of (done, total)";
+        let text = "`progress` is tqdm, a bar with update(n) such as tqdm's, or a function of (done, total)";
         return Err(PyTypeError::new_err(text));
     }
     let cancelled = errors::of_recognition(Error::Cancelled).into_value(py);
@@ -99,7 +106,11 @@ pub(crate) fn run<'py>(
             Ok(count) => count,
         }
     };
-    match waiting::run_each(py, cancel.as_ref(), work, each) {
+    let ended = waiting::run_each(py, cancel.as_ref(), work, each);
+    if let Some(bar) = progress.filter(|_| own) {
+        bar.bind(py).call_method0(intern!(py, "close"))?;
+    }
+    match ended {
         Ok(_) => Ok(results),
         Err(error) => {
             error.value(py).setattr(intern!(py, "results"), &results)?;

@@ -90,12 +90,12 @@ pub(crate) fn of_gallery(error: &GalleryError) -> PyErr {
 fn words(error: &Error) -> String {
     match error {
         Error::EmbeddingOnly { path } => format!(
-            "model {path:?} gives embeddings and no artist probabilities: export it without --embedding-only, or run it \
-             with `onnxruntime.InferenceSession`"
+            "model {path:?} gives embeddings and no artist probabilities: export it without --embedding-only, or run \
+             it with `onnxruntime.InferenceSession`"
         ),
         Error::NoThreads { path, threads } => format!(
-            "the system refuses the {threads} threads that model {path:?} is to run on: ask for fewer (`threads=1`), or \
-             raise the limit (`ulimit -u`, a container's `pids.max`)"
+            "the system refuses the {threads} threads that model {path:?} is to run on: ask for fewer (`threads=1`), \
+             or raise the limit (`ulimit -u`, a container's `pids.max`)"
         ),
         Error::Placement { path, device, elsewhere } => format!(
             "model {path:?} would not run on {device} alone: ONNX Runtime gives {elsewhere}; compile it for CUDA \
@@ -110,8 +110,8 @@ fn words(error: &Error) -> String {
              `onnxruntime=` or the variable ORT_DYLIB_PATH"
         ),
         Error::OnnxRuntimeUnusable { path, reason } => format!(
-            "{path:?} cannot be used as ONNX Runtime ({reason}): version 1.24 or later is needed, `pip install --upgrade \
-             onnxruntime`; or name another library with `onnxruntime=` or the variable ORT_DYLIB_PATH"
+            "{path:?} cannot be used as ONNX Runtime ({reason}): version 1.24 or later is needed, `pip install \
+             --upgrade onnxruntime`; or name another library with `onnxruntime=` or the variable ORT_DYLIB_PATH"
         ),
         Error::Forked => "ONNX Runtime was opened before this process was forked and cannot be used in it: start \
                           workers with multiprocessing's \"spawn\" or \"forkserver\", or open the first Recognizer \

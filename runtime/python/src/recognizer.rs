@@ -141,9 +141,9 @@ impl Recognizer {
     /// Recognises many recordings on threads and returns their answers in the same order. In the place of one that
     /// cannot be recognised is the exception (`errors="return"`), or the first is raised (`errors="raise"`).
     ///
-    /// `jobs`: recordings at once, by default one for each session. `progress`: a bar with `update(n)`, such as tqdm's,
-    /// or a function of (done, total). `on_result`: a function of (number, result), as they are done. What they raise
-    /// and Ctrl-C end the batch; the exception then has what is done as `results`.
+    /// `jobs`: recordings at once, by default one for each session. `progress`: tqdm, a bar with `update(n)` such as
+    /// its, or a function of (done, total). `on_result`: a function of (number, result), as they are done. What they
+    /// raise and Ctrl-C end the batch; the exception then has what is done as `results`.
     #[pyo3(signature = (sources, /, *, rate=None, jobs=None, progress=None, on_result=None, errors="return", top=None,
         timeline=true, average="probabilities", hop=None, time_limit=None, cancel=None))]
     #[expect(clippy::too_many_arguments, reason = "they are keywords")]

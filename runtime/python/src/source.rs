@@ -9,7 +9,7 @@ use numpy::{PyReadonlyArrayDyn, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyString};
+use pyo3::types::{PyByteArray, PyBytes, PyMemoryView, PyString};
 
 use crate::errors::exception;
 
@@ -184,9 +184,7 @@ fn as_bytes(given: &Bound<'_, PyAny>) -> PyResult<Option<Vec<u8>>> {
     if let Ok(bytes) = given.cast::<PyBytes>() {
         return Ok(Some(bytes.as_bytes().to_vec()));
     }
-    let kind = given.get_type();
-    let others = ["bytearray", "memoryview"];
-    if !others.iter().any(|name| kind.name().is_ok_and(|kind| kind == *name)) {
+    if !given.is_instance_of::<PyByteArray>() && !given.is_instance_of::<PyMemoryView>() {
         return Ok(None);
     }
     let bytes = given.py().get_type::<PyBytes>().call1((given,))?;
@@ -210,8 +208,9 @@ fn interleaved(array: &Bound<'_, PyUntypedArray>) -> PyResult<(Vec<f32>, usize)>
         [frames, channels @ 1..=MOST_CHANNELS] if frames > MOST_CHANNELS => (channels, false),
         _ => {
             let text = format!(
-                "an array of shape {} is no recording: give (frames,), (frames, channels) or (channels, frames), with at \
-                 most {MOST_CHANNELS} channels, fewer than frames; several recordings go to recognize_batch one by one",
+                "an array of shape {} is no recording: give (frames,), (frames, channels) or (channels, frames), \
+                 with at most {MOST_CHANNELS} channels, fewer than frames; several recordings go to \
+                 recognize_batch one by one",
                 shape(array)
             );
             return Err(exception("AudioError", text, None));

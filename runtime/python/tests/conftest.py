@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import leitmotif
@@ -38,17 +38,23 @@ Program = Callable[..., "subprocess.Popen[str]"]
 
 
 @pytest.fixture
-def program(tmp_path: Path) -> Program:
-    """Starts a program with MODEL, SONG and `leitmotif` at hand, in a folder of its own."""
+def program(tmp_path: Path) -> Iterator[Program]:
+    """Starts a program with MODEL, SONG and `leitmotif` at hand, in a folder of its own; it ends with the test."""
+    started: list[subprocess.Popen[str]] = []
 
     def start(text: str) -> subprocess.Popen[str]:
         file = tmp_path / "program.py"
         head = f"import leitmotif\nMODEL, SONG = {str(MODEL)!r}, {str(SONG)!r}\n"
         file.write_text(head + textwrap.dedent(text))
         pipe = subprocess.PIPE
-        return subprocess.Popen([sys.executable, str(file)], stdout=pipe, stderr=pipe, text=True, cwd=tmp_path)
+        line = [sys.executable, str(file)]
+        started.append(subprocess.Popen(line, stdout=pipe, stderr=pipe, text=True, cwd=tmp_path))
+        return started[-1]
 
-    return start
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
 
 
 def ended(process: subprocess.Popen[str], said: str = "") -> str:

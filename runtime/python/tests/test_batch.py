@@ -40,7 +40,7 @@ def test_arrays_have_one_rate(recognizer: leitmotif.Recognizer) -> None:
     assert [answer.artists for answer in answers] == [recognizer.recognize(a, rate=22_050).artists for a in arrays]
 
 
-def test_progress_is_a_bar_or_a_function(recognizer: leitmotif.Recognizer) -> None:
+def test_progress_is_a_bar_its_class_or_a_function(recognizer: leitmotif.Recognizer) -> None:
     told: list[tuple[int, int]] = []
     numbers: list[int] = []
     recognizer.recognize_batch(
@@ -54,6 +54,18 @@ def test_progress_is_a_bar_or_a_function(recognizer: leitmotif.Recognizer) -> No
 
         def update(self, n: int) -> None:
             self.n += n
+
+    class Made(Bar):
+        def __init__(self, total: int) -> None:
+            made.append(self)
+            self.total, self.closed = total, False
+
+        def close(self) -> None:
+            self.closed = True
+
+    made: list[Made] = []
+    recognizer.recognize_batch(FILES, progress=Made)
+    assert [(bar.n, bar.total, bar.closed) for bar in made] == [(len(FILES), len(FILES), True)]
 
     bar = Bar()
     recognizer.recognize_batch(FILES, progress=bar)
@@ -77,7 +89,7 @@ def test_what_is_no_batch(recognizer: leitmotif.Recognizer) -> None:
     for odd in (str(SONG), b"bytes", 7):
         with pytest.raises(TypeError, match="a batch is a list of recordings; one goes to `recognize`"):
             call(odd)
-    with pytest.raises(TypeError, match="`progress` is a bar"):
+    with pytest.raises(TypeError, match="`progress` is tqdm, a bar"):
         call(FILES, progress=7)
     with pytest.raises(leitmotif.OptionError, match='use "return" or "raise"'):
         call(FILES, errors="ignore")

@@ -101,8 +101,10 @@ def test_a_fork_of_a_process_with_a_model_gets_an_error(program: Program) -> Non
                     print(error, flush=True)
         pid = os.fork()
         if pid == 0:
-            child()
-            os._exit(0)
+            try:
+                child()
+            finally:
+                os._exit(0)
         assert os.waitpid(pid, 0)[1] == 0
         print(len(leitmotif.decode(SONG)) > 0, recognizer.recognize(SONG).segments > 0)
     """)

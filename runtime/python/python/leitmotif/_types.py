@@ -32,4 +32,4 @@ Path: TypeAlias = str | PathLike[str]
 File: TypeAlias = Path | bytes | bytearray | memoryview | BinaryFile
 Samples: TypeAlias = npt.NDArray[np.floating[Any] | np.int16] | ArrayLike
 Rate: TypeAlias = float | np.integer[Any] | np.floating[Any]
-Progress: TypeAlias = Bar | Callable[[int, int], object]
+Progress: TypeAlias = Bar | type[Bar] | Callable[[int, int], object]
