@@ -13,6 +13,7 @@
 #include <vector>
 
 #include <ATen/core/Tensor.h>
+#include <c10/util/Logging.h>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
@@ -52,6 +53,8 @@ const char* guarded(Body body) noexcept {
 extern "C" const char* leitmotif_store_open(const char* host, int64_t port, bool serves, int64_t milliseconds,
                                             Store** store, int64_t* bound) noexcept {
     return guarded([&] {
+        // It would log whatever it throws, with a back trace.
+        FLAGS_caffe2_log_level = c10::GLOG_FATAL;
         c10d::TCPStoreOptions options;
         options.port = static_cast<std::uint16_t>(port);
         options.isServer = serves;

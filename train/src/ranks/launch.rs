@@ -19,7 +19,7 @@ use crate::ranks::world::World;
 /// rank is already on the terminal.
 const LAUNCHED: &str = "LEITMOTIF_LAUNCHED";
 /// How long the other ranks have to end by themselves after one has ended with an error.
-const GRACE: Duration = Duration::from_secs(30);
+const GRACE: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(20);
 
 /// How all ranks ended.
