@@ -231,7 +231,7 @@ fn ranks_that_do_not_belong_together_are_refused_with_what_differs() {
     let options = "--epochs 1 --steps 1 --batch 6 --rank-timeout 20 --out run";
     let cases: [(&str, &str, &str, &str); 3] = [
         ("here", "--seed 7", "2", "has seed 1, and rank 1 has 7"),
-        ("there", "", "2", "clips"),
+        ("there", "", "2", "has split song-seed1 ("),
         ("here", "", "3", "has ranks 2, and rank 1 has 3"),
     ];
     for (at, more, size, message) in cases {
@@ -286,7 +286,11 @@ fn what_a_rank_lacks_is_one_clear_error() {
             "RANK is `3`, but it must be a number from 0 to 2",
         ),
         (format!("{options} --ranks 2"), &alone, "--ranks is 2, but torchrun"),
-        (format!("{options} --ranks 7"), &[], "--batch is 6, but 7 ranks share its clips"),
+        (
+            format!("{options} --ranks 7"),
+            &[],
+            "--batch is 6, but 7 ranks share its clips: take at least 7",
+        ),
         (format!("{options} --ranks 2 --dry-run"), &[], "--dry-run measures one process"),
     ] {
         let (code, stderr) = start(folder, &options, variables).ends();

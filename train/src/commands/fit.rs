@@ -12,7 +12,7 @@ use leitmotif_models::text::count;
 use leitmotif_models::{Device, HeadKind, UnknownDevice};
 
 use crate::console::{self, log};
-use crate::error::{CheckpointError, TrainError};
+use crate::error::{CheckpointError, SettingError, TrainError};
 use crate::learn::adam::AdamConfig;
 use crate::learn::augment::Augmentation;
 use crate::learn::auxiliary::AuxiliaryConfig;
@@ -272,6 +272,11 @@ struct Settings {
 pub fn run(args: FitArgs) -> anyhow::Result<()> {
     let world = World::from_environment().map_err(TrainError::from)?;
     let ranks = args.ranks.map(usize::from);
+    let count = world.as_ref().map(|world| world.size).or(ranks).unwrap_or(1);
+    if args.resume.is_none() && args.settings.batch < count {
+        let (batch, ranks) = (args.settings.batch, count);
+        return Err(TrainError::from(SettingError::BatchBelowRanks { batch, ranks }).into());
+    }
     let Some(world) = world else {
         return match ranks {
             Some(ranks) if ranks > 1 => start_ranks(&args, ranks),

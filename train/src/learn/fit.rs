@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use leitmotif_models::checkpoint::{BEST, LAST, PREDICTIONS};
+use leitmotif_models::text::thousands;
 use leitmotif_models::{Confidence, Scores};
 
 use crate::console::log;
@@ -22,7 +23,7 @@ use crate::learn::progress::Progress;
 use crate::learn::results::{EpochTotals, Unread};
 use crate::learn::saving::Saving;
 use crate::learn::start::{RunState, Start};
-use crate::learn::step::Steps;
+use crate::learn::step::{Steps, Sums};
 use crate::learn::task::Task;
 use crate::learn::together::{any, begin_together, load_weights, of_first};
 use crate::model::network::Model;
@@ -220,6 +221,12 @@ fn train(
         progress.epoch_done(&history);
     }
     drop(feed);
+    if let Some(Sums { count, bytes, time }) = training.sums().filter(|sums| sums.count > 0) {
+        let (bytes, each) = (thousands(bytes), 1e3 * time.as_secs_f64() / f64::from(count));
+        log!(
+            "{bytes} bytes a step were summed up in {each:.1} ms, waiting for the slowest rank included"
+        );
+    }
     finish(run, task, &mut model, stop, (progress, ranks))
 }
 

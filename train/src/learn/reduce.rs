@@ -30,6 +30,8 @@ pub(crate) struct Reduced {
     pub(crate) correct: Tensor,
     /// Whether any rank wanted to stop.
     pub(crate) stopped: bool,
+    /// Bytes that this rank gave into the sum.
+    pub(crate) bytes: u64,
 }
 
 /// Exchanges what all ranks computed, in one sum of one buffer. `weight` is this rank's rows over the mean number of rows of
@@ -69,6 +71,7 @@ pub(crate) fn reduce(
         let scalar = |index| buffer.f_get(index);
         let stopped = f64::try_from(&scalar(counted + 1)?)? > 0.0;
         let (loss, correct) = (scalar(counted - 1)?, scalar(counted)?);
-        Ok(Reduced { gradient, loss, correct, stopped })
+        let bytes = (buffer.numel() * size_of::<f32>()) as u64;
+        Ok(Reduced { gradient, loss, correct, stopped, bytes })
     })
 }

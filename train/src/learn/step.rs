@@ -1,5 +1,7 @@
 //! One training step: forward pass, cross-entropy, gradients, Adam.
 
+use std::time::{Duration, Instant};
+
 use leitmotif_models::HeadKind;
 use tch::{Device, Kind, Tensor};
 
@@ -219,6 +221,17 @@ impl Pass {
     }
 }
 
+/// The sums over all ranks so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sums {
+    /// How many, one for each step.
+    pub count: u32,
+    /// What a rank gives into one, in bytes.
+    pub bytes: u64,
+    /// How long they took together, waiting for the slowest rank included.
+    pub time: Duration,
+}
+
 /// The steps of a run. On a GPU the first ones are taken as they are; then one is recorded as a CUDA graph and
 /// repeated, so that the GPU does not wait for the launches of some hundred kernels. With several batches to a step the
 /// graph is of a forward and a backward pass, and Adam's dozen operations are launched by themselves.
@@ -231,6 +244,7 @@ pub struct Steps {
     batch: usize,
     ranks: Option<Ranks>,
     stopped: bool,
+    sums: Sums,
     whole: Repeated<Measured>,
     pass: Repeated<Pass>,
 }
@@ -245,6 +259,7 @@ impl Steps {
             batch: config.batch.max(1),
             ranks: None,
             stopped: false,
+            sums: Sums::default(),
             whole: Repeated::new(records),
             pass: Repeated::new(records),
         }
@@ -258,6 +273,11 @@ impl Steps {
     /// Whether some rank wanted to stop when it took its part in the last step: all know of it at the same one.
     pub fn stopped(&self) -> bool {
         self.stopped
+    }
+
+    /// What the sums over all ranks took; `None` for a single process.
+    pub fn sums(&self) -> Option<Sums> {
+        self.ranks.as_ref().map(|_| self.sums)
     }
 
     /// One step of Adam on the mean of the gradients of as many batches as the settings accumulate; of one batch it is
@@ -311,8 +331,12 @@ impl Steps {
             let Pass { gradient, loss, correct, outputs } = mean;
             let weight = (own.len() * ranks.share().size) as f64 / total as f64;
             let local = Local { gradient, loss, correct, statistics: model.running_statistics() };
+            let began = Instant::now();
             let all = reduce(ranks, local, weight, stop)?;
             self.stopped = all.stopped;
+            self.sums.time += began.elapsed();
+            self.sums.count += 1;
+            self.sums.bytes = all.bytes;
             let outputs = outputs * total / own.len().max(1);
             mean = Pass { gradient: all.gradient, loss: all.loss, correct: all.correct, outputs };
         }

@@ -116,9 +116,12 @@ impl Meeting {
                     let is_missing = |other: &usize| {
                         self.get(&self.key("started", *other)).is_ok_and(|found| found.is_none())
                     };
-                    let ranks = (0..size).filter(is_missing).collect();
+                    let ranks: Vec<usize> = (0..size).filter(is_missing).collect();
                     let seconds = self.0.timeout.as_secs();
-                    return Err(RanksError::Missing { ranks, size, address, seconds });
+                    // They may have come this moment.
+                    if !ranks.is_empty() {
+                        return Err(RanksError::Missing { ranks, size, address, seconds });
+                    }
                 }
                 thread::sleep(POLL);
             };
@@ -155,6 +158,7 @@ impl Meeting {
         let World { rank, size, .. } = *self.world();
         // The others find out anyway, if later.
         let _ = self.set(&self.key("failed", rank), error);
+        let _ = self.set(&self.key("left", rank), "");
         if !self.world().serves() {
             return;
         }
