@@ -10,6 +10,8 @@ use leitmotif_train::commands::{
 };
 use leitmotif_train::error::TrainError;
 use leitmotif_train::model::{cuda, process};
+use leitmotif_train::ranks::error::RanksError;
+use leitmotif_train::ranks::launch;
 
 /// Prepares music, trains networks to recognise artists, and evaluates them
 #[derive(Debug, Parser)]
@@ -91,8 +93,16 @@ fn main() -> ExitCode {
         Err(error) if matches!(error.downcast_ref(), Some(TrainError::Interrupted)) => {
             ExitCode::from(INTERRUPTED)
         }
+        Err(error) if is_reported(&error) => ExitCode::FAILURE,
         Err(error) => failure(&error),
     }
+}
+
+/// Whether standard error has it already, from another process.
+fn is_reported(error: &anyhow::Error) -> bool {
+    let elsewhere =
+        matches!(error.downcast_ref(), Some(TrainError::Ranks(RanksError::Elsewhere { .. })));
+    error.is::<fit::Reported>() || (elsewhere && launch::is_launched())
 }
 
 fn needs_no_torch(command: &Command) -> bool {
