@@ -1,5 +1,6 @@
 //! Decides about every planned song in order, and stores those that are kept.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use leitmotif_models::SampleRate;
@@ -114,26 +115,30 @@ pub(super) fn store_songs<S: Songs>(
     let mut decided = 0;
     let mut seconds = 0.0;
     // Songs that an earlier run decided are not decoded, but still selected, because later decisions depend on them.
-    let items: Vec<(usize, &Track, ResumeState)> = plan
-        .tracks
-        .iter()
-        .enumerate()
-        .map(|(number, track)| (number, track, selector.resume_state(track)))
-        .collect();
-    let resumed = items.iter().filter(|item| !matches!(item.2, ResumeState::Undecided)).count();
+    // A song's number and whether it must be decoded; few songs lack clip files.
+    let (mut items, mut incomplete) = (Vec::with_capacity(plan.tracks.len()), HashMap::new());
+    for (number, track) in plan.tracks.iter().enumerate() {
+        let state = selector.resume_state(track);
+        items.push((number, matches!(state, ResumeState::Undecided)));
+        if let ResumeState::Incomplete(files) = state {
+            incomplete.insert(number, files);
+        }
+    }
+    let resumed = items.iter().filter(|(_, is_undecided)| !is_undecided).count();
     let started = std::time::Instant::now();
-    let work = |(number, track, state): &(usize, &Track, ResumeState)| {
-        let is_decided = match state {
-            ResumeState::Undecided => false,
-            ResumeState::Incomplete(files) => !songs.has_one_of(files, *number, track, stopped)?,
-            ResumeState::Decided => true,
+    let work = |(number, is_undecided): &(usize, bool)| {
+        let Some(track) = plan.tracks.get(*number) else { return Ok(None) };
+        let is_decided = match incomplete.get(number) {
+            Some(files) => !songs.has_one_of(files, *number, track, stopped)?,
+            None => !is_undecided,
         };
         if is_decided {
             return Ok(None);
         }
         songs.song(*number, track, stopped).map(Some)
     };
-    ordered_map::ordered_map(&items, options.threads, work, stopped, |(_, track, _), decoded| {
+    ordered_map::ordered_map(&items, options.threads, work, stopped, |(number, _), decoded| {
+        let Some(track) = plan.tracks.get(*number) else { return Ok(()) };
         let decoded = match decoded? {
             Some(Ok(None)) => return Ok(()),
             Some(Ok(Some(song))) => {
