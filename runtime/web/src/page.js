@@ -217,6 +217,7 @@ function clearResult() {
 
 /** @param {import('./protocol.js').Progress} progress */
 function showLoading({ what, loaded, total }) {
+  if (total === 0) return busy(`${what}…`, null);
   busy(`Loading ${what === 'The model' ? 'the model' : what}: ${megabytes(loaded)} of ${megabytes(total)}`, loaded / total);
 }
 

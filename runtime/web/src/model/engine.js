@@ -24,11 +24,11 @@ const GPU_TOLERANCE = 1e-3;
  * @property {string | null} note Why it is not WebGPU, where there is one.
  * @property {{ difference: number, tolerance: number, passed: boolean }} selfTest
  *
- * @typedef {(what: string, loaded: number, total: number) => void} OnProgress
+ * @typedef {(what: string, loaded: number, total: number) => void} OnProgress In bytes; a total of 0 is not known.
  */
 
 /** Time for a GPU to compile the network and run the golden input: ONNX Runtime waits for ever for one that is lost. */
-const GPU_SECONDS = 20;
+const GPU_SECONDS = 60;
 
 /** Runtimes that were loaded. @type {Map<'wasm' | 'webgpu', Promise<import('./network.js').Ort>>} */
 const runtimes = new Map();
@@ -45,10 +45,12 @@ let gpuFault = null;
 export async function openModel(bytes, card, file, { gpu, onProgress }) {
   if (gpu && gpuFault === null && (await hasGpu())) {
     const ort = await runtime('webgpu', onProgress);
+    onProgress('Testing the model on the GPU', 0, 0);
     const opened = await withGpu(ort, bytes, card, file);
     if (opened !== null) return opened;
   }
   const ort = await runtime('wasm', onProgress);
+  onProgress('Testing the model', 0, 0);
   const network = await Network.open(ort, bytes, card, file, 'wasm');
   const selfTest = await testOf(card, network, card.golden.tolerance);
   if (selfTest.passed) return { card, network, engine: 'WebAssembly', note: gpuFault, selfTest };
