@@ -77,10 +77,11 @@ fn metrics(scores: &Scores) -> [(&'static str, &'static str, f64); 3] {
 
 fn introduction(card: &Card) -> String {
     format!(
-        "# {}\n\nNames the artist of a recording, one of {}, from its raw waveform. {}\n\n",
+        "# {}\n\nNames the artist of a recording, one of {}, from its raw waveform. Network: {}, {}.\n\n",
         plain(&card.name),
         card.classes.len(),
-        plain(&card.network.description)
+        plain(&card.network.name),
+        plain(card.network.description.trim_end_matches('.'))
     )
 }
 
@@ -89,7 +90,12 @@ fn usage(card: &Card, file: &str) -> String {
     format!(
         r#"## Use
 
-`samples` are mono (the mean of the channels), {rate} a second, floats in [-1, 1]: the whole recording.
+`samples` are mono (the mean of the channels), {rate} a second, floats in [-1, 1]: the whole recording. Resamplers differ
+in the highest frequencies, and some answers with them; ffmpeg comes nearest to the one of the training by
+
+```sh
+ffmpeg -i SONG -ac 1 -af aresample={rate}:filter_size=128:cutoff=0.99 -c:a pcm_s16le SONG.wav
+```
 
 ```js
 import {{ pipeline }} from '@huggingface/transformers';
@@ -118,7 +124,8 @@ fn limits(card: &Card) -> String {
     let mut text = format!(
         "- A recording has at least {least:.1} seconds; what is left after its last segment of so many is dropped. Up to \
          {:.0} seconds fit into half a gigabyte.\n- One recording a call: the zeros with which a shorter one would be \
-         filled up count as silence.\n- In Node transformers.js decodes no audio files; give it samples. Python's \
+         filled up count as silence.\n- In Node transformers.js decodes no audio files; give it samples. A browser \
+         decodes them with a resampler of its own. Python's \
          `transformers.pipeline` loads PyTorch's weights, and this model has none.\n- `model_type` is `wav2vec2` because \
          these libraries know no other type that takes samples; the network is another.\n",
         card.max_seconds_per_call

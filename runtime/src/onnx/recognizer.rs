@@ -83,8 +83,9 @@ impl Recognizer {
     /// # Errors
     ///
     /// Those of [`Session::open`]; [`Error::NoCard`], [`Error::CardVersion`] and [`Error::BadCard`] if the model has no
-    /// card that this version can read, [`Error::SelfTest`] if one was asked for, [`Error::EmbeddingOnly`], [`Error::HuggingFace`] and [`Error::FixedSizes`] if it cannot be used for whole
-    /// recordings, and [`Error::WrongShape`] if its graph does not match its card.
+    /// card that this version can read, [`Error::SelfTest`] if one was asked for, [`Error::EmbeddingOnly`],
+    /// [`Error::HuggingFace`] and [`Error::FixedSizes`] if it cannot be used for whole recordings, and
+    /// [`Error::WrongShape`] if its graph does not match its card.
     pub fn open_with(path: impl AsRef<Path>, options: &SessionOptions) -> Result<Self, Error> {
         let path = path.as_ref();
         Self::new(&read_model(path)?, path, options)
