@@ -38,7 +38,8 @@ mod _leitmotif {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        // The first array fetches NumPy's functions, and panics where Ctrl-C interrupts it: not in the middle of a call.
+        // The first array fetches NumPy's functions, and panics where Ctrl-C interrupts that: so not in the middle of
+        // a call.
         drop(numpy::PyArray1::<f32>::from_vec(module.py(), Vec::new()));
         module.add("SAMPLE_RATE", leitmotif::SampleRate::NETWORK.0)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))

@@ -98,7 +98,7 @@ def test_what_is_no_batch(recognizer: leitmotif.Recognizer) -> None:
 def test_a_token_ends_a_batch(recognizer: leitmotif.Recognizer) -> None:
     cancel = leitmotif.CancelToken()
     answers = recognizer.recognize_batch(FILES * 1_000, cancel=cancel, on_result=lambda n, _: cancel.cancel())
-    assert isinstance(answers[0], leitmotif.Answer)
+    assert any(isinstance(answer, leitmotif.Answer) for answer in answers)
     assert isinstance(answers[-1], leitmotif.CancelledError)
 
 
@@ -110,14 +110,14 @@ def test_ctrl_c_ends_a_batch_with_what_is_done(program: Program) -> None:
             recognizer.recognize_batch([SONG] * 1_000_000, progress=first)
         except KeyboardInterrupt as stopped:
             done = [type(result).__name__ for result in stopped.results]
-            print(done[0], done[-1], len(done))
+            print(done.count("Answer") >= 3, done[-1], len(done))
             print(recognizer.recognize(SONG).best.artist)
     """)
     assert process.stdout is not None
     assert process.stdout.readline() == "running\n"
     process.send_signal(signal.SIGINT)
     lines = ended(process).splitlines()
-    assert lines[0] == "Answer CancelledError 1000000"
+    assert lines[0] == "True CancelledError 1000000"
     assert len(lines) == 2, "the recognizer can be used after it"
 
 
