@@ -2,7 +2,7 @@
 //
 // Part of the program itself, since libtorch_cpu.so has all of it. Its headers want five of gloo's, which libtorch's
 // wheel lacks; `gloo/` has what is used of them. Every function returns null, or an error's text that is valid until the
-// thread's next call; nothing is thrown across this wall.
+// thread's next call; no exception crosses it.
 
 #define USE_C10D_GLOO
 
@@ -49,9 +49,10 @@ const char* guarded(Body body) noexcept {
 
 }  // namespace
 
-// The store at `host`:`port`, which this process serves if `serves`; then port 0 takes a free one.
-extern "C" const char* leitmotif_store_open(const char* host, int64_t port, bool serves, int64_t milliseconds,
-                                            Store** store, int64_t* bound) noexcept {
+// The store at `host`:`port`, which this process serves if `serves`: on all its addresses, or on the socket `listener`,
+// which is bound to the port and belongs to the store from then on; -1 for none.
+extern "C" const char* leitmotif_store_open(const char* host, int64_t port, bool serves, int64_t listener,
+                                            int64_t milliseconds, Store** store) noexcept {
     return guarded([&] {
         // It would log whatever it throws, with a back trace.
         FLAGS_caffe2_log_level = c10::GLOG_FATAL;
@@ -60,8 +61,8 @@ extern "C" const char* leitmotif_store_open(const char* host, int64_t port, bool
         options.isServer = serves;
         options.waitWorkers = false;
         options.timeout = std::chrono::milliseconds(milliseconds);
+        if (listener >= 0) options.masterListenFd = static_cast<int>(listener);
         auto opened = c10::make_intrusive<c10d::TCPStore>(std::string(host), options);
-        *bound = opened->getPort();
         *store = new Store{std::move(opened)};
     });
 }

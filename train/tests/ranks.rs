@@ -106,7 +106,8 @@ fn largest_difference(a: &Tensors, b: &Tensors) -> f32 {
     let differences = trained.flat_map(|(name, values)| {
         values.data.iter().zip(&b[name].data).map(|(a, b)| (a - b).abs())
     });
-    differences.fold(0.0, f32::max)
+    // `max` would pass over what is no number.
+    differences.fold(0.0, |largest, one| if one.is_nan() { one } else { largest.max(one) })
 }
 
 /// The epochs' losses and accuracies in training.
@@ -156,6 +157,27 @@ fn ranks_take_the_steps_of_one_process_that_computes_the_same_parts() {
             assert!((shared - whole).abs() < 1e-6, "{shared} {whole}");
         }
     }
+}
+
+#[test]
+fn clipping_and_averages_are_those_of_one_process_and_all_ranks_stop_early() {
+    let folder = folder();
+    let folder = folder.path();
+    let options = "--epochs 2 --steps 4 --clip-gradients 0.5 --weight-average 0.9";
+    let two = trained(folder, &format!("{options} --batch 6 --ranks 2 --out two"));
+    let one = trained(folder, &format!("{options} --batch 3 --accumulate 2 --out one"));
+    assert_eq!(largest_difference(&two.weights, &one.weights), 0.0);
+    assert_eq!(losses(&folder.join("two")), losses(&folder.join("one")));
+    // Rank 0 reads the history, and the others go by the same.
+    let early =
+        trained(folder, "--epochs 40 --steps 4 --patience 1 --batch 6 --ranks 2 --out early");
+    assert!(early.record.epoch < 40, "{}", early.record.epoch);
+    // Parts of parts.
+    let two =
+        trained(folder, "--epochs 1 --steps 3 --batch 4 --accumulate 2 --ranks 2 --out two-by-two");
+    let four = trained(folder, "--epochs 1 --steps 3 --batch 2 --accumulate 4 --out four");
+    let difference = largest_difference(&two.weights, &four.weights);
+    assert!(difference < 1e-4, "{difference}");
 }
 
 #[test]
@@ -292,10 +314,15 @@ fn what_a_rank_lacks_is_one_clear_error() {
             "--batch is 6, but 7 ranks share its clips: take at least 7",
         ),
         (format!("{options} --ranks 2 --dry-run"), &[], "--dry-run measures one process"),
+        (
+            format!("{options} --ranks 4"),
+            &[("SLURM_PROCID", "0"), ("SLURM_STEP_NUM_TASKS", "4")],
+            "srun started 4 processes, which train by themselves",
+        ),
     ] {
         let (code, stderr) = start(folder, &options, variables).ends();
         assert_eq!(code, Some(1), "{stderr}");
-        assert!(stderr.starts_with("error: ") && stderr.contains(message), "{stderr}");
+        assert!(stderr.starts_with("error: ") && stderr.contains(message), "{message}: {stderr}");
         assert_eq!(stderr.lines().count(), 1, "{stderr}");
     }
     assert!(!folder.join("run/last").exists());

@@ -51,9 +51,9 @@ pub struct FitArgs {
     /// Folder of the run, for a new one
     #[arg(long, required_unless_present_any = ["resume", "dry_run"], conflicts_with = "resume")]
     out: Option<PathBuf>,
-    /// Folder of a run to resume with its own settings; only --epochs, --device, --threads, --checkpoint-minutes and
-    /// --keep-checkpoints may change. Without changes of the first three it ends like a run that never stopped, bit for
-    /// bit on a CPU with one number of threads, and on one GPU with --deterministic
+    /// Folder of a run to resume with its own settings; only --epochs, --device, --threads, --ranks,
+    /// --checkpoint-minutes and --keep-checkpoints may change. Without changes of the first four it ends like a run that
+    /// never stopped, bit for bit on a CPU with one number of threads, and on one GPU with --deterministic
     #[arg(long)]
     resume: Option<PathBuf>,
     /// Settings from a recipe, before those given here, which win: `small` (tens of artists, hours of music: two cores, a
@@ -277,6 +277,15 @@ pub fn run(args: FitArgs) -> anyhow::Result<()> {
         let (batch, ranks) = (args.settings.batch, count);
         return Err(TrainError::from(SettingError::BatchBelowRanks { batch, ranks }).into());
     }
+    if world.is_none()
+        && let Some((launcher, size)) = World::of_unused_launcher()
+    {
+        let missing = RanksError::NoAddress { launcher, size };
+        if ranks.is_some_and(|ranks| ranks > 1) {
+            return Err(TrainError::from(missing).into());
+        }
+        log!("warning: {missing}");
+    }
     let Some(world) = world else {
         return match ranks {
             Some(ranks) if ranks > 1 => start_ranks(&args, ranks),
@@ -492,7 +501,11 @@ fn log_how_to_resume(run: &Path) {
     match newest_record(run) {
         Ok(record) => {
             let held = format_progress(&record);
-            log!("stopped; {folder} holds {held}: resume it with --resume {folder}");
+            let ranks = match recorded_config(&run.join(LAST), &record).map(|config| config.ranks) {
+                Ok(ranks) if ranks > 1 => format!(" and again {ranks} processes (--ranks {ranks})"),
+                _ => String::new(),
+            };
+            log!("stopped; {folder} holds {held}: resume it with --resume {folder}{ranks}");
         }
         Err(_) => log!("stopped before the first step: start it again with --out {folder}"),
     }

@@ -107,10 +107,24 @@ impl Adam {
     ///
     /// Whatever libtorch refuses.
     pub fn step(&self, gradient: &Tensor, rates: &Tensor) -> Result<Tensor, TrainError> {
+        let norm = tch::no_grad(|| gradient.f_norm())?;
+        self.step_with_norm(gradient, norm, rates)
+    }
+
+    /// [`Adam::step`] with the norm of the gradients, whose last bits depend on the processor and its threads.
+    ///
+    /// # Errors
+    ///
+    /// As [`Adam::step`].
+    pub fn step_with_norm(
+        &self,
+        gradient: &Tensor,
+        norm: Tensor,
+        rates: &Tensor,
+    ) -> Result<Tensor, TrainError> {
         let AdamConfig { beta1, beta2, epsilon, clip_gradients, .. } = self.config;
         let (mut means, mut squares) = (self.means.shallow_clone(), self.squares.shallow_clone());
         tch::no_grad(|| {
-            let norm = gradient.f_norm()?;
             let gradient = match clip_gradients {
                 None => gradient.shallow_clone(),
                 // A norm of zero gives infinity here, and so a factor of one.

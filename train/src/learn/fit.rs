@@ -224,7 +224,7 @@ fn train(
     if let Some(Sums { count, bytes, time }) = training.sums().filter(|sums| sums.count > 0) {
         let (bytes, each) = (thousands(bytes), 1e3 * time.as_secs_f64() / f64::from(count));
         log!(
-            "{bytes} bytes a step were summed up in {each:.1} ms, waiting for the slowest rank included"
+            "{bytes} bytes a step were all-reduced in {each:.1} ms, waiting for the slowest rank included"
         );
     }
     finish(run, task, &mut model, stop, (progress, ranks))

@@ -177,9 +177,7 @@ fn notes(task: &Task, config: &FitConfig, (steps, done): (usize, u64)) -> Vec<St
             config.ranks, config.batch
         ));
         if config.device != "cpu" {
-            notes.push(format!(
-                "warning: {backend} on GPUs has not been tried by leitmotif's makers"
-            ));
+            notes.push(format!("warning: {backend} on GPUs is untested"));
         }
     }
     if task.validation.is_empty() {

@@ -35,7 +35,7 @@ pub fn write(run: &Path, config: &FitConfig, network: &Network) -> Result<(), Tr
 pub fn text(config: &FitConfig) -> String {
     let mut text = format!(
         "# Every setting of this run, and `fit`'s options: `leitmotif-train fit DATASET --split SPLIT --config {FILE} --out RUN`.\n\
-         # Not here: data set, split, --auxiliary, --start-from, --freeze-convolutions, --device, --threads and when checkpoints are written.\n"
+         # Not here: data set, split, --auxiliary, --start-from, --freeze-convolutions, --device, --threads, --ranks and when checkpoints are written.\n"
     );
     for (name, value) in values(config) {
         let _ = match value {

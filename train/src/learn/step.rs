@@ -108,7 +108,7 @@ fn device_step(
     numbers: &StepNumbers,
     exposure: f64,
 ) -> Result<Measured, TrainError> {
-    Pass::new(model, adam, batch, &numbers.key, exposure)?.end_step(adam, &numbers.rates)
+    Pass::new(model, adam, batch, &numbers.key, exposure)?.end_step(adam, &numbers.rates, None)
 }
 
 /// What a step needs of the host beside its batch, on the device.
@@ -210,8 +210,18 @@ impl Pass {
     }
 
     /// Changes the weights by these gradients.
-    fn end_step(&self, adam: &Adam, rates: &Tensor) -> Result<Measured, TrainError> {
-        let gradient_norm = adam.step(&self.gradient, rates)?;
+    fn end_step(
+        &self,
+        adam: &Adam,
+        rates: &Tensor,
+        ranks: Option<&Ranks>,
+    ) -> Result<Measured, TrainError> {
+        let norm = tch::no_grad(|| self.gradient.f_norm())?;
+        if let Some(ranks) = ranks {
+            // Equal gradients have norms that differ in their last bits between processors: weights would drift apart.
+            ranks.broadcast(&norm)?;
+        }
+        let gradient_norm = adam.step_with_norm(&self.gradient, norm, rates)?;
         // f64 holds every f32 and every count exactly.
         let scalars = [&self.loss, &gradient_norm, &self.correct]
             .map(|scalar| scalar.f_to_kind(Kind::Double))
@@ -285,7 +295,8 @@ impl Steps {
     /// Batch norms use and keep the statistics of each batch by itself.
     ///
     /// With several ranks `batch` gives the rows of this one, by whose statistics batch norms go; the mean is over all rows
-    /// of all ranks, and so are running statistics afterwards. `stop` says whether this one wants to stop.
+    /// of all ranks. Running statistics become the mean of those of all ranks, so that their variance is that within
+    /// ranks. `stop` says whether this one wants to stop.
     ///
     /// # Errors
     ///
@@ -341,7 +352,7 @@ impl Steps {
             mean = Pass { gradient: all.gradient, loss: all.loss, correct: all.correct, outputs };
         }
         let rates = to_device(&adam.next_rates(learning_rate)?, model.device())?;
-        mean.end_step(adam, &rates)
+        mean.end_step(adam, &rates, self.ranks.as_ref())
     }
 }
 

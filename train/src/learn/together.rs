@@ -37,6 +37,7 @@ pub fn statement(run: &Path, task: &Task, start: &Start, on: Device) -> Statemen
     note("the run's folder", run.display().to_string());
     let split = task.split_note();
     note("split", format!("{} ({})", task.split_name, split.digest.unwrap_or_default()));
+    note("split's audio", split.samples.unwrap_or_else(|| "unknown".to_owned()));
     let parts = [&task.train, &task.validation, &task.test];
     let auxiliary = task.auxiliary.as_ref().map(|music| &music.examples);
     for (name, examples) in ["training clips", "validation clips", "test clips", "auxiliary clips"]
@@ -140,7 +141,13 @@ pub(crate) fn begin_together(
     }
     let text = ranks.text_of_first(None)?;
     let beginning: Beginning = serde_json::from_str(&text).map_err(|error| unreadable(&error))?;
-    let Beginning { network, config, epoch, step, unfinished, history } = beginning;
+    let Beginning { network, mut config, epoch, step, unfinished, history } = beginning;
+    // Each machine has its own number of threads.
+    let threads = match start {
+        Start::Fresh { config, .. } => Some(config.threads),
+        Start::Resume(changes) => changes.threads,
+    };
+    config.threads = threads.unwrap_or(config.threads);
     set_threads(&config);
     let model = Model::new(network, task.classes.len(), config.seed, device)?;
     let mut state = RunState::new(model, config, None)?;
@@ -159,8 +166,7 @@ pub(crate) fn begin_together(
 }
 
 fn unreadable(error: &serde_json::Error) -> TrainError {
-    RanksError::Collective { message: format!("rank 0 tells how the run starts, but {error}") }
-        .into()
+    RanksError::Collective { message: format!("what rank 0 sent cannot be read: {error}") }.into()
 }
 
 fn swap(average: &mut Option<WeightAverage>) -> Result<(), TrainError> {

@@ -5,6 +5,7 @@ use leitmotif_models::{Energy, TimePool};
 use tch::{Kind, Tensor};
 
 use crate::error::TrainError;
+use crate::model::native::Norm;
 
 /// The last axis.
 const TIME: &[i64] = &[3];
@@ -26,6 +27,30 @@ pub(crate) fn log_energy(filtered: &Tensor, energy: Energy) -> Result<Tensor, Tr
         }
     };
     Ok(energies.f_add_scalar(f64::from(energy.epsilon))?.f_log()?)
+}
+
+/// Batch norm, with the batch's own statistics in training.
+///
+/// # Shapes
+/// `[batch, channels, segments, length]`, or `[batch, segments, channels]` after the flattening; kept.
+pub(crate) fn batch_norm(x: &Tensor, norm: Norm<'_>, train: bool) -> Result<Tensor, TrainError> {
+    let Norm { gamma, beta, running_mean, running_var, momentum, epsilon } = norm;
+    let size = x.size();
+    let rows = match size.as_slice() {
+        [_, _, channels] => x.f_reshape([-1, *channels])?,
+        _ => x.shallow_clone(),
+    };
+    let normed = rows.f_batch_norm(
+        Some(gamma),
+        Some(beta),
+        Some(running_mean),
+        Some(running_var),
+        train,
+        momentum,
+        epsilon,
+        true,
+    )?;
+    if size.len() == 3 { Ok(normed.f_reshape(size)?) } else { Ok(normed) }
 }
 
 /// The largest value of each window.

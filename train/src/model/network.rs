@@ -17,7 +17,7 @@ use crate::model::flat::flatten_lstm;
 use crate::model::host::{on_device, to_host};
 use crate::model::init::initial_values;
 use crate::model::layers::{
-    Excitation, Scores, image, log_energy, map_of, max_pool, squeeze_excite, time_pool,
+    Excitation, Scores, batch_norm, image, log_energy, map_of, max_pool, squeeze_excite, time_pool,
 };
 use crate::model::native::{self, Norm};
 use crate::model::precision::Precision;
@@ -523,19 +523,9 @@ impl Model {
         norm: BatchNorm,
         pool: usize,
     ) -> Result<Tensor, TrainError> {
-        let tensors = Norm {
-            gamma: self.param(step, "norm.weight")?,
-            beta: self.param(step, "norm.bias")?,
-            running_mean: self.param(step, "norm.running_mean")?,
-            running_var: self.param(step, "norm.running_var")?,
-            momentum: torch_momentum(self.norm_momentum.unwrap_or(norm.momentum)),
-            epsilon: f64::from(norm.epsilon),
-        };
-        Ok(native::norm_relu_pool(x, tensors, pool as i64)?)
+        Ok(native::norm_relu_pool(x, self.norm(step, norm)?, pool as i64)?)
     }
 
-    /// # Shapes
-    /// `[batch, channels, segments, length]`, or `[batch, segments, channels]` after the flattening.
     fn batch_norm(
         &self,
         x: &Tensor,
@@ -544,23 +534,18 @@ impl Model {
         train: bool,
     ) -> Result<Tensor, TrainError> {
         let train = train && !(self.frozen_blocks && is_block(step));
-        let size = x.size();
-        let rows = if size.len() == 3 {
-            x.f_reshape([-1, norm.channels as i64])?
-        } else {
-            x.shallow_clone()
-        };
-        let normed = rows.f_batch_norm(
-            Some(self.param(step, "norm.weight")?),
-            Some(self.param(step, "norm.bias")?),
-            Some(self.param(step, "norm.running_mean")?),
-            Some(self.param(step, "norm.running_var")?),
-            train,
-            torch_momentum(self.norm_momentum.unwrap_or(norm.momentum)),
-            f64::from(norm.epsilon),
-            true,
-        )?;
-        if size.len() == 3 { Ok(normed.f_reshape(size)?) } else { Ok(normed) }
+        batch_norm(x, self.norm(step, norm)?, train)
+    }
+
+    fn norm(&self, step: &str, norm: BatchNorm) -> Result<Norm<'_>, TrainError> {
+        Ok(Norm {
+            gamma: self.param(step, "norm.weight")?,
+            beta: self.param(step, "norm.bias")?,
+            running_mean: self.param(step, "norm.running_mean")?,
+            running_var: self.param(step, "norm.running_var")?,
+            momentum: torch_momentum(self.norm_momentum.unwrap_or(norm.momentum)),
+            epsilon: f64::from(norm.epsilon),
+        })
     }
 
     /// # Shapes

@@ -16,6 +16,17 @@ pub enum RanksError {
         /// What it should be.
         advice: &'static str,
     },
+    /// A launcher started several processes, but it is not known whether they are to train together.
+    #[error(
+        "{launcher} started {size} processes, which train by themselves: to train together they need MASTER_ADDR, the \
+         address of the machine of rank 0, or 127.0.0.1 where all run on one"
+    )]
+    NoAddress {
+        /// Who started them.
+        launcher: &'static str,
+        /// How many.
+        size: usize,
+    },
     /// A variable that is no number, or not one that is possible.
     #[error("the variable {variable} is `{found}`, but it must be {expected}")]
     Variable {
@@ -39,7 +50,7 @@ pub enum RanksError {
         launcher: &'static str,
     },
     /// The store at which all meet cannot be opened.
-    #[error("cannot {} the store at {address}, at which all ranks meet: {reason}{advice}", if *serves { "open" } else { "reach" })]
+    #[error("cannot {} the rendezvous store (TCPStore) at {address}: {reason}{advice}", if *serves { "open" } else { "reach" })]
     Store {
         /// Host and port.
         address: String,
@@ -49,6 +60,19 @@ pub enum RanksError {
         reason: String,
         /// What to do, after `; `, where it is known.
         advice: String,
+    },
+    /// Ranks on other machines could not reach this one.
+    #[error(
+        "rank {rank} reaches {host} by {address}, an address that no other machine can: set MASTER_ADDR to an address of \
+         rank 0's machine that the others have, or GLOO_SOCKET_IFNAME to the network interface between them"
+    )]
+    Loopback {
+        /// This rank.
+        rank: usize,
+        /// `MASTER_ADDR`.
+        host: String,
+        /// The address.
+        address: String,
     },
     /// Fewer processes than there should be.
     #[error(
@@ -68,7 +92,8 @@ pub enum RanksError {
     },
     /// Two processes have the same rank.
     #[error(
-        "two processes are rank {rank} at {address}: start each rank once, and another run with another MASTER_PORT"
+        "two processes are rank {rank} at {address}: start each rank once, and another run with another MASTER_PORT; \
+         where one was killed and started again, start all ranks again"
     )]
     Twice {
         /// Their rank.
@@ -106,7 +131,7 @@ pub enum RanksError {
     },
     /// Ranks that run, but did not come to a sum in time.
     #[error(
-        "{} did not come to a sum of all ranks within {seconds} seconds, which --rank-timeout may lengthen",
+        "{} did not reach the all-reduce within {seconds} seconds, which --rank-timeout may lengthen",
         format_ranks(ranks)
     )]
     Slow {

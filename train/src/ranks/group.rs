@@ -35,7 +35,7 @@ impl Ranks {
     ) -> Result<Self, RanksError> {
         meeting.compare(statement, stop)?;
         let World { rank, size, .. } = *meeting.world();
-        let (device, prefix) = (meeting.device(), meeting.prefix());
+        let (device, prefix) = (meeting.device()?, meeting.prefix());
         let timeout = meeting.timeout();
         let group = Group::open(meeting.store(), &prefix, (rank, size), &device, timeout)
             .map_err(|reason| meeting.search(&reason))?;

@@ -116,7 +116,13 @@ impl Running {
                     .map_err(|error| RanksError::Process { rank, reason: error.to_string() })?;
                 let Some(status) = status else { continue };
                 *slot = None;
-                let how = how(rank, status, first_error.is_some());
+                let how = match status.signal() {
+                    // Before the rank listens to it.
+                    Some(signal) if handed_on > 0 && signal == Signal::SIGINT as i32 => {
+                        Ended::Interrupted
+                    }
+                    _ => how(rank, status, first_error.is_some()),
+                };
                 if how == Ended::Failed {
                     first_error.get_or_insert_with(Instant::now);
                 }

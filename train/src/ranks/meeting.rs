@@ -1,7 +1,7 @@
 //! Where ranks meet before they train, and find out afterwards who is missing: a store of keys and values.
 
 use std::collections::BTreeMap;
-use std::net::{ToSocketAddrs, UdpSocket};
+use std::net::{IpAddr, ToSocketAddrs, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Weak};
@@ -22,7 +22,7 @@ const WATCHED: Duration = Duration::from_secs(4);
 /// How long that may take with a store that does not answer.
 const LONGEST_SEARCH: Duration = Duration::from_secs(15);
 /// How long a rank that holds the store stays for the others to read its error.
-const LONGEST_STAY: Duration = Duration::from_secs(5);
+const LONGEST_STAY: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(20);
 
 /// A connection to the store; clones are the same one.
@@ -46,8 +46,8 @@ pub(crate) struct LaunchersStore {
 
 impl LaunchersStore {
     pub(crate) fn open() -> Result<Self, RanksError> {
+        let opened = Store::open_here(LONGEST_SEARCH);
         let world = World::on_this_machine(0, 1, 0);
-        let opened = Store::open(&world.host, 0, true, LONGEST_SEARCH);
         let (store, port) = opened.map_err(|reason| store_error(&world, true, reason))?;
         Ok(LaunchersStore { _store: store, port })
     }
@@ -63,7 +63,7 @@ impl Meeting {
     pub fn open(world: World, timeout: Duration) -> Result<Self, RanksError> {
         let serves = world.serves();
         let opened = Store::open(&world.host, world.port, serves, timeout);
-        let (store, _) = opened.map_err(|reason| store_error(&world, serves, reason))?;
+        let store = opened.map_err(|reason| store_error(&world, serves, reason))?;
         let meeting = Meeting(Arc::new(Inner { store, world, timeout }));
         let weak = Arc::downgrade(&meeting.0);
         thread::spawn(move || beat(&weak));
@@ -106,11 +106,12 @@ impl Meeting {
                 if let Some(theirs) = self.get(&self.key("started", other))? {
                     break theirs;
                 }
-                if let Some(error) = self.failed(size)? {
-                    return Err(error);
-                }
+                // First: another rank that Ctrl-C ended has an error, too.
                 if stop.load(Ordering::Relaxed) {
                     return Err(RanksError::Interrupted);
+                }
+                if let Some(error) = self.failed(size)? {
+                    return Err(error);
                 }
                 if since.elapsed() > self.0.timeout {
                     let is_missing = |other: &usize| {
@@ -134,22 +135,36 @@ impl Meeting {
         Ok(())
     }
 
-    /// By what the other ranks reach this one: `GLOO_SOCKET_IFNAME`'s interface, as elsewhere in c10d, or the address with
-    /// which this machine reaches the store.
-    pub(crate) fn device(&self) -> Device {
-        if let Ok(name) = std::env::var("GLOO_SOCKET_IFNAME") {
-            return Device::Interface(name);
+    /// By what the other ranks reach this one: the first interface of `GLOO_SOCKET_IFNAME`, or the address with which this
+    /// machine reaches the store.
+    ///
+    /// # Errors
+    ///
+    /// `Loopback`, which ranks on other machines cannot reach.
+    pub(crate) fn device(&self) -> Result<Device, RanksError> {
+        let named = std::env::var("GLOO_SOCKET_IFNAME").unwrap_or_default();
+        if let Some(name) = named.split(',').map(str::trim).find(|name| !name.is_empty()) {
+            return Ok(Device::Interface(name.to_owned()));
         }
-        let World { host, port, .. } = self.world();
+        let World { rank, size, local_size, host, port, .. } = self.world();
         let own = || {
             let to = (host.as_str(), *port).to_socket_addrs().ok()?.next()?;
             let from = if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
             // Nothing is sent: the system only chooses an address.
             let socket = UdpSocket::bind(from).ok()?;
             socket.connect(to).ok()?;
-            Some(socket.local_addr().ok()?.ip().to_string())
+            Some(socket.local_addr().ok()?.ip())
         };
-        Device::Address(own().unwrap_or_else(|| host.clone()))
+        let Some(address) = own() else { return Ok(Device::Address(host.clone())) };
+        // Where the store is named so, all ranks are on one machine.
+        let is_local = host == "localhost"
+            || host.parse::<IpAddr>().is_ok_and(|host| host.is_loopback())
+            || *local_size == Some(*size);
+        if address.is_loopback() && !is_local {
+            let (rank, host, address) = (*rank, host.clone(), address.to_string());
+            return Err(RanksError::Loopback { rank, host, address });
+        }
+        Ok(Device::Address(address.to_string()))
     }
 
     /// Tells the other ranks that this one ends with an error, and stays a moment for them to read it if it holds the
@@ -160,6 +175,7 @@ impl Meeting {
         let _ = self.set(&self.key("failed", rank), error);
         let _ = self.set(&self.key("left", rank), "");
         if !self.world().serves() {
+            let _ = self.set(&self.key("left", rank), "");
             return;
         }
         let since = Instant::now();
@@ -225,6 +241,9 @@ impl Meeting {
     fn failed(&self, size: usize) -> Result<Option<RanksError>, RanksError> {
         for rank in (0..size).filter(|other| *other != self.world().rank) {
             if let Some(message) = self.get(&self.key("failed", rank))? {
+                if message == RanksError::Interrupted.to_string() {
+                    return Ok(Some(RanksError::Interrupted));
+                }
                 return Ok(Some(RanksError::Elsewhere { rank, message }));
             }
         }

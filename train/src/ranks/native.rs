@@ -1,6 +1,8 @@
 //! c10d's store and group, as `native/collective.cpp` declares them.
 
 use std::ffi::{CStr, CString, c_char, c_void};
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::fd::IntoRawFd;
 use std::ptr;
 use std::time::Duration;
 
@@ -18,9 +20,9 @@ unsafe extern "C" {
         host: *const c_char,
         port: i64,
         serves: bool,
+        listener: i64,
         milliseconds: i64,
         store: *mut *mut c_void,
-        bound: *mut i64,
     ) -> Outcome;
     fn leitmotif_store_set(
         store: *mut c_void,
@@ -83,22 +85,42 @@ pub(crate) enum Device {
 }
 
 impl Store {
-    /// Opens the store at `host` and `port`, which this process holds if it `serves`; then port 0 takes a free one. Returns
-    /// the port.
-    #[expect(unsafe_code, reason = "it reads a text and writes a pointer and a number")]
+    /// Reaches the store at `host` and `port`, or opens it there on all addresses of this machine.
     pub(crate) fn open(
         host: &str,
         port: u16,
         serves: bool,
         timeout: Duration,
-    ) -> Result<(Self, u16), String> {
-        let (host, mut store, mut bound) = (text(host)?, ptr::null_mut(), 0);
-        let (asked, milliseconds) = (i64::from(port), milliseconds(timeout));
+    ) -> Result<Self, String> {
+        Self::open_on(host, port, serves, -1, timeout)
+    }
+
+    /// Opens a store that only this machine can reach, at a free port, which is returned.
+    pub(crate) fn open_here(timeout: Duration) -> Result<(Self, u16), String> {
+        let failed = |error: std::io::Error| error.to_string();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        // libtorch closes it.
+        let socket = i64::from(listener.into_raw_fd());
+        let (host, port) = (address.ip().to_string(), address.port());
+        Ok((Self::open_on(&host, port, true, socket, timeout)?, port))
+    }
+
+    #[expect(unsafe_code, reason = "it reads a text and writes a pointer")]
+    fn open_on(
+        host: &str,
+        port: u16,
+        serves: bool,
+        listener: i64,
+        timeout: Duration,
+    ) -> Result<Self, String> {
+        let (host, mut store) = (text(host)?, ptr::null_mut());
+        let (port, milliseconds) = (i64::from(port), milliseconds(timeout));
         result(unsafe {
-            let (store, bound) = (&raw mut store, &raw mut bound);
-            leitmotif_store_open(host.as_ptr(), asked, serves, milliseconds, store, bound)
+            let store = &raw mut store;
+            leitmotif_store_open(host.as_ptr(), port, serves, listener, milliseconds, store)
         })?;
-        Ok((Store(store), u16::try_from(bound).unwrap_or(port)))
+        Ok(Store(store))
     }
 
     #[expect(unsafe_code, reason = "it reads a text and so many bytes")]

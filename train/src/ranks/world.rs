@@ -119,6 +119,23 @@ impl World {
         Self::of(|name| env::var(name).ok().filter(|value| !value.is_empty()))
     }
 
+    /// A launcher whose processes do not train together, since `MASTER_ADDR` is not set, and how many it started.
+    pub fn of_unused_launcher() -> Option<(&'static str, usize)> {
+        Self::unused(|name| env::var(name).ok().filter(|value| !value.is_empty()))
+    }
+
+    fn unused(get: impl Fn(&str) -> Option<String>) -> Option<(&'static str, usize)> {
+        if get("MASTER_ADDR").is_some() {
+            return None;
+        }
+        let mut ambiguous = LAUNCHERS.iter().filter(|launcher| launcher.is_ambiguous);
+        ambiguous.find_map(|launcher| {
+            let _ = get(launcher.rank)?;
+            let size = get(launcher.size)?.parse().ok().filter(|size| *size > 1)?;
+            Some((launcher.name, size))
+        })
+    }
+
     fn of(get: impl Fn(&str) -> Option<String>) -> Result<Option<Self>, RanksError> {
         let is_set = |name: &str| get(name).is_some();
         let found = LAUNCHERS.iter().find(|launcher| {
@@ -127,11 +144,14 @@ impl World {
         });
         let Some(launcher) = found else {
             return match get("WORLD_SIZE") {
-                Some(size) if size != "1" => Err(RanksError::Incomplete {
-                    present: format!("WORLD_SIZE={size}"),
-                    missing: "RANK".to_owned(),
-                    advice: "the number of this process, from 0",
-                }),
+                // Whoever numbers the processes otherwise is not known to mean one training.
+                Some(size) if size != "1" && Self::unused(&get).is_none() => {
+                    Err(RanksError::Incomplete {
+                        present: format!("WORLD_SIZE={size}"),
+                        missing: "RANK".to_owned(),
+                        advice: "the number of this process, from 0",
+                    })
+                }
                 _ => Ok(None),
             };
         };

@@ -22,6 +22,7 @@ import uuid
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import ray
 
@@ -155,7 +156,12 @@ def read_list(path: Path) -> pa.Table:
         ids = table.column("id").cast(pa.string()) if "id" in table.column_names else paths
         listed = pa.table({"id": ids, "path": paths})
     else:
-        lines = [line for line in path.read_text("utf-8").splitlines() if line.strip()]
+        try:
+            text = path.read_text("utf-8")
+        except UnicodeDecodeError as error:
+            raise UsageError(f"{path}: the list is not UTF-8 text ({error.reason} at byte {error.start})") from error
+        # Names may hold every other character that Python counts as the end of a line.
+        lines = [line for line in text.replace("\r\n", "\n").split("\n") if line.strip()]
         listed = pa.table({"id": pa.array(lines, pa.string()), "path": pa.array(lines, pa.string())})
     if not listed.num_rows:
         raise UsageError(f"{path}: the list is empty")
@@ -179,7 +185,10 @@ def begin(out: Path, model: bytes, top: int) -> None:
         left.unlink(missing_ok=True)
     record = out / MODEL
     if record.exists():
-        before = json.loads(record.read_text("utf-8"))
+        try:
+            before = dict(json.loads(record.read_text("utf-8")))
+        except ValueError as error:
+            raise UsageError(f"{record}: damaged ({error}); give another --out") from error
         for name, value in settings.items():
             if before.get(name) != value:
                 raise UsageError(f"{out}: its answers are of {name} {before.get(name)}, not {value}; give another --out")
@@ -199,16 +208,16 @@ def rows_of(out: Path, columns: list[str] | None = None) -> pa.Table:
 
 
 def summary(out: Path, listed: pa.Table, recognised: int, seconds: float) -> int:
-    wanted = set(listed.column("id").to_pylist())
-    rows = [one for one in rows_of(out).to_pylist() if one["id"] in wanted]
-    errors = [one for one in rows if one["error"] is not None]
+    rows = rows_of(out, ["id", "error"])
+    rows = rows.filter(pc.is_in(rows.column("id"), value_set=listed.column("id").combine_chunks()))
+    errors = rows.filter(pc.is_valid(rows.column("error")))
     rate = f", {recognised / seconds:.2f} recordings/s with starting" if recognised else ""
-    print(f"{len(rows)} rows, {len(errors)} of them errors{rate}")
-    for one in errors[:5]:
+    print(f"{rows.num_rows} rows, {errors.num_rows} of them errors{rate}")
+    for one in errors.slice(0, 5).to_pylist():
         print(f"  {one['id']}: {one['error']}", file=sys.stderr)
-    if len(errors) > 5:
-        print(f"  and {len(errors) - 5} more: the column `error`", file=sys.stderr)
-    return 0 if len(rows) == listed.num_rows else 1
+    if errors.num_rows > 5:
+        print(f"  and {errors.num_rows - 5} more: the column `error`", file=sys.stderr)
+    return 0 if rows.num_rows == listed.num_rows else 1
 
 
 def positive(text: str) -> int:

@@ -95,8 +95,16 @@ pub(super) fn read(
     loop {
         text.clear();
         file.read_until(b'\n', &mut text).map_err(unreadable)?;
-        let (true, Ok(entry)) = (text.ends_with(b"\n"), serde_json::from_slice(&text)) else {
+        if !text.ends_with(b"\n") {
+            // An interrupted write, or the end.
             return Ok(Some((header, length)));
+        }
+        let Ok(entry) = serde_json::from_slice(&text) else {
+            return Err(PartError::Damaged {
+                path,
+                reason: format!("what begins at its byte {length} is no line of a journal"),
+                again: header.command_of(header.part),
+            });
         };
         on_entry(length, entry)?;
         length += text.len() as u64;

@@ -145,7 +145,6 @@ fn columns(header: &csv::ByteRecord) -> Result<Vec<&'static str>, Vec<Problem>> 
     if problems.is_empty() { Ok(columns) } else { Err(problems) }
 }
 
-/// Validates one record; the error is the list of its problems.
 /// The line on which a record begins. The reader's position is still before what it skips: the second half of a line
 /// break `\r\n`, and empty lines.
 fn line_of(bytes: &[u8], position: &csv::Position) -> u64 {
@@ -155,6 +154,7 @@ fn line_of(bytes: &[u8], position: &csv::Position) -> u64 {
     position.line() + skipped.filter(|byte| **byte == b'\n').count() as u64
 }
 
+/// Validates one record; the error is the list of its problems.
 fn row(record: &csv::ByteRecord, columns: &[&'static str], line: u64) -> Result<Row, Vec<Problem>> {
     let mut row = Row::default();
     let (mut start, mut end) = (None, None);
