@@ -110,6 +110,11 @@ impl Checkpoint {
         &self.steps
     }
 
+    /// SHA-256 of the weights' file, as the cards of its graphs have it.
+    pub fn weights_sha256(&self) -> &str {
+        self.weights.sha256()
+    }
+
     /// The trained weights, each of the shape that the network needs.
     pub(crate) fn weights(&self) -> &Tensors {
         &self.weights

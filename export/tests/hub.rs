@@ -235,6 +235,12 @@ fn files_of_the_folder_are_replaced_only_where_asked_and_others_stay() {
     assert_eq!(files(out.path()), ["x/.git/config", "x/README.md"]);
     compile(HeadKind::Dense, out.path(), &["--force"]);
     assert_eq!(files(&folder)[1..], FILES);
+    // Another precision of the same weights lies beside it, one of others never.
+    compile(HeadKind::Dense, out.path(), &["--force", "--precision", "fp16"]);
+    let other = fixture_checkpoint(HeadKind::Lstm);
+    let error =
+        complaint(&run(&[&["compile", str(&other)], &arguments[2..], &["--force"]].concat()));
+    assert!(error.contains("is of other weights"), "{error}");
     assert!(fs::read_to_string(folder.join("README.md")).unwrap().starts_with("---\n"));
 }
 

@@ -8,10 +8,10 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 use clap::builder::RangedU64ValueParser;
 use leitmotif_export::{
-    About, Artifact, Checkpoint, LowerError, Recipe, Staged, compile_as, essentia_sidecar,
+    About, Artifact, Checkpoint, LowerError, Recipe, Staged, Summary, compile_as, essentia_sidecar,
     hub_folder,
 };
-use leitmotif_models::{Fixed, GraphKind, HeadKind, Precision, RangeRule, Target};
+use leitmotif_models::{Card, Fixed, GraphKind, HeadKind, Precision, RangeRule, Target};
 
 use crate::about::AboutOptions;
 use crate::music::Music;
@@ -123,6 +123,9 @@ pub(crate) fn compile(options: Options, out: &mut impl Write) -> Result<()> {
     let hub = has(Sidecar::Huggingface).then(|| options.out.join(&name));
     let card = hub.iter().map(|folder| folder.join("README.md"));
     files.iter().chain(&descriptions).cloned().chain(card).try_for_each(|f| staged.check(&f))?;
+    if let Some(folder) = &hub {
+        check_other_precisions(folder, &checkpoint)?;
+    }
     let music = match &options.calibrate {
         Some(folder) => Some(Music::open(folder, options.split.as_deref(), &checkpoint)?),
         None => None,
@@ -169,6 +172,28 @@ pub(crate) fn compile(options: Options, out: &mut impl Write) -> Result<()> {
         for line in lines.into_iter().chain(speed.iter().map(Speed::describe)) {
             writeln!(out, "{}", leitmotif_models::text::printable(&line))?;
         }
+    }
+    Ok(())
+}
+
+/// Refuses a folder for the Hub with a model of other weights: of another precision, so that `--force` would not replace
+/// it, and its labels would be those of this one.
+fn check_other_precisions(folder: &Path, checkpoint: &Checkpoint) -> Result<()> {
+    let Ok(entries) = fs::read_dir(folder.join("onnx")) else { return Ok(()) };
+    for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if !(name.starts_with("model") && name.ends_with(".onnx")) {
+            continue;
+        }
+        let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let card = Summary::of(&bytes, &path).ok();
+        let card = card.and_then(|summary| Card::from_json(summary.metadata.get(Card::KEY)?).ok());
+        ensure!(
+            card.is_some_and(|card| card.weights_sha256 == checkpoint.weights_sha256()),
+            "{} is of other weights than this checkpoint, and the folder describes one model: remove it, or choose \
+             another --out or --name",
+            path.display()
+        );
     }
     Ok(())
 }
