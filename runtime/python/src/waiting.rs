@@ -68,7 +68,12 @@ pub(crate) fn run_each<T: Send, E: Send>(
                 }
             };
             loop {
-                match messages.recv_timeout(PERIOD) {
+                let message = messages.recv_timeout(PERIOD);
+                // Also between results that follow each other faster than that.
+                if cancel.is_some_and(CancelToken::is_cancelled) {
+                    token.cancel();
+                }
+                match message {
                     Ok(Message::Result(result)) => {
                         let goes_on = failed.is_none();
                         let given = Python::attach(|py| {
@@ -79,9 +84,6 @@ pub(crate) fn run_each<T: Send, E: Send>(
                     }
                     Ok(Message::End(end)) => return failed.map_or(Ok(end), Err),
                     Err(RecvTimeoutError::Timeout) => {
-                        if cancel.is_some_and(CancelToken::is_cancelled) {
-                            token.cancel();
-                        }
                         fail(Python::attach(|py| py.check_signals()), &mut failed);
                     }
                     // It panicked; the scope goes on with that.
