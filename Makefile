@@ -1,6 +1,6 @@
 # Every target for people; `make` alone lists them. The work is in scripts/. Times are of two CPU cores and a fast network.
 .DEFAULT_GOAL := help
-.PHONY: help cli wheel demo test check-all zoo bench bench-peers gpu-bundle setup peers doctor clean
+.PHONY: help cli wheel web demo test check-all zoo bench bench-peers gpu-bundle setup peers doctor clean
 # MUSIC=FOLDER: the demo uses your own tagged music.
 export MUSIC
 
@@ -10,6 +10,9 @@ help: ## list the targets
 cli: ## the command `leitmotif` alone, in target/release, without libtorch: 2 min
 	scripts/setup runtime
 	cargo build --release -p leitmotif --features cli
+
+web: ## the page of runtime/web, in target/web: recognises songs in the browser, opens offline, needs no server but a file server: 1 min
+	scripts/web
 
 wheel: ## the Python wheel, for every Python from 3.11 on, in target/wheels, without libtorch: 2 min
 	scripts/wheel

@@ -17,8 +17,8 @@ disk | - | 8 GB of free space in the checkout
 "
 optional="
 ffmpeg | ffmpeg | the decoder that ours is compared with (make test)
-node | nodejs | Node 20 or later, for the checks in a browser (make check-all)
-npm | npm | to fetch that browser (make check-all)
+node | nodejs | Node 20 or later, for the page and the checks in a browser (make web, make check-all)
+npm | npm | to fetch what the page is built of, and that browser (make web, make check-all)
 aptget | apt | to fetch the demo's music (make demo without MUSIC)
 dpkgdeb | dpkg | to unpack the demo's music (make demo without MUSIC)
 "

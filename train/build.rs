@@ -9,8 +9,9 @@
 //! for the linker (not `.so`, or the loader would meet them under `cargo run`), and `src/cuda.rs`
 //! opens the CUDA library while the program runs.
 //!
-//! For this crate it also builds `native/`, a library of its own for the same reason, where the CUDA headers are found.
-//! A copy lies beside the programs and travels with them.
+//! For this crate it also builds `native/native.cpp`, a library of its own for the same reason, where the CUDA headers are
+//! found. A copy lies beside the programs and travels with them. `native/collective.cpp` needs libtorch's CPU library
+//! alone and becomes a part of the program.
 
 use std::error::Error;
 use std::path::{Component, Path, PathBuf};
@@ -24,15 +25,19 @@ const NATIVE_VERSION: u32 = 2;
 fn main() -> Result<(), Box<dyn Error>> {
     // Not on itself: this script is also that of `benches`, seen from another folder, and a changed script runs anyway.
     println!("cargo::rerun-if-env-changed=LIBTORCH");
-    if env::var("CARGO_CFG_TARGET_OS").as_deref() != Ok("linux") {
-        return Ok(());
-    }
     // Set by torch-sys, from LIBTORCH or whatever else led it to its library.
     let libtorch = PathBuf::from(
         env::var_os("DEP_TCH_LIBTORCH_LIB")
             .ok_or("torch-sys names no library folder: set LIBTORCH")?,
     );
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets no OUT_DIR")?);
+    let is_trainer = env::var("CARGO_PKG_NAME").as_deref() == Ok("leitmotif-train");
+    if is_trainer {
+        build_collective(&libtorch, &out)?;
+    }
+    if env::var("CARGO_CFG_TARGET_OS").as_deref() != Ok("linux") {
+        return Ok(());
+    }
 
     for shadowed in ["libtorch.a", "libtorch_cuda.a"] {
         fs::write(out.join(shadowed), "!<arch>\n")?;
@@ -40,7 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     // Cargo puts a package's own search folder before those of its dependencies.
     println!("cargo::rustc-link-search=native={}", out.display());
 
-    if env::var("CARGO_PKG_NAME").as_deref() == Ok("leitmotif-train") {
+    if is_trainer {
         build_native(&libtorch, &out)?;
     }
 
@@ -62,7 +67,45 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Compiles `native/` with the C++ compiler that torch-sys needs too; without CUDA's headers there is no library, and
+/// Compiles `native/collective.cpp` into an archive that is linked into whatever uses this crate.
+fn build_collective(libtorch: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
+    const NAME: &str = "leitmotif_collective";
+    println!("cargo::rerun-if-changed=native");
+    for variable in ["AR", "CXX"] {
+        println!("cargo::rerun-if-env-changed={variable}");
+    }
+    let torch = libtorch.parent().ok_or("libtorch lies in no folder")?;
+    let program = |variable: &str, default: &str| {
+        Command::new(env::var_os(variable).unwrap_or_else(|| default.into()))
+    };
+    let (object, archive) = (out.join("collective.o"), out.join(format!("lib{NAME}.a")));
+    // An archive that is there keeps its members.
+    let _ = fs::remove_file(&archive);
+    let mut compiler = program("CXX", "c++");
+    compiler
+        .args(["-std=c++17", "-O2", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra", "-c"])
+        .args(["native/collective.cpp", "-I", "native", "-isystem"])
+        .arg(torch.join("include"))
+        .arg("-isystem")
+        .arg(torch.join("include/torch/csrc/api/include"))
+        .arg("-o")
+        .arg(&object);
+    let mut archiver = program("AR", "ar");
+    archiver.arg("crs").arg(&archive).arg(&object);
+    for mut command in [compiler, archiver] {
+        let output = command.output()?;
+        if !output.status.success() {
+            let errors = String::from_utf8_lossy(&output.stderr);
+            let program = command.get_program().display().to_string();
+            return Err(format!("{program} cannot build {NAME}:\n{errors}").into());
+        }
+    }
+    println!("cargo::rustc-link-search=native={}", out.display());
+    println!("cargo::rustc-link-lib=static={NAME}");
+    Ok(())
+}
+
+/// Compiles `native/native.cpp` with the C++ compiler that torch-sys needs too; without CUDA's headers there is no library, and
 /// the program says so where it is wanted.
 fn build_native(libtorch: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=native");

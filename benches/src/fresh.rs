@@ -57,6 +57,7 @@ pub fn checkpoint(folder: &Path, network: &Network) -> anyhow::Result<()> {
             test_share: 0.0,
             validation_share: 0.0,
             digest: None,
+            samples: None,
         },
         scores: None,
         confidence: None,

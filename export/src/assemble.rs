@@ -48,8 +48,16 @@ pub(crate) fn graph(
     let rows = if kind.takes_any_length() { Rows::Segments } else { Rows::Single };
     let calibration = recipe.calibration.as_ref();
     let embedding_only = recipe.embedding_only;
-    let plan =
-        Plan { network, layers, form, calibration, rows, segments: fixed_segments, embedding_only };
+    let plan = Plan {
+        network,
+        layers,
+        form,
+        calibration,
+        rows,
+        segments: fixed_segments,
+        embedding_only,
+        last_state: true,
+    };
     let x = lower::network(&mut graph, &plan, waveform, state)?;
 
     match kind {
@@ -112,7 +120,7 @@ fn segment_outputs(
 }
 
 /// <https://onnx.ai/onnx/operators/onnx__ReduceMean.html>, opset 1: the axes are an attribute until opset 18.
-fn mean_over_segments(graph: &mut Graph, name: &str, x: Value) -> Value {
+pub(crate) fn mean_over_segments(graph: &mut Graph, name: &str, x: Value) -> Value {
     let attributes = [("axes", Attribute::Ints(vec![1])), ("keepdims", Attribute::Int(0))];
     graph.node("ReduceMean", name, &[x], &attributes)
 }
@@ -143,6 +151,10 @@ pub(crate) fn model(graph: Graph, card: &Card) -> Result<Model, ExportError> {
     ]);
     if card.embedding_only {
         metadata.remove("class_outputs_key");
+    }
+    if card.huggingface {
+        metadata.remove("embedding_outputs_key");
+        metadata.insert("class_outputs_key", "logits".to_owned());
     }
     let form = Form { target: card.target, precision: card.precision };
     Ok(Model {
@@ -190,6 +202,9 @@ mod tests {
                 );
             }
         }
+        if kind.takes_any_length() {
+            check_one(kind, Recipe { target, precision, huggingface: true, ..Recipe::named("x") });
+        }
     }
 
     fn check_one(kind: GraphKind, recipe: Recipe) {
@@ -200,7 +215,12 @@ mod tests {
         let layers = fold(checkpoint.steps(), checkpoint.weights()).unwrap();
         let calibration = calibration(network).filter(|_| recipe.precision == Precision::Int8);
         let recipe = Recipe { calibration, ..recipe };
-        let graph = graph(network, classes, &layers, kind, &recipe).unwrap();
+        let graph = match recipe.huggingface {
+            true => {
+                crate::huggingface::graph(network, classes, &layers, Some(2.0), &recipe).unwrap()
+            }
+            false => graph(network, classes, &layers, kind, &recipe).unwrap(),
+        };
         let nodes: Vec<Node> = with_bodies(&graph);
         let mut used: BTreeSet<String> = nodes.iter().flat_map(|n| n.inputs.clone()).collect();
         used.extend(graph.outputs.iter().map(|port| port.name.clone()));

@@ -55,6 +55,7 @@ impl Calibrator {
             rows,
             segments: None,
             embedding_only: false,
+            last_state: true,
         };
         let lowered = lower::network(&mut graph, &plan, waveform, None)?;
         if lowered.maps.is_empty() {

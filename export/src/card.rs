@@ -54,6 +54,7 @@ pub(crate) fn card(checkpoint: &Checkpoint, kind: GraphKind, recipe: &Recipe) ->
         golden: golden(checkpoint, kind, recipe),
         fixed,
         embedding_only: recipe.embedding_only,
+        huggingface: recipe.huggingface,
         calibration: recipe.calibration.clone(),
         measured: recipe.measured.clone(),
     }

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use leitmotif_models::{Card, GraphKind};
+use leitmotif_models::{Card, GraphKind, Precision};
 
 use crate::fold::fold;
 use crate::graph::{Dim, Port};
 use crate::onnx::write::encode;
 use crate::recipe::Recipe;
-use crate::{Checkpoint, ExportError, LowerError, assemble, card};
+use crate::{Checkpoint, ExportError, LowerError, assemble, card, huggingface};
 
 /// A compiled graph, complete but not yet in a file.
 #[derive(Clone, Debug)]
@@ -41,7 +41,8 @@ pub fn compile(
 ///
 /// # Errors
 /// [`ExportError`] of the phase that failed; [`LowerError::WrongHead`] for a graph that the head does not have,
-/// [`LowerError::NoEmbeddingOf`] for an embedding of a graph that takes one segment,
+/// [`LowerError::NoEmbeddingOf`] for an embedding of a graph that takes one segment, [`LowerError::NotWhole`] for Hugging
+/// Face's form of one, of fixed sizes or without artists,
 /// [`LowerError::Form`] for a precision that the target does not have, [`LowerError::NotCalibrated`] for int8 without
 /// ranges.
 pub fn compile_as(
@@ -59,8 +60,16 @@ pub fn compile_as(
     if recipe.embedding_only && !kind.takes_any_length() {
         return Err(LowerError::NoEmbeddingOf { graph: kind.name().to_owned() }.into());
     }
+    let free = recipe.fixed.is_free() && !recipe.embedding_only;
+    if recipe.huggingface && !(kind.takes_any_length() && free) {
+        return Err(LowerError::NotWhole.into());
+    }
     let layers = fold(checkpoint.steps(), checkpoint.weights())?;
-    let graph = assemble::graph(network, classes, &layers, kind, recipe)?;
+    let temperature = run.confidence.as_ref().map(|confidence| confidence.temperature);
+    let graph = match recipe.huggingface {
+        true => huggingface::graph(network, classes, &layers, temperature, recipe)?,
+        false => assemble::graph(network, classes, &layers, kind, recipe)?,
+    };
     let card = card::card(checkpoint, kind, recipe);
     let (inputs, outputs) = (named_shapes(&graph.inputs), named_shapes(&graph.outputs));
     let operators = graph.operators_of_outputs();
@@ -108,8 +117,15 @@ impl Artifact {
         &self.bytes
     }
 
-    /// `NAME.GRAPH.onnx`, or `NAME.embedding.onnx` where it ends there.
+    /// `NAME.GRAPH.onnx`, or `NAME.embedding.onnx` where it ends there; in Hugging Face's form what its libraries look for
+    /// in the folder `onnx`, by precision: `model.onnx`, `model_fp16.onnx`, `model_int8.onnx`.
     pub fn file_name(&self) -> String {
+        if self.card.huggingface {
+            return match self.card.precision {
+                Precision::Fp32 => "model.onnx".to_owned(),
+                precision => format!("model_{precision}.onnx"),
+            };
+        }
         let graph = if self.card.embedding_only { "embedding" } else { self.card.graph.name() };
         format!("{}.{graph}.onnx", self.card.name)
     }

@@ -146,6 +146,11 @@ pub enum LowerError {
         /// The graph asked for.
         graph: String,
     },
+    /// Hugging Face's form of a graph that does not answer for whole recordings of any length.
+    #[error(
+        "lower: Hugging Face's form answers for whole recordings of any length; leave out --batch, --segments and --embedding-only"
+    )]
+    NotWhole,
     /// A precision that the target cannot do.
     #[error(transparent)]
     Form(#[from] NoSuchForm),

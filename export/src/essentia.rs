@@ -7,10 +7,11 @@
 use leitmotif_models::GraphKind;
 use serde_json::{Value, json};
 
+use crate::about::About;
 use crate::compile::{Artifact, Shape};
 
 /// The text of `NAME.GRAPH.json`.
-pub fn essentia_sidecar(artifact: &Artifact) -> String {
+pub fn essentia_sidecar(artifact: &Artifact, about: &About) -> String {
     let card = artifact.card();
     let purpose = |name: &str| match name {
         "probabilities" => "predictions",
@@ -42,12 +43,12 @@ pub fn essentia_sidecar(artifact: &Artifact) -> String {
     let sidecar = json!({
         "name": card.name,
         "type": "multi-class classifier",
-        "link": "",
+        "link": about.link,
         "version": "1",
         "description": format!("Artist recognition from the raw waveform; takes {takes}. {}", card.network.description),
-        "author": "",
-        "email": "",
-        "release_date": "",
+        "author": about.author,
+        "email": about.email,
+        "release_date": about.date,
         "framework": "onnx",
         "framework_version": format!("opset {}", card.opset),
         "classes": card.classes,
@@ -63,7 +64,7 @@ pub fn essentia_sidecar(artifact: &Artifact) -> String {
             "inputs": artifact.inputs().iter().map(input).collect::<Vec<_>>(),
             "outputs": artifact.outputs().iter().map(output).collect::<Vec<_>>(),
         },
-        "citation": "",
+        "citation": about.citation,
         "inference": { "sample_rate": card.sample_rate.0, "algorithm": "" },
     });
     format!("{sidecar:#}\n")

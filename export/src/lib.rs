@@ -22,6 +22,7 @@
 //! # }
 //! ```
 
+mod about;
 mod assemble;
 mod calibrate;
 mod card;
@@ -33,6 +34,9 @@ mod essentia;
 mod fold;
 mod gates;
 mod graph;
+mod hub_folder;
+mod hub_readme;
+mod huggingface;
 mod lower;
 mod mapping;
 mod onnx;
@@ -44,6 +48,7 @@ mod summary;
 mod tolerance;
 mod weights;
 
+pub use about::About;
 pub use calibrate::Calibrator;
 pub use card::batch_per_call;
 pub use checkpoint::{Checkpoint, Probe};
@@ -53,6 +58,7 @@ pub use error::{
     CalibrateError, CheckpointError, ExportError, LowerError, ReadError, UnfitFile, WriteError,
 };
 pub use essentia::essentia_sidecar;
+pub use hub_folder::hub_folder;
 pub use onnx::edit::{tap_name, tapped, with_batch};
 pub use recipe::Recipe;
 pub use reference::{LayerOutput, layer_outputs, layer_tolerance};

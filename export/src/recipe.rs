@@ -26,6 +26,9 @@ pub struct Recipe {
     pub fixed: Fixed,
     /// Whether to end with the embedding; only of the graphs that take recordings.
     pub embedding_only: bool,
+    /// Whether to compile the form of Hugging Face's libraries; only of the graphs that take recordings, with free sizes
+    /// and all artists. See [`Card::huggingface`].
+    pub huggingface: bool,
     /// The answer to the golden input in int8, one probability a class; without it the card holds torch's.
     pub golden: Option<Vec<f32>>,
 }
@@ -39,6 +42,7 @@ impl Recipe {
             precision: Precision::Fp32,
             fixed: Fixed::default(),
             embedding_only: false,
+            huggingface: false,
             calibration: None,
             measured: None,
             golden: None,
@@ -56,6 +60,7 @@ impl Recipe {
             measured: card.measured.clone(),
             fixed: card.fixed,
             embedding_only: card.embedding_only,
+            huggingface: card.huggingface,
             golden: int8.then(|| card.golden.probabilities.clone()),
         }
     }

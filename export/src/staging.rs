@@ -16,6 +16,21 @@ use crate::WriteError;
 pub struct Staged {
     replace: bool,
     files: Vec<(PathBuf, NamedTempFile)>,
+    // Dropped after the files in them.
+    made: Made,
+}
+
+/// Folders that were made for files, the outermost first. Dropped, those that are empty are removed.
+#[derive(Debug, Default)]
+struct Made(Vec<PathBuf>);
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        for folder in self.0.iter().rev() {
+            // One with something in it stays, and so does one that cannot be removed: nothing is lost by that.
+            let _ = fs::remove_dir(folder);
+        }
+    }
 }
 
 /// A file that has its name, with the one that had it before.
@@ -27,7 +42,7 @@ struct Published {
 impl Staged {
     /// No files yet; with `replace`, files of the same names may be replaced.
     pub fn new(replace: bool) -> Self {
-        Staged { replace, files: Vec::new() }
+        Staged { replace, files: Vec::new(), made: Made::default() }
     }
 
     /// Whether `path` may be written, as far as can be seen without writing.
@@ -36,6 +51,20 @@ impl Staged {
     /// [`WriteError::Exists`] or [`WriteError::InTheWay`].
     pub fn check(&self, path: &Path) -> Result<(), WriteError> {
         check_free(path, self.replace)
+    }
+
+    /// Makes a folder for files, and those around it; what was made goes again unless the files are published.
+    ///
+    /// # Errors
+    /// [`WriteError::Unwritable`] where it cannot be made, such as where a file of that name is.
+    pub fn folder(&mut self, path: &Path) -> Result<(), WriteError> {
+        let around = path.ancestors().filter(|folder| !folder.as_os_str().is_empty());
+        let missing: Vec<&Path> = around.take_while(|folder| !folder.exists()).collect();
+        for folder in missing.into_iter().rev() {
+            fs::create_dir(folder).map_err(|source| unwritable(folder, source))?;
+            self.made.0.push(folder.to_owned());
+        }
+        Ok(())
     }
 
     /// Writes `bytes` for `path` under a temporary name and returns it, so that the file can be run before it is published.
@@ -59,6 +88,7 @@ impl Staged {
         for (path, _) in &self.files {
             check_free(path, self.replace)?;
         }
+        let mut made = self.made;
         let mut published = Vec::new();
         let mut folders = BTreeSet::new();
         let mut result = Ok(());
@@ -74,7 +104,10 @@ impl Staged {
             folders.iter().try_for_each(sync)
         };
         match result.and_then(synced) {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                made.0.clear();
+                Ok(())
+            }
             Err(failed) => Err(take_back(published, failed)),
         }
     }
@@ -203,6 +236,31 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         Staged::new(false).add(&folder.path().join("a"), b"a").unwrap();
         assert!(names(folder.path()).is_empty());
+    }
+
+    #[test]
+    fn folders_go_with_files_that_are_not_published() {
+        let folder = tempfile::tempdir().unwrap();
+        let (outer, path) = (folder.path().join("a"), folder.path().join("a/b/c"));
+        for publish in [false, true] {
+            let mut staged = Staged::new(false);
+            staged.folder(path.parent().unwrap()).unwrap();
+            staged.add(&path, b"c").unwrap();
+            if publish {
+                staged.publish().unwrap();
+            } else {
+                drop(staged);
+            }
+            assert_eq!(outer.exists(), publish);
+        }
+        // What was there before stays.
+        let mut staged = Staged::new(false);
+        staged.folder(&folder.path().join("a/b/d")).unwrap();
+        drop(staged);
+        assert_eq!((names(&outer), names(&outer.join("b"))), (vec!["b".into()], vec!["c".into()]));
+        let mut staged = Staged::new(false);
+        let error = staged.folder(&path.join("d")).unwrap_err();
+        assert!(matches!(error, WriteError::Unwritable { .. }), "{error}");
     }
 
     #[test]

@@ -39,6 +39,7 @@ fn recipes(network: &Network, kind: GraphKind) -> Vec<Recipe> {
             recipes.push(Recipe { fixed, ..recipe.clone() });
             if kind.takes_any_length() {
                 recipes.push(Recipe { embedding_only: true, ..recipe.clone() });
+                recipes.push(Recipe { huggingface: true, ..recipe.clone() });
             }
             recipes.push(recipe);
         }
@@ -58,7 +59,8 @@ fn every_form_has_the_bytes_that_it_had() {
                 let form = format!("{} {} {}", kind.name(), recipe.target, recipe.precision);
                 let fixed = if recipe.fixed == Fixed::default() { "" } else { " fixed" };
                 let embedding = if recipe.embedding_only { " embedding" } else { "" };
-                writeln!(lines, "{digest}  {form}{fixed}{embedding}").unwrap();
+                let hub = if recipe.huggingface { " huggingface" } else { "" };
+                writeln!(lines, "{digest}  {form}{fixed}{embedding}{hub}").unwrap();
             }
         }
     }

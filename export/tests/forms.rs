@@ -142,7 +142,9 @@ fn a_file_may_end_with_the_embedding() {
 #[test]
 fn a_description_for_essentia_lies_beside_each_file() {
     let out = tempfile::tempdir().unwrap();
-    compile(HeadKind::Dense, out.path(), &["--sidecar", "essentia"]);
+    let about = ["--author", "Ann", "--link", "https://example.org", "--date", "2026-11-27"];
+    let about = [&about[..], &["--citation", "Ann 2026", "--email", "ann@example.org"]].concat();
+    compile(HeadKind::Dense, out.path(), &[&["--sidecar", "essentia"], &about[..]].concat());
     let read = |graph: &str| -> Value {
         let path = out.path().join(format!("x.{graph}.json"));
         serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
@@ -150,6 +152,15 @@ fn a_description_for_essentia_lies_beside_each_file() {
     let clip = read("clip");
     assert_eq!(clip["inference"]["sample_rate"], 16_000);
     assert_eq!(clip["classes"].as_array().unwrap().len(), 3);
+    for (field, value) in [
+        ("author", "Ann"),
+        ("email", "ann@example.org"),
+        ("link", "https://example.org"),
+        ("release_date", "2026-11-27"),
+        ("citation", "Ann 2026"),
+    ] {
+        assert_eq!(clip[field], value);
+    }
     assert_eq!(clip["schema"]["inputs"][0]["shape"], serde_json::json!([-1, -1]));
     let outputs = clip["schema"]["outputs"].as_array().unwrap();
     let purposes: Vec<&Value> = outputs.iter().map(|output| &output["output_purpose"]).collect();

@@ -78,6 +78,11 @@ pub struct Card {
     /// `segment_embeddings`. Absent where it does not.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub embedding_only: bool,
+    /// Whether the file is in the form of Hugging Face's libraries: the input `input_values` and the one output `logits`,
+    /// logarithms of a whole recording's probabilities, an LSTM's windows included, divided by the temperature of
+    /// `confidence`. Their softmax is the calibrated answer. Absent where it is not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub huggingface: bool,
     /// How the ranges of int8 were found; absent in other precisions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration: Option<Calibration>,
@@ -199,6 +204,11 @@ impl Card {
         Ok(text)
     }
 
+    /// Name of the graph's input of samples.
+    pub fn waveform_input(&self) -> &'static str {
+        if self.huggingface { "input_values" } else { "waveform" }
+    }
+
     /// Samples that one call may take: whole segments within [`max_seconds_per_call`](Card::max_seconds_per_call).
     pub fn max_samples_per_call(&self) -> usize {
         let samples = self.max_seconds_per_call * f64::from(self.sample_rate.0);
@@ -209,6 +219,10 @@ impl Card {
     fn check_sizes(&self) -> Result<(), CardError> {
         let no = |what: String| Err(CardError::Contradiction(what));
         let window = self.network.window;
+        let whole = self.graph.takes_any_length() && self.fixed.is_free() && !self.embedding_only;
+        if self.huggingface && !whole {
+            return no("Hugging Face's form of a graph that does not answer for whole recordings of any length".to_owned());
+        }
         match self.fixed {
             Fixed { batch: Some(0), .. } => no("a batch of none".to_owned()),
             Fixed { batch: Some(batch), .. } if batch > Fixed::MOST_BATCH => {

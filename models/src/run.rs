@@ -99,6 +99,10 @@ pub struct SplitNote {
     /// Absent from files that were written before it was kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
+    /// First 16 hexadecimal digits of the SHA-256 over the names of all clips and the digests of their samples: equal
+    /// digests, equal audio. Absent where the data set was written before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub samples: Option<String>,
 }
 
 /// Why a `run.json` cannot be used.

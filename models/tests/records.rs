@@ -49,6 +49,7 @@ fn card() -> Card {
         },
         fixed: Fixed::default(),
         embedding_only: false,
+        huggingface: false,
         calibration: None,
         measured: None,
         network,
@@ -231,4 +232,19 @@ fn a_form_that_is_none_is_refused() {
         ranges(card).insert("block2".into(), 0.0);
     });
     assert!(zero.contains("the range of block2 is 0"), "{zero}");
+}
+
+#[test]
+fn hugging_faces_form_is_of_whole_recordings_of_any_length() {
+    let hub = Card { huggingface: true, ..card() };
+    assert_eq!((hub.waveform_input(), card().waveform_input()), ("input_values", "waveform"));
+    assert_eq!(Card::from_json(&hub.to_json().unwrap()), Ok(hub.clone()));
+    assert!(!card().to_json().unwrap().contains("huggingface"));
+    for bad in [
+        Card { embedding_only: true, ..hub.clone() },
+        Card { fixed: Fixed { batch: Some(2), segments: None }, ..hub },
+    ] {
+        let error = bad.to_json().unwrap_err().to_string();
+        assert!(error.contains("any length"), "{error}");
+    }
 }

@@ -59,18 +59,19 @@ def environment(folder, python, requirements):
     complete(folder, requirements.read_text(), fill)
 
 
-def packages(folder):
+def packages(folder, source=HERE):
+    """JavaScript's packages of the lock file in `source`."""
     if not shutil.which("npm"):
         print("set-up: there is no npm here, so JavaScript's runtimes are not tried")
         return
 
     def fill(part):
         for name in ("package.json", "package-lock.json"):
-            shutil.copy(HERE / name, part)
+            shutil.copy(source / name, part)
         # The script of onnxruntime-node would fetch CUDA's half.
         subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=part, check=True)
 
-    complete(folder, (HERE / "package-lock.json").read_text(), fill)
+    complete(folder, (source / "package-lock.json").read_text(), fill)
 
 
 def main():

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// `eprintln!` that ignores a closed standard error: a line that cannot be written must not stop training.
@@ -16,8 +17,19 @@ static HELD: Mutex<Option<VecDeque<String>>> = Mutex::new(None);
 /// So many at most: the newest.
 const MOST: usize = 1_000;
 
+/// Whether this process says nothing, being one of several that would all say the same.
+static SILENT: AtomicBool = AtomicBool::new(false);
+
+/// Writes no lines from now on.
+pub(crate) fn silence() {
+    SILENT.store(true, Ordering::Relaxed);
+}
+
 /// Writes a line, or keeps it while a view has the terminal.
 pub(crate) fn line(text: fmt::Arguments<'_>) {
+    if SILENT.load(Ordering::Relaxed) {
+        return;
+    }
     match &mut *lines() {
         Some(lines) => {
             if lines.len() >= MOST {

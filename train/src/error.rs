@@ -10,6 +10,7 @@ use leitmotif_models::{PredictionsError, RunError};
 
 use crate::model::cuda::CudaError;
 use crate::model::native::NativeError;
+use crate::ranks::error::RanksError;
 use leitmotif_models::tensors::TensorProblems;
 
 /// An error of this crate's library.
@@ -77,6 +78,9 @@ pub enum TrainError {
     /// The fused operator or a CUDA graph fails.
     #[error(transparent)]
     Native(#[from] NativeError),
+    /// Several processes cannot train together.
+    #[error(transparent)]
+    Ranks(RanksError),
     /// libtorch reports an error.
     #[error("libtorch: {message}")]
     Torch {
@@ -169,6 +173,14 @@ pub enum SettingError {
         found: String,
         /// The range.
         allowed: &'static str,
+    },
+    /// Fewer clips in a batch than processes.
+    #[error("--batch is {batch}, but {ranks} ranks share its clips: take at least {ranks}")]
+    BatchBelowRanks {
+        /// Clips in a batch.
+        batch: usize,
+        /// Processes.
+        ranks: usize,
     },
     /// Early stopping without a validation part.
     #[error(
@@ -432,6 +444,15 @@ fn wanted(message: &str) -> Option<String> {
 
 fn format_wanted(wanted: Option<&str>) -> String {
     wanted.map_or_else(String::new, |wanted| format!(", which wanted {wanted} more"))
+}
+
+impl From<RanksError> for TrainError {
+    fn from(error: RanksError) -> Self {
+        match error {
+            RanksError::Interrupted => TrainError::Interrupted,
+            error => TrainError::Ranks(error),
+        }
+    }
 }
 
 impl From<tch::TchError> for TrainError {

@@ -5,10 +5,12 @@
 //! ([`learn::checkpoint::Checkpoint`]). [`learn::evaluate::evaluate`] predicts whole clips as serving does.
 //! [`watch`] shows a run to programs, to TensorBoard and on a terminal; [`runs`] lists and compares what runs left, and
 //! [`plot`] draws it. [`paper`] repeats the paper's experiments and reports them. Music becomes a data set in
-//! `leitmotif-dataset`.
+//! `leitmotif-dataset`. [`ranks`] are several processes that train together.
 
 // In the order in which they build on each other.
 pub mod model;
+
+pub mod ranks;
 
 pub mod learn;
 

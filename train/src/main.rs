@@ -5,11 +5,13 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use leitmotif_train::commands::{
-    INTERRUPTED, calibrate, compare, devices, evaluate, experiment, fit, inspect, plot, prepare,
-    recipe, report, runs, split,
+    INTERRUPTED, calibrate, compare, dataset, devices, evaluate, experiment, fit, inspect, plot,
+    prepare, recipe, report, runs, split,
 };
 use leitmotif_train::error::TrainError;
-use leitmotif_train::model::{cuda, threads};
+use leitmotif_train::model::{cuda, process};
+use leitmotif_train::ranks::error::RanksError;
+use leitmotif_train::ranks::launch;
 
 /// Prepares music, trains networks to recognise artists, and evaluates them
 #[derive(Debug, Parser)]
@@ -23,6 +25,8 @@ struct Cli {
 enum Command {
     /// Turn music into a data set
     Prepare(prepare::PrepareArgs),
+    /// Join the parts of a data set that many machines prepared, or check one
+    Dataset(dataset::DatasetArgs),
     /// Split a data set into training, validation and test parts
     Split(split::SplitArgs),
     /// Train a network
@@ -57,11 +61,11 @@ fn main() -> ExitCode {
         cli.command,
         Command::Fit(_) | Command::Evaluate(_) | Command::Calibrate(_) | Command::Experiment(_)
     );
-    if computes && let Err(error) = threads::wait_passively() {
+    if computes && let Err(error) = process::start_again() {
         let _ = writeln!(
             std::io::stderr(),
-            "threads will spin while they wait, which is slow beside other programs; \
-             set OMP_WAIT_POLICY=passive: cannot start again: {error}"
+            "training will be slower: set OMP_WAIT_POLICY=passive and MALLOC_MMAP_MAX_=0, since the program cannot \
+             start again with them: {error}"
         );
     }
     // Before the first torch call, so that libtorch's CUDA library can register. It takes 230 MB, which preparing music
@@ -71,6 +75,7 @@ fn main() -> ExitCode {
     }
     let done = match cli.command {
         Command::Prepare(args) => prepare::run(args),
+        Command::Dataset(args) => dataset::run(args),
         Command::Split(args) => split::run(args),
         Command::Fit(args) => fit::run(*args),
         Command::Evaluate(args) => evaluate::run(args),
@@ -88,13 +93,21 @@ fn main() -> ExitCode {
         Err(error) if matches!(error.downcast_ref(), Some(TrainError::Interrupted)) => {
             ExitCode::from(INTERRUPTED)
         }
+        Err(error) if is_reported(&error) => ExitCode::FAILURE,
         Err(error) => failure(&error),
     }
 }
 
+/// Whether standard error has it already, from another process.
+fn is_reported(error: &anyhow::Error) -> bool {
+    let elsewhere =
+        matches!(error.downcast_ref(), Some(TrainError::Ranks(RanksError::Elsewhere { .. })));
+    error.is::<fit::Reported>() || (elsewhere && launch::is_launched())
+}
+
 fn needs_no_torch(command: &Command) -> bool {
-    use Command::{Compare, Plot, Prepare, Runs, Split};
-    matches!(command, Prepare(_) | Split(_) | Plot(_) | Runs(_) | Compare(_))
+    use Command::{Compare, Dataset, Plot, Prepare, Runs, Split};
+    matches!(command, Prepare(_) | Dataset(_) | Split(_) | Plot(_) | Runs(_) | Compare(_))
 }
 
 fn failure(error: &anyhow::Error) -> ExitCode {

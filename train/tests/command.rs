@@ -49,7 +49,9 @@ fn ctrl_c_keeps_the_last_checkpoint_and_resuming_ends_the_run() {
         assert!(began.elapsed() < Duration::from_secs(120), "no checkpoint");
         std::thread::sleep(Duration::from_millis(20));
     }
-    assert!(environment(&child).contains(&"OMP_WAIT_POLICY=passive".to_owned()));
+    for set in ["OMP_WAIT_POLICY=passive", "MALLOC_MMAP_MAX_=0"] {
+        assert!(environment(&child).contains(&set.to_owned()), "{set}");
+    }
     let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(killed.success());
     assert_eq!(child.wait().unwrap().code(), Some(130));

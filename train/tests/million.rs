@@ -2,7 +2,7 @@
 //! takes.
 //!
 //! The shards are sparse files; everything except decoding runs normally, in separate processes.
-//! `scripts/check-all.d/32-million-clips` runs the ignored test.
+//! `scripts/check-all.d/{32-million-clips,33-million-clips-merged}` run the ignored tests.
 
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use leitmotif_dataset::prepare::{Options, Plan, plan, prepare};
+use leitmotif_dataset::prepare::{Options, PartOf, PartRun, Plan, plan, prepare, prepare_part};
 use leitmotif_dataset::sources::magnatagatune::{Aliases, Listing, Request, find};
 use leitmotif_dataset::split::{Protocol, SplitRequest, split};
 use leitmotif_dataset::store::{Dataset, write_split};
@@ -65,6 +65,87 @@ fn a_million_clips_take_less_than_500_megabytes() {
             .env(FOLDER, data),
     );
     assert!(output.contains("1 passed") && output.contains("steps per epoch"), "{output}");
+}
+
+/// Parts of the merged data set, and samples of its clips: as many names as usual, but little to copy.
+const PARTS: u32 = 16;
+const SHORT_CLIP: usize = 16;
+
+#[test]
+#[ignore = "minutes, and 1 GB of lists on disk; scripts/check-all.d/33-million-clips-merged"]
+fn sixteen_parts_of_a_million_clips_merge_in_500_megabytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let plan = plan_clips(folder, 1_000_000, SHORT_CLIP);
+    let parts = folder.join("parts");
+    for part in 1..=PARTS {
+        store_part(&plan, &parts, format!("{part}/{PARTS}").parse().unwrap());
+    }
+    drop(plan);
+    let merged = folder.join("merged");
+    let output = run_measured(
+        "dataset merge, 16 parts",
+        Command::new(env!("CARGO_BIN_EXE_leitmotif-train"))
+            .args(["dataset", "merge"])
+            .arg(&parts)
+            .arg("--out")
+            .arg(&merged),
+    );
+    assert!(output.contains("1000000 clips of 0.0 s from 250000 songs"), "{output}");
+    let dataset = Dataset::open(&merged).unwrap();
+    assert_eq!(dataset.clips().len(), 1_000_000);
+    // Each clip has the samples of its song, which only its own part holds.
+    for clip in (0..1_000_000).step_by(9_973) {
+        let mut samples = [0; SHORT_CLIP];
+        dataset.read_pcm(clip, 0, &mut samples).unwrap();
+        assert_eq!(samples, song_samples(clip / CLIPS_PER_SONG)[..SHORT_CLIP], "clip {clip}");
+    }
+}
+
+/// Samples of a song that tell it from its neighbours.
+fn song_samples(song: usize) -> Vec<i16> {
+    vec![(song % 30_011) as i16; CLIPS_PER_SONG * SHORT_CLIP]
+}
+
+/// Writes a part as if each of its songs had been decoded.
+fn store_part(plan: &Plan, parts: &Path, part: PartOf) {
+    let run = PartRun { part, parts, command: &[] };
+    let folder = run.folder();
+    if part.part() == 1 {
+        // Stopped before its first song, it has its list and the head of its journal.
+        assert!(!prepare_part(plan, &run, &mut |_| {}, &|| true).unwrap().finished);
+    } else {
+        // The list is the same in every part.
+        let first: PartOf = format!("1/{}", part.of()).parse().unwrap();
+        let first = first.folder(parts);
+        fs::create_dir_all(folder.join("shards")).unwrap();
+        fs::hard_link(first.join("music.jsonl"), folder.join("music.jsonl")).unwrap();
+        let head = fs::read_to_string(first.join("part.journal")).unwrap();
+        let head = head.lines().next().unwrap();
+        let head = head.replacen(&format!("\"1/{}\"", part.of()), &format!("\"{part}\""), 1);
+        fs::write(folder.join("part.journal"), head + "\n").unwrap();
+    }
+    let append = |name: &str| {
+        let options = OpenOptions::new().append(true).create(true).open(folder.join(name));
+        BufWriter::new(options.unwrap())
+    };
+    let (mut journal, mut shard) = (append("part.journal"), append("shards/00000.pcm"));
+    let own = (part.part() as usize - 1..plan.songs()).step_by(part.of() as usize);
+    for (position, song) in own.enumerate() {
+        let samples = song_samples(song);
+        let offset = position * samples.len();
+        let bytes: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
+        shard.write_all(&bytes).unwrap();
+        let pcm = &blake3::hash(&bytes).to_hex()[..32];
+        writeln!(
+            journal,
+            r#"{{"song":{song},"result":{{"decoded":{{"hash":"{song:032x}","samples":{},"clips":{CLIPS_PER_SONG},"place":{{"shard":0,"offset":{offset}}},"pcm":"{pcm}"}}}}}}"#,
+            samples.len()
+        )
+        .unwrap();
+    }
+    journal.flush().unwrap();
+    shard.flush().unwrap();
 }
 
 /// Runs a command, prints its time and peak memory, and returns its standard output.
@@ -122,6 +203,16 @@ fn each_epoch_has_every_clip_once_in_another_order() {
 
 /// Makes a data set that is complete but not finished, as if `prepare` had been killed at the end.
 fn prepare_unfinished(folder: &Path, clips: usize) -> Plan {
+    let plan = plan_clips(folder, clips, CLIP_SAMPLES);
+    let data = folder.join("data");
+    // Stopped before its first song, it has created both journals.
+    assert!(!prepare(&plan, &data, &mut |_| {}, &|| true).unwrap().finished);
+    store_all(&plan, &data);
+    plan
+}
+
+/// Plans a list of clips without audio.
+fn plan_clips(folder: &Path, clips: usize, clip_samples: usize) -> Plan {
     let list = folder.join("paths.tsv");
     write_paths(&list, clips);
     let request = Request {
@@ -132,12 +223,8 @@ fn prepare_unfinished(folder: &Path, clips: usize) -> Plan {
     };
     let (found, summary) = find(&request).unwrap();
     assert_eq!((summary.kept.clips, summary.kept.tracks), (clips, clips / CLIPS_PER_SONG));
-    let data = folder.join("data");
-    let plan = plan(found, &data, &Options { min_songs: 1, ..Options::default() }).unwrap();
-    // Stopped before its first song, it has created both journals.
-    assert!(!prepare(&plan, &data, &mut |_| {}, &|| true).unwrap().finished);
-    store_all(&plan, &data);
-    plan
+    let options = Options { clip_samples, min_songs: 1, ..Options::default() };
+    plan(found, &folder.join("data"), &options).unwrap()
 }
 
 fn check_epochs(task: &Task) {

@@ -268,6 +268,7 @@ fn another_split_of_the_same_name_and_shares_is_refused() {
         "{refused}"
     );
     assert!(refused.to_string().contains("--other-split"), "{refused}");
+    assert!(!lstm.exists(), "a run that was refused leaves a folder");
     run(&allowed, &other, from(true)).unwrap();
     let from = read_record(&allowed.join(LAST)).unwrap().config["started_from"].clone();
     assert!(
@@ -280,6 +281,52 @@ fn another_split_of_the_same_name_and_shares_is_refused() {
     assert_eq!(other.difference_to(&old), None);
     let old = leitmotif_models::SplitNote { test_share: 0.5, ..old };
     assert!(other.difference_to(&old).is_some());
+}
+
+#[test]
+fn a_data_set_whose_audio_changed_is_refused_and_its_damage_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, out) = (folder.path().join("data"), folder.path().join("run"));
+    let task = task(&data, false);
+    run(&out, &task, fresh(FitConfig { epochs: 1, ..config() })).unwrap();
+    let check = || {
+        let program = env!("CARGO_BIN_EXE_leitmotif-train");
+        let arguments = ["dataset", "check", data.to_str().unwrap()];
+        let output = std::process::Command::new(program).args(arguments).output().unwrap();
+        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        (output.status.code(), text)
+    };
+    let (code, text) = check();
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.ends_with("36 of 36 clips have the samples that were stored\n"), "{text}");
+
+    // A sample of the second clip.
+    let shard = data.join("shards/00000.pcm");
+    let mut bytes = std::fs::read(&shard).unwrap();
+    bytes[2 * (tones::CLIP + 7)] ^= 1;
+    std::fs::write(&shard, bytes).unwrap();
+    let (code, text) = check();
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("damaged: 0/0#1\n35 of 36 clips"), "{text}");
+
+    // Prepared anew, with other music under the same names.
+    let clips = data.join("clips.csv");
+    let text = std::fs::read_to_string(&clips).unwrap();
+    let (row, rest) = text.split_once('\n').and_then(|(_, rest)| rest.split_once('\n')).unwrap();
+    let (unchanged, _) = row.rsplit_once(',').unwrap();
+    let header = text.lines().next().unwrap();
+    std::fs::write(&clips, format!("{header}\n{unchanged},0123abcd\n{rest}")).unwrap();
+    let other = Task::open(&data, SPLIT).unwrap();
+    let refused = run(&out, &other, UNCHANGED).unwrap_err().to_string();
+    assert!(refused.contains("the same clips with other audio"), "{refused}");
+
+    // Without a digest nothing is known of them.
+    std::fs::write(&clips, format!("{header}\n{unchanged},\n{rest}")).unwrap();
+    let old = Task::open(&data, SPLIT).unwrap();
+    run(&out, &old, UNCHANGED).unwrap();
+    std::fs::write(&clips, format!("{header}\n{unchanged},0123abc\n{rest}")).unwrap();
+    let refused = Task::open(&data, SPLIT).unwrap_err().to_string();
+    assert!(refused.contains("clips.csv, line 2") && refused.contains("0123abc"), "{refused}");
 }
 
 #[test]

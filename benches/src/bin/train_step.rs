@@ -12,6 +12,7 @@ use anyhow::ensure;
 use clap::Parser;
 use leitmotif_benches::pairs::median;
 use leitmotif_models::{HeadKind, Network};
+use leitmotif_train::model::process;
 use trainer::Trainer;
 
 #[derive(Parser)]
@@ -30,6 +31,8 @@ struct Arguments {
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
+    // As `leitmotif-train` does.
+    process::start_again()?;
     tch::set_num_threads(arguments.threads);
     let network = Network::preset(&arguments.preset)?.with_head(arguments.head);
     let mut trainer = Trainer::new(&network)?;

@@ -99,6 +99,7 @@ mod tests {
             rows: Rows::Segments,
             segments,
             embedding_only: false,
+            last_state: true,
         };
         let mut graph = Graph::new("test", "", form.opset());
         let waveform = graph.input("waveform", &[], "");

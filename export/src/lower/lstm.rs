@@ -54,16 +54,19 @@ impl Lower for Lstm<'_> {
                 let [_, y_h] =
                     graph.node_with_outputs("LSTM", name, &inputs(sequence), outputs, &attributes);
                 let h = axes::squeeze(graph, &format!("{name}.h"), y_h, &[0]);
-                (h, h, None)
+                (h, Some(h), None)
             }
             Rows::Segments => {
                 let perm = [("perm", Ints(vec![1, 0, 2]))];
                 let sequence =
                     graph.node("Transpose", &format!("{name}.sequence"), &[flow.x], &perm);
-                let outputs = ["y", "y_h"];
+                let outputs = ["y", if plan.last_state { "y_h" } else { "" }];
                 let [y, y_h] =
                     graph.node_with_outputs("LSTM", name, &inputs(sequence), outputs, &attributes);
-                let last_h = axes::squeeze(graph, &format!("{name}.h"), y_h, &[0]);
+                let last_h = match plan.last_state {
+                    true => Some(axes::squeeze(graph, &format!("{name}.h"), y_h, &[0])),
+                    false => None,
+                };
                 let squeezed = axes::squeeze(graph, &format!("{name}.directions"), y, &[1]);
                 let each = graph.node("Transpose", &format!("{name}.each"), &[squeezed], &perm);
                 (each, last_h, None)
@@ -75,10 +78,10 @@ impl Lower for Lstm<'_> {
                     graph.node_with_outputs("LSTM", name, &inputs(sequence), outputs, &attributes);
                 let h = axes::squeeze(graph, &format!("{name}.h"), y_h, &[0]);
                 let c = axes::squeeze(graph, &format!("{name}.c"), y_c, &[0]);
-                (h, h, Some(c))
+                (h, Some(h), Some(c))
             }
         };
-        Ok(Flow { x, last_h: Some(last_h), last_c, ..flow })
+        Ok(Flow { x, last_h, last_c, ..flow })
     }
 }
 

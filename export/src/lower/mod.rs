@@ -4,7 +4,7 @@
 //! The two differ only in axes: [`Rows`] says which.
 
 mod add;
-mod axes;
+pub(crate) mod axes;
 mod conv;
 mod energy;
 mod feature_map;
@@ -148,6 +148,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) segments: Option<usize>,
     /// Whether to stop where the embedding is.
     pub(crate) embedding_only: bool,
+    /// Whether an LSTM's state after the last of many segments is needed.
+    pub(crate) last_state: bool,
 }
 
 /// What the rows of the feature maps are.
@@ -375,6 +377,7 @@ pub(crate) mod tests {
             rows,
             segments: None,
             embedding_only: false,
+            last_state: true,
         };
         let mut graph = Graph::new("test", "", form.opset());
         let waveform = graph.input("x", &[], "");

@@ -132,6 +132,7 @@ impl Tiny {
                 test_share: 0.25,
                 validation_share: 0.1,
                 digest: None,
+                samples: None,
             },
             scores: None,
             confidence: None,

@@ -160,6 +160,15 @@ pub enum Error {
         path: PathBuf,
     },
 
+    /// The model is in the form of Hugging Face's libraries.
+    #[error(
+        "model {path:?} is in the form of Hugging Face's libraries: open the file that was compiled beside it, NAME.clip.onnx or NAME.sequence.onnx, or run it as a `Session`"
+    )]
+    HuggingFace {
+        /// The model.
+        path: PathBuf,
+    },
+
     /// The graph does not have the inputs and outputs that its card promises.
     #[error(
         "model {path:?} does not match its card: `{name}` should be {expected} and is {found}; export it again"

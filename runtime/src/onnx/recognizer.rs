@@ -83,8 +83,9 @@ impl Recognizer {
     /// # Errors
     ///
     /// Those of [`Session::open`]; [`Error::NoCard`], [`Error::CardVersion`] and [`Error::BadCard`] if the model has no
-    /// card that this version can read, [`Error::SelfTest`] if one was asked for, [`Error::EmbeddingOnly`] and [`Error::FixedSizes`] if it cannot be used for whole
-    /// recordings, and [`Error::WrongShape`] if its graph does not match its card.
+    /// card that this version can read, [`Error::SelfTest`] if one was asked for, [`Error::EmbeddingOnly`],
+    /// [`Error::HuggingFace`] and [`Error::FixedSizes`] if it cannot be used for whole recordings, and
+    /// [`Error::WrongShape`] if its graph does not match its card.
     pub fn open_with(path: impl AsRef<Path>, options: &SessionOptions) -> Result<Self, Error> {
         let path = path.as_ref();
         Self::new(&read_model(path)?, path, options)
@@ -105,6 +106,9 @@ impl Recognizer {
         let card = session.card()?;
         if card.embedding_only {
             return Err(Error::EmbeddingOnly { path });
+        }
+        if card.huggingface {
+            return Err(Error::HuggingFace { path });
         }
         if card.fixed.segments.is_some() || card.fixed.batch.is_some_and(|batch| batch != 1) {
             return Err(Error::FixedSizes { path });

@@ -2,6 +2,8 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::{ArgAction, Args, Parser as _};
@@ -9,8 +11,8 @@ use leitmotif_models::checkpoint::{BEST, LAST, RECORD};
 use leitmotif_models::text::count;
 use leitmotif_models::{Device, HeadKind, UnknownDevice};
 
-use crate::console::log;
-use crate::error::{CheckpointError, TrainError};
+use crate::console::{self, log};
+use crate::error::{CheckpointError, SettingError, TrainError};
 use crate::learn::adam::AdamConfig;
 use crate::learn::augment::Augmentation;
 use crate::learn::auxiliary::AuxiliaryConfig;
@@ -25,9 +27,15 @@ use crate::learn::start::{
     Changes, PretrainedBlocks, Start, format_progress, newest_record, recorded_config,
 };
 use crate::learn::task::Task;
+use crate::learn::together::statement;
 use crate::model::device;
 use crate::model::init::FirstFilters;
 use crate::model::precision::Precision;
+use crate::ranks::error::RanksError;
+use crate::ranks::group::Ranks;
+use crate::ranks::launch::{self, Ended};
+use crate::ranks::meeting::Meeting;
+use crate::ranks::world::World;
 use crate::watch::json::JsonLines;
 use crate::watch::tensorboard::TensorBoard;
 use crate::watch::view::View;
@@ -76,6 +84,13 @@ pub struct FitArgs {
     /// Threads of libtorch on the CPU [default: one for each core; with --resume, the run's own]
     #[arg(long)]
     threads: Option<usize>,
+    /// Share every batch among so many processes of this machine, which this command starts; started by torchrun, mpirun,
+    /// srun or Kubernetes, the number that must be there. Batch norms use the statistics of each process' clips
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    ranks: Option<u16>,
+    /// With several processes: seconds after which the others end where one does not answer
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..))]
+    rank_timeout: u32,
     /// Write a checkpoint within an epoch, too, once so many minutes have passed since the last: what a kill costs at
     /// most; 0 writes them at the ends of epochs only, and after Ctrl-C [default: 10; with --resume, the run's own]
     #[arg(long, value_name = "MINUTES")]
@@ -253,9 +268,70 @@ struct Settings {
     seed: u64,
 }
 
-/// Runs `fit`.
+/// Runs `fit`: in this process, as one of several, or by starting several.
 pub fn run(args: FitArgs) -> anyhow::Result<()> {
-    let stop = super::stop_flag()?;
+    let world = World::from_environment().map_err(TrainError::from)?;
+    let ranks = args.ranks.map(usize::from);
+    let count = world.as_ref().map(|world| world.size).or(ranks).unwrap_or(1);
+    if args.resume.is_none() && args.settings.batch < count {
+        let (batch, ranks) = (args.settings.batch, count);
+        return Err(TrainError::from(SettingError::BatchBelowRanks { batch, ranks }).into());
+    }
+    let Some(world) = world else {
+        return match ranks {
+            Some(ranks) if ranks > 1 => start_ranks(&args, ranks),
+            _ => train(args, None),
+        };
+    };
+    if let Some(asked) = ranks.filter(|asked| *asked != world.size) {
+        let World { size: found, launcher, .. } = world;
+        return Err(TrainError::from(RanksError::OtherCount { asked, found, launcher }).into());
+    }
+    if args.dry_run {
+        anyhow::bail!(NO_DRY_RUN);
+    }
+    if !world.is_first() {
+        console::silence();
+    }
+    let meeting = Meeting::open(world, Duration::from_secs(args.rank_timeout.into()));
+    let meeting = meeting.map_err(TrainError::from)?;
+    let done = train(args, Some(&meeting));
+    if let Err(error) = &done {
+        meeting.end(&format!("{error:#}"));
+    }
+    done
+}
+
+const NO_DRY_RUN: &str =
+    "--dry-run measures one process: give it the --batch of one rank, without --ranks";
+
+fn start_ranks(args: &FitArgs, ranks: usize) -> anyhow::Result<()> {
+    if args.dry_run {
+        anyhow::bail!(NO_DRY_RUN);
+    }
+    let signals = super::signal_count()?;
+    match launch::launch(ranks, &signals).map_err(TrainError::from)? {
+        Ended::Well => Ok(()),
+        Ended::Interrupted => Err(TrainError::Interrupted.into()),
+        Ended::Failed => Err(Reported.into()),
+    }
+}
+
+/// An error that standard error has already.
+#[derive(Debug, thiserror::Error)]
+#[error("a rank ended with an error")]
+pub struct Reported;
+
+/// Trains in this process, as one of the ranks of a `meeting` if there is one.
+fn train(args: FitArgs, meeting: Option<&Meeting>) -> anyhow::Result<()> {
+    let stop = match meeting {
+        None => super::stop_flag()?,
+        Some(_) => super::stop_flag_of_rank()?,
+    };
+    if meeting.is_some() && launch::is_launched() {
+        launch::stop_with_launcher(Arc::clone(&stop));
+    }
+    let is_other = meeting.is_some_and(|meeting| !meeting.world().is_first());
     let task = Task::open(&args.dataset, &args.split)?.with_auxiliary(&args.auxiliary)?;
     // A dry run needs no folder but to say how much space it has.
     let out = args.out.or_else(|| args.dry_run.then(|| PathBuf::from("leitmotif-run")));
@@ -263,12 +339,17 @@ pub fn run(args: FitArgs) -> anyhow::Result<()> {
         (Some(run), _) => {
             let changes = Changes {
                 epochs: args.epochs,
-                threads: args.threads,
+                threads: args.threads.or_else(|| threads_of_other_ranks(&run, meeting)),
                 checkpoint_minutes: args.checkpoint_minutes,
                 keep_checkpoints: args.keep_checkpoints,
             };
             let device = match args.device {
                 Some(asked) => device::resolve_for_training(asked)?,
+                // Rank 0's decides: the others may be on machines that do not have the run's folder.
+                None if is_other => {
+                    let recorded = recorded_device(&run);
+                    recorded.or_else(|_| device::resolve(Device::default()))?
+                }
                 None => recorded_device(&run)?,
             };
             (run, Start::Resume(changes), device)
@@ -280,7 +361,7 @@ pub fn run(args: FitArgs) -> anyhow::Result<()> {
             }
             let mut config = args.settings.config();
             config.epochs = args.epochs.unwrap_or(config.epochs);
-            config.threads = super::cores(args.threads);
+            config.threads = args.threads.unwrap_or_else(|| threads_of_rank(meeting));
             config.checkpoint_minutes =
                 args.checkpoint_minutes.unwrap_or(config.checkpoint_minutes);
             config.keep_checkpoints = args.keep_checkpoints.unwrap_or(config.keep_checkpoints);
@@ -303,8 +384,18 @@ pub fn run(args: FitArgs) -> anyhow::Result<()> {
             false => write!(out, "{estimate}"),
         });
     }
-    let observers = args.watch.observers(&run);
-    match fit_watched(&run, &task, start, device, &stop, observers) {
+    let device = own_gpu(device, meeting)?;
+    let ranks = match meeting {
+        None => None,
+        Some(meeting) => {
+            let statement = statement(&run, &task, &start, device);
+            Some(Ranks::join(meeting, &statement, &stop).map_err(TrainError::from)?)
+        }
+    };
+    let is_first = ranks.as_ref().is_none_or(Ranks::is_first);
+    let observers = if is_first { args.watch.observers(&run) } else { Vec::new() };
+    match fit_watched(&run, &task, start, device, &stop, observers, ranks.as_ref()) {
+        Ok(_) if !is_first => Ok(()),
         Ok(outcome) => {
             let summary = format_outcome(&outcome, &run, &args.split);
             if args.watch.json {
@@ -324,6 +415,28 @@ pub fn run(args: FitArgs) -> anyhow::Result<()> {
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Threads of a process, of which this machine has others.
+fn threads_of_rank(meeting: Option<&Meeting>) -> usize {
+    let here = meeting.and_then(|meeting| meeting.world().local_size).unwrap_or(1);
+    (super::cores(None) / here.max(1)).max(1)
+}
+
+/// Those of a run that is resumed by another number of ranks: its own were for as many as it had.
+fn threads_of_other_ranks(run: &Path, meeting: Option<&Meeting>) -> Option<usize> {
+    let last = run.join(LAST);
+    // What cannot be read is reported where the run is resumed.
+    let config = recorded_config(&last, &newest_record(run).ok()?).ok()?;
+    let ranks = meeting.map_or(1, |meeting| meeting.world().size);
+    (config.ranks != ranks).then(|| threads_of_rank(meeting))
+}
+
+/// The GPU of a rank: each of a machine's ranks takes its own, as long as there are enough.
+fn own_gpu(device: tch::Device, meeting: Option<&Meeting>) -> anyhow::Result<tch::Device> {
+    let (tch::Device::Cuda(0), Some(meeting)) = (device, meeting) else { return Ok(device) };
+    let count = usize::try_from(tch::Cuda::device_count()).unwrap_or(1).max(1);
+    Ok(device::resolve(Device::Cuda(meeting.world().local_rank % count))?)
 }
 
 /// The settings that these options of a new run stand for, by the recipe of that name.

@@ -2,6 +2,7 @@
 
 pub mod calibrate;
 pub mod compare;
+pub mod dataset;
 pub mod devices;
 pub mod evaluate;
 pub mod experiment;
@@ -17,7 +18,8 @@ pub mod split;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use leitmotif_models::{Confidence, Network};
@@ -39,6 +41,32 @@ pub(crate) fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
     })
     .context("cannot handle Ctrl-C")?;
     Ok(stop)
+}
+
+/// The same for one of several processes. Whoever started them may hand on a Ctrl-C that the terminal sends as well, so
+/// that a second one at once is the same.
+pub(crate) fn stop_flag_of_rank() -> anyhow::Result<Arc<AtomicBool>> {
+    const SAME: Duration = Duration::from_secs(1);
+    let stop = Arc::new(AtomicBool::new(false));
+    let (received, mut first) = (Arc::clone(&stop), None);
+    ctrlc::set_handler(move || {
+        received.store(true, Ordering::SeqCst);
+        if first.get_or_insert_with(Instant::now).elapsed() > SAME {
+            view::leave();
+            std::process::exit(INTERRUPTED.into());
+        }
+    })
+    .context("cannot handle Ctrl-C")?;
+    Ok(stop)
+}
+
+/// How often Ctrl-C was pressed.
+pub(crate) fn signal_count() -> anyhow::Result<Arc<AtomicUsize>> {
+    let count = Arc::new(AtomicUsize::new(0));
+    let received = Arc::clone(&count);
+    ctrlc::set_handler(move || _ = received.fetch_add(1, Ordering::SeqCst))
+        .context("cannot handle Ctrl-C")?;
+    Ok(count)
 }
 
 /// The number of threads given, or one for each core.

@@ -22,7 +22,7 @@ pub const RECIPES: [(&str, &str); 4] = [
 ];
 
 /// Options of `fit` that name files and machines, not settings.
-const NOT_SETTINGS: [&str; 17] = [
+const NOT_SETTINGS: [&str; 19] = [
     "split",
     "out",
     "resume",
@@ -32,6 +32,8 @@ const NOT_SETTINGS: [&str; 17] = [
     "auxiliary",
     "device",
     "threads",
+    "ranks",
+    "rank-timeout",
     "checkpoint-minutes",
     "keep-checkpoints",
     "start-from",

@@ -45,55 +45,55 @@ fn is_zero(value: &f64) -> bool {
 }
 
 impl Augmentation {
-    /// Changes `clips` clips in place, all but their speed. Mixup mixes clip `i` and its target with clip `i + 1`, which
-    /// is a random other one.
+    /// Changes clips in place, all but their speed; `items` are their numbers in the batch at `place`. What is drawn for a
+    /// clip depends on its number, not on which others are here. Mixup mixes each clip and its target with the one behind
+    /// it, the last with the first, which is a random other one: in a part of a batch the last is not as it would be in the
+    /// whole.
     ///
     /// # Shapes
-    /// `segments` `[clips, any, segment]` of `segment` samples each, `targets` `[clips, classes]`, both row-major.
+    /// `segments` `[items, any, segment]` of `segment` samples each, `targets` `[items, classes]`, both row-major.
     pub fn apply(
         &self,
         (segments, segment): (&mut [f32], usize),
         targets: &mut [f32],
-        clips: usize,
+        items: &[usize],
         seed: u64,
-        place: &[u64],
+        place: [u64; 2],
     ) {
+        let clips = items.len();
         if clips == 0 || *self == Self::default() {
             return;
         }
-        let row = segments.len() / clips;
-        let mut random = Random::derive(seed, "augmentation", place);
-        if self.colour > 0.0 {
-            for samples in segments.chunks_exact_mut(segment.max(1)) {
-                for lag in [1, 2] {
-                    add_echo(samples, lag, random.uniform(-self.colour, self.colour) as f32);
+        let (row, classes) = ((segments.len() / clips).max(1), (targets.len() / clips).max(1));
+        let draws = |purpose: &str, item: usize| {
+            Random::derive(seed, purpose, &[place[0], place[1], item as u64])
+        };
+        let mut shares = Vec::with_capacity(clips);
+        for (clip, item) in segments.chunks_exact_mut(row).zip(items) {
+            let mut random = draws("augmentation", *item);
+            if self.colour > 0.0 {
+                for samples in clip.chunks_exact_mut(segment.max(1)) {
+                    for lag in [1, 2] {
+                        add_echo(samples, lag, random.uniform(-self.colour, self.colour) as f32);
+                    }
                 }
             }
-        }
-        self.filter(segments, segment, seed, place);
-        for clip in segments.chunks_exact_mut(row.max(1)) {
+            // Draws of their own: a run that does without filters keeps the other ones.
+            self.filter(clip, segment, &mut draws("filters", *item));
             let decibels = random.uniform(-self.gain, self.gain);
             let sign = if self.polarity && random.unit() < 0.5 { -1.0 } else { 1.0 };
             let factor = (sign * 10f64.powf(decibels / 20.0)) as f32;
             clip.iter_mut().for_each(|x| *x *= factor);
+            shares.push(if self.mixup > 0.0 { self.own_share(&mut random) } else { 1.0 });
         }
         if self.mixup > 0.0 && clips > 1 {
-            let shares: Vec<f32> = (0..clips)
-                .map(|_| {
-                    let share = random.beta(self.mixup);
-                    let mixes = random.unit() < self.mixup_share;
-                    // The larger share is the clip's own.
-                    if mixes { share.max(1.0 - share) as f32 } else { 1.0 }
-                })
-                .collect();
             mix_with_next(segments, row, &shares);
-            mix_with_next(targets, targets.len() / clips, &shares);
+            mix_with_next(targets, classes, &shares);
         }
         if self.noise_clips > 0.0 {
-            let classes = (targets.len() / clips).max(1);
-            let mut random = Random::derive(seed, "noise clips", place);
-            let rows = segments.chunks_exact_mut(row.max(1)).zip(targets.chunks_exact_mut(classes));
-            for (samples, target) in rows {
+            let rows = segments.chunks_exact_mut(row).zip(targets.chunks_exact_mut(classes));
+            for ((samples, target), item) in rows.zip(items) {
+                let mut random = draws("noise clips", *item);
                 if random.unit() < self.noise_clips {
                     filters::synthesize(samples, &mut random);
                     target.fill(1.0 / classes as f32);
@@ -102,23 +102,28 @@ impl Augmentation {
         }
     }
 
+    /// A clip's own share in its mix: the larger one.
+    fn own_share(&self, random: &mut Random) -> f32 {
+        let share = random.beta(self.mixup);
+        let mixes = random.unit() < self.mixup_share;
+        if mixes { share.max(1.0 - share) as f32 } else { 1.0 }
+    }
+
     /// Noise, which the filters colour, then the filters, then a gap.
-    fn filter(&self, segments: &mut [f32], segment: usize, seed: u64, place: &[u64]) {
+    fn filter(&self, segments: &mut [f32], segment: usize, random: &mut Random) {
         let longest = SampleRate::NETWORK.samples(self.time_mask);
-        // Draws of its own: a run that does without it keeps the other ones.
-        let mut random = Random::derive(seed, "filters", place);
         for samples in segments.chunks_exact_mut(segment.max(1)) {
             if let Some(decibels) = self.noise {
-                filters::add_noise(samples, decibels, &mut random);
+                filters::add_noise(samples, decibels, random);
             }
             if self.equalizer > 0.0 {
-                filters::equalize(samples, self.equalizer, &mut random);
+                filters::equalize(samples, self.equalizer, random);
             }
             if self.low_pass > 0.0 && random.unit() < self.low_pass {
-                filters::low_pass(samples, &mut random);
+                filters::low_pass(samples, random);
             }
             if longest > 0 {
-                filters::silence(samples, longest, &mut random);
+                filters::silence(samples, longest, random);
             }
         }
     }
@@ -153,6 +158,10 @@ fn mix_with_next(values: &mut [f32], row: usize, shares: &[f32]) {
 mod tests {
     use super::*;
 
+    fn items(count: usize) -> Vec<usize> {
+        (0..count).collect()
+    }
+
     #[test]
     fn rows_are_mixed_with_the_next_and_the_last_with_the_first() {
         let mut values = [1.0, 2.0, 10.0, 20.0, 100.0, 200.0];
@@ -175,7 +184,7 @@ mod tests {
     fn gain_stays_within_its_range_and_polarity_flips_some() {
         let augmentation = Augmentation { gain: 6.0, polarity: true, ..Default::default() };
         let mut segments = vec![1.0; 200];
-        augmentation.apply((&mut segments, 1), &mut [0.0; 200], 200, 1, &[0, 0]);
+        augmentation.apply((&mut segments, 1), &mut [0.0; 200], &items(200), 1, [0, 0]);
         assert!(segments.iter().all(|x| (0.501..=1.996).contains(&x.abs())), "{segments:?}");
         let flipped = segments.iter().filter(|x| **x < 0.0).count();
         assert!((60..140).contains(&flipped), "{flipped}");
@@ -186,7 +195,7 @@ mod tests {
         let augmentation = Augmentation { mixup: 0.4, mixup_share: 1.0, ..Default::default() };
         let mut targets = vec![1.0, 0.0, 0.0, 1.0, 0.0, 1.0];
         let mut segments = vec![1.0, 2.0, 3.0];
-        augmentation.apply((&mut segments, 1), &mut targets, 3, 1, &[0, 0]);
+        augmentation.apply((&mut segments, 1), &mut targets, &items(3), 1, [0, 0]);
         assert_ne!(segments, [1.0, 2.0, 3.0]);
         for row in targets.chunks(2) {
             assert!((row[0] + row[1] - 1.0).abs() < 1e-6, "{targets:?}");
@@ -198,7 +207,7 @@ mod tests {
     #[test]
     fn the_default_changes_nothing() {
         let mut segments = vec![0.5, -0.25];
-        Augmentation::default().apply((&mut segments, 2), &mut [1.0, 0.0], 1, 1, &[0, 0]);
+        Augmentation::default().apply((&mut segments, 2), &mut [1.0, 0.0], &[0], 1, [0, 0]);
         assert_eq!(segments, [0.5, -0.25]);
     }
 
@@ -208,7 +217,7 @@ mod tests {
         let (clips, row, classes) = (40, 400, 4);
         let mut segments = vec![0.5; clips * row];
         let mut targets = [1.0, 0.0, 0.0, 0.0].repeat(clips);
-        augmentation.apply((&mut segments, row), &mut targets, clips, 1, &[0, 0]);
+        augmentation.apply((&mut segments, row), &mut targets, &items(clips), 1, [0, 0]);
         let rows = segments.chunks_exact(row).zip(targets.chunks_exact(classes));
         let (mut changed, mut kinds) = (0, std::collections::BTreeSet::new());
         for (samples, target) in rows {

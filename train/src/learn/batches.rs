@@ -15,6 +15,7 @@ use crate::error::{DataError, TrainError};
 use crate::learn::augment::Augmentation;
 use crate::learn::clips::{Clips, Example};
 use crate::learn::selection::Selection;
+use crate::ranks::world::Share;
 
 /// Where segments are cut from a clip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -97,6 +98,8 @@ pub struct Batches {
     config: BatchConfig,
     own: Selection,
     auxiliary: Option<AuxiliaryClips>,
+    /// The rows of each batch that this process computes.
+    share: Share,
     /// Auxiliary ones included.
     classes: usize,
     segment: usize,
@@ -129,6 +132,7 @@ impl Batches {
             clips: clips.into(),
             own: Selection::new(examples),
             auxiliary: None,
+            share: Share::WHOLE,
             classes,
             segment: network.segment,
             hop: network.hop,
@@ -159,6 +163,11 @@ impl Batches {
         let count = count.clamp(1, batch.saturating_sub(1).max(1)) % batch;
         let auxiliary = Some(AuxiliaryClips { selection: Selection::new(examples), count });
         Ok(Batches { auxiliary, classes: self.classes + classes, ..self })
+    }
+
+    /// Of every batch only the rows of a share; each row is the same whoever makes it.
+    pub fn with_share(self, share: Share) -> Self {
+        Batches { share, ..self }
     }
 
     fn check_lengths(&self, examples: &[Example]) -> Result<(), TrainError> {
@@ -197,33 +206,35 @@ impl Batches {
         self.config.batch.max(1) * self.per_step()
     }
 
-    /// The batch of this number (from 0) of an epoch (from 0).
+    /// The batch of this number (from 0) of an epoch (from 0), or this process' rows of it.
     ///
     /// # Errors
     ///
     /// A clip that cannot be read.
     pub fn batch(&self, epoch: usize, number: usize) -> Result<Batch, TrainError> {
-        let chosen = self.examples(epoch, number);
+        let (chosen, rows) = self.own_examples(epoch, number);
+        let count = rows.len();
+        let mut items: Vec<usize> = rows.collect();
+        // The last row is mixed with the one behind it, which another process computes.
+        if self.config.augmentation.mixup > 0.0 && count < chosen.len() {
+            items.extend(items.last().map(|last| (last + 1) % chosen.len()));
+        }
+        let chosen: Vec<Example> = items.iter().filter_map(|i| chosen.get(*i).copied()).collect();
         let row = self.count * self.segment;
         let mut segments = self.room(chosen.len().saturating_mul(row))?;
-        for (item, example) in chosen.iter().enumerate() {
-            let place = [epoch as u64, number as u64, item as u64];
-            if let Some(out) = segments.get_mut(item * row..(item + 1) * row) {
-                self.cut(example, &place, out)?;
-            }
+        let outputs = segments.chunks_exact_mut(row.max(1));
+        for ((item, example), out) in items.iter().zip(&chosen).zip(outputs) {
+            self.cut(example, &[epoch as u64, number as u64, *item as u64], out)?;
         }
         let mut targets = self.one_hot(&chosen);
         let place = [epoch as u64, number as u64];
-        let augmentation = &self.config.augmentation;
-        augmentation.apply(
-            (&mut segments, self.segment),
-            &mut targets,
-            chosen.len(),
-            self.config.seed,
-            &place,
-        );
+        let changed = (segments.as_mut_slice(), self.segment);
+        let seed = self.config.seed;
+        self.config.augmentation.apply(changed, &mut targets, &items, seed, place);
+        segments.truncate(count * row);
+        targets.truncate(count * self.classes);
         self.smooth(&mut targets);
-        Ok(Batch { segments, shape: self.shape(&chosen), targets })
+        Ok(Batch { segments, shape: [count, self.count, self.segment], targets })
     }
 
     /// The same batch without its samples, or `None` where augmentation changes them.
@@ -231,8 +242,9 @@ impl Batches {
         if self.config.augmentation != Augmentation::default() {
             return None;
         }
-        let chosen = self.examples(epoch, number);
-        let segments = chosen.iter().enumerate().flat_map(|(item, example)| {
+        let (chosen, rows) = self.own_examples(epoch, number);
+        let chosen = chosen.get(rows.clone()).unwrap_or_default();
+        let segments = rows.zip(chosen).flat_map(|(item, example)| {
             let place = [epoch as u64, number as u64, item as u64];
             let cuts = self.cuts(example, &place);
             let in_a_row = if self.sequence { self.count } else { 1 };
@@ -242,9 +254,9 @@ impl Batches {
             starts.collect::<Vec<_>>()
         });
         let segments = segments.collect();
-        let mut targets = self.one_hot(&chosen);
+        let mut targets = self.one_hot(chosen);
         self.smooth(&mut targets);
-        Some(BatchPlan { segments, shape: self.shape(&chosen), targets })
+        Some(BatchPlan { segments, shape: [chosen.len(), self.count, self.segment], targets })
     }
 
     /// Where the clips are.
@@ -263,8 +275,11 @@ impl Batches {
         self.config.batch.max(1) - self.auxiliary.as_ref().map_or(0, |of| of.count)
     }
 
-    fn shape(&self, chosen: &[Example]) -> [usize; 3] {
-        [chosen.len(), self.count, self.segment]
+    /// The clips of a batch, and the numbers of those of this process.
+    fn own_examples(&self, epoch: usize, number: usize) -> (Vec<Example>, Range<usize>) {
+        let chosen = self.examples(epoch, number);
+        let rows = self.share.rows(chosen.len());
+        (chosen, rows)
     }
 
     fn one_hot(&self, chosen: &[Example]) -> Vec<f32> {

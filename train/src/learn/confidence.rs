@@ -6,9 +6,10 @@ use std::sync::atomic::AtomicBool;
 use leitmotif_models::{Confidence, Predictions};
 
 use crate::error::TrainError;
-use crate::learn::evaluate::evaluate;
+use crate::learn::evaluate::evaluate_together;
 use crate::learn::task::Task;
 use crate::model::network::Model;
+use crate::ranks::group::Ranks;
 
 /// Where songs of artists who are no class are: a data set, and the split and part of it if not all.
 pub type Unknown<'a> = (&'a Path, Option<(&'a str, &'a str)>);
@@ -27,13 +28,26 @@ pub fn calibrate(
     unknown: Unknown<'_>,
     stop: &AtomicBool,
 ) -> Result<Option<Confidence>, TrainError> {
+    calibrate_together(model, known, source, keep, unknown, stop, None)
+}
+
+/// [`calibrate`] by several ranks, which share the unknown artists' songs.
+pub(crate) fn calibrate_together(
+    model: &Model,
+    known: &Predictions,
+    source: String,
+    keep: f64,
+    unknown: Unknown<'_>,
+    stop: &AtomicBool,
+    ranks: Option<&Ranks>,
+) -> Result<Option<Confidence>, TrainError> {
     let Some(confidence) = Confidence::fit(known, source, keep) else { return Ok(None) };
     let (folder, split) = unknown;
     let task = Task::open_unknown(folder, split, known.classes())?;
     if task.test.is_empty() {
         return Ok(Some(confidence));
     }
-    let evaluation = evaluate(model, &task, &task.test, stop, |_| {})?;
+    let evaluation = evaluate_together(model, &task, &task.test, stop, |_| {}, ranks)?;
     let name = &task.dataset.info().name;
     let source = match split {
         Some((split, part)) => format!("{name}, {split}, {part}"),

@@ -93,6 +93,12 @@ pub struct FitConfig {
     pub keep_checkpoints: usize,
     /// Threads of libtorch on the CPU: sums depend on it in their last bits.
     pub threads: usize,
+    /// Processes that share each batch: a batch norm has the statistics of each one's rows.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub ranks: usize,
+    /// What sums up their gradients, where there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backend: Option<String>,
     /// Device it runs on, `cpu` or `cuda`: sums depend on it in their last bits too.
     pub device: String,
     /// What was changed when the run was resumed, in order, e.g. `device cpu to cuda after epoch 3`.
@@ -136,6 +142,8 @@ impl Default for FitConfig {
             checkpoint_minutes: checkpoint_minutes(),
             keep_checkpoints: 0,
             threads: 1,
+            ranks: one(),
+            backend: None,
             device: "cpu".to_owned(),
             changes: Vec::new(),
         }
@@ -319,6 +327,9 @@ impl FitConfig {
                 return Err(SettingError::OutOfRange { name, found, allowed });
             }
         }
+        if self.batch < self.ranks {
+            return Err(SettingError::BatchBelowRanks { batch: self.batch, ranks: self.ranks });
+        }
         Ok(())
     }
 
@@ -430,6 +441,8 @@ mod tests {
             "clip_gradients",
             "checkpoint",
             "accumulate",
+            "ranks",
+            "backend",
         ] {
             assert!(!json.contains(newer), "{json}");
         }

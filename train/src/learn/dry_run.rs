@@ -118,7 +118,7 @@ pub fn dry_run(
         let batch = |part| feed.take(epoch, first + part);
         let factor = config.schedule.factor(step as u64, all_steps, config.warm_up);
         let rate = config.learning_rate * factor;
-        let measured = training.take(&model, &mut adam, batch, rate);
+        let measured = training.take(&model, &mut adam, batch, rate, false);
         let measured = measured.map_err(|error| error.in_step(config.batch, per_step))?;
         // Waits for the device.
         let results = Measured::read(&[measured])?;

@@ -13,8 +13,11 @@ use tch::{Device, Kind, Tensor};
 use crate::error::{DataError, TrainError};
 use crate::learn::clips::Example;
 use crate::learn::task::Task;
+use crate::learn::together::{any, exchange};
 use crate::model::host::to_host;
 use crate::model::network::Model;
+use crate::ranks::group::Ranks;
+use crate::ranks::world::Share;
 
 /// Samples in one forward pass, by which the number of clips in it is set; activations are many times that.
 const SAMPLES_ON_CPU: usize = 1 << 21;
@@ -49,8 +52,26 @@ pub fn evaluate(
     task: &Task,
     examples: &[Example],
     stop: &AtomicBool,
-    mut progress: impl FnMut(usize),
+    progress: impl FnMut(usize),
 ) -> Result<Evaluation, TrainError> {
+    evaluate_together(model, task, examples, stop, progress, None)
+}
+
+/// [`evaluate`] by several ranks, each of which evaluates its share of the clips; all get all predictions.
+///
+/// # Errors
+///
+/// Those of [`evaluate`], and those of another rank.
+pub fn evaluate_together(
+    model: &Model,
+    task: &Task,
+    examples: &[Example],
+    stop: &AtomicBool,
+    mut progress: impl FnMut(usize),
+    ranks: Option<&Ranks>,
+) -> Result<Evaluation, TrainError> {
+    let share = ranks.map_or(Share::WHOLE, Ranks::share);
+    let own = share.rows(examples.len());
     let network = model.network();
     let limit = if model.device() == Device::Cpu { SAMPLES_ON_CPU } else { SAMPLES_ON_GPU };
     let mut outputs: Vec<ClipOutputs> = Vec::new();
@@ -66,24 +87,66 @@ pub fn evaluate(
             }
             .into());
         }
-        windows.extend(windows_of(network, index, segments));
+        if own.contains(&index) {
+            windows.extend(windows_of(network, index, segments));
+        }
         outputs.push(ClipOutputs::new(model.classes()));
     }
     for batch in batches(&windows, network, limit) {
         if stop.load(Ordering::Relaxed) {
-            return Err(TrainError::Interrupted);
+            break;
         }
         forward(model, task, examples, batch, &mut outputs)?;
-        progress(batch.last().map_or(0, |w| w.example + 1));
+        // The other ranks have come about as far.
+        let done = batch.last().map_or(0, |w| w.example + 1 - own.start);
+        progress((done * share.size).min(examples.len()));
     }
-    let cross_entropy: f64 = outputs.iter().map(|clip| clip.cross_entropy).sum();
-    let rows: usize = outputs.iter().map(|clip| clip.rows).sum();
+    if any(ranks, stop.load(Ordering::Relaxed))? {
+        return Err(TrainError::Interrupted);
+    }
+    let mut cross_entropy: Vec<f64> = outputs.iter().map(|clip| clip.cross_entropy).collect();
     let predictions = examples.iter().zip(outputs).map(|(example, clip)| {
         let song = task.dataset.clips().get(example.clip).map(|c| c.song.to_owned());
         clip.prediction(clip_name(task, example), song.unwrap_or_default(), example.class)
     });
-    let predictions = Predictions::new(task.classes.clone(), predictions.collect())?;
+    let mut predictions: Vec<Prediction> = predictions.collect();
+    if let Some(ranks) = ranks {
+        share_predictions(ranks, &mut predictions, &mut cross_entropy)?;
+    }
+    let rows: usize = predictions.iter().map(|clip| clip.weight).sum();
+    let cross_entropy: f64 = cross_entropy.iter().sum();
+    let predictions = Predictions::new(task.classes.clone(), predictions)?;
     Ok(Evaluation { predictions, loss: cross_entropy / rows.max(1) as f64 })
+}
+
+/// Fills in the clips that other ranks have evaluated: here their numbers are zero.
+fn share_predictions(
+    ranks: &Ranks,
+    predictions: &mut [Prediction],
+    cross_entropy: &mut [f64],
+) -> Result<(), TrainError> {
+    let numbers = predictions.iter().zip(&*cross_entropy).map(|(clip, cross_entropy)| {
+        let counts = [clip.segments, clip.segments_right, clip.weight].map(|count| count as f64);
+        let own = counts.into_iter().chain([*cross_entropy, f64::from(clip.certainty)]);
+        own.chain(clip.probabilities.iter().map(|p| f64::from(*p))).collect()
+    });
+    let mut numbers: Vec<Vec<f64>> = numbers.collect();
+    exchange(ranks, &mut numbers)?;
+    for ((clip, cross_entropy), numbers) in predictions.iter_mut().zip(cross_entropy).zip(&numbers)
+    {
+        let Some(([segments, right, weight, loss, certainty], probabilities)) =
+            numbers.split_first_chunk()
+        else {
+            continue;
+        };
+        clip.segments = *segments as usize;
+        clip.segments_right = *right as usize;
+        clip.weight = *weight as usize;
+        *cross_entropy = *loss;
+        clip.certainty = *certainty as f32;
+        clip.probabilities = probabilities.iter().map(|p| *p as f32).collect();
+    }
+    Ok(())
 }
 
 /// The windows of a clip with this number of segments.

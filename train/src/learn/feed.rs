@@ -184,6 +184,7 @@ mod tests {
     use crate::learn::batches::Crop;
     use crate::learn::clips::Example;
     use crate::learn::config::FitConfig;
+    use crate::ranks::world::Share;
 
     /// Six clips of noise.
     fn batches(head: HeadKind, crop: Crop, config: FitConfig) -> (TempDir, Arc<Batches>) {
@@ -225,6 +226,52 @@ mod tests {
                     let read = DeviceBatch::upload(&read, Device::Cpu).unwrap();
                     let cut = resident.cut(&batches.plan(1, step).unwrap()).unwrap();
                     assert_eq!((&cut.segments, &cut.targets), (&read.segments, &read.targets));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_is_the_same_whoever_makes_it() {
+        let augmentation = Augmentation {
+            gain: 6.0,
+            speed: 1.0,
+            colour: 0.3,
+            equalizer: 6.0,
+            low_pass: 0.5,
+            noise: Some(20.0),
+            time_mask: 0.01,
+            polarity: true,
+            mixup: 0.4,
+            mixup_share: 0.8,
+            noise_clips: 0.3,
+        };
+        for augmentation in [augmentation, Augmentation::default()] {
+            let config = FitConfig { augmentation, label_smoothing: 0.1, ..FitConfig::default() };
+            let of = |share| {
+                let (folder, batches) = batches(HeadKind::Dense, Crop::Random, config.clone());
+                (folder, Arc::into_inner(batches).unwrap().with_share(share))
+            };
+            let (_folder, whole) = of(Share::WHOLE);
+            for size in 2..=4 {
+                let parts: Vec<_> = (0..size).map(|rank| of(Share { rank, size })).collect();
+                for (epoch, number) in [(0, 0), (1, 1)] {
+                    let expected = whole.batch(epoch, number).unwrap();
+                    let mut together =
+                        Batch { segments: Vec::new(), targets: Vec::new(), ..expected };
+                    together.shape[0] = 0;
+                    let mut starts = Vec::new();
+                    for (_folder, part) in &parts {
+                        let Batch { segments, targets, shape } = part.batch(epoch, number).unwrap();
+                        together.segments.extend(segments);
+                        together.targets.extend(targets);
+                        together.shape[0] += shape[0];
+                        starts
+                            .extend(part.plan(epoch, number).into_iter().flat_map(|p| p.segments));
+                    }
+                    assert_eq!(together, whole.batch(epoch, number).unwrap());
+                    let plan = whole.plan(epoch, number);
+                    assert_eq!(starts, plan.map_or_else(Vec::new, |plan| plan.segments));
                 }
             }
         }

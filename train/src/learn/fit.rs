@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use leitmotif_models::checkpoint::{BEST, LAST, PREDICTIONS, WEIGHTS};
+use leitmotif_models::checkpoint::{BEST, LAST, PREDICTIONS};
+use leitmotif_models::text::thousands;
 use leitmotif_models::{Confidence, Scores};
 
 use crate::console::log;
@@ -13,19 +14,21 @@ use crate::learn::average::WeightAverage;
 use crate::learn::bar::Bar;
 use crate::learn::checkpoint::{read_record, write_record, write_text};
 use crate::learn::clips::Example;
-use crate::learn::confidence::{calibrate, source};
-use crate::learn::evaluate::{Evaluation, evaluate};
+use crate::learn::confidence::{calibrate_together, source};
+use crate::learn::evaluate::{Evaluation, evaluate_together};
 use crate::learn::events::{EndEvent, Observer};
 use crate::learn::feed::Feed;
 use crate::learn::probe::{self, Position, TrainedValues};
 use crate::learn::progress::Progress;
 use crate::learn::results::{EpochTotals, Unread};
 use crate::learn::saving::Saving;
-use crate::learn::start::{RunState, Start, begin};
-use crate::learn::step::Steps;
+use crate::learn::start::{RunState, Start};
+use crate::learn::step::{Steps, Sums};
 use crate::learn::task::Task;
+use crate::learn::together::{any, begin_together, load_weights, of_first};
 use crate::model::network::Model;
-use crate::model::tensors;
+use crate::ranks::group::Ranks;
+use crate::ranks::world::Share;
 
 /// The result of a finished run.
 #[derive(Clone, Debug)]
@@ -58,14 +61,15 @@ pub fn fit(
     device: tch::Device,
     stop: &AtomicBool,
 ) -> Result<Outcome, TrainError> {
-    fit_watched(run, task, start, device, stop, vec![Box::new(Bar::new())])
+    fit_watched(run, task, start, device, stop, vec![Box::new(Bar::new())], None)
 }
 
-/// [`fit`], of which `observers` learn what happens.
+/// [`fit`], of which `observers` learn what happens, by several ranks if there are: each calls this with its own `ranks`,
+/// and rank 0 alone reads and writes the folder `run`.
 ///
 /// # Errors
 ///
-/// Those of [`fit`]; observers are notified of it.
+/// Those of [`fit`], of any rank; observers are notified of it.
 pub fn fit_watched(
     run: &Path,
     task: &Task,
@@ -73,9 +77,10 @@ pub fn fit_watched(
     device: tch::Device,
     stop: &AtomicBool,
     observers: Vec<Box<dyn Observer>>,
+    ranks: Option<&Ranks>,
 ) -> Result<Outcome, TrainError> {
     let mut progress = Progress::new(observers);
-    let done = train(run, task, start, device, stop, &mut progress);
+    let done = train(run, task, start, device, stop, &mut progress, ranks);
     if let Err(error) = &done {
         progress.stopped(error);
     }
@@ -89,21 +94,31 @@ fn train(
     device: tch::Device,
     stop: &AtomicBool,
     progress: &mut Progress,
+    ranks: Option<&Ranks>,
 ) -> Result<Outcome, TrainError> {
-    let state = begin(run, task, start, device)?;
+    let state = begin_together(run, task, start, device, ranks)?;
     let RunState { mut model, mut adam, mut average, config, unfinished, .. } = state;
     let RunState { mut epoch, mut step, mut history, lock: _lock, .. } = state;
-    let batches = probe::batches(task, model.network(), &config)?;
+    let share = ranks.map_or(Share::WHOLE, Ranks::share);
+    let batches = probe::shared_batches(task, model.network(), &config, share)?;
     let (steps, clips) = (batches.steps_per_epoch(), batches.clips_per_step());
     let all_steps = (config.epochs as u64).saturating_mul(steps as u64);
-    let mut training = Steps::new(device, &config);
+    let mut training = Steps::new(device, &config).with_ranks(ranks.cloned());
     // Made with the first epoch: there may be none left.
     let mut feed = None;
-    let probe = probe::probe_input(task, model.network())?;
-    let mut saving = Saving::new(run, task, &config, probe);
+    // Rank 0 alone writes.
+    let mut saving = match ranks.is_none_or(Ranks::is_first) {
+        true => {
+            let probe = probe::probe_input(task, model.network())?;
+            Some(Saving::new(run, task, &config, probe))
+        }
+        false => None,
+    };
     let mut totals = EpochTotals::from(unfinished.unwrap_or_default());
     check_steps(run, totals.steps(), steps)?;
-    saving.remove_older(epoch)?;
+    if let Some(saving) = &saving {
+        saving.remove_older(epoch)?;
+    }
     progress.start(run, (&model, task), &config, (steps, step), &history);
     if epoch < config.epochs && history.is_exhausted(config.patience) {
         log!("validation had stopped improving: no epoch is added");
@@ -111,7 +126,7 @@ fn train(
 
     while epoch < config.epochs && !history.is_exhausted(config.patience) {
         // Every step so far is in a checkpoint.
-        if stop.load(Ordering::Relaxed) {
+        if any(ranks, stop.load(Ordering::Relaxed))? {
             return Err(TrainError::Interrupted);
         }
         let diverged = |what, step_of_epoch, step| {
@@ -129,22 +144,24 @@ fn train(
             }
         };
         let mut began = Instant::now();
-        let mut unread = Unread::new(device);
+        let mut unread = Unread::new(device, ranks.is_some());
         let rate_of =
             |step| config.learning_rate * config.schedule.factor(step, all_steps, config.warm_up);
         for step_of_epoch in first..steps {
             learning_rate = rate_of(step);
             let in_step = |error: TrainError| error.in_step(config.batch, config.accumulate);
             let batch = |part| feed.take(epoch, step_of_epoch * config.accumulate + part);
-            let measured = training.take(&model, &mut adam, batch, learning_rate);
+            let stops = stop.load(Ordering::Relaxed);
+            let measured = training.take(&model, &mut adam, batch, learning_rate, stops);
             let measured = measured.map_err(in_step)?;
             step += 1;
             if let Some(average) = &mut average {
                 average.update()?;
             }
             let is_last = step_of_epoch + 1 == steps;
-            let stopped = stop.load(Ordering::Relaxed);
-            let saves = !is_last && (stopped || saving.is_due());
+            let stopped = training.stopped();
+            let is_due = saving.as_ref().is_some_and(Saving::is_due);
+            let saves = !is_last && (stopped || is_due);
             for (result, before) in unread.push(measured, is_last || saves).map_err(in_step)? {
                 if let Some(what) = result.not_finite() {
                     return Err(diverged(what, step_of_epoch - before, step - before as u64));
@@ -159,14 +176,16 @@ fn train(
                 continue;
             }
             totals.add_time(began.elapsed());
-            swap(&mut average)?;
-            let values = TrainedValues::of(&model, &adam, average.as_ref())?;
-            if let Some(what) = values.not_finite() {
-                return Err(diverged(what, step_of_epoch, step));
+            if let Some(saving) = &mut saving {
+                swap(&mut average)?;
+                let values = TrainedValues::of(&model, &adam, average.as_ref())?;
+                if let Some(what) = values.not_finite() {
+                    return Err(diverged(what, step_of_epoch, step));
+                }
+                let at = Position { epoch, step, unfinished: Some(totals.so_far()) };
+                saving.within_epoch(values, model.network(), at)?;
+                swap(&mut average)?;
             }
-            let at = Position { epoch, step, unfinished: Some(totals.so_far()) };
-            saving.within_epoch(values, model.network(), at)?;
-            swap(&mut average)?;
             if stopped {
                 return Err(TrainError::Interrupted);
             }
@@ -181,7 +200,7 @@ fn train(
         epoch += 1;
         // A trained epoch is also evaluated and saved, even after Ctrl-C: otherwise its work would be lost.
         let evaluate_on = |part: &str, examples: &[Example]| {
-            evaluate_part(&model, task, part, examples, &NEVER, progress)
+            evaluate_part(&model, task, part, examples, &NEVER, (progress, ranks))
         };
         let validation = evaluate_on("validation", &task.validation)?;
         let test = match config.watch_test {
@@ -195,12 +214,20 @@ fn train(
         totals = EpochTotals::default();
         let is_best = history.push(row);
         let at = Position { epoch, step, unfinished: None };
-        saving.after_epoch(values, model.network(), at, is_best, &history)?;
+        if let Some(saving) = &mut saving {
+            saving.after_epoch(values, model.network(), at, is_best, &history)?;
+        }
         swap(&mut average)?;
         progress.epoch_done(&history);
     }
     drop(feed);
-    finish(run, task, &mut model, stop, progress)
+    if let Some(Sums { count, bytes, time }) = training.sums().filter(|sums| sums.count > 0) {
+        let (bytes, each) = (thousands(bytes), 1e3 * time.as_secs_f64() / f64::from(count));
+        log!(
+            "{bytes} bytes a step were summed up in {each:.1} ms, waiting for the slowest rank included"
+        );
+    }
+    finish(run, task, &mut model, stop, (progress, ranks))
 }
 
 /// Never set: for an evaluation that is not to be interrupted.
@@ -227,9 +254,10 @@ fn evaluate_part(
     name: &str,
     part: &[Example],
     stop: &AtomicBool,
-    progress: &Progress,
+    (progress, ranks): (&Progress, Option<&Ranks>),
 ) -> Result<Option<(Evaluation, Scores)>, TrainError> {
-    let evaluation = evaluate(model, task, part, stop, progress.evaluation(name, part.len()))?;
+    let progress = progress.evaluation(name, part.len());
+    let evaluation = evaluate_together(model, task, part, stop, progress, ranks)?;
     let scores = Scores::of(&evaluation.predictions);
     Ok(scores.map(|scores| (evaluation, scores)))
 }
@@ -240,41 +268,54 @@ fn finish(
     task: &Task,
     model: &mut Model,
     stop: &AtomicBool,
-    progress: &Progress,
+    (progress, ranks): (&Progress, Option<&Ranks>),
 ) -> Result<Outcome, TrainError> {
+    let is_first = ranks.is_none_or(Ranks::is_first);
+    let together = (progress, ranks);
     let mut epochs = [0, 0];
     let mut scores = [None, None];
     // The two checkpoints are often of one epoch, which is then evaluated once.
     let mut evaluated = None;
     for ((name, epoch), scores) in [LAST, BEST].into_iter().zip(&mut epochs).zip(&mut scores) {
         let folder = run.join(name);
-        let mut record = read_record(&folder)?;
-        *epoch = record.epoch;
+        *epoch = of_first(ranks, || Ok(read_record(&folder)?.epoch))?;
         let (evaluation, confidence) = match evaluated.take() {
-            Some((epoch, evaluation, confidence)) if epoch == record.epoch => {
-                (evaluation, confidence)
-            }
+            Some((of, evaluation, confidence)) if of == *epoch => (evaluation, confidence),
             _ => {
-                model.set_values(&tensors::read(&folder.join(WEIGHTS))?)?;
-                let evaluation = evaluate_part(model, task, "test", &task.test, stop, progress)?;
-                (evaluation, confidence(model, task, stop, progress)?)
+                load_weights(ranks, model, &folder)?;
+                let evaluation = evaluate_part(model, task, "test", &task.test, stop, together)?;
+                (evaluation, confidence(model, task, stop, together)?)
             }
         };
-        // What `calibrate` fitted stays where there is no validation part.
-        if confidence.is_some() {
-            record.confidence.clone_from(&confidence);
-        }
-        if let Some((Evaluation { predictions, .. }, found)) = &evaluation {
-            write_text(&folder.join(PREDICTIONS), &predictions.to_lines()?)?;
-            record.scores = Some(found.clone());
+        if let Some((_, found)) = &evaluation {
             *scores = Some(found.clone());
         }
-        write_record(&folder, &record)?;
-        evaluated = Some((record.epoch, evaluation, confidence));
+        if is_first {
+            write_evaluation(&folder, evaluation.as_ref(), confidence.as_ref())?;
+        }
+        evaluated = Some((*epoch, evaluation, confidence));
     }
     let ([epochs, best_epoch], [last, best]) = (epochs, scores);
     progress.end(EndEvent { epochs, best_epoch, best: best.as_ref(), last: last.as_ref() });
     Ok(Outcome { epochs, best_epoch, best, last })
+}
+
+/// Writes what the evaluation of a checkpoint gave into its folder.
+fn write_evaluation(
+    folder: &Path,
+    evaluation: Option<&(Evaluation, Scores)>,
+    confidence: Option<&Confidence>,
+) -> Result<(), TrainError> {
+    let mut record = read_record(folder)?;
+    // What `calibrate` fitted stays where there is no validation part.
+    if confidence.is_some() {
+        record.confidence = confidence.cloned();
+    }
+    if let Some((Evaluation { predictions, .. }, found)) = evaluation {
+        write_text(&folder.join(PREDICTIONS), &predictions.to_lines()?)?;
+        record.scores = Some(found.clone());
+    }
+    write_record(folder, &record)
 }
 
 /// Temperature and threshold by the validation part, if there is one with enough songs: it also chose the best epoch, which
@@ -283,14 +324,14 @@ fn confidence(
     model: &Model,
     task: &Task,
     stop: &AtomicBool,
-    progress: &Progress,
+    together: (&Progress, Option<&Ranks>),
 ) -> Result<Option<Confidence>, TrainError> {
     let part = "validation";
-    let Some((validation, _)) = evaluate_part(model, task, part, &task.validation, stop, progress)?
+    let Some((validation, _)) = evaluate_part(model, task, part, &task.validation, stop, together)?
     else {
         return Ok(None);
     };
     let unknown = (task.dataset.folder(), Some((task.split_name.as_str(), part)));
     let (known, source) = (&validation.predictions, source(task, part));
-    calibrate(model, known, source, Confidence::KEEP, unknown, stop)
+    calibrate_together(model, known, source, Confidence::KEEP, unknown, stop, together.1)
 }

@@ -100,6 +100,11 @@ impl History {
         Ok(History { rows: rows.into_iter().filter(|row| row.epoch <= epochs).collect() })
     }
 
+    /// A history of these epochs, in order.
+    pub fn of(rows: Vec<EpochRow>) -> Self {
+        History { rows }
+    }
+
     /// Replaces the whole file atomically.
     ///
     /// # Errors

@@ -9,7 +9,7 @@
 //! [`checkpoint::Checkpoint`], of the weights' [`average`] if there is one, which `saving` writes, now and then within an
 //! epoch, too, and [`progress`] sends the [`events`] to observers, such as the [`bar`]; [`lag`] warns of epochs too
 //! short for batch norm. [`dry_run`] measures what a run will cost. At the end [`confidence`] fits temperature and
-//! threshold.
+//! threshold. [`together`] is what several ranks exchange beside the sums of a step, which are in `reduce`.
 
 pub mod adam;
 pub mod augment;
@@ -31,6 +31,7 @@ pub mod history;
 pub mod lag;
 pub mod probe;
 pub mod progress;
+pub(crate) mod reduce;
 pub(crate) mod repeated;
 pub(crate) mod results;
 pub(crate) mod saving;
@@ -40,3 +41,4 @@ pub mod settings;
 pub mod start;
 pub mod step;
 pub mod task;
+pub mod together;

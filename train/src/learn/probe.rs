@@ -19,6 +19,7 @@ use crate::model::host::to_host;
 use crate::model::machine;
 use crate::model::network::Model;
 use crate::model::tensors::{Tensors, Values};
+use crate::ranks::world::Share;
 
 /// Seed of the probe's first row; any would do.
 const GOLDEN_SEED: u32 = 1;
@@ -35,8 +36,23 @@ pub fn batches(
     network: &Network,
     config: &FitConfig,
 ) -> Result<Arc<Batches>, TrainError> {
+    shared_batches(task, network, config, Share::WHOLE)
+}
+
+/// The rows of a share of these batches.
+///
+/// # Errors
+///
+/// As [`batches`].
+pub fn shared_batches(
+    task: &Task,
+    network: &Network,
+    config: &FitConfig,
+    share: Share,
+) -> Result<Arc<Batches>, TrainError> {
     let (clips, examples) = (task.clips(), task.train.clone());
     let batches = Batches::new(clips, examples, task.classes.len(), network, config.batches())?;
+    let batches = batches.with_share(share);
     Ok(Arc::new(match &task.auxiliary {
         None => batches,
         Some(of) => {
@@ -85,8 +101,8 @@ pub struct Position {
 /// The tensors of a training, as a checkpoint keeps them.
 #[derive(Clone, Debug)]
 pub struct TrainedValues {
-    weights: Tensors,
-    optimizer: Tensors,
+    pub(crate) weights: Tensors,
+    pub(crate) optimizer: Tensors,
 }
 
 impl TrainedValues {

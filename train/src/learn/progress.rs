@@ -171,6 +171,17 @@ fn notes(task: &Task, config: &FitConfig, (steps, done): (usize, u64)) -> Vec<St
             config.auxiliary.share
         ));
     }
+    if let Some(backend) = &config.backend {
+        notes.push(format!(
+            "{} ranks share each batch of {} clips; {backend} sums up their gradients",
+            config.ranks, config.batch
+        ));
+        if config.device != "cpu" {
+            notes.push(format!(
+                "warning: {backend} on GPUs has not been tried by leitmotif's makers"
+            ));
+        }
+    }
     if task.validation.is_empty() {
         notes.push("no validation part: the best checkpoint is the last one".to_owned());
     }

@@ -21,9 +21,11 @@ impl Unread {
     /// Progress is shown, and a loss that is not finite is noticed, after so long.
     const LONGEST: Duration = Duration::from_millis(250);
 
-    pub(crate) fn new(device: Device) -> Self {
+    /// Several ranks read each step `together`, so that all find out at the same one.
+    pub(crate) fn new(device: Device, together: bool) -> Self {
         // A CPU's steps have ended when they return.
-        Unread { steps: Vec::new(), at_once: device == Device::Cpu, since: Instant::now() }
+        let at_once = device == Device::Cpu || together;
+        Unread { steps: Vec::new(), at_once, since: Instant::now() }
     }
 
     /// Adds a step; returns the results that are due, each with the number of steps after it.
@@ -115,9 +117,9 @@ mod tests {
         let losses = |due: Vec<(StepResult, usize)>| {
             due.iter().map(|(result, after)| (result.loss, *after)).collect::<Vec<_>>()
         };
-        let mut unread = Unread::new(Device::Cpu);
+        let mut unread = Unread::new(Device::Cpu, false);
         assert_eq!(losses(unread.push(step(1.0), false).unwrap()), [(1.0, 0)]);
-        let mut unread = Unread::new(Device::Cuda(0));
+        let mut unread = Unread::new(Device::Cuda(0), false);
         unread.since = Instant::now() + Duration::from_secs(3600);
         assert!(unread.push(step(1.0), false).unwrap().is_empty());
         assert!(unread.push(step(2.0), false).unwrap().is_empty());

@@ -27,6 +27,10 @@ use crate::model::mel::mel_filters;
 use crate::model::native;
 use crate::model::network::Model;
 use crate::model::tensors::{self, Tensors, check};
+use crate::ranks::group::BACKEND;
+
+/// The file of a run's folder that its process has locked; made when the run begins.
+pub const LOCK: &str = "lock";
 
 /// How a run starts.
 #[derive(Clone, Debug)]
@@ -91,8 +95,8 @@ pub struct RunState {
     pub unfinished: Option<UnfinishedEpoch>,
     /// The finished epochs so far.
     pub history: History,
-    /// Keeps other processes out of the run's folder.
-    pub(crate) lock: Lock,
+    /// Keeps other processes out of the run's folder; only rank 0 has it.
+    pub(crate) lock: Option<Lock>,
 }
 
 /// Starts or resumes the run in the folder `run`.
@@ -107,12 +111,30 @@ pub fn begin(
     start: Start,
     device: Device,
 ) -> Result<RunState, TrainError> {
+    begin_as(run, task, start, device, 1)
+}
+
+/// [`begin`] for a run of so many ranks, of which this process is the first.
+pub(crate) fn begin_as(
+    run: &Path,
+    task: &Task,
+    start: Start,
+    device: Device,
+    ranks: usize,
+) -> Result<RunState, TrainError> {
     match start {
-        Start::Resume(changes) => resume(run, task, changes, device),
+        Start::Resume(changes) => resume(run, task, changes, device, ranks),
         Start::Fresh { network, config, pretrained } => {
-            fresh(run, task, *network, *config, pretrained.as_ref(), device)
+            let mut config = *config;
+            set_ranks(&mut config, ranks);
+            fresh(run, task, *network, config, pretrained.as_ref(), device)
         }
     }
+}
+
+fn set_ranks(config: &mut FitConfig, ranks: usize) {
+    config.ranks = ranks;
+    config.backend = (ranks > 1).then(|| BACKEND.to_owned());
 }
 
 /// The settings in a checkpoint's record.
@@ -132,7 +154,7 @@ fn fresh(
     run: &Path,
     task: &Task,
     mut network: Network,
-    mut config: FitConfig,
+    config: FitConfig,
     pretrained: Option<&PretrainedBlocks>,
     device: Device,
 ) -> Result<RunState, TrainError> {
@@ -144,8 +166,27 @@ fn fresh(
     if let (HeadKind::Lstm, Some(segments)) = (network.head.kind, config.segments) {
         network.window = segments;
     }
+    let is_new = !run.exists();
     fs::create_dir_all(run).map_err(|e| TrainError::file(run, e))?;
     let lock = lock(run)?;
+    let begun = initial(run, task, network, config, pretrained, device);
+    if begun.is_err() && is_new {
+        // The folder is this run's own; if it holds anything else, it stays. What cannot be removed does no harm.
+        let _ = fs::remove_file(run.join(LOCK)).and_then(|()| fs::remove_dir(run));
+    }
+    let (model, config) = begun?;
+    RunState::new(model, config, Some(lock))
+}
+
+/// The initial network and the final settings of a new run, which its folder has as files; the folder is locked.
+fn initial(
+    run: &Path,
+    task: &Task,
+    network: Network,
+    mut config: FitConfig,
+    pretrained: Option<&PretrainedBlocks>,
+    device: Device,
+) -> Result<(Model, FitConfig), TrainError> {
     // A kill while it was being replaced leaves the old one under another name, which `locate` knows.
     if locate(&run.join(LAST)).exists() {
         return Err(RunFolderError::Exists { path: run.to_owned() }.into());
@@ -162,7 +203,7 @@ fn fresh(
         config.started_from = Some(copy_blocks(&mut model, task, pretrained)?);
     }
     settings::write(run, &config, model.network())?;
-    RunState::new(model, config, lock)
+    Ok((model, config))
 }
 
 /// The record of a run's newest checkpoint.
@@ -184,6 +225,7 @@ fn resume(
     task: &Task,
     changes: Changes,
     device: Device,
+    ranks: usize,
 ) -> Result<RunState, TrainError> {
     let folder = run.join(LAST);
     // Before anything is created: there may be no run at all.
@@ -196,7 +238,7 @@ fn resume(
     let mut config = recorded_config(&folder, &record)?;
     check_same_auxiliary(task, &config).map_err(cannot)?;
     let before = config.clone();
-    let changed = change(&mut config, changes, device, &format_progress(&record));
+    let changed = change(&mut config, changes, (device, ranks), &format_progress(&record));
     config.check()?;
     if config.epochs < record.epoch + usize::from(record.unfinished.is_some()) {
         let (asked, done) = (config.epochs, record.epoch);
@@ -231,7 +273,7 @@ fn resume(
     }
     set_threads(&config);
     let model = Model::from_values(record.network, task.classes.len(), &weights, device)?;
-    let mut state = RunState::new(model, config, lock)?;
+    let mut state = RunState::new(model, config, Some(lock))?;
     state.model.restore_auxiliary(&optimizer)?;
     state.adam.restore(&optimizer, record.step)?;
     if let Some(average) = &mut state.average {
@@ -291,7 +333,12 @@ pub(crate) fn format_progress(record: &RunRecord) -> String {
 }
 
 /// Changes settings of a run, records and logs each change that makes another run, and returns whether there was one.
-fn change(config: &mut FitConfig, changes: Changes, device: Device, after: &str) -> bool {
+fn change(
+    config: &mut FitConfig,
+    changes: Changes,
+    (device, ranks): (Device, usize),
+    after: &str,
+) -> bool {
     let mut lines = Vec::new();
     let mut note = |what: &str, then: &str, now: &str| {
         if then != now {
@@ -301,6 +348,8 @@ fn change(config: &mut FitConfig, changes: Changes, device: Device, after: &str)
     let device = device::kind(device);
     note("device", &config.device, device);
     config.device = device.to_owned();
+    note("ranks", &config.ranks.to_string(), &ranks.to_string());
+    set_ranks(config, ranks);
     for (what, setting, asked) in [
         ("epochs", &mut config.epochs, changes.epochs),
         ("threads", &mut config.threads, changes.threads),
@@ -321,13 +370,18 @@ fn change(config: &mut FitConfig, changes: Changes, device: Device, after: &str)
 }
 
 fn lock(run: &Path) -> Result<Lock, TrainError> {
-    let path = run.join("lock");
+    let path = run.join(LOCK);
     let taken = Lock::take(&path).map_err(|e| TrainError::file(&path, e))?;
     Ok(taken.ok_or_else(|| RunFolderError::InUse { path: run.to_owned() })?)
 }
 
 impl RunState {
-    fn new(model: Model, config: FitConfig, lock: Lock) -> Result<Self, TrainError> {
+    /// A network of initial values, or those of a checkpoint's, before its first step.
+    pub(crate) fn new(
+        model: Model,
+        config: FitConfig,
+        lock: Option<Lock>,
+    ) -> Result<Self, TrainError> {
         let mut model = configured(model, &config)?;
         let further = config.auxiliary_music.as_ref().map_or(0, |music| music.artists);
         model = model.with_auxiliary_classes(further, config.seed)?;
@@ -370,7 +424,7 @@ pub(crate) fn configured(model: Model, config: &FitConfig) -> Result<Model, Trai
     }
 }
 
-fn set_threads(config: &FitConfig) {
+pub(crate) fn set_threads(config: &FitConfig) {
     // In range by `FitConfig::check`; libtorch refuses only numbers below one.
     tch::set_num_threads(i32::try_from(config.threads).unwrap_or(1).max(1));
 }

@@ -1,5 +1,7 @@
 //! One training step: forward pass, cross-entropy, gradients, Adam.
 
+use std::time::{Duration, Instant};
+
 use leitmotif_models::HeadKind;
 use tch::{Device, Kind, Tensor};
 
@@ -7,10 +9,12 @@ use crate::error::{NotFinite, TrainError};
 use crate::learn::adam::Adam;
 use crate::learn::config::FitConfig;
 use crate::learn::feed::DeviceBatch;
+use crate::learn::reduce::{Local, reduce};
 use crate::learn::repeated::{Overwritten, Repeated};
 use crate::model::host::{copy, to_device};
 use crate::model::native;
 use crate::model::network::Model;
+use crate::ranks::group::Ranks;
 
 /// What a step measured, before it changed the weights.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -120,14 +124,14 @@ impl StepNumbers {
     /// Those of the next step, which it counts.
     fn next(model: &Model, adam: &mut Adam, learning_rate: f64) -> Result<Self, TrainError> {
         let rates = to_device(&adam.next_rates(learning_rate)?, model.device())?;
-        let key = dropout_key(model, adam.steps())?;
+        let key = dropout_key(model, adam.steps(), 0)?;
         Ok(StepNumbers { rates, key })
     }
 }
 
-/// Dropout's key of the pass of this number, from 1, on the device.
-fn dropout_key(model: &Model, pass: u64) -> Result<Tensor, TrainError> {
-    to_device(&model.dropout_key(pass)?, model.device())
+/// Dropout's key of the pass of this number, from 1, over the rows of its batch from `first_row` on, on the device.
+fn dropout_key(model: &Model, pass: u64, first_row: usize) -> Result<Tensor, TrainError> {
+    to_device(&model.dropout_key_from(pass, first_row)?, model.device())
 }
 
 /// A forward and a backward pass, on the device.
@@ -217,6 +221,17 @@ impl Pass {
     }
 }
 
+/// The sums over all ranks so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sums {
+    /// How many, one for each step.
+    pub count: u32,
+    /// What a rank gives into one, in bytes.
+    pub bytes: u64,
+    /// How long they took together, waiting for the slowest rank included.
+    pub time: Duration,
+}
+
 /// The steps of a run. On a GPU the first ones are taken as they are; then one is recorded as a CUDA graph and
 /// repeated, so that the GPU does not wait for the launches of some hundred kernels. With several batches to a step the
 /// graph is of a forward and a backward pass, and Adam's dozen operations are launched by themselves.
@@ -225,6 +240,11 @@ pub struct Steps {
     exposure: f64,
     /// Batches whose gradients are averaged for a step.
     accumulate: usize,
+    /// Clips in a batch, those of other ranks included.
+    batch: usize,
+    ranks: Option<Ranks>,
+    stopped: bool,
+    sums: Sums,
     whole: Repeated<Measured>,
     pass: Repeated<Pass>,
 }
@@ -236,14 +256,36 @@ impl Steps {
         Steps {
             exposure: config.auxiliary.outlier_exposure,
             accumulate: config.accumulate.max(1),
+            batch: config.batch.max(1),
+            ranks: None,
+            stopped: false,
+            sums: Sums::default(),
             whole: Repeated::new(records),
             pass: Repeated::new(records),
         }
     }
 
+    /// Steps that several ranks take together, each on its own rows of every batch.
+    pub fn with_ranks(self, ranks: Option<Ranks>) -> Self {
+        Steps { ranks, ..self }
+    }
+
+    /// Whether some rank wanted to stop when it took its part in the last step: all know of it at the same one.
+    pub fn stopped(&self) -> bool {
+        self.stopped
+    }
+
+    /// What the sums over all ranks took; `None` for a single process.
+    pub fn sums(&self) -> Option<Sums> {
+        self.ranks.as_ref().map(|_| self.sums)
+    }
+
     /// One step of Adam on the mean of the gradients of as many batches as the settings accumulate; of one batch it is
     /// a [`train_step`]. `batch` gives each batch by its number in the step: there is one on the device at a time.
     /// Batch norms use and keep the statistics of each batch by itself.
+    ///
+    /// With several ranks `batch` gives the rows of this one, by whose statistics batch norms go; the mean is over all rows
+    /// of all ranks, and so are running statistics afterwards. `stop` says whether this one wants to stop.
     ///
     /// # Errors
     ///
@@ -254,9 +296,11 @@ impl Steps {
         adam: &mut Adam,
         mut batch: impl FnMut(usize) -> Result<DeviceBatch, TrainError>,
         learning_rate: f64,
+        stop: bool,
     ) -> Result<Measured, TrainError> {
         let (exposure, count) = (self.exposure, self.accumulate);
-        if count == 1 {
+        self.stopped = stop;
+        if count == 1 && self.ranks.is_none() {
             let batch = batch(0)?;
             let StepNumbers { rates, key } = StepNumbers::next(model, adam, learning_rate)?;
             let adam = &*adam;
@@ -267,9 +311,11 @@ impl Steps {
             });
         }
         let (first, present) = (adam.steps() * count as u64 + 1, &*adam);
+        let total = self.batch;
+        let own = self.ranks.as_ref().map_or(0..total, |ranks| ranks.share().rows(total));
         let mut pass = |part: usize| -> Result<Pass, TrainError> {
             let batch = batch(part)?;
-            let key = dropout_key(model, first + part as u64)?;
+            let key = dropout_key(model, first + part as u64, own.start)?;
             self.pass.take([batch.segments, batch.targets, key], |[segments, targets, key]| {
                 Pass::new(model, present, &DeviceBatch { segments, targets }, &key, exposure)
             })
@@ -278,7 +324,22 @@ impl Steps {
         for part in 1..count {
             mean.add(&pass(part)?)?;
         }
-        mean.divide(count)?;
+        if count > 1 {
+            mean.divide(count)?;
+        }
+        if let Some(ranks) = &self.ranks {
+            let Pass { gradient, loss, correct, outputs } = mean;
+            let weight = (own.len() * ranks.share().size) as f64 / total as f64;
+            let local = Local { gradient, loss, correct, statistics: model.running_statistics() };
+            let began = Instant::now();
+            let all = reduce(ranks, local, weight, stop)?;
+            self.stopped = all.stopped;
+            self.sums.time += began.elapsed();
+            self.sums.count += 1;
+            self.sums.bytes = all.bytes;
+            let outputs = outputs * total / own.len().max(1);
+            mean = Pass { gradient: all.gradient, loss: all.loss, correct: all.correct, outputs };
+        }
         let rates = to_device(&adam.next_rates(learning_rate)?, model.device())?;
         mean.end_step(adam, &rates)
     }
@@ -362,7 +423,7 @@ mod tests {
             let config = FitConfig { accumulate: shifts.len(), ..FitConfig::default() };
             let mut steps = Steps::new(Device::Cpu, &config);
             let measured =
-                steps.take(&model, &mut adam, |part| Ok(batch(shifts[part])), 1e-3).unwrap();
+                steps.take(&model, &mut adam, |part| Ok(batch(shifts[part])), 1e-3, false).unwrap();
             assert_eq!(adam.steps(), 1);
             (Measured::read(&[measured]).unwrap()[0], adam.values().unwrap())
         };

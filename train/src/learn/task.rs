@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use leitmotif_dataset::store::{Dataset, Part, split_digest};
+use leitmotif_dataset::store::{Dataset, Part, samples_digest, split_digest};
 use leitmotif_models::text::first_names;
 use leitmotif_models::{DatasetNote, SplitNote};
 use serde::Serialize;
@@ -33,6 +33,8 @@ pub struct Task {
     left_out: BTreeMap<Part, BTreeMap<String, usize>>,
     /// Name of the split's file, e.g. `song-seed1`.
     pub split_name: String,
+    /// As [`SplitNote::samples`].
+    samples: Option<String>,
     /// As [`SplitNote::digest`].
     digest: String,
 }
@@ -138,6 +140,7 @@ impl Task {
             }
         }
         let digest = split_digest(dataset.clips(), parts);
+        let samples = samples_digest(dataset.clips(), parts);
         let (dataset, split_name) = (Arc::new(dataset), split_name.to_owned());
         Task {
             dataset,
@@ -149,6 +152,7 @@ impl Task {
             left_out,
             split_name,
             digest,
+            samples,
         }
     }
 
@@ -218,22 +222,34 @@ impl Task {
             test_share: share(self.test.len(), train + self.test.len()),
             validation_share: share(self.validation.len(), train),
             digest: Some(self.digest.clone()),
+            samples: self.samples.clone(),
         }
     }
 
     /// How the split that a checkpoint was trained on differs from this one; `None` where it is the same.
     ///
-    /// Digests decide; a record without one is compared by what else it holds.
+    /// Digests decide; a record without one of the split is compared by what else it holds, one without that of the
+    /// samples has them on trust.
     pub fn difference_to(&self, then: &SplitNote) -> Option<String> {
         let now = self.split_note();
         let differs = match (&then.digest, &now.digest) {
             (Some(then), Some(now)) => then != now,
             _ => {
-                SplitNote { digest: None, ..then.clone() }
-                    != SplitNote { digest: None, ..now.clone() }
+                let rest =
+                    |note: &SplitNote| SplitNote { digest: None, samples: None, ..note.clone() };
+                rest(then) != rest(&now)
             }
         };
-        differs.then(|| format!("then: {}; now: {}", format_split(then), format_split(&now)))
+        if differs {
+            return Some(format!("then: {}; now: {}", format_split(then), format_split(&now)));
+        }
+        match (&then.samples, &now.samples) {
+            (Some(then), Some(now)) if then != now => Some(format!(
+                "the same clips with other audio (digest {then} then, {now} now): the data set was prepared anew from \
+                 other files, or by a version that decodes them otherwise"
+            )),
+            _ => None,
+        }
     }
 }
 

@@ -4,8 +4,9 @@
 //! logits and embeddings, [`dropout`] draws its masks, [`flat`] puts its trainable tensors into one buffer. [`init`]
 //! draws the initial values of these tensors (`mel` those of filters in mel bands), [`tensors`] reads and writes them as
 //! safetensors files, `host` copies them between device and host. [`device`] finds the device that a name means,
-//! [`threads`] says how a CPU's threads wait, [`cuda`] loads libtorch's CUDA library at run time, [`native`] what this
-//! project adds to it (a fused operator, CUDA graphs), and [`version`] asks which libtorch is loaded, which a run's record has with the [`machine`].
+//! [`process`] sets what libraries read from the environment, [`cuda`] loads libtorch's CUDA library at run time,
+//! [`native`] what this project adds to it (a fused operator, CUDA graphs), and [`version`] asks which libtorch is
+//! loaded, which a run's record has with the [`machine`].
 
 pub mod cuda;
 pub mod device;
@@ -19,6 +20,6 @@ pub(crate) mod mel;
 pub mod native;
 pub mod network;
 pub mod precision;
+pub mod process;
 pub mod tensors;
-pub mod threads;
 pub mod version;

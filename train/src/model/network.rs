@@ -185,7 +185,25 @@ impl Model {
     ///
     /// Whatever libtorch refuses.
     pub fn dropout_key(&self, step: u64) -> Result<Tensor, TrainError> {
-        dropout_key(self.seed, step)
+        self.dropout_key_from(step, 0)
+    }
+
+    /// The same for a pass over a part of the batch, whose first row has this number in it, from 0.
+    ///
+    /// # Errors
+    ///
+    /// Whatever libtorch refuses.
+    pub fn dropout_key_from(&self, step: u64, first_row: usize) -> Result<Tensor, TrainError> {
+        dropout_key(self.seed, step, first_row)
+    }
+
+    /// The running statistics that training passes update.
+    pub fn running_statistics(&self) -> Vec<Tensor> {
+        let tensors = self.all_tensors().filter(|(name, _)| {
+            let is_one = name.ends_with(".running_mean") || name.ends_with(".running_var");
+            is_one && !(self.frozen_blocks && is_block(name))
+        });
+        tensors.map(|(_, tensor)| tensor.shallow_clone()).collect()
     }
 
     /// Freezes the convolution blocks: their weights *and* their running statistics stay as they are.

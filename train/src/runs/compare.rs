@@ -7,6 +7,7 @@ use leitmotif_models::text::printable;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::flatten::flatten;
 use super::list::percent;
 use super::run::{Run, Summary};
 use super::table::{columns, sparkline};
@@ -167,28 +168,8 @@ fn settings(run: &Run) -> BTreeMap<String, Value> {
         ("tools", serde_json::to_value(&record.tools).ok()),
     ];
     for (name, value) in parts {
-        flatten(name, value.unwrap_or_default(), 0, &mut settings);
+        settings.extend(flatten(name, value.unwrap_or_default()));
     }
     settings.insert("classes".to_owned(), record.classes.len().into());
     settings
-}
-
-/// Tables become paths; lists are one level deep, whose elements are values.
-fn flatten(path: &str, value: Value, depth: usize, into: &mut BTreeMap<String, Value>) {
-    match value {
-        // A settings file may be nested at will, this program's are not.
-        Value::Object(fields) if depth < 8 => {
-            for (name, value) in fields {
-                flatten(&format!("{path}.{name}"), value, depth + 1, into);
-            }
-        }
-        Value::Array(values) => {
-            for (i, value) in values.into_iter().enumerate() {
-                into.insert(format!("{path}[{i}]"), value);
-            }
-        }
-        value => {
-            into.insert(path.to_owned(), value);
-        }
-    }
 }

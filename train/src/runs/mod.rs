@@ -2,6 +2,7 @@
 //! a few side by side. Neither music nor weights are read.
 
 pub mod compare;
+pub(crate) mod flatten;
 pub mod list;
 pub mod run;
 mod table;

@@ -12,7 +12,7 @@ use crate::error::{RunFolderError, TrainError};
 use crate::learn::checkpoint::{is_checkpoint, read_record};
 use crate::learn::config::FitConfig;
 use crate::learn::history::{EpochRow, HISTORY, History};
-use crate::learn::start::{newest_record, recorded_config};
+use crate::learn::start::{LOCK, newest_record, recorded_config};
 
 /// A run's folder, read.
 #[derive(Clone, Debug)]
@@ -92,7 +92,7 @@ impl Run {
             test_macro_f1: self.scores.as_ref().map(|scores| scores.song_macro_f1),
             seconds_per_epoch: (!rows.is_empty()).then(|| seconds / rows.len() as f64),
             // The lock is made when a run begins and stays as it is.
-            started: modified(&self.folder.join("lock")),
+            started: modified(&self.folder.join(LOCK)),
             modified: modified(&self.folder.join(HISTORY)),
         }
     }

@@ -7,9 +7,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use clap::builder::RangedU64ValueParser;
-use leitmotif_export::{Artifact, Checkpoint, Recipe, Staged, compile_as, essentia_sidecar};
+use leitmotif_export::{
+    About, Artifact, Checkpoint, LowerError, Recipe, Staged, compile_as, essentia_sidecar,
+    hub_folder,
+};
 use leitmotif_models::{Fixed, GraphKind, HeadKind, Precision, RangeRule, Target};
 
+use crate::about::AboutOptions;
 use crate::music::Music;
 use crate::speed::{self, Speed};
 use crate::verify::{Report, verify_written};
@@ -51,9 +55,12 @@ pub(crate) struct Options {
     /// Compile NAME.embedding.onnx alone, which ends with the embedding and names no artists.
     #[arg(long)]
     embedding_only: bool,
-    /// Also write a description of each file in the form of another project.
+    /// Also write what another project expects: essentia, a description of each file beside it; huggingface, a folder NAME that
+    /// the Hub and its libraries understand. Both may be given.
     #[arg(long, value_enum)]
-    sidecar: Option<Sidecar>,
+    sidecar: Vec<Sidecar>,
+    #[command(flatten)]
+    about: AboutOptions,
     /// Compile even if more than one clip in a hundred is lost.
     #[arg(long)]
     allow_loss: bool,
@@ -65,11 +72,13 @@ pub(crate) struct Options {
     json: bool,
 }
 
-/// Descriptions that are written beside a model, NAME.GRAPH.json.
+/// What is written beside a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Sidecar {
-    /// The metadata of essentia's models.
+    /// The metadata of essentia's models, NAME.GRAPH.json.
     Essentia,
+    /// A folder for the Hub: model card, configuration, and the file in the form of its libraries.
+    Huggingface,
 }
 
 /// Compiles every graph of the head, each under a temporary name until all of them have been run and compared.
@@ -100,13 +109,20 @@ pub(crate) fn compile(options: Options, out: &mut impl Write) -> Result<()> {
     }
     let fixed = Fixed { batch: options.batch, segments: options.segments };
     let embedding_only = options.embedding_only;
+    let has = |sidecar| options.sidecar.contains(&sidecar);
+    ensure!(
+        !has(Sidecar::Huggingface) || (fixed.is_free() && !embedding_only),
+        LowerError::NotWhole
+    );
     let mut recipe = Recipe { target, precision, ..Recipe::named(&name) };
     let kinds = kinds(network.head.kind, embedding_only);
     let files = planned(&options.out, &kinds, &name, embedding_only);
     let mut staged = Staged::new(options.force);
-    let beside = |file: &PathBuf| options.sidecar.map(|_| file.with_extension("json"));
+    let beside = |file: &PathBuf| has(Sidecar::Essentia).then(|| file.with_extension("json"));
     let descriptions: Vec<PathBuf> = files.iter().filter_map(beside).collect();
-    files.iter().chain(&descriptions).try_for_each(|file| staged.check(file))?;
+    let hub = has(Sidecar::Huggingface).then(|| options.out.join(&name));
+    let card = hub.iter().map(|folder| folder.join("README.md"));
+    files.iter().chain(&descriptions).cloned().chain(card).try_for_each(|f| staged.check(&f))?;
     let music = match &options.calibrate {
         Some(folder) => Some(Music::open(folder, options.split.as_deref(), &checkpoint)?),
         None => None,
@@ -120,9 +136,10 @@ pub(crate) fn compile(options: Options, out: &mut impl Write) -> Result<()> {
     )?;
 
     let recipe = Recipe { fixed, embedding_only, ..recipe };
+    let about = options.about.into();
     let artifacts = kinds
-        .into_iter()
-        .map(|kind| artifact(&checkpoint, kind, &recipe))
+        .iter()
+        .map(|kind| artifact(&checkpoint, *kind, &recipe))
         .collect::<Result<Vec<_>>>()?;
     fs::create_dir_all(&options.out)
         .with_context(|| format!("cannot make the folder {}", options.out.display()))?;
@@ -131,10 +148,19 @@ pub(crate) fn compile(options: Options, out: &mut impl Write) -> Result<()> {
         reports.push(stage(&mut staged, artifact, path, &checkpoint)?);
     }
     for (artifact, path) in artifacts.iter().zip(&descriptions) {
-        staged.add(path, essentia_sidecar(artifact).as_bytes())?;
+        staged.add(path, essentia_sidecar(artifact, &about).as_bytes())?;
+    }
+    let mut files: Vec<PathBuf> = files.into_iter().chain(descriptions).collect();
+    if let Some(folder) = &hub {
+        let whole = kinds.iter().copied().find(|kind| kind.takes_any_length());
+        let whole = whole.context("this head has no graph that takes recordings")?;
+        let artifact =
+            artifact(&checkpoint, whole, &Recipe { huggingface: true, ..recipe.clone() })?;
+        let (paths, report) = stage_hub(&mut staged, &artifact, folder, &about, &checkpoint)?;
+        files.extend(paths);
+        reports.push(report);
     }
     staged.publish()?;
-    let files: Vec<PathBuf> = files.into_iter().chain(descriptions).collect();
     // Not in the card: the same checkpoint gives the same bytes on every machine.
     let speed = speed::compare(&checkpoint, &recipe)?;
     print_reports(&reports, &files, speed.as_ref(), options.json, out)?;
@@ -177,4 +203,29 @@ fn stage(
     let temporary = staged.add(path, artifact.bytes())?;
     verify_written(&temporary, artifact, checkpoint)
         .with_context(|| format!("verify: {} was not written", path.display()))
+}
+
+/// Writes the folder of Hugging Face's form, its files under temporary names, and verifies the model.
+fn stage_hub(
+    staged: &mut Staged,
+    artifact: &Artifact,
+    folder: &Path,
+    about: &About,
+    checkpoint: &Checkpoint,
+) -> Result<(Vec<PathBuf>, Report)> {
+    let mut paths = Vec::new();
+    let mut report = None;
+    for (name, bytes) in hub_folder(artifact, about) {
+        let path = folder.join(name);
+        if let Some(parent) = path.parent() {
+            staged.folder(parent)?;
+        }
+        if path.extension().is_some_and(|ending| ending == "onnx") {
+            report = Some(stage(staged, artifact, &path, checkpoint)?);
+        } else {
+            staged.add(&path, &bytes)?;
+        }
+        paths.push(path);
+    }
+    Ok((paths, report.context("the folder has no model")?))
 }

@@ -1,5 +1,6 @@
 //! `leitmotif-export`: compiles a checkpoint to `.onnx` files, verifies and inspects them.
 
+mod about;
 mod compile;
 mod diff;
 mod inspect;
@@ -36,7 +37,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Compile a checkpoint to NAME.clip.onnx and NAME.segment.onnx, or NAME.sequence.onnx and NAME.step.onnx.
-    Compile(compile::Options),
+    Compile(Box<compile::Options>),
     /// Compare a compiled file with its checkpoint: the last line, but with --json, begins with `passed:`, or with `failed:` on standard
     /// error, and the exit status is then 1.
     Verify {
@@ -120,7 +121,7 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
 
 fn run(command: Command, out: &mut impl Write) -> Result<ExitCode> {
     match command {
-        Command::Compile(options) => compile::compile(options, out)?,
+        Command::Compile(options) => compile::compile(*options, out)?,
         Command::Verify { model, checkpoint, device, tf32, layers, json } => {
             let checkpoint = Checkpoint::open(&checkpoint)?;
             let options = SessionOptions::on(device).with_tf32(tf32);

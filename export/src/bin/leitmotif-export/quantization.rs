@@ -68,7 +68,12 @@ pub(crate) fn golden_answer(
     recipe: &Recipe,
 ) -> Result<Vec<f32>> {
     // The recognizer needs free sizes and probabilities; a graph that is cut off or of fixed sizes computes the same.
-    let free = Recipe { fixed: Fixed::default(), embedding_only: false, ..recipe.clone() };
+    let free = Recipe {
+        fixed: Fixed::default(),
+        embedding_only: false,
+        huggingface: false,
+        ..recipe.clone()
+    };
     let artifact = compile_as(checkpoint, kind, &free)?;
     let recognizer = Recognizer::from_bytes(artifact.bytes(), &on_cpu())?;
     let samples = compile_as(checkpoint, kind, recipe)?.card().golden.input.samples();

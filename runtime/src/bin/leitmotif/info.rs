@@ -71,7 +71,11 @@ fn format_card(card: &Card) -> Vec<(&'static str, String)> {
                 card.graph.name(),
                 card.target,
                 card.precision,
-                if card.embedding_only { "; ends with the embedding" } else { "" }
+                match card {
+                    Card { embedding_only: true, .. } => "; ends with the embedding",
+                    Card { huggingface: true, .. } => "; in the form of Hugging Face's libraries",
+                    _ => "",
+                }
             ),
         ),
         (

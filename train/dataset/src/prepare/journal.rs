@@ -40,8 +40,8 @@ pub(super) struct Kept {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) remarks: Option<Box<Remarks>>,
     /// Clips that are silent, and where each clip is a file of its own, those that cannot be used; and why.
-    #[serde(rename = "without", default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) unusable_files: Vec<(String, Reason)>,
+    #[serde(rename = "without", default, skip_serializing_if = "<[_]>::is_empty")]
+    pub(super) unusable_files: Box<[(String, Reason)]>,
 }
 
 /// What is remarkable about a song in the store.
@@ -192,7 +192,7 @@ mod tests {
                 damage: Some(Damage { skipped_packets: 2, lost_seconds: 0.05, truncated: false }),
                 notes: vec!["a note".to_owned()],
             })),
-            unusable_files: Vec::new(),
+            unusable_files: Box::default(),
         }));
         let mut journal = Journal::open(&path, "s").unwrap();
         journal.append("a \"quoted\", 🎸\n.ogg", kept.clone()).unwrap();

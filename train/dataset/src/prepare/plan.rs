@@ -77,11 +77,16 @@ impl Plan {
 
     /// Estimated bytes of the data set, without songs of unknown length.
     pub fn bytes(&self) -> u64 {
+        self.bytes_of(self.tracks.iter())
+    }
+
+    /// [`bytes`](Self::bytes) of some of its songs.
+    pub(super) fn bytes_of<'a>(&self, tracks: impl Iterator<Item = &'a Track>) -> u64 {
         let samples = |track: &Track| match track.clips.len() {
             0 => (track.seconds.unwrap_or(0.0) * f64::from(SampleRate::NETWORK.0)) as u64,
             clips => (clips * self.options.clip_samples) as u64,
         };
-        2 * self.tracks.iter().map(samples).sum::<u64>()
+        2 * tracks.map(samples).sum::<u64>()
     }
 }
 
@@ -92,9 +97,14 @@ impl Plan {
 ///
 /// [`PrepareError::DiskTooSmall`].
 pub fn check_room(plan: &Plan, out: &Path) -> Result<(), PrepareError> {
+    check_room_for(plan.bytes(), out)
+}
+
+/// [`check_room`] for `bytes` of samples in the folder's `shards`.
+pub(super) fn check_room_for(bytes: u64, out: &Path) -> Result<(), PrepareError> {
     let shards = std::fs::read_dir(out.join("shards")).into_iter().flatten().flatten();
     let written: u64 = shards.filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum();
-    let needed = plan.bytes().saturating_sub(written);
+    let needed = bytes.saturating_sub(written);
     match available_space(out) {
         Ok(left) if left < needed => {
             Err(PrepareError::DiskTooSmall { path: out.to_owned(), needed, left })

@@ -8,8 +8,8 @@ use leitmotif_models::text::count;
 use serde::Serialize;
 
 use super::damage::DamagedSong;
-use super::journal::Kept;
 use super::plan::Plan;
+use super::select::KeptSong;
 use crate::sources::{ArtistFrom, LeftOut, Reason, Track};
 
 /// Songs of one kind that the summary names.
@@ -77,7 +77,7 @@ pub struct ArtistCount {
 impl Report {
     pub(super) fn new(
         plan: &Plan,
-        kept: Vec<(&Track, Box<Kept>)>,
+        kept: Vec<(&Track, KeptSong)>,
         left_out_by_audio: Vec<LeftOut>,
         finished: bool,
     ) -> Self {
@@ -90,7 +90,7 @@ impl Report {
         }
         let clips = kept.iter().map(|(_, kept)| kept.clips).sum();
         let rate = SampleRate::NETWORK;
-        let damage = |(track, kept): &(&Track, Box<Kept>)| {
+        let damage = |(track, kept): &(&Track, KeptSong)| {
             let samples = kept.clips * plan.options.clip_samples + kept.dropped;
             Some(kept.remarks.as_ref()?.damage?.of_song(&track.id, samples))
         };
@@ -135,7 +135,7 @@ impl Report {
     }
 }
 
-fn artists(kept: &[(&Track, Box<Kept>)]) -> Vec<ArtistCount> {
+fn artists(kept: &[(&Track, KeptSong)]) -> Vec<ArtistCount> {
     let mut songs: BTreeMap<&str, Vec<(&Track, usize)>> = BTreeMap::new();
     for (track, kept) in kept {
         songs.entry(&track.artist).or_default().push((track, kept.clips));

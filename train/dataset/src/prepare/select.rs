@@ -25,7 +25,7 @@ pub(super) struct Selector<'a> {
     /// The number of clips of each artist that earlier runs kept.
     kept_before: HashMap<&'a str, usize>,
     artist: CurrentArtist<'a>,
-    kept: Vec<(&'a Track, Box<Kept>)>,
+    kept: Vec<(&'a Track, KeptSong)>,
     left_out: Vec<LeftOut>,
     clips: usize,
 }
@@ -49,10 +49,26 @@ pub(super) enum ResumeState {
     Decided,
 }
 
+/// What the summary tells of a song in the store: less than its [`Kept`], since there may be a million.
+pub(super) struct KeptSong {
+    /// Number of clips.
+    pub(super) clips: usize,
+    /// Samples dropped after the last whole clip.
+    pub(super) dropped: usize,
+    /// What is remarkable about its files.
+    pub(super) remarks: Option<Box<Remarks>>,
+}
+
+impl From<&Kept> for KeptSong {
+    fn from(kept: &Kept) -> Self {
+        KeptSong { clips: kept.clips, dropped: kept.dropped, remarks: kept.remarks.clone() }
+    }
+}
+
 /// The result of selecting all songs.
 pub(super) struct Selection<'a> {
     /// Songs in the store.
-    pub(super) kept: Vec<(&'a Track, Box<Kept>)>,
+    pub(super) kept: Vec<(&'a Track, KeptSong)>,
     /// Songs and clip files that are left out.
     pub(super) left_out: Vec<LeftOut>,
     /// The store, not yet finished.
@@ -131,7 +147,7 @@ impl<'a> Selector<'a> {
                 self.artist.groups.insert(&track.song_group);
                 self.clips += kept.clips;
                 self.left_out.extend(unusable_files(&kept));
-                self.kept.push((track, kept));
+                self.kept.push((track, KeptSong::from(&*kept)));
                 self.store_if_enough()
             }
             Some(Decision::LeftOut(reason)) => {
@@ -279,8 +295,9 @@ impl<'a> Selector<'a> {
                 .collect(),
         });
         self.left_out.extend(unusable_files(&kept));
-        self.record(track, Decision::Kept(kept.clone()))?;
-        self.kept.push((track, kept));
+        let summary = KeptSong::from(&*kept);
+        self.record(track, Decision::Kept(kept))?;
+        self.kept.push((track, summary));
         Ok(())
     }
 
@@ -335,6 +352,7 @@ fn rows(track: &Track, song: &Song, length: usize) -> Vec<ClipRow> {
         shard: 0,
         offset: 0,
         source: source.to_owned(),
+        audio: None,
     };
     if track.clips.is_empty() {
         let clips = song.clips.len() / length + song.silent.len();

@@ -5,33 +5,41 @@ use std::path::Path;
 use std::sync::Arc;
 
 use leitmotif_models::SampleRate;
+use serde::{Deserialize, Serialize};
 
 use super::left_out::LeftOut;
 
-/// One song.
-#[derive(Clone, Debug, PartialEq)]
+/// One song. Serialised without its file, as parts of a data set list it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Track {
     /// Name of the song in the data set, unique: the file's path below the source's root, with `/` between folders.
     pub id: String,
     /// The file to decode; where `clips` is not empty, the folder that their ids are relative to.
+    #[serde(skip)]
     pub path: Arc<Path>,
     /// The artist of the recording: the class.
     pub artist: String,
     /// Where the artist's name comes from.
     pub artist_from: ArtistFrom,
     /// Album; empty where unknown.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub album: String,
     /// Title.
     pub title: String,
     /// The same for all variants of a song: splits by song keep them in one part.
     pub song_group: String,
     /// Genres.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub genres: Vec<String>,
     /// The excerpt of the file that is the song.
+    #[serde(skip)]
     pub excerpt: Excerpt,
     /// Playing time in seconds as the source states it; used for estimates only.
+    #[serde(skip)]
     pub seconds: Option<f64>,
     /// Where each clip is a file of its own: these files, in the order of time.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub clips: Vec<ClipFile>,
 }
 
@@ -54,7 +62,8 @@ impl Default for Track {
 }
 
 /// Where the name of a song's artist comes from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum ArtistFrom {
     /// A list: a manifest, the names of MagnaTagATune, the list of open game music.
     #[default]
@@ -68,7 +77,7 @@ pub enum ArtistFrom {
 }
 
 /// A file that is one clip of a song.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ClipFile {
     /// Name of the clip in the data set, unique: its path below [`Track::path`].
     pub id: String,

@@ -7,6 +7,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use hashbrown::HashTable;
 
 use super::row::ClipRow;
+use super::sample_digest::SampleDigest;
 
 /// The rows of clips, in the order in which they were added; a row is returned as a [`ClipRow`] of borrowed text.
 ///
@@ -64,6 +65,7 @@ impl Clips {
             shard,
             offset,
             source,
+            audio,
         } = *row;
         let texts = &mut self.texts;
         let packed = PackedRow {
@@ -79,6 +81,7 @@ impl Clips {
             samples,
             shard,
             offset,
+            audio,
         };
         self.rows.push(packed);
         Ok(())
@@ -140,6 +143,7 @@ impl Clips {
             shard: packed.shard,
             offset: packed.offset,
             source: text(packed.source),
+            audio: packed.audio,
         }
     }
 }
@@ -170,6 +174,7 @@ struct PackedRow {
     genre: u32,
     source: u32,
     shard: u32,
+    audio: Option<SampleDigest>,
     start: u64,
     samples: u64,
     offset: u64,
@@ -222,6 +227,11 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_packed_row_is_small() {
+        assert_eq!(size_of::<PackedRow>(), 64);
+    }
+
+    #[test]
     fn rows_are_returned_unchanged_and_texts_are_stored_once() {
         let rows: Vec<ClipRow> = (0..1000u32)
             .map(|number| ClipRow {
@@ -233,6 +243,7 @@ mod tests {
                 samples: 7,
                 shard: number,
                 offset: u64::MAX - u64::from(number),
+                audio: (number % 2 == 0).then(|| SampleDigest::of(&number.to_le_bytes())),
                 ..ClipRow::default()
             })
             .collect();

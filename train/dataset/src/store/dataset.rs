@@ -10,6 +10,7 @@ use super::clips::Clips;
 use super::error::StoreError;
 use super::info::{self, DatasetCounts, DatasetInfo};
 use super::layout::Layout;
+use super::sample_digest::SampleDigest;
 use super::shards::ShardReader;
 use super::split::{self, Part};
 use super::{clips_file, files};
@@ -123,6 +124,19 @@ impl Dataset {
             *sample = i16::from_le_bytes(*pair);
         }
         Ok(())
+    }
+
+    /// Whether a clip's samples are those that were stored; nothing where it has no digest.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    pub fn is_intact(&self, clip: usize) -> Result<Option<bool>, StoreError> {
+        let Some(row) = self.clips.get(clip) else { return Ok(None) };
+        let Some(stored) = row.audio else { return Ok(None) };
+        // As long as `clip_samples` at most, which a reader keeps in memory anyway.
+        let bytes = self.bytes(clip, 0, usize::try_from(row.samples).unwrap_or(usize::MAX))?;
+        Ok(Some(SampleDigest::of(&bytes) == stored))
     }
 
     /// The bytes of `length` samples from `start` on.

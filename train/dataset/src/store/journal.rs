@@ -130,13 +130,14 @@ impl<'a> RecordWriter<'a> {
                 shard,
                 offset,
                 source,
+                audio,
             } = *row;
             let numbers =
                 [start.to_string(), samples.to_string(), shard.to_string(), offset.to_string()];
             let texts = ["clip", clip, song, artist, album, title, song_group, genre];
-            self.record(
-                texts.into_iter().chain(numbers.iter().map(String::as_str)).chain([source]),
-            )?;
+            let audio = audio.map_or_else(String::new, |digest| digest.to_string());
+            let numbers = numbers.iter().map(String::as_str);
+            self.record(texts.into_iter().chain(numbers).chain([source, &audio]))?;
         }
         let name = song.first().map(|row| row.song).unwrap_or_default();
         self.record(["song", name, &song.len().to_string()])?;

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! [`DatasetWriter`] writes one and can be killed at any moment, [`Dataset`] reads one and validates what it reads,
-//! [`write_split`] and [`Dataset::read_split`] store splits, [`split_digest`] identifies a split.
+//! [`write_split`] and [`Dataset::read_split`] store splits, [`split_digest`] identifies a split, [`samples_digest`] the audio of its clips.
 //!
 //! Positions and lengths count samples, not bytes. The same songs in the same order give the same bytes, whether or
 //! not the writer was interrupted.
@@ -44,6 +44,7 @@ mod journal;
 mod layout;
 mod pcm;
 mod row;
+mod sample_digest;
 mod shards;
 mod split;
 mod writer;
@@ -57,5 +58,6 @@ pub use error::StoreError;
 pub use info::{DATASET_VERSION, DatasetInfo};
 pub use pcm::quantize;
 pub use row::ClipRow;
-pub use split::{Part, split_digest, write_split};
+pub use sample_digest::SampleDigest;
+pub use split::{Part, samples_digest, split_digest, write_split};
 pub use writer::DatasetWriter;

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::sample_digest::SampleDigest;
+
 /// One clip: a row of `clips.csv`. `S` is `String` in rows to write, `&str` in rows borrowed from
 /// [`Clips`](super::Clips).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +33,9 @@ pub struct ClipRow<S = String> {
     pub offset: u64,
     /// The decoded file, relative to the source's root.
     pub source: S,
+    /// Identifies its samples; absent from data sets that were written before it was kept.
+    #[serde(default)]
+    pub audio: Option<SampleDigest>,
 }
 
 impl<S: AsRef<str>> ClipRow<S> {
@@ -49,6 +54,7 @@ impl<S: AsRef<str>> ClipRow<S> {
             shard: self.shard,
             offset: self.offset,
             source: self.source.as_ref(),
+            audio: self.audio,
         }
     }
 }
@@ -69,6 +75,7 @@ impl ClipRow<&str> {
             shard: self.shard,
             offset: self.offset,
             source: self.source.to_owned(),
+            audio: self.audio,
         }
     }
 }

@@ -101,6 +101,22 @@ pub fn split_digest(clips: &Clips, parts: &[Option<Part>]) -> String {
     short_hex(&hasher.finalize(), 16)
 }
 
+/// Identifies the audio of a split's clips, whatever its parts: the first 16 hexadecimal digits of the SHA-256 over the
+/// names of the clips and their digests, sorted by name. Nothing where a clip has no digest.
+pub fn samples_digest(clips: &Clips, parts: &[Option<Part>]) -> Option<String> {
+    let chosen = clips.iter().zip(parts).filter(|(_, part)| part.is_some());
+    let pairs = chosen.map(|(row, _)| Some((row.clip, row.audio?)));
+    let mut pairs: Vec<_> = pairs.collect::<Option<_>>()?;
+    pairs.sort_unstable_by_key(|(clip, _)| *clip);
+    let mut hasher = Sha256::new();
+    for (clip, audio) in pairs {
+        hasher.update((clip.len() as u64).to_le_bytes());
+        hasher.update(clip);
+        hasher.update(audio.to_string());
+    }
+    Some(short_hex(&hasher.finalize(), 16))
+}
+
 /// Reads `splits/NAME.csv`: the part of each clip, in the order of `clips`; `None` for clips that are not in the split.
 pub(super) fn read_split(
     folder: &Path,
@@ -181,7 +197,7 @@ fn check_name(name: &str) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::ClipRow;
+    use crate::store::{ClipRow, SampleDigest};
 
     fn rows(names: &[&str]) -> Clips {
         Clips::of(names.iter().map(|clip| ClipRow { clip: *clip, ..ClipRow::default() })).unwrap()
@@ -200,5 +216,24 @@ mod tests {
         ] {
             assert_ne!(one, split_digest(&rows(&names), &parts), "{names:?} {parts:?}");
         }
+    }
+
+    #[test]
+    fn a_digest_of_samples_depends_on_the_clips_of_the_split_alone() {
+        use Part::{Test, Train};
+        let clips = |audio: [&str; 3]| {
+            let rows = ["a", "b", "c"].into_iter().zip(audio).map(|(clip, audio)| ClipRow {
+                clip,
+                audio: (!audio.is_empty()).then(|| SampleDigest::of(audio.as_bytes())),
+                ..ClipRow::default()
+            });
+            Clips::of(rows).unwrap()
+        };
+        let parts = [Some(Train), Some(Test), None];
+        let one = samples_digest(&clips(["x", "y", "z"]), &parts);
+        assert!(one.is_some());
+        assert_eq!(one, samples_digest(&clips(["x", "y", ""]), &[Some(Test), Some(Train), None]));
+        assert_ne!(one, samples_digest(&clips(["y", "x", "z"]), &parts));
+        assert_eq!(None, samples_digest(&clips(["x", "", "z"]), &parts));
     }
 }

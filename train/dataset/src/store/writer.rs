@@ -15,6 +15,7 @@ use super::journal::Journal;
 use super::layout::Layout;
 use super::pcm::quantize;
 use super::row::ClipRow;
+use super::sample_digest::SampleDigest;
 use crate::digest::NameDigest;
 use crate::fs::{Lock, replace, sync_folder};
 
@@ -160,7 +161,7 @@ impl DatasetWriter {
 
     /// Stores a song: the rows of its clips and their samples, concatenated in `audio` (mono, full scale ±1).
     ///
-    /// `shard` and `offset` of the rows are ignored and set here. Once this returns, the song survives a power cut.
+    /// `shard`, `offset` and `audio` of the rows are ignored and set here. Once this returns, the song survives a power cut.
     ///
     /// # Errors
     ///
@@ -316,8 +317,15 @@ impl DatasetWriter {
                 self.shard += 1;
                 self.length = 0;
             }
-            stored.push(ClipRow { shard: self.shard, offset: self.length, ..row.clone() });
-            self.write(samples)?;
+            let bytes: Vec<u8> =
+                samples.iter().flat_map(|&sample| quantize(sample).to_le_bytes()).collect();
+            stored.push(ClipRow {
+                shard: self.shard,
+                offset: self.length,
+                audio: Some(SampleDigest::of(&bytes)),
+                ..row.clone()
+            });
+            self.write(&bytes)?;
             self.length += row.samples;
         }
         let path = files::shard(&self.folder, self.shard);
@@ -341,7 +349,7 @@ impl DatasetWriter {
     }
 
     /// Writes samples at the end of the current shard.
-    fn write(&mut self, samples: &[f32]) -> Result<(), StoreError> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         let path = files::shard(&self.folder, self.shard);
         let unwritable = |source| files::unwritable(&path, source);
         let file = match &mut self.file {
@@ -357,10 +365,8 @@ impl DatasetWriter {
                 empty.insert(file)
             }
         };
-        let bytes: Vec<u8> =
-            samples.iter().flat_map(|&sample| quantize(sample).to_le_bytes()).collect();
         file.seek(SeekFrom::Start(self.length * files::SAMPLE)).map_err(unwritable)?;
-        file.write_all(&bytes).map_err(unwritable)
+        file.write_all(bytes).map_err(unwritable)
     }
 
     /// Closes a full shard, and truncates what a killed writer has left after its end.

@@ -1,20 +1,20 @@
 //! `leitmotif-train prepare`: turns music into a data set.
 
+pub(super) mod display;
 mod mtat;
+mod part;
 
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
-use indicatif::{ProgressBar, ProgressStyle};
-use leitmotif_dataset::prepare::{self, MIN_SONGS, Options, Progress, Report};
+use leitmotif_dataset::prepare::{self, MIN_SONGS, Options, PartOf, Report};
 use leitmotif_dataset::sources::game_music::{self, Debian, FetchEvent, LIST, MusicSet};
 use leitmotif_dataset::sources::tagged::{self, TagsPolicy};
 use leitmotif_dataset::sources::{Found, SourceError, manifest};
 use leitmotif_models::CLIP_SAMPLES;
 
+use self::display::ProgressDisplay;
 use crate::console::log;
 use crate::error::TrainError;
 
@@ -67,7 +67,7 @@ enum Source {
 
 /// Unusable files are no failure: the data set is made without them, and they are listed.
 const EXIT_STATUS: &str = "Exit status:
-  0    the data set is finished; files may be left out: left-out.csv lists them with reasons, the summary counts them
+  0    the data set, or its part, is finished; files may be left out: left-out.csv lists them with reasons, the summary counts them
   1    there is no finished data set; what is done is kept, and the same command resumes from there
   2    wrong usage
   130  stopped by Ctrl-C; what is done is kept";
@@ -75,7 +75,7 @@ const EXIT_STATUS: &str = "Exit status:
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_STATUS)]
 struct PrepareOptions {
-    /// Folder of the data set; an interrupted run resumes there
+    /// Folder of the data set, or with --part of its parts; an interrupted run resumes there
     #[arg(long)]
     out: PathBuf,
     /// Samples of a clip at 16 kHz; the rest of a song after its last whole clip is dropped
@@ -93,6 +93,24 @@ struct PrepareOptions {
     /// Print the summary as JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    part: PartOption,
+}
+
+/// The option of a share of the work.
+#[derive(Debug, Args)]
+struct PartOption {
+    /// Prepare one part only, such as 3/16, into a folder of its own below --out: on as many machines as there are
+    /// parts, or one after the other; `leitmotif-train dataset merge` joins them
+    #[arg(long, value_name = "K/N")]
+    part: Option<PartOf>,
+}
+
+impl PartOption {
+    /// The folder that is written: that of the part, or all of `out`.
+    fn folder(&self, out: &Path) -> PathBuf {
+        self.part.map_or_else(|| out.to_owned(), |part| part.folder(out))
+    }
 }
 
 /// Runs `prepare`.
@@ -174,7 +192,10 @@ fn decode(
     for message in &found.merged_artists {
         log!("{message}");
     }
-    let plan = prepare::plan(found, &args.out, &options)?;
+    let plan = prepare::plan(found, &args.part.folder(&args.out), &options)?;
+    if let Some(part) = args.part.part {
+        return part::run(&plan, part, &args.out, args.json, stopped);
+    }
     prepare::check_room(&plan, &args.out)?;
     let (hours, unknown) = plan.hours();
     let unknown = if unknown > 0 {
@@ -199,7 +220,7 @@ fn store(
     json: bool,
     stopped: &(dyn Fn() -> bool + Sync),
 ) -> anyhow::Result<()> {
-    let display = ProgressDisplay::for_songs(plan.songs());
+    let display = ProgressDisplay::for_songs("decoding", plan.songs());
     let mut update = |progress| display.update_songs(&progress);
     let report = prepare::prepare(plan, out, &mut update, stopped);
     display.bar.finish_and_clear();
@@ -236,67 +257,4 @@ fn print(report: &Report, folder: &Path, as_json: bool) -> anyhow::Result<()> {
             folder.display()
         )
     })
-}
-
-/// Interval between lines where standard error is not a terminal.
-const LOG_INTERVAL: Duration = Duration::from_secs(10);
-
-/// A progress bar on a terminal, a line every [`LOG_INTERVAL`] elsewhere.
-struct ProgressDisplay {
-    bar: ProgressBar,
-    started: Instant,
-    last_line: std::cell::Cell<Option<Instant>>,
-    activity: &'static str,
-}
-
-impl ProgressDisplay {
-    fn new(activity: &'static str) -> Self {
-        let bar = if std::io::stderr().is_terminal() {
-            ProgressBar::new_spinner()
-        } else {
-            ProgressBar::hidden()
-        };
-        let last_line = std::cell::Cell::new(None);
-        ProgressDisplay { bar, started: Instant::now(), last_line, activity }
-    }
-
-    fn for_songs(songs: usize) -> Self {
-        let display = ProgressDisplay::new("decoding");
-        if std::io::stderr().is_terminal() {
-            display.bar.set_length(songs as u64);
-            if let Ok(style) = ProgressStyle::with_template(
-                "decoding {wide_bar} {pos}/{len} songs  {msg}  ETA {eta}",
-            ) {
-                display.bar.set_style(style);
-            }
-        }
-        display
-    }
-
-    fn update(&self, text: &str) {
-        self.bar.set_message(format!("{}: {text}", self.activity));
-        self.bar.tick();
-        let is_due = self.last_line.get().is_none_or(|last| last.elapsed() > LOG_INTERVAL);
-        // The first update only starts the interval.
-        if self.bar.is_hidden() && is_due && self.last_line.replace(Some(Instant::now())).is_some()
-        {
-            log!("{}: {text}", self.activity);
-        }
-    }
-
-    fn update_songs(&self, progress: &Progress) {
-        let seconds = self.started.elapsed().as_secs_f64();
-        let rate = progress.seconds / seconds.max(1e-3);
-        self.bar.set_position(progress.done as u64);
-        let left = seconds * (progress.songs - progress.done) as f64 / progress.done.max(1) as f64;
-        let text = format!("{} clips  {rate:.0}x real time", progress.clips);
-        if self.bar.is_hidden() {
-            self.update(&format!(
-                "{} of {} songs, {text}, {left:.0} s left",
-                progress.done, progress.songs
-            ));
-        } else {
-            self.bar.set_message(text);
-        }
-    }
 }

@@ -18,7 +18,7 @@ pub(super) struct MtatArgs {
     /// Folder of the unpacked audio, with the folders `0` to `f`
     #[arg(long, required_unless_present = "list_only")]
     audio: Option<PathBuf>,
-    /// Folder of the data set; an interrupted run resumes there
+    /// Folder of the data set, or with --part of its parts; an interrupted run resumes there
     #[arg(long, required_unless_present = "list_only")]
     out: Option<PathBuf>,
     /// The collection's clip_info_final.csv (tab-separated), for readable names [default: names as in the paths]
@@ -49,6 +49,8 @@ pub(super) struct MtatArgs {
     /// Print the counts of the list, then the summary, as JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    part: super::PartOption,
 }
 
 pub(super) fn run(args: MtatArgs, stopped: &(dyn Fn() -> bool + Sync)) -> anyhow::Result<()> {
@@ -75,7 +77,11 @@ pub(super) fn run(args: MtatArgs, stopped: &(dyn Fn() -> bool + Sync)) -> anyhow
     if let Some(threads) = args.threads {
         options.threads = threads;
     }
-    let plan = prepare::plan(found, out, &options)?;
+    let plan = prepare::plan(found, &args.part.folder(out), &options)?;
+    if let Some(part) = args.part.part {
+        check_files(&plan, args.allow_missing)?;
+        return super::part::run(&plan, part, out, args.json, stopped);
+    }
     prepare::check_room(&plan, out)?;
     check_files(&plan, args.allow_missing)?;
     log_estimate(&plan, out, options.threads);

@@ -117,7 +117,7 @@ fn step_speed(run: &PlannedRun, classes: usize, device: Device) -> Result<f64, T
     let mut adam = Adam::new(run.config.adam, &model.trainable()?)?;
     let batch = DeviceBatch::upload(&batch, device)?;
     let mut training = Steps::new(device, &run.config);
-    let mut take = || training.take(&model, &mut adam, |_| Ok(batch.again()), 1e-3);
+    let mut take = || training.take(&model, &mut adam, |_| Ok(batch.again()), 1e-3, false);
     // Kernels are compiled and libraries set up in the first steps; reading waits for the device.
     let (warm_up, at_once) = if device == Device::Cpu { (1, 1) } else { (WARM_UP, AT_ONCE) };
     let first = (0..warm_up).map(|_| take()).collect::<Result<Vec<_>, _>>()?;

@@ -179,6 +179,9 @@ pub fn training_digest(clips: &Clips) -> String {
         for number in [row.start, row.samples, u64::from(row.shard), row.offset] {
             hasher.update(number.to_le_bytes());
         }
+        if let Some(audio) = row.audio {
+            hasher.update(audio.to_string());
+        }
     }
     short_hex(&hasher.finalize(), 16)
 }

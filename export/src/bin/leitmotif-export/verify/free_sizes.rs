@@ -1,4 +1,4 @@
-//! Whether int8 of fixed sizes, or one that ends with the embedding, answers as the whole file of free sizes does.
+//! Whether int8 of fixed sizes, in Hugging Face's form or one that ends with the embedding, answers as the whole file of free sizes does.
 //!
 //! That file is the one that was evaluated on real music. The probe cannot check these: eight bits are too far from the
 //! trainer's answers to be compared with them.
@@ -25,7 +25,12 @@ pub(super) fn same_answers(
     card: &Card,
     checkpoint: &Checkpoint,
 ) -> Result<()> {
-    let whole = Recipe { fixed: Fixed::default(), embedding_only: false, ..Recipe::of(card) };
+    let whole = Recipe {
+        fixed: Fixed::default(),
+        embedding_only: false,
+        huggingface: false,
+        ..Recipe::of(card)
+    };
     let whole = compile_as(checkpoint, card.graph, &whole)?;
     let mut whole = Session::from_bytes(whole.bytes(), &on_cpu())?;
 
@@ -43,7 +48,13 @@ pub(super) fn same_answers(
     if card.graph == GraphKind::Step {
         inputs.extend([("h", &state[..], &zeros[..]), ("c", &state[..], &zeros[..])]);
     }
-    let found = session.run(&inputs)?;
+    let found = match card.huggingface {
+        true => {
+            let inputs = [(card.waveform_input(), &shape[..], &waveform[..])];
+            super::hub_probabilities(card, &session.run(&inputs)?)?
+        }
+        false => session.run(&inputs)?,
+    };
     for expected in whole.run(&inputs)? {
         let is_there = found.iter().any(|found| found.name == expected.name);
         if let Some(allowed) = allowed(&expected.name).filter(|_| is_there) {

@@ -34,6 +34,10 @@ pub(crate) fn layers(path: &Path, checkpoint: &Checkpoint) -> Result<Vec<Departu
         card.fixed.is_free(),
         "layers are compared with one segment, and the sizes of this file are fixed; compile it without --batch and --segments"
     );
+    ensure!(
+        !card.huggingface,
+        "the layers of Hugging Face's form are those of the file that was compiled beside its folder: compare that one"
+    );
     let segment = checkpoint.probe().waveform(0).get(..card.segment_samples).unwrap_or_default();
     let mut expected = layer_outputs(checkpoint, segment)?;
     if card.embedding_only {

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use leitmotif::session::{Session, SessionOptions};
+use leitmotif::session::{NamedTensor, Session, SessionOptions};
 use leitmotif_export::{
     Artifact, Checkpoint, Probe, Recipe, batch_per_call, compile_as, with_batch,
 };
@@ -79,7 +79,7 @@ fn compared(
     if card.precision != Precision::Fp32 {
         same_weights(&bytes, path, artifact)?;
     }
-    let is_whole = card.fixed.is_free() && !card.embedding_only;
+    let is_whole = card.fixed.is_free() && !card.embedding_only && !card.huggingface;
     if card.precision == Precision::Int8 && is_whole {
         own_golden_answer(path)?;
     }
@@ -140,7 +140,8 @@ fn whole_clips(
     let beginning = |row: &usize| probe.waveform(*row).get(..samples).unwrap_or_default();
     let waveform: Vec<f32> = rows.iter().flat_map(beginning).copied().collect();
     let shape = [rows.len(), samples];
-    let outputs = session.run(&[("waveform", &shape, &waveform)])?;
+    let outputs = session.run(&[(card.waveform_input(), &shape, &waveform)])?;
+    let outputs = if card.huggingface { hub_probabilities(card, &outputs)? } else { outputs };
     let mut expected = Expected::default();
     for row in rows.iter().copied() {
         for segment in 0..segments {
@@ -158,6 +159,9 @@ fn whole_clips(
         }
     }
     let (each, whole) = ([rows.len(), segments], [rows.len()]);
+    if card.huggingface {
+        return comparison.add("probabilities", &whole, &expected, &outputs);
+    }
     comparison.add("embedding", &whole, &expected, &outputs)?;
     if card.embedding_only {
         return match card.graph {
@@ -167,6 +171,19 @@ fn whole_clips(
     }
     comparison.add("segment_probabilities", &each, &expected, &outputs)?;
     comparison.add("probabilities", &whole, &expected, &outputs)
+}
+
+/// The probabilities whose logarithms, divided by the temperature, are the `logits` of Hugging Face's form.
+///
+/// # Errors
+/// Where it has no logits.
+fn hub_probabilities(card: &Card, outputs: &[NamedTensor]) -> Result<Vec<NamedTensor>> {
+    let logits = named(outputs, "logits")?;
+    let temperature = card.confidence.as_ref().map_or(1.0, |confidence| confidence.temperature);
+    let probability = |logit: &f32| (temperature * f64::from(*logit)).exp() as f32;
+    let data = logits.data.iter().map(probability).collect();
+    let name = "probabilities".to_owned();
+    Ok(vec![NamedTensor { name, shape: logits.shape.clone(), data }])
 }
 
 /// Segments side by side, each by its number among those of all rows.

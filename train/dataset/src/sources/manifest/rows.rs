@@ -59,7 +59,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Vec<Row>, Vec<Problem>> {
                 break;
             }
         };
-        let line = record.position().map_or(0, csv::Position::line);
+        let line = record.position().map_or(0, |position| line_of(bytes, position));
         if record.len() != header.len() {
             problems.push(Problem::of_line(
                 line,
@@ -146,6 +146,15 @@ fn columns(header: &csv::ByteRecord) -> Result<Vec<&'static str>, Vec<Problem>> 
 }
 
 /// Validates one record; the error is the list of its problems.
+/// The line on which a record begins. The reader's position is still before what it skips: the second half of a line
+/// break `\r\n`, and empty lines.
+fn line_of(bytes: &[u8], position: &csv::Position) -> u64 {
+    let begin = usize::try_from(position.byte()).unwrap_or(usize::MAX);
+    let rest = bytes.get(begin..).unwrap_or_default();
+    let skipped = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));
+    position.line() + skipped.filter(|byte| **byte == b'\n').count() as u64
+}
+
 fn row(record: &csv::ByteRecord, columns: &[&'static str], line: u64) -> Result<Row, Vec<Problem>> {
     let mut row = Row::default();
     let (mut start, mut end) = (None, None);
@@ -248,6 +257,20 @@ mod tests {
                 ..Row::default()
             }]
         );
+    }
+
+    #[test]
+    fn lines_are_counted_alike_after_either_kind_of_line_break() {
+        for text in
+            ["path,artist\na,A\n\nb,\n\"c\nd\",C\ne,\n", "path,artist\n\na,A\nb,\nc,C\n\ne,\n"]
+        {
+            let lines = |text: &str| -> Vec<u64> {
+                parse(text.as_bytes()).unwrap_err().iter().map(|problem| problem.line).collect()
+            };
+            let found = lines(text);
+            assert_eq!(found, lines(&text.replace('\n', "\r\n")), "{text:?}");
+            assert!(found.starts_with(&[4]) && found.ends_with(&[7]), "{found:?}");
+        }
     }
 
     #[test]

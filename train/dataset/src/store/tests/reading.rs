@@ -16,9 +16,15 @@ fn a_written_data_set_is_read_unchanged() {
         for row in rows {
             let stored = dataset.clips().get(index).unwrap();
             assert_eq!(
-                ClipRow { shard: stored.shard, offset: stored.offset, ..row.view() },
+                ClipRow {
+                    shard: stored.shard,
+                    offset: stored.offset,
+                    audio: stored.audio,
+                    ..row.view()
+                },
                 stored
             );
+            assert_eq!(dataset.is_intact(index).unwrap(), Some(true));
             let mut samples = vec![0.0; stored.samples as usize];
             dataset.read(index, 0, &mut samples).unwrap();
             assert_eq!(samples, audio[at..at + samples.len()]);

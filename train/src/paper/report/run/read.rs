@@ -10,11 +10,11 @@ use leitmotif_models::{Block, BlockKind, Predictions, RunRecord, Scores, argmax}
 use crate::learn::checkpoint::read_record;
 use crate::learn::config::FitConfig;
 use crate::learn::history::History;
-use crate::learn::start::recorded_config;
 use crate::model::tensors;
 use crate::paper::experiment::error::ExperimentError;
 use crate::paper::experiment::filters::{FilterAnalysis, LayerAnalysis};
 use crate::paper::experiment::machine::Session;
+use crate::runs::run::Run;
 
 /// A run, finished or not.
 #[derive(Debug)]
@@ -46,9 +46,7 @@ impl TrainedRun {
     ///
     /// A file that cannot be read.
     pub(super) fn read(run: &Path) -> Result<Self, ExperimentError> {
-        let last = read_record(&run.join(LAST))?;
-        let config = recorded_config(&run.join(LAST), &last)?;
-        let history = History::read(run, last.epoch)?;
+        let Run { record: last, config, history, .. } = Run::read(run)?;
         let best = run.join(BEST);
         let best = is_checkpoint(&best).then(|| read_record(&best)).transpose()?;
         let best = best.filter(|record| record.scores.is_some());

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::read::TrainedRun;
 use crate::paper::report::document::Section;
 use crate::paper::report::table::{Cell, Table, Visibility};
+use crate::runs::flatten::flatten;
 
 /// The layers with their sizes and costs.
 pub(super) fn network(run: &TrainedRun) -> Section {
@@ -54,9 +55,9 @@ pub(super) fn data(run: &TrainedRun) -> Section {
 
 /// Every setting as `run.json` has it.
 pub(super) fn settings(run: &TrainedRun) -> Section {
-    let mut settings =
-        vec![("head".to_owned(), Cell::text(run.last.network.head.kind.to_string()))];
-    flatten("", &run.last.config, &mut settings);
+    let head = ("head".to_owned(), Cell::text(run.last.network.head.kind.to_string()));
+    let all = flatten("", run.last.config.clone()).into_iter();
+    let settings = std::iter::once(head).chain(all.map(|(name, value)| (name, cell(&value))));
     let table = pairs("settings", "Every setting, by its name in run.json", settings);
     section("settings", "Settings", table.with_visibility(Visibility::Folded))
 }
@@ -105,43 +106,10 @@ fn pairs(id: &str, caption: &str, pairs: impl IntoIterator<Item = (String, Cell)
     table
 }
 
-/// Settings within settings as `adam.beta1`, those of a list by their number from 1; numbers as JSON writes them.
-fn flatten(prefix: &str, value: &Value, settings: &mut Vec<(String, Cell)>) {
-    let path = |name: &str| match prefix {
-        "" => name.to_owned(),
-        prefix => format!("{prefix}.{name}"),
-    };
+fn cell(value: &Value) -> Cell {
     match value {
-        Value::Object(fields) => {
-            fields.iter().for_each(|(name, value)| flatten(&path(name), value, settings));
-        }
-        Value::Array(values) => {
-            let numbered = (1..).zip(values);
-            numbered
-                .for_each(|(i, value): (usize, _)| flatten(&path(&i.to_string()), value, settings));
-        }
-        Value::Null => settings.push((prefix.to_owned(), Cell::text("none"))),
-        Value::String(text) => settings.push((prefix.to_owned(), Cell::text(text))),
-        other => settings.push((prefix.to_owned(), Cell::text(other.to_string()))),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn settings_within_settings_are_named_by_their_path() {
-        let value = serde_json::json!({"adam": {"beta1": 0.9}, "rate": 1e-3, "patience": null, "of": ["a", 1]});
-        let mut settings = Vec::new();
-        flatten("", &value, &mut settings);
-        let expected = [
-            ("adam.beta1", "0.9"),
-            ("rate", "0.001"),
-            ("patience", "none"),
-            ("of.1", "a"),
-            ("of.2", "1"),
-        ];
-        assert_eq!(settings, expected.map(|(name, text)| (name.to_owned(), Cell::text(text))));
+        Value::Null => Cell::text("none"),
+        Value::String(text) => Cell::text(text),
+        other => Cell::text(other.to_string()),
     }
 }

@@ -1,0 +1,45 @@
+// WebGPU, by Chromium's own one in software: the same answers, and WebAssembly where it fails.
+import { launch } from '../launch.mjs';
+import { open } from './driver.mjs';
+import { serve } from './serve.mjs';
+
+export async function checkGpu({ page, check, compare }) {
+  const server = await serve(page);
+  const browser = await launch('--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader');
+  try {
+    const tab = await open(await browser.newContext(), server.address);
+    const engine = await tab.textContent('#engine');
+    check(/, WebGPU$/.test(engine), `with WebGPU it says ${engine}`);
+    console.log(`\n${engine}: ${await tab.locator('dd', { hasText: 'passed in WebGPU' }).textContent()}`);
+    await compare(tab);
+
+    const context = await browser.newContext();
+    // The worker comes from a blob, with this before its import: the driver is lost after the first device.
+    await context.addInitScript(() => {
+      const { Blob } = window;
+      window.Blob = class extends Blob {
+        constructor(parts, options) {
+          const fault = `
+            const { requestDevice } = GPUAdapter.prototype;
+            let asked = 0;
+            GPUAdapter.prototype.requestDevice = function () {
+              return asked++ === 0 ? requestDevice.call(this) : Promise.reject(new Error('no device'));
+            };`;
+          super(options?.type === 'text/javascript' ? [fault, ...parts] : parts, options);
+        }
+      };
+    });
+    server.requests.length = 0;
+    const without = await open(context, server.address);
+    const note = await without.textContent('#engine');
+    check(/, WebAssembly \(WebGPU does not run it/.test(note), `without a device it says ${note}`);
+    const fetched = server.requests.filter((request) => request.endsWith('.onnx')).length;
+    check(fetched === 1, `the model is fetched ${fetched} times`);
+    console.log(note);
+    const off = await open(await browser.newContext(), `${server.address}?gpu=off`);
+    check(/, WebAssembly$/.test(await off.textContent('#engine')), '?gpu=off leaves WebGPU out');
+  } finally {
+    await browser.close();
+    await server.close();
+  }
+}
