@@ -195,6 +195,11 @@ fn channels_are_mixed() {
     let stereo = recognizer.recognize_interleaved(&both, 2, SampleRate::NETWORK, &options).unwrap();
     let mono = recognizer.recognize_samples(&mixed).unwrap();
     assert!(largest_difference(&stereo.uncalibrated, &mono.uncalibrated) < 1e-6);
+    let inverted: Vec<f32> = left.iter().flat_map(|sample| [*sample, -sample]).collect();
+    let inverted =
+        recognizer.recognize_interleaved(&inverted, 2, SampleRate::NETWORK, &options).unwrap();
+    let alone = recognizer.recognize_samples(&left).unwrap();
+    assert_eq!(inverted.artists, alone.artists, "the louder of two that cancel each other counts");
     let none = recognizer.recognize_interleaved(&both, 0, SampleRate::NETWORK, &options);
     assert!(matches!(none, Err(Error::TooShort { .. })));
 }

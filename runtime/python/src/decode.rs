@@ -3,11 +3,10 @@
 use leitmotif::audio::AudioError;
 use numpy::PyArray1;
 use pyo3::exceptions::PyTypeError;
-use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::errors;
-use crate::source::File;
+use crate::source::{self, File};
 use crate::waiting;
 
 /// Decodes an audio file (its path, its bytes or a binary file object) to the samples that training and serving read:
@@ -18,7 +17,7 @@ pub(crate) fn decode<'py>(
     py: Python<'py>,
     source: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyArray1<f32>>> {
-    if source.hasattr(intern!(py, "__array__"))? {
+    if source::is_array(source)? {
         return Err(PyTypeError::new_err("an array is decoded already: give a file"));
     }
     let file = File::new(source)?;

@@ -1,11 +1,11 @@
 //! Artists whom the network was not trained on.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyType};
+use pyo3::types::{IntoPyDict, PyDict, PyType};
 
 use crate::recognizer::Recognizer;
 use crate::{answer, errors, source};
@@ -26,23 +26,24 @@ impl Gallery {
     /// Reads a gallery that was saved, also by the command `leitmotif enroll`.
     #[classmethod]
     fn load(
-        _class: &Bound<'_, PyType>,
+        class: &Bound<'_, PyType>,
         path: PathBuf,
         recognizer: &Bound<'_, Recognizer>,
     ) -> PyResult<Self> {
-        let gallery = leitmotif::Gallery::load(path, recognizer.get().model().card());
+        let model = recognizer.get().model();
+        let gallery = class.py().detach(|| leitmotif::Gallery::load(path, model.card()));
         gallery.map(Self::of).map_err(|error| errors::of_gallery(&error))
     }
 
     /// Writes the gallery to a file, which is replaced as a whole or left as it was.
-    fn save(&self, path: PathBuf) -> PyResult<()> {
-        self.lock().save(path).map_err(|error| errors::of_gallery(&error))
+    fn save(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
+        self.with(py, |gallery| gallery.save(path)).map_err(|error| errors::of_gallery(&error))
     }
 
     /// Adds a song under a name such as that of its file, by its answer or its embedding.
     fn enroll(&self, artist: &str, song: &str, answer: &Bound<'_, PyAny>) -> PyResult<()> {
         let embedding = embedding(answer)?;
-        let enrolled = self.lock().enroll(artist, song, &embedding);
+        let enrolled = self.with(answer.py(), |gallery| gallery.enroll(artist, song, &embedding));
         enrolled.map_err(|error| errors::of_gallery(&error))
     }
 
@@ -53,35 +54,37 @@ impl Gallery {
         answer: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let embedding = embedding(answer)?;
-        // Comparing all songs with each other, which the first call does, can take a while.
-        let found = py.detach(|| self.lock().recognize(&embedding));
+        let found = self.with(py, |gallery| gallery.recognize(&embedding));
         answer::of_gallery(py, &found.map_err(|error| errors::of_gallery(&error))?)
     }
 
     /// The artists with the names of their songs.
     #[getter]
     fn artists<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let artists = PyDict::new(py);
-        for (artist, songs) in self.lock().artists() {
-            artists.set_item(artist, songs.collect::<Vec<_>>())?;
-        }
-        Ok(artists)
+        let artists = self.with(py, |gallery| {
+            let owned = gallery.artists().map(|(artist, songs)| {
+                (artist.to_owned(), songs.map(ToOwned::to_owned).collect::<Vec<String>>())
+            });
+            owned.collect::<Vec<_>>()
+        });
+        artists.into_py_dict(py)
     }
 
     /// The similarity below which a recording is of none of these artists; `None` where too few songs are enrolled.
     #[getter]
     fn min_similarity(&self, py: Python<'_>) -> Option<f64> {
-        py.detach(|| self.lock().min_similarity())
+        self.with(py, |gallery| gallery.min_similarity())
     }
 
     /// Number of songs of all artists.
-    fn __len__(&self) -> usize {
-        self.lock().songs()
+    fn __len__(&self, py: Python<'_>) -> usize {
+        self.with(py, |gallery| gallery.songs())
     }
 
-    fn __repr__(&self) -> String {
-        let gallery = self.lock();
-        format!("<Gallery of {} artists, {} songs>", gallery.artists().count(), gallery.songs())
+    fn __repr__(&self, py: Python<'_>) -> String {
+        let (artists, songs) =
+            self.with(py, |gallery| (gallery.artists().count(), gallery.songs()));
+        format!("<Gallery of {artists} artists, {songs} songs>")
     }
 }
 
@@ -90,8 +93,14 @@ impl Gallery {
         Self(Mutex::new(gallery))
     }
 
-    fn lock(&self) -> MutexGuard<'_, leitmotif::Gallery> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Works on it without Python's lock, with which nobody may wait for the mutex: whoever holds that can be writing a
+    /// file, or comparing all songs with each other.
+    fn with<T: Send>(
+        &self,
+        py: Python<'_>,
+        work: impl FnOnce(&mut leitmotif::Gallery) -> T + Send,
+    ) -> T {
+        py.detach(|| work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 }
 

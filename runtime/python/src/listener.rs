@@ -1,6 +1,6 @@
 //! Live audio.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use pyo3::prelude::*;
 
@@ -26,29 +26,30 @@ impl Listener {
         samples: &Bound<'py, PyAny>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let samples = source::mono(samples)?;
-        let found = py.detach(|| self.lock().push(&samples)).map_err(errors::of_recognition)?;
+        let found =
+            self.with(py, |listener| listener.push(&samples)).map_err(errors::of_recognition)?;
         found.map(|found| answer::object(py, found, &self.artists, None)).transpose()
     }
 
     /// Ends the audio: the answer for all of it. The listener begins anew.
     fn finish<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let found = py.detach(|| self.lock().finish()).map_err(errors::of_recognition)?;
+        let found = self.with(py, |listener| listener.finish()).map_err(errors::of_recognition)?;
         answer::object(py, found, &self.artists, None)
     }
 
     /// Forgets everything taken: another recording begins.
-    fn reset(&self) -> PyResult<()> {
-        self.lock().reset().map_err(errors::of_recognition)
+    fn reset(&self, py: Python<'_>) -> PyResult<()> {
+        self.with(py, |listener| listener.reset()).map_err(errors::of_recognition)
     }
 
     /// Seconds of audio taken since the beginning or the last `reset`.
     #[getter]
-    fn seconds(&self) -> f64 {
-        self.lock().seconds()
+    fn seconds(&self, py: Python<'_>) -> f64 {
+        self.with(py, |listener| listener.seconds())
     }
 
-    fn __repr__(&self) -> String {
-        format!("<Listener, {:.1} s>", self.lock().seconds())
+    fn __repr__(&self, py: Python<'_>) -> String {
+        format!("<Listener, {:.1} s>", self.seconds(py))
     }
 }
 
@@ -57,7 +58,12 @@ impl Listener {
         Self { listener: Mutex::new(listener), artists }
     }
 
-    fn lock(&self) -> MutexGuard<'_, leitmotif::Listener> {
-        self.listener.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Works on it without Python's lock, with which nobody may wait for the mutex: whoever holds that is recognising.
+    fn with<T: Send>(
+        &self,
+        py: Python<'_>,
+        work: impl FnOnce(&mut leitmotif::Listener) -> T + Send,
+    ) -> T {
+        py.detach(|| work(&mut self.listener.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 }

@@ -7,6 +7,7 @@ use leitmotif::session::RuntimeInfo;
 use leitmotif::{
     Average, Device, DevicePolicy, Engine, RecognizeOptions, SessionOptions, UnknownDevice,
 };
+use pyo3::exceptions::PyOverflowError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -40,6 +41,52 @@ impl CancelToken {
     fn __repr__(&self) -> String {
         format!("<CancelToken{}>", if self.0.is_cancelled() { ", cancelled" } else { "" })
     }
+}
+
+/// A keyword of whole numbers, at least 0; `None` where it is `None`.
+///
+/// # Errors
+///
+/// `OptionError` for a number below or too large, which is of the right type; `TypeError` for what is none.
+fn count(name: &str, given: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
+    given.extract().map_err(|error: PyErr| {
+        if !error.is_instance_of::<PyOverflowError>(given.py()) {
+            return error;
+        }
+        let text =
+            format!("`{name}` cannot be {given}: give a whole number from 0 to {}", usize::MAX);
+        exception("OptionError", text, None)
+    })
+}
+
+/// The keyword `threads`.
+pub(crate) fn threads(given: &Bound<'_, PyAny>) -> PyResult<usize> {
+    count("threads", given).map(Option::unwrap_or_default)
+}
+
+/// The keyword `sessions`.
+pub(crate) fn sessions(given: &Bound<'_, PyAny>) -> PyResult<usize> {
+    count("sessions", given).map(Option::unwrap_or_default)
+}
+
+/// The keyword `memory_limit`.
+pub(crate) fn memory_limit(given: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
+    count("memory_limit", given)
+}
+
+/// The keyword `top`.
+pub(crate) fn top(given: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
+    count("top", given)
+}
+
+/// The keyword `hop`.
+pub(crate) fn hop(given: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
+    count("hop", given)
+}
+
+/// The keyword `jobs`.
+pub(crate) fn jobs(given: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
+    count("jobs", given)
 }
 
 /// Opens ONNX Runtime and describes it: the library, its build, and what keeps CUDA from running.

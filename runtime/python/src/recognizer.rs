@@ -7,13 +7,13 @@ use numpy::PyArray1;
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
+use pyo3::types::{PyByteArray, PyBytes, PyDict, PyList, PyMemoryView, PyString, PyTuple};
 
 use crate::answer::{self, Artists};
 use crate::batch::{self, Plan};
 use crate::errors::{exception, of_recognition};
 use crate::listener::Listener;
-use crate::options::{CancelToken, Opening, Recognizing};
+use crate::options::{self, CancelToken, Opening, Recognizing};
 use crate::source::{self, Source};
 use crate::waiting;
 
@@ -49,9 +49,9 @@ impl Recognizer {
         model: &Bound<'_, PyAny>,
         device: &str,
         device_policy: &str,
-        threads: usize,
-        sessions: usize,
-        memory_limit: Option<usize>,
+        #[pyo3(from_py_with = options::threads)] threads: usize,
+        #[pyo3(from_py_with = options::sessions)] sessions: usize,
+        #[pyo3(from_py_with = options::memory_limit)] memory_limit: Option<usize>,
         release_memory: bool,
         spinning: bool,
         warm_up: bool,
@@ -70,7 +70,8 @@ impl Recognizer {
             warm_up,
             self_test,
             tf32,
-            onnxruntime,
+            // It is pickled, and may arrive in another folder.
+            onnxruntime: onnxruntime.map(|path| std::path::absolute(&path).unwrap_or(path)),
         };
         let options = opening.options(py)?;
         let (opened, file) = if let Ok(bytes) = model.cast::<PyBytes>() {
@@ -108,10 +109,10 @@ impl Recognizer {
         py: Python<'py>,
         source: &Bound<'py, PyAny>,
         rate: Option<&Bound<'py, PyAny>>,
-        top: Option<usize>,
+        #[pyo3(from_py_with = options::top)] top: Option<usize>,
         timeline: bool,
         average: &str,
-        hop: Option<usize>,
+        #[pyo3(from_py_with = options::hop)] hop: Option<usize>,
         time_limit: Option<f64>,
         cancel: Option<&Bound<'py, CancelToken>>,
     ) -> PyResult<Bound<'py, PyAny>> {
@@ -139,7 +140,8 @@ impl Recognizer {
     }
 
     /// Recognises many recordings on threads and returns their answers in the same order. In the place of one that
-    /// cannot be recognised is the exception (`errors="return"`), or the first is raised (`errors="raise"`).
+    /// cannot be recognised is the exception (`errors="return"`), or the first is raised (`errors="raise"`). The iterable
+    /// is read to its end before the first is recognised: give paths, which are opened in their turn, rather than arrays.
     ///
     /// `jobs`: recordings at once, by default one for each session. `progress`: tqdm, a bar with `update(n)` such as
     /// its, or a function of (done, total). `on_result`: a function of (number, result), as they are done. What they
@@ -152,14 +154,14 @@ impl Recognizer {
         py: Python<'py>,
         sources: &Bound<'py, PyAny>,
         rate: Option<Bound<'py, PyAny>>,
-        jobs: Option<usize>,
+        #[pyo3(from_py_with = options::jobs)] jobs: Option<usize>,
         progress: Option<Bound<'py, PyAny>>,
         on_result: Option<Bound<'py, PyAny>>,
         errors: &str,
-        top: Option<usize>,
+        #[pyo3(from_py_with = options::top)] top: Option<usize>,
         timeline: bool,
         average: &str,
-        hop: Option<usize>,
+        #[pyo3(from_py_with = options::hop)] hop: Option<usize>,
         time_limit: Option<f64>,
         cancel: Option<&Bound<'py, CancelToken>>,
     ) -> PyResult<Bound<'py, PyList>> {
@@ -171,9 +173,13 @@ impl Recognizer {
                 return Err(exception("OptionError", text, None));
             }
         };
-        let one = sources.is_instance_of::<PyString>() || sources.is_instance_of::<PyBytes>();
+        let one = sources.is_instance_of::<PyString>()
+            || sources.is_instance_of::<PyBytes>()
+            || sources.is_instance_of::<PyByteArray>()
+            || sources.is_instance_of::<PyMemoryView>()
+            || sources.hasattr(intern!(py, "read"))?;
         if one || sources.try_iter().is_err() {
-            let text = "a batch is a list of recordings; one goes to `recognize`";
+            let text = "a batch is a list of recordings, [recording]; one goes to `recognize`";
             return Err(PyTypeError::new_err(text));
         }
         let sources = sources
@@ -192,9 +198,9 @@ impl Recognizer {
     fn listen(
         &self,
         rate: &Bound<'_, PyAny>,
-        top: Option<usize>,
+        #[pyo3(from_py_with = options::top)] top: Option<usize>,
         average: &str,
-        hop: Option<usize>,
+        #[pyo3(from_py_with = options::hop)] hop: Option<usize>,
     ) -> PyResult<Listener> {
         let average = average.to_owned();
         let how = Recognizing { top, average, hop, ..Recognizing::default() };

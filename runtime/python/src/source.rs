@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use leitmotif::audio::{AudioError, AudioReader};
 use leitmotif::{Answer, Error, RecognizeOptions, Recognizer, SampleRate};
-use numpy::{PyReadonlyArrayDyn, PyUntypedArray, PyUntypedArrayMethods};
+use numpy::{Element, PyReadonlyArrayDyn, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -167,15 +167,24 @@ pub(crate) fn floats(array: &Bound<'_, PyAny>) -> PyResult<Vec<f32>> {
     Ok(array.as_slice()?.to_vec())
 }
 
-/// NumPy's arrays, and what becomes one, such as a tensor of another library.
-fn as_array<'py>(given: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyUntypedArray>>> {
+/// Whether it is an array of NumPy or becomes one, such as a tensor of another library. NumPy's own strings would, too,
+/// and are paths or bytes.
+pub(crate) fn is_array(given: &Bound<'_, PyAny>) -> PyResult<bool> {
     let py = given.py();
+    let text = given.is_instance_of::<PyString>() || given.is_instance_of::<PyBytes>();
+    Ok(!text
+        && !given.hasattr(intern!(py, "__fspath__"))?
+        && given.hasattr(intern!(py, "__array__"))?)
+}
+
+fn as_array<'py>(given: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyUntypedArray>>> {
+    if !is_array(given)? {
+        return Ok(None);
+    }
     if let Ok(array) = given.cast::<PyUntypedArray>() {
         return Ok(Some(array.clone()));
     }
-    if !given.hasattr(intern!(py, "__array__"))? {
-        return Ok(None);
-    }
+    let py = given.py();
     let array = py.import(intern!(py, "numpy"))?.call_method1(intern!(py, "asarray"), (given,))?;
     Ok(Some(array.cast_into::<PyUntypedArray>()?))
 }
@@ -218,11 +227,30 @@ fn interleaved(array: &Bound<'_, PyUntypedArray>) -> PyResult<(Vec<f32>, usize)>
     };
     let frames_first: Bound<'_, PyAny> =
         if transposed { array.getattr(intern!(py, "T"))? } else { array.clone().into_any() };
-    let mut samples = floats(&frames_first)?;
-    if integers {
-        samples.iter_mut().for_each(|sample| *sample /= FULL_SCALE);
-    }
+    // The usual ones by one copy; the rest NumPy converts first, without Python's lock.
+    let copied = copied(&frames_first, |sample: f32| sample)
+        .or_else(|| copied(&frames_first, |sample: f64| sample as f32))
+        .or_else(|| copied(&frames_first, |sample: i16| f32::from(sample) / FULL_SCALE));
+    let samples = match copied {
+        Some(samples) => samples,
+        None => {
+            let full_scale = if integers { FULL_SCALE } else { 1.0 };
+            let mut samples = floats(&frames_first)?;
+            py.detach(|| samples.iter_mut().for_each(|sample| *sample /= full_scale));
+            samples
+        }
+    };
     Ok((samples, channels))
+}
+
+/// The values of an array of this type that lies in memory in its own order.
+fn copied<T: Element + Copy>(
+    array: &Bound<'_, PyAny>,
+    float: impl Fn(T) -> f32,
+) -> Option<Vec<f32>> {
+    let array: PyReadonlyArrayDyn<'_, T> = array.extract().ok()?;
+    let values = array.is_c_contiguous().then(|| array.as_slice().ok()).flatten()?;
+    Some(values.iter().map(|value| float(*value)).collect())
 }
 
 /// Why an array of this type is no audio, and what to do.

@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 
 use crate::errors;
 
-/// How often it is looked for Ctrl-C.
+/// How often it is looked for Ctrl-C and for the caller's token.
 const PERIOD: Duration = Duration::from_millis(50);
 
 enum Message<T, E> {
@@ -31,7 +31,8 @@ pub(crate) fn run<T: Send>(
 }
 
 /// The same for work that has results before its end. `each` gets them on this thread with Python's lock, the last
-/// argument says whether all goes on; after its own error or Ctrl-C it still gets what `work` finishes.
+/// argument says whether all goes on; after its own error or Ctrl-C it still gets what `work` finishes. Meanwhile `work`
+/// waits with further results, so that those of a slow `each` do not fill the memory.
 ///
 /// # Errors
 ///
@@ -43,9 +44,16 @@ pub(crate) fn run_each<T: Send, E: Send>(
     mut each: impl FnMut(Python<'_>, T, bool) -> PyResult<()> + Send,
 ) -> PyResult<E> {
     let token = CancelToken::new();
+    let pass_on = || {
+        if cancel.is_some_and(CancelToken::is_cancelled) {
+            token.cancel();
+        }
+    };
+    // Before the work begins, which may be done before the first turn.
+    pass_on();
     py.detach(|| {
         thread::scope(|scope| {
-            let (sender, messages) = mpsc::channel();
+            let (sender, messages) = mpsc::sync_channel(0);
             let token = &token;
             let body = move || {
                 // Nobody receives once this thread has panicked; there is nobody to tell then.
@@ -68,7 +76,10 @@ pub(crate) fn run_each<T: Send, E: Send>(
                 }
             };
             loop {
-                match messages.recv_timeout(PERIOD) {
+                let message = messages.recv_timeout(PERIOD);
+                // Also between results that follow each other faster than that.
+                pass_on();
+                match message {
                     Ok(Message::Result(result)) => {
                         let goes_on = failed.is_none();
                         let given = Python::attach(|py| {
@@ -79,9 +90,6 @@ pub(crate) fn run_each<T: Send, E: Send>(
                     }
                     Ok(Message::End(end)) => return failed.map_or(Ok(end), Err),
                     Err(RecvTimeoutError::Timeout) => {
-                        if cancel.is_some_and(CancelToken::is_cancelled) {
-                            token.cancel();
-                        }
                         fail(Python::attach(|py| py.check_signals()), &mut failed);
                     }
                     // It panicked; the scope goes on with that.

@@ -126,8 +126,8 @@ def test_ctrl_c_ends_a_single_call(program: Program) -> None:
         import numpy
         samples = numpy.random.default_rng(1).uniform(-0.5, 0.5, 16_000 * 3_600).astype("float32")
         recognizer = leitmotif.Recognizer(MODEL, device="cpu")
-        print("running", flush=True)
         try:
+            print("running", flush=True)
             recognizer.recognize(samples, rate=16_000, hop=1, timeline=False)
         except KeyboardInterrupt:
             print("interrupted")

@@ -24,7 +24,8 @@ use symphonia::core::{
     units::{Duration, TimeBase, Timestamp},
 };
 
-use self::{codec::Codec, mix::Mixer, ogg::Ogg};
+pub(crate) use self::mix::Mixer;
+use self::{codec::Codec, ogg::Ogg};
 use super::{
     AudioError, AudioInfo, AudioNote, aac,
     foreign::Foreign,

@@ -61,6 +61,8 @@ mod source;
 mod stream;
 mod vorbis;
 
+#[cfg(feature = "onnx")]
+pub(crate) use decode::Mixer;
 pub use error::AudioError;
 pub use files::MusicFiles;
 pub use info::{AudioInfo, AudioNote};

@@ -20,7 +20,7 @@ use super::placement::Placement;
 use super::pool::Pool;
 use super::recognition::Recognition;
 use super::session::{Port, Session, read_model};
-use crate::audio::{AudioReader, Level, Resampler};
+use crate::audio::{AudioReader, Level, Mixer, Resampler};
 
 /// Identifies artists with a model from one `.onnx` file.
 ///
@@ -46,6 +46,8 @@ pub struct Recognizer {
 
 /// Samples that are looked through at once, before it is looked whether the recognition was cancelled.
 const SCANNED: usize = 1 << 20;
+/// Frames of which it is decided at once whether two channels cancel each other: as many as a packet of most files has.
+const MIXED: usize = 1152;
 
 /// The result of running a model on its golden input and comparing with its golden probabilities.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -305,8 +307,9 @@ impl Recognizer {
         self.recognize_interleaved(samples, 1, rate, &RecognizeOptions::default())
     }
 
-    /// Identifies the artist of samples at any rate with any number of channels, which are mixed to mono as a file's are:
-    /// `[left, right, left, right, …]`. Samples after the last whole frame are dropped.
+    /// Identifies the artist of samples at any rate with any number of channels, which are mixed to mono:
+    /// `[left, right, left, right, …]`. Two that cancel each other count as a file's do, by the louder one; of more, the
+    /// mean counts. Samples after the last whole frame are dropped.
     ///
     /// # Errors
     ///
@@ -332,19 +335,19 @@ impl Recognizer {
         let mut resampler = Resampler::new(rate, self.shared.card.sample_rate)
             .map_err(|error| Error::UnsupportedRate { rate: error.0 })?;
         let mut recognition = Recognition::new(&self.shared, options, stop)?;
-        let (mut mono, mut block) = (Vec::new(), Vec::new());
+        let (mut mixer, mut mono, mut block) = (Mixer::default(), Vec::new(), Vec::new());
         let channels_or_one = channels.max(1);
         let frames = if channels == 0 { &[] } else { samples };
         for samples in
             frames.chunks((SampleRate::NETWORK.0 as usize).saturating_mul(channels_or_one))
         {
             mono.clear();
-            let scale = gain / channels_or_one as f32;
-            mono.extend(
-                samples
-                    .chunks_exact(channels_or_one)
-                    .map(|frame| frame.iter().sum::<f32>() * scale),
-            );
+            for block in samples.chunks(MIXED.saturating_mul(channels_or_one)) {
+                mixer.mix_interleaved(channels_or_one, block, &mut mono);
+            }
+            if gain != 1.0 {
+                mono.iter_mut().for_each(|sample| *sample *= gain);
+            }
             resampler.push(&mono, &mut block);
             Level::clip(&mut block);
             recognition.push(&block)?;

@@ -21,7 +21,7 @@ const LEAST: usize = 512;
 
 /// Mixes one stream.
 #[derive(Default)]
-pub(super) struct Mixer {
+pub(crate) struct Mixer {
     /// The channel that is decoded alone.
     alone: Option<usize>,
     /// Samples that were.
@@ -84,7 +84,7 @@ impl Mixer {
 
     /// Appends the mean of interleaved channels to `mono`, or of two one of them; or the only channel. More than two are
     /// not compared.
-    pub(super) fn mix_interleaved(
+    pub(crate) fn mix_interleaved(
         &mut self,
         channels: usize,
         samples: &[f32],

@@ -5,7 +5,7 @@
 //! 1. the path given in [`SessionOptions`](crate::SessionOptions), of the library or of a folder that holds it;
 //! 2. the environment variable `ORT_DYLIB_PATH`, the same;
 //! 3. a library beside the program;
-//! 4. what `make setup` unpacked in the checkout that this crate was compiled in;
+//! 4. with the feature `checkout`, what `make setup` unpacked in the checkout that this crate was compiled in;
 //! 5. the package `onnxruntime` of the Python environment that is active (`VIRTUAL_ENV`, `CONDA_PREFIX`);
 //! 6. what the system's loader finds.
 //!
@@ -18,7 +18,11 @@ use std::path::{Path, PathBuf};
 /// The variable that names the library, as in every program built on `ort`.
 const VARIABLE: &str = "ORT_DYLIB_PATH";
 /// Where `make setup` puts the library of the PyPI wheel, beside this crate's own folder.
-const WHEEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../.deps/site-packages/onnxruntime/capi");
+#[cfg(feature = "checkout")]
+const WHEEL: Option<&str> =
+    Some(concat!(env!("CARGO_MANIFEST_DIR"), "/../.deps/site-packages/onnxruntime/capi"));
+#[cfg(not(feature = "checkout"))]
+const WHEEL: Option<&str> = None;
 
 /// A place to open the library from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +71,7 @@ fn folders() -> Vec<PathBuf> {
     let packages = environments.flat_map(|root| packages_in(Path::new(&root)));
     // An empty or relative one would be searched in the working directory.
     let packages = packages.filter(|folder| folder.is_absolute());
-    home.into_iter().chain([PathBuf::from(WHEEL)]).chain(packages).collect()
+    home.into_iter().chain(WHEEL.map(PathBuf::from)).chain(packages).collect()
 }
 
 /// Where a Python environment keeps the library of the package `onnxruntime`, the newest Python first.
