@@ -1,6 +1,6 @@
 /**
  * What the page and its worker say to each other. A recording is a job with a number; the page sends its samples piece by
- * piece, and waits for the reply to one before it sends the next.
+ * piece, and waits for the reply to one before it sends the next. Pieces of a job that has ended are refused.
  */
 
 /**

@@ -66,14 +66,21 @@ async function serve(request) {
       current = new Job(request, model);
       return;
     case 'samples':
-      if (current?.number === request.job) await current.push(request.channels);
-      return;
+      return jobOf(request).push(request.channels);
     case 'end':
-      if (current?.number === request.job) await current.finish();
-      return;
+      return jobOf(request).finish();
     case 'cancel':
       current = null;
   }
+}
+
+/**
+ * The page waits for a reply: one of a recording that has ended is refused.
+ * @param {{ job: number }} request
+ */
+function jobOf({ job }) {
+  if (current?.number === job) return current;
+  throw new Refusal('This recording has ended: begin it again.');
 }
 
 /** @param {import('./protocol.js').Load} request */
@@ -102,7 +109,7 @@ self.addEventListener('message', (/** @type {MessageEvent<Request>} */ { data })
   last = last.then(() =>
     serve(data).catch((error) => {
       const isJob = data.type === 'begin' || data.type === 'samples' || data.type === 'end';
-      if (isJob) current = null;
+      if (isJob && current?.number === data.job) current = null;
       const message = error instanceof Refusal ? error.message : `This page failed (${error?.message ?? error}): reload it.`;
       send({ type: 'refused', job: isJob ? data.job : null, message });
     }),

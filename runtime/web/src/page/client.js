@@ -41,7 +41,6 @@ export class Client {
    */
   begin(recording) {
     this.cancel();
-    this.job += 1;
     this.send({ type: 'begin', job: this.job, ...recording });
     return this.job;
   }
@@ -64,8 +63,9 @@ export class Client {
     return /** @type {import('../protocol.js').Final} */ (await this.ask({ type: 'end', job }, []));
   }
 
-  /** Ends the recording; whoever waits for it is answered with `Cancelled`. */
+  /** Ends the recording: who waits for it, and who sends more of it, is answered with `Cancelled`. */
   cancel() {
+    this.job += 1;
     this.send({ type: 'cancel' });
     this.waiting?.reject(new Cancelled());
     this.waiting = null;
