@@ -1,6 +1,7 @@
 // Page and worker, each with the other made up: what is chosen while something else runs.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { sixteenBits, wave } from '../src/page/wave.js';
 
 /** What the page sends; its replies are dispatched as messages. */
 class FakeWorker extends EventTarget {
@@ -47,4 +48,13 @@ test('the worker refuses samples and the end of a recording that it does not hav
     assert.deepEqual({ ...reply, message: '' }, { type: 'refused', job: 7, message: '' });
     assert.match(reply.message, /has ended/);
   }
+});
+
+test('a recording becomes a WAV of its pieces in order', async () => {
+  const pieces = [sixteenBits(new Float32Array([0, 0.5, 2])), sixteenBits(new Float32Array([-1]))];
+  const bytes = Buffer.from(await wave(pieces, 48_000).arrayBuffer());
+  assert.equal(bytes.toString('latin1', 0, 16), `RIFF${String.fromCharCode(44, 0, 0, 0)}WAVEfmt `);
+  assert.equal(bytes.readUInt32LE(24), 48_000);
+  assert.equal(bytes.readUInt32LE(40), 8);
+  assert.deepEqual([44, 46, 48, 50].map((at) => bytes.readInt16LE(at)), [0, 16_384, 32_767, -32_767]);
 });
