@@ -29,7 +29,7 @@ const timeline = new Timeline();
 const spectrogram = new Spectrogram();
 const ranking = new Ranking();
 const player = new Player((seconds) => timeline.at(seconds));
-const client = new Client({ progress: showLoading, ready: showReady, refused: modelRefused });
+const client = new Client({ progress: showLoading, ready: showReady, kept: keepForOffline, refused: modelRefused });
 
 /** @type {import('./protocol.js').Ready | null} */
 let model = null;
@@ -398,12 +398,14 @@ document.addEventListener('drop', (event) => {
   if (file) open(file);
 });
 
-async function keepForOffline() {
+/** @param {boolean} complete Whether the large files are kept. */
+async function keepForOffline(complete) {
   const state = element('offline');
   if (!('serviceWorker' in navigator)) return;
   try {
     await navigator.serviceWorker.register(new URL('service_worker.js', import.meta.url), { scope: './' });
     await navigator.serviceWorker.ready;
+    if (!complete) throw new Error('not all files are kept');
     state.textContent = 'This page works offline from now on.';
   } catch {
     state.textContent = 'This browser does not keep the page for use offline.';
@@ -411,4 +413,3 @@ async function keepForOffline() {
 }
 
 client.load(null, gpu);
-keepForOffline();

@@ -34,7 +34,8 @@
  *   timeline.
  * @typedef {{ type: 'answer', job: number, answer: Answer, columns: Uint8Array<ArrayBuffer> }} Final
  * @typedef {{ type: 'refused', job: number | null, message: string }} Refused Of a job, or of a model.
- * @typedef {Progress | Ready | Piece | Final | Refused} Reply
+ * @typedef {{ type: 'kept', complete: boolean }} Kept Whether model and ONNX Runtime are kept for use without a network.
+ * @typedef {Progress | Ready | Kept | Piece | Final | Refused} Reply
  */
 
 export {};

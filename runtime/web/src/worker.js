@@ -5,7 +5,7 @@ import { Spectrum } from './audio/spectrum.js';
 import { Recognition } from './answer/recognition.js';
 import { SAMPLE_RATE, readCard } from './model/card.js';
 import { openModel } from './model/engine.js';
-import { fetchOnce, forgetOthers } from './model/store.js';
+import { areKept, fetchOnce, forgetOthers } from './model/store.js';
 import { Refusal } from './refusal.js';
 import { MODEL, RUNTIMES } from './site.js';
 
@@ -95,7 +95,19 @@ async function load({ gpu, model: given }) {
   model = opened;
   const { engine, note, selfTest } = opened;
   send({ type: 'ready', card, file, engine, note, selfTest });
-  if (given === null) await forgetOthers([MODEL, ...Object.values(RUNTIMES)]).catch(() => {});
+  // Not waited for: recordings go first.
+  if (given === null) keepForOffline(engine).catch(() => send({ type: 'kept', complete: false }));
+}
+
+/**
+ * Keeps also what a visit without a network may need: the GPU may be gone, or `?gpu=off` be asked for.
+ * @param {'WebGPU' | 'WebAssembly'} engine The one that is used.
+ */
+async function keepForOffline(engine) {
+  await forgetOthers([MODEL, ...Object.values(RUNTIMES)]);
+  const used = engine === 'WebGPU' ? [MODEL, RUNTIMES.webgpu] : [MODEL];
+  if ((await areKept(used)) && !(await areKept([RUNTIMES.wasm]))) await fetchOnce(RUNTIMES.wasm, 'ONNX Runtime', () => {});
+  send({ type: 'kept', complete: await areKept([...used, RUNTIMES.wasm]) });
 }
 
 /** @param {Reply} reply */

@@ -19,7 +19,7 @@ const RECORDING = { name: 'a', rate: 16_000, gain: 1, live: true };
 test('a recording that was cancelled is not asked for any more', async () => {
   Object.assign(globalThis, { Worker: FakeWorker });
   const { Cancelled, Client } = await import('../src/page/client.js');
-  const client = new Client({ progress() {}, ready() {}, refused() {} });
+  const client = new Client({ progress() {}, ready() {}, kept() {}, refused() {} });
   const { requests } = /** @type {FakeWorker} */ (/** @type {unknown} */ (client.worker));
   const job = client.begin(RECORDING);
   const waiting = client.samples(job, []);
