@@ -16,7 +16,7 @@ pip | python3-pip | pip, to fetch wheels
 disk | - | 8 GB of free space in the checkout
 "
 optional="
-ffmpeg | ffmpeg | the decoder that ours is compared with (make test)
+ffmpeg | ffmpeg | the decoder that ours is compared with (make test, make check-all)
 node | nodejs | Node 20 or later, for the page and the checks in a browser (make web, make check-all)
 npm | npm | to fetch what the page is built of, and that browser (make web, make check-all)
 aptget | apt | to fetch the demo's music (make demo without MUSIC)

@@ -13,9 +13,25 @@ const zoo = join(here, '../../models/zoo');
 const source = join(here, 'src');
 const runtime = dirname(dirname(createRequire(import.meta.url).resolve('onnxruntime-web')));
 
+/** In every folder that is made here: no other is removed. */
+const MARK = '.leitmotif-page';
+
+/** Refuses a folder with anything but a page that was built before. */
+async function mayReplace(folder) {
+  const found = await readdir(folder).catch((error) => {
+    if (error.code === 'ENOENT') return [];
+    throw new Error(`${folder} cannot be replaced: ${error.message}`);
+  });
+  if (found.length === 0 || found.includes(MARK)) return;
+  throw new Error(`${folder} is no page that build.mjs made: remove it yourself, or give another folder`);
+}
+
 const part = `${out}.part`;
+for (const folder of [out, part]) await mayReplace(folder);
 await rm(part, { recursive: true, force: true });
-await mkdir(join(part, 'files'), { recursive: true });
+await mkdir(part, { recursive: true });
+await writeFile(join(part, MARK), 'Made by runtime/web/build.mjs, which replaces this folder.\n');
+await mkdir(join(part, 'files'));
 await mkdir(join(part, 'licences'));
 
 /** Copies a large file under a name with a digest of its content, so that browsers may keep it for good. */
@@ -65,8 +81,9 @@ for (const file of ['index.html', 'manifest.webmanifest', 'icon.svg', 'page.css'
 // What is kept at once: all but the large files, one of which most browsers never need.
 const files = (await readdir(part, { recursive: true, withFileTypes: true }))
   .filter((entry) => entry.isFile())
-  .map((entry) => join(entry.parentPath, entry.name).slice(part.length + 1))
-  .filter((file) => !file.startsWith('files/'))
+  // `path` is its name before Node 20.12.
+  .map((entry) => join(entry.parentPath ?? entry.path, entry.name).slice(part.length + 1))
+  .filter((file) => !file.startsWith('files/') && file !== MARK)
   .sort();
 const digest = createHash('sha256');
 for (const file of files) digest.update(file).update(await readFile(join(part, file)));
@@ -78,6 +95,7 @@ await esbuild.build({
   define: { SHELL: JSON.stringify(shell) },
 });
 
+await mayReplace(out);
 await rm(out, { recursive: true, force: true });
 await rename(part, out);
 console.log(`${out}: version ${shell.version}, model ${build.model.name}, ONNX Runtime Web ${onnxRuntime}`);

@@ -1,4 +1,4 @@
-import type { StoredFile } from './model/store.js';
+import type { StoredFile } from './site.js';
 
 declare global {
   /** Set by build.mjs; addresses are within the page's own folder. */

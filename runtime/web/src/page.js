@@ -29,26 +29,38 @@ const timeline = new Timeline();
 const spectrogram = new Spectrogram();
 const ranking = new Ranking();
 const player = new Player((seconds) => timeline.at(seconds));
-const client = new Client({ progress: showLoading, ready: showReady, refused: modelRefused });
+const client = new Client({ progress: showLoading, ready: showReady, kept: keepForOffline, refused: modelRefused });
 
 /** @type {import('./protocol.js').Ready | null} */
 let model = null;
 /** What was chosen before the model was ready. @type {(() => void) | null} */
 let queued = null;
-/** @type {Microphone | null} */
+/** The microphone that records. @type {Microphone | null} */
 let microphone = null;
+/** Whether the browser asks for the microphone. */
+let opening = false;
 /** The song that was chosen last, which another model recognises anew. @type {File | null} */
 let song = null;
 /** @type {{ name: string, answer: Answer } | null} */
 let shown = null;
-/** Counts what was chosen, so that a slow decoder does not overtake a later choice. */
+/** Counts what was chosen, so that nothing slow overtakes a later choice. */
 let choice = 0;
 
 // ---- what is chosen ----
 
+/**
+ * Ends what was chosen before. Whoever waits compares the number afterwards.
+ * @returns {number} That of this choice.
+ */
+function choose() {
+  hideError();
+  microphone?.stop();
+  client.cancel();
+  return ++choice;
+}
+
 /** @param {File} file */
 function open(file) {
-  hideError();
   if (file.name.toLowerCase().endsWith('.onnx')) openModel(file);
   else whenReady(() => recogniseFile(file));
 }
@@ -56,32 +68,32 @@ function open(file) {
 /** @param {() => void} action */
 function whenReady(action) {
   if (model !== null) return action();
+  choose();
   queued = action;
 }
 
 /** @param {File} file */
 async function openModel(file) {
+  hideError();
   if (file.size > MOST_MODEL_BYTES) {
     return showError(`${file.name} has ${megabytes(file.size)}, more than a browser can hold: use the command leitmotif recognize.`);
   }
+  const mine = choose();
+  busy(`Opening ${file.name}…`, null);
   try {
     const bytes = new Uint8Array(await file.arrayBuffer());
-    choice += 1;
-    microphone?.stop();
-    client.cancel();
-    busy(`Opening ${file.name}…`, null);
-    client.load({ name: file.name, bytes }, gpu);
+    if (mine === choice) client.load({ name: file.name, bytes }, gpu);
   } catch {
+    if (mine !== choice) return;
+    idle();
     showError(`${file.name} cannot be read: check that it is still there and that you may read it.`);
   }
 }
 
 /** @param {File} file */
 async function recogniseFile(file) {
-  const mine = ++choice;
+  const mine = choose();
   song = file;
-  microphone?.stop();
-  client.cancel();
   clearResult();
   busy(`Decoding ${file.name}…`, null);
   try {
@@ -119,24 +131,46 @@ async function recognise(name, { buffer, gain, lead, frames }) {
 }
 
 async function useMicrophone() {
-  if (microphone !== null) return microphone.stop();
-  hideError();
-  const mine = ++choice;
+  const mine = choose();
   song = null;
-  client.cancel();
   clearResult();
-  const name = 'The recording';
   try {
-    microphone = await Microphone.open();
-    element('microphone').textContent = 'Stop the microphone';
-    element('microphone').classList.add('live');
-    busy('Recording…', null);
-    const { rate } = microphone;
+    const opened = await openMicrophone();
+    // The question may stand long: what was chosen since goes first.
+    if (mine === choice) await record(opened, mine);
+    else opened.stop();
+  } catch (error) {
+    if (mine === choice) failed(error);
+  }
+}
+
+async function openMicrophone() {
+  opening = true;
+  element('microphone').setAttribute('aria-disabled', 'true');
+  try {
+    return await Microphone.open();
+  } finally {
+    opening = false;
+    element('microphone').removeAttribute('aria-disabled');
+  }
+}
+
+/**
+ * @param {Microphone} recorder
+ * @param {number} mine The choice that it is.
+ */
+async function record(recorder, mine) {
+  const name = 'The recording';
+  const { rate } = recorder;
+  microphone = recorder;
+  showRecording(true);
+  busy('Recording…', null);
+  try {
     const job = client.begin({ name, rate, gain: 1, live: true });
     let seconds = 0;
     /** @type {import('./answer/answer.js').Moment[]} */
     const moments = [];
-    for (let fresh = await microphone.next(); fresh !== null; fresh = await microphone.next()) {
+    for (let fresh = await recorder.next(); fresh !== null; fresh = await recorder.next()) {
       seconds += fresh.length / rate;
       const piece = await client.samples(job, [fresh]);
       moments.push(...piece.moments);
@@ -144,31 +178,45 @@ async function useMicrophone() {
       player.setLength(seconds);
       busy(`Recording: ${clock(seconds)}`, null);
       if (piece.answer !== null) drawAnswer(name, { ...piece.answer, timeline: moments }, null);
-      if (seconds > MOST_RECORDED_SECONDS) microphone?.stop();
+      if (seconds > MOST_RECORDED_SECONDS) recorder.stop();
     }
     const { answer, columns } = await client.end(job);
     spectrogram.add(columns, seconds);
     idle();
-    player.open(microphone.file(), answer.seconds);
     showAnswer(name, answer, null);
-  } catch (error) {
-    microphone?.stop();
-    if (mine === choice) failed(error);
+    // An hour takes a moment to become a file: the answer is drawn before.
+    await new Promise((resolve) => setTimeout(resolve));
+    if (mine === choice) player.open(recorder.file(), answer.seconds);
   } finally {
-    microphone = null;
-    element('microphone').textContent = 'Use the microphone';
-    element('microphone').classList.remove('live');
+    recorder.stop();
+    if (microphone === recorder) {
+      microphone = null;
+      showRecording(false);
+    }
   }
+}
+
+function pressMicrophone() {
+  if (opening) return;
+  if (microphone === null) whenReady(useMicrophone);
+  else microphone.stop();
 }
 
 async function playExample() {
   const { example } = BUILD;
   if (example === null) return;
+  const mine = choose();
+  song = null;
+  queued = null;
+  busy('Fetching the example…', null);
   try {
     const response = await fetch(new URL(example.url, import.meta.url));
     if (!response.ok) throw new Error(String(response.status));
-    open(new File([await response.blob()], example.name));
+    const file = new File([await response.blob()], example.name);
+    if (mine === choice) open(file);
   } catch {
+    if (mine !== choice) return;
+    idle();
     showError('The example could not be fetched: check the connection to the server of this page.');
   }
 }
@@ -240,6 +288,12 @@ function showReady(ready) {
 function modelRefused(message) {
   idle();
   showError(model === null ? message : `${message} ${model.card.name} stays in use.`);
+}
+
+/** @param {boolean} records */
+function showRecording(records) {
+  element('microphone').textContent = records ? 'Stop the microphone' : 'Use the microphone';
+  element('microphone').classList.toggle('live', records);
 }
 
 function showModelName() {
@@ -324,7 +378,7 @@ input.addEventListener('change', () => {
   if (file) open(file);
   input.value = '';
 });
-element('microphone').addEventListener('click', () => (microphone === null ? whenReady(useMicrophone) : microphone.stop()));
+element('microphone').addEventListener('click', pressMicrophone);
 element('example').addEventListener('click', playExample);
 element('example').hidden = BUILD.example === null;
 element('save').addEventListener('click', save);
@@ -344,12 +398,14 @@ document.addEventListener('drop', (event) => {
   if (file) open(file);
 });
 
-async function keepForOffline() {
+/** @param {boolean} complete Whether the large files are kept. */
+async function keepForOffline(complete) {
   const state = element('offline');
   if (!('serviceWorker' in navigator)) return;
   try {
     await navigator.serviceWorker.register(new URL('service_worker.js', import.meta.url), { scope: './' });
     await navigator.serviceWorker.ready;
+    if (!complete) throw new Error('not all files are kept');
     state.textContent = 'This page works offline from now on.';
   } catch {
     state.textContent = 'This browser does not keep the page for use offline.';
@@ -357,4 +413,3 @@ async function keepForOffline() {
 }
 
 client.load(null, gpu);
-keepForOffline();

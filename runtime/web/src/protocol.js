@@ -1,6 +1,6 @@
 /**
  * What the page and its worker say to each other. A recording is a job with a number; the page sends its samples piece by
- * piece, and waits for the reply to one before it sends the next.
+ * piece, and waits for the reply to one before it sends the next. Pieces of a job that has ended are refused.
  */
 
 /**
@@ -34,7 +34,8 @@
  *   timeline.
  * @typedef {{ type: 'answer', job: number, answer: Answer, columns: Uint8Array<ArrayBuffer> }} Final
  * @typedef {{ type: 'refused', job: number | null, message: string }} Refused Of a job, or of a model.
- * @typedef {Progress | Ready | Piece | Final | Refused} Reply
+ * @typedef {{ type: 'kept', complete: boolean }} Kept Whether model and ONNX Runtime are kept for use without a network.
+ * @typedef {Progress | Ready | Kept | Piece | Final | Refused} Reply
  */
 
 export {};

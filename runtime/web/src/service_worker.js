@@ -5,9 +5,11 @@
 
 /** @type {ServiceWorkerGlobalScope} */
 const scope = /** @type {any} */ (self);
-const PREFIX = 'leitmotif-shell-';
-const CACHE = PREFIX + SHELL.version;
 const HOME = new URL('./', scope.location.href).href;
+// A server may have two such pages. No address has a space, so no name begins with another's.
+const PREFIX = `leitmotif-shell ${HOME} `;
+const CACHE = PREFIX + SHELL.version;
+const PAGES = [HOME, `${HOME}index.html`];
 
 scope.addEventListener('install', (event) => {
   // Not from the browser's own cache, which may hold an older version.
@@ -28,7 +30,8 @@ scope.addEventListener('fetch', (event) => {
   if (request.method !== 'GET' || !request.url.startsWith(HOME)) return;
   const answer = async () => {
     const cache = await caches.open(CACHE);
-    const kept = await cache.match(request.mode === 'navigate' ? HOME : request, { ignoreSearch: request.mode === 'navigate' });
+    const isPage = request.mode === 'navigate' && PAGES.includes(request.url.split(/[?#]/)[0]);
+    const kept = await cache.match(isPage ? HOME : request);
     return kept ?? fetch(request);
   };
   event.respondWith(answer());

@@ -5,7 +5,7 @@ import { Spectrum } from './audio/spectrum.js';
 import { Recognition } from './answer/recognition.js';
 import { SAMPLE_RATE, readCard } from './model/card.js';
 import { openModel } from './model/engine.js';
-import { fetchOnce, forgetOthers } from './model/store.js';
+import { areKept, fetchOnce, forgetOthers } from './model/store.js';
 import { Refusal } from './refusal.js';
 import { MODEL, RUNTIMES } from './site.js';
 
@@ -66,14 +66,21 @@ async function serve(request) {
       current = new Job(request, model);
       return;
     case 'samples':
-      if (current?.number === request.job) await current.push(request.channels);
-      return;
+      return jobOf(request).push(request.channels);
     case 'end':
-      if (current?.number === request.job) await current.finish();
-      return;
+      return jobOf(request).finish();
     case 'cancel':
       current = null;
   }
+}
+
+/**
+ * The page waits for a reply: one of a recording that has ended is refused.
+ * @param {{ job: number }} request
+ */
+function jobOf({ job }) {
+  if (current?.number === job) return current;
+  throw new Refusal('This recording has ended: begin it again.');
 }
 
 /** @param {import('./protocol.js').Load} request */
@@ -88,7 +95,19 @@ async function load({ gpu, model: given }) {
   model = opened;
   const { engine, note, selfTest } = opened;
   send({ type: 'ready', card, file, engine, note, selfTest });
-  if (given === null) await forgetOthers([MODEL, ...Object.values(RUNTIMES)]).catch(() => {});
+  // Not waited for: recordings go first.
+  if (given === null) keepForOffline(engine).catch(() => send({ type: 'kept', complete: false }));
+}
+
+/**
+ * Keeps also what a visit without a network may need: the GPU may be gone, or `?gpu=off` be asked for.
+ * @param {'WebGPU' | 'WebAssembly'} engine The one that is used.
+ */
+async function keepForOffline(engine) {
+  await forgetOthers([MODEL, ...Object.values(RUNTIMES)]);
+  const used = engine === 'WebGPU' ? [MODEL, RUNTIMES.webgpu] : [MODEL];
+  if ((await areKept(used)) && !(await areKept([RUNTIMES.wasm]))) await fetchOnce(RUNTIMES.wasm, 'ONNX Runtime', () => {});
+  send({ type: 'kept', complete: await areKept([...used, RUNTIMES.wasm]) });
 }
 
 /** @param {Reply} reply */
@@ -102,7 +121,7 @@ self.addEventListener('message', (/** @type {MessageEvent<Request>} */ { data })
   last = last.then(() =>
     serve(data).catch((error) => {
       const isJob = data.type === 'begin' || data.type === 'samples' || data.type === 'end';
-      if (isJob) current = null;
+      if (isJob && current?.number === data.job) current = null;
       const message = error instanceof Refusal ? error.message : `This page failed (${error?.message ?? error}): reload it.`;
       send({ type: 'refused', job: isJob ? data.job : null, message });
     }),

@@ -5,6 +5,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { launch } from '../launch.mjs';
 import { checkBadInput } from './bad_input.mjs';
 import { open, openModel, drop, recognise } from './driver.mjs';
@@ -17,7 +18,7 @@ import { serve } from './serve.mjs';
 const [page, command, shots, ...songs] = process.argv.slice(2).map((path) => resolve(path));
 if (!shots) throw new Error('check.mjs PAGE LEITMOTIF SHOTS [SONG…]');
 mkdirSync(shots, { recursive: true });
-const repository = resolve(import.meta.dirname, '../../..');
+const repository = resolve(fileURLToPath(new URL('../../..', import.meta.url)));
 const data = join(repository, 'runtime/tests/data');
 const zoo = join(repository, 'models/zoo/game-music.clip.onnx');
 

@@ -7,11 +7,18 @@ export async function checkGpu({ page, check, compare }) {
   const server = await serve(page);
   const browser = await launch('--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader');
   try {
-    const tab = await open(await browser.newContext(), server.address);
+    const first = await browser.newContext();
+    const tab = await open(first, server.address);
     const engine = await tab.textContent('#engine');
     check(/, WebGPU$/.test(engine), `with WebGPU it says ${engine}`);
     console.log(`\n${engine}: ${await tab.locator('dd', { hasText: 'passed in WebGPU' }).textContent()}`);
     await compare(tab);
+    await tab.waitForFunction(() => document.querySelector('#offline').textContent.startsWith('This page works offline'), null, { timeout: 60_000 });
+    server.requests.length = 0;
+    const later = await open(first, `${server.address}?gpu=off`);
+    check(/, WebAssembly$/.test(await later.textContent('#engine')), 'after WebGPU, ?gpu=off leaves it out');
+    const large = server.requests.filter((request) => request.includes('/files/'));
+    check(large.length === 0, `after WebGPU, a visit without it fetches ${large.join(', ')}`);
 
     const context = await browser.newContext();
     // The worker comes from a blob, with this before its import: the driver is lost after the first device.

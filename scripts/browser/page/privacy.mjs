@@ -2,10 +2,14 @@
 import { createServer } from 'node:http';
 import { open, ready, recognise } from './driver.mjs';
 
+/** What the checks themselves ask for; the page adds nothing to an address. */
+const QUERIES = [undefined, 'decode-rate=16000', 'gpu=off'];
+
 /** After everything before: only files of the page were asked for, and neither page nor worker reaches another server. */
 export async function checkPrivacy(context, tab, server, check) {
   for (const request of new Set(server.requests)) {
-    check(request.startsWith('GET /') && !request.includes('..'), `the page requests ${request}`);
+    const fine = request.startsWith('GET /') && !request.includes('..') && QUERIES.includes(request.split('?')[1]);
+    check(fine, `the page requests ${request}`);
   }
   let asked = 0;
   const elsewhere = createServer((_, response) => {
@@ -41,5 +45,7 @@ export async function checkOffline(context, server, { song, check }) {
   check(answer?.artists.length > 1, `offline: ${error}`);
   const manifest = await tab.evaluate(async () => (await fetch(document.querySelector('link[rel=manifest]').href)).json());
   check(manifest.icons.length > 0 && manifest.display === 'standalone', 'the manifest is there');
+  await tab.goto(`${server.address}licences/onnxruntime-web.txt`);
+  check((await tab.locator('#choose').count()) === 0 && (await tab.textContent('body')).includes('Microsoft'), 'offline, a licence is itself and not the page');
   console.log(`offline: ${answer?.artists[0].artist}`);
 }

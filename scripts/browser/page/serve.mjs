@@ -12,12 +12,12 @@ const TYPES = {
   '.webmanifest': 'application/manifest+json',
 };
 
-/** Serves a folder; `requests` are `METHOD /path` so far. */
+/** Serves a folder; `requests` are `METHOD /path?query` so far. */
 export async function serve(root) {
   const requests = [];
   const server = createServer(async (request, response) => {
     const { pathname } = new URL(request.url, 'http://localhost');
-    requests.push(`${request.method} ${pathname}`);
+    requests.push(`${request.method} ${request.url}`);
     const file = join(root, decodeURIComponent(pathname.endsWith('/') ? `${pathname}index.html` : pathname));
     const body = file.startsWith(root) ? await readFile(file).catch(() => null) : null;
     if (body === null) return response.writeHead(404).end();

@@ -32,8 +32,8 @@ const GPU_SECONDS = 60;
 
 /** Runtimes that were loaded. @type {Map<'wasm' | 'webgpu', Promise<import('./network.js').Ort>>} */
 const runtimes = new Map();
-/** Why WebGPU is not used; `null` while nothing speaks against it. @type {string | null} */
-let gpuFault = null;
+/** Why WebGPU is used for no model any more; `null` while there is a GPU. @type {string | null} */
+let gpuLost = null;
 
 /**
  * @param {Uint8Array<ArrayBuffer>} bytes
@@ -43,17 +43,21 @@ let gpuFault = null;
  * @returns {Promise<OpenModel>}
  */
 export async function openModel(bytes, card, file, { gpu, onProgress }) {
-  if (gpu && gpuFault === null && (await hasGpu())) {
+  let note = gpu ? gpuLost : null;
+  if (gpu && gpuLost === null && (await hasGpu())) {
     const ort = await runtime('webgpu', onProgress);
     onProgress('Testing the model on the GPU', 0, 0);
     const opened = await withGpu(ort, bytes, card, file);
-    if (opened !== null) return opened;
+    if ('network' in opened) return opened;
+    note = opened.fault;
+    // Another model may run there, unless the GPU is gone: ONNX Runtime takes no second one.
+    if (opened.late || !(await hasGpu())) gpuLost = note;
   }
   const ort = await runtime('wasm', onProgress);
   onProgress('Testing the model', 0, 0);
   const network = await Network.open(ort, bytes, card, file, 'wasm');
   const selfTest = await testOf(card, network, card.golden.tolerance);
-  if (selfTest.passed) return { card, network, engine: 'WebAssembly', note: gpuFault, selfTest };
+  if (selfTest.passed) return { card, network, engine: 'WebAssembly', note, selfTest };
   await network.close();
   throw new Refusal(
     `${file} gives other answers in this browser than when it was trained: ${selfTest.difference.toExponential(1)}, where ${selfTest.tolerance.toExponential(1)} is allowed. Try another browser.`,
@@ -61,12 +65,12 @@ export async function openModel(bytes, card, file, { gpu, onProgress }) {
 }
 
 /**
- * The model on the GPU; `null` if it does not run there as it should.
+ * The model on the GPU; what is wrong if it does not run there as it should, and whether there was no answer at all.
  * @param {import('./network.js').Ort} ort
  * @param {Uint8Array<ArrayBuffer>} bytes
  * @param {import('./card.js').Card} card
  * @param {string} file
- * @returns {Promise<OpenModel | null>}
+ * @returns {Promise<OpenModel | { fault: string, late: boolean }>}
  */
 async function withGpu(ort, bytes, card, file) {
   const open = async () => {
@@ -76,13 +80,22 @@ async function withGpu(ort, bytes, card, file) {
     await network.close();
     throw new Error(`the golden answer differs by ${selfTest.difference.toExponential(1)}`);
   };
-  const late = new Promise((_, reject) => setTimeout(() => reject(new Error(`no answer in ${GPU_SECONDS} s`)), 1_000 * GPU_SECONDS));
+  let late = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  const end = new Promise((_, reject) => {
+    timer = setTimeout(() => {
+      late = true;
+      reject(new Error(`no answer in ${GPU_SECONDS} s`));
+    }, 1_000 * GPU_SECONDS);
+  });
   try {
-    return /** @type {OpenModel} */ (await Promise.race([open(), late]));
+    return /** @type {OpenModel} */ (await Promise.race([open(), end]));
   } catch (error) {
     // A refusal says what to do about a file, but the file may be fine: WebAssembly will say.
-    gpuFault = error instanceof Refusal ? 'WebGPU does not run it' : `WebGPU does not run it: ${error}`;
-    return null;
+    return { fault: error instanceof Refusal ? 'WebGPU does not run it' : `WebGPU does not run it: ${error}`, late };
+  } finally {
+    clearTimeout(timer);
   }
 }
 

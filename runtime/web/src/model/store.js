@@ -3,10 +3,12 @@
  * digest of their content, so what is kept never becomes stale.
  */
 import { Refusal } from '../refusal.js';
+import { ROOT } from '../site.js';
 
-const CACHE = 'leitmotif-files';
+/** @typedef {import('../site.js').StoredFile} StoredFile */
 
-/** @typedef {{ url: string, bytes: number, sha256: string }} StoredFile */
+// A server may have two such pages: what one forgets, the other keeps.
+const CACHE = `leitmotif-files ${ROOT}`;
 
 /**
  * @param {StoredFile} file
@@ -41,6 +43,17 @@ export async function forgetOthers(files) {
   const current = new Set(files.map((file) => file.url));
   const cache = await caches.open(CACHE);
   for (const { url } of await cache.keys()) if (!current.has(url)) await cache.delete(url);
+}
+
+/**
+ * Whether these are all kept.
+ * @param {StoredFile[]} files
+ */
+export async function areKept(files) {
+  if (!('caches' in self)) return false;
+  const cache = await caches.open(CACHE);
+  const found = await Promise.all(files.map((file) => cache.match(file.url)));
+  return found.every((response) => response !== undefined);
 }
 
 /**

@@ -8,6 +8,7 @@ import { Refusal } from '../refusal.js';
  * @typedef {object} Listener What happens to the model.
  * @property {(progress: import('../protocol.js').Progress) => void} progress
  * @property {(ready: import('../protocol.js').Ready) => void} ready
+ * @property {(complete: boolean) => void} kept Of the page's own model.
  * @property {(message: string) => void} refused
  */
 
@@ -41,7 +42,6 @@ export class Client {
    */
   begin(recording) {
     this.cancel();
-    this.job += 1;
     this.send({ type: 'begin', job: this.job, ...recording });
     return this.job;
   }
@@ -64,8 +64,9 @@ export class Client {
     return /** @type {import('../protocol.js').Final} */ (await this.ask({ type: 'end', job }, []));
   }
 
-  /** Ends the recording; whoever waits for it is answered with `Cancelled`. */
+  /** Ends the recording: who waits for it, and who sends more of it, is answered with `Cancelled`. */
   cancel() {
+    this.job += 1;
     this.send({ type: 'cancel' });
     this.waiting?.reject(new Cancelled());
     this.waiting = null;
@@ -101,6 +102,7 @@ export class Client {
   receive(reply) {
     if (reply.type === 'progress') return this.listener.progress(reply);
     if (reply.type === 'ready') return this.listener.ready(reply);
+    if (reply.type === 'kept') return this.listener.kept(reply.complete);
     if (reply.type === 'refused' && reply.job === null) return this.listener.refused(reply.message);
     const { waiting } = this;
     if (waiting === null || waiting.job !== reply.job) return;

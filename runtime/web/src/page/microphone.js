@@ -1,5 +1,6 @@
 /** Live audio from the microphone, and what was recorded as a file to play. */
 import { Refusal } from '../refusal.js';
+import { sixteenBits, wave } from './wave.js';
 
 export class Microphone {
   /**
@@ -14,7 +15,7 @@ export class Microphone {
     this.stream = stream;
     /** @private */
     this.context = context;
-    /** @private @type {Float32Array<ArrayBuffer>[]} */
+    /** @private With 16 bits a sample. @type {Int16Array<ArrayBuffer>[]} */
     this.recorded = [];
     /** @private @type {Float32Array<ArrayBuffer>[]} */
     this.fresh = [];
@@ -23,7 +24,7 @@ export class Microphone {
     /** @private */
     this.ended = false;
     node.port.onmessage = ({ data }) => {
-      this.recorded.push(data);
+      this.recorded.push(sixteenBits(data));
       this.fresh.push(data);
       this.wake?.();
     };
@@ -75,24 +76,7 @@ export class Microphone {
 
   /** What was recorded, as WAV with 16 bits. */
   file() {
-    const samples = joined(this.recorded);
-    const view = new DataView(new ArrayBuffer(44 + 2 * samples.length));
-    const text = (/** @type {number} */ at, /** @type {string} */ letters) =>
-      [...letters].forEach((letter, i) => view.setUint8(at + i, letter.charCodeAt(0)));
-    text(0, 'RIFF');
-    view.setUint32(4, view.byteLength - 8, true);
-    text(8, 'WAVEfmt ');
-    view.setUint32(16, 16, true);
-    view.setUint16(20, 1, true);
-    view.setUint16(22, 1, true);
-    view.setUint32(24, this.rate, true);
-    view.setUint32(28, 2 * this.rate, true);
-    view.setUint16(32, 2, true);
-    view.setUint16(34, 16, true);
-    text(36, 'data');
-    view.setUint32(40, 2 * samples.length, true);
-    samples.forEach((sample, i) => view.setInt16(44 + 2 * i, Math.round(32_767 * Math.min(1, Math.max(-1, sample))), true));
-    return new Blob([view], { type: 'audio/wav' });
+    return wave(this.recorded, this.rate);
   }
 }
 
