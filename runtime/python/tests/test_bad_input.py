@@ -105,6 +105,7 @@ def test_models_that_cannot_be_used(tmp_path: Path, recognizer: leitmotif.Recogn
 
 def test_options_that_there_are_not(recognizer: leitmotif.Recognizer) -> None:
     call: Any = recognizer.recognize
+    batch: Any = recognizer.recognize_batch
     opened: Any = leitmotif.Recognizer
     with pytest.raises(leitmotif.OptionError, match='no average `mean`: use "probabilities"'):
         call(SONG, average="mean")
@@ -115,7 +116,7 @@ def test_options_that_there_are_not(recognizer: leitmotif.Recognizer) -> None:
     for function, given, name in (
         (call, SONG, "top"),
         (call, SONG, "hop"),
-        (recognizer.recognize_batch, [SONG], "jobs"),
+        (batch, [SONG], "jobs"),
         (opened, MODEL, "threads"),
         (opened, MODEL, "sessions"),
         (opened, MODEL, "memory_limit"),
