@@ -85,6 +85,15 @@ def test_arrays_of_every_float_and_int16_in_both_orders_give_one_answer(recogniz
     assert mono.best.probability == pytest.approx(expected.best.probability, abs=1e-6)
 
 
+def test_numpys_strings_are_paths_and_bytes(recognizer: leitmotif.Recognizer) -> None:
+    expected = recognizer.recognize(SONG).artists
+    paths = np.array([str(SONG)])
+    assert recognizer.recognize(paths[0]).artists == expected
+    assert recognizer.recognize(np.bytes_(SONG.read_bytes())).artists == expected
+    assert [answer.artists for answer in recognizer.recognize_batch(paths, errors="raise")] == [expected]
+    assert np.array_equal(leitmotif.decode(paths[0]), leitmotif.decode(SONG))
+
+
 def test_what_becomes_an_array_is_one(recognizer: leitmotif.Recognizer) -> None:
     class Tensor:
         def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray[tuple[int], np.dtype[np.float32]]:

@@ -105,6 +105,7 @@ def test_models_that_cannot_be_used(tmp_path: Path, recognizer: leitmotif.Recogn
 
 def test_options_that_there_are_not(recognizer: leitmotif.Recognizer) -> None:
     call: Any = recognizer.recognize
+    batch: Any = recognizer.recognize_batch
     opened: Any = leitmotif.Recognizer
     with pytest.raises(leitmotif.OptionError, match='no average `mean`: use "probabilities"'):
         call(SONG, average="mean")
@@ -112,6 +113,19 @@ def test_options_that_there_are_not(recognizer: leitmotif.Recognizer) -> None:
         call(SONG, top=0)
     with pytest.raises(leitmotif.OptionError, match="a hop of 0 samples"):
         call(SONG, hop=0)
+    for function, given, name in (
+        (call, SONG, "top"),
+        (call, SONG, "hop"),
+        (batch, [SONG], "jobs"),
+        (opened, MODEL, "threads"),
+        (opened, MODEL, "sessions"),
+        (opened, MODEL, "memory_limit"),
+    ):
+        for number in (-1, 10**30):
+            with pytest.raises(leitmotif.OptionError, match=f"`{name}` cannot be {number}: give a whole number from 0"):
+                function(given, **{name: number})
+    with pytest.raises(TypeError):
+        opened(MODEL, threads="two")
     with pytest.raises(leitmotif.OptionError, match="-1 seconds"):
         call(SONG, time_limit=-1.0)
     with pytest.raises(leitmotif.OptionError, match="no device `gpu`: use `auto`"):
@@ -139,4 +153,10 @@ def test_a_time_limit_and_a_token_end_a_recognition(recognizer: leitmotif.Recogn
     threading.Timer(0.1, cancel.cancel).start()
     with pytest.raises(leitmotif.CancelledError):
         recognizer.recognize(samples, rate=16_000, cancel=cancel, **SLOW)
+    assert cancel.cancelled
+    # Later, too, and a call that is done before anybody looks again.
+    call: Any = recognizer.recognize
+    for source, rate in ((SONG, None), (SAMPLES, 16_000)):
+        with pytest.raises(leitmotif.CancelledError):
+            call(source, rate=rate, cancel=cancel)
     assert cancel.cancelled

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -86,8 +88,8 @@ def test_an_error_of_a_function_ends_the_batch_and_keeps_what_is_done(recognizer
 
 def test_what_is_no_batch(recognizer: leitmotif.Recognizer) -> None:
     call: Any = recognizer.recognize_batch
-    for odd in (str(SONG), b"bytes", 7):
-        with pytest.raises(TypeError, match="a batch is a list of recordings; one goes to `recognize`"):
+    for odd in (str(SONG), b"bytes", bytearray(2), memoryview(b"bytes"), io.BytesIO(SONG.read_bytes()), 7):
+        with pytest.raises(TypeError, match=r"a batch is a list of recordings, \[recording\]; one goes to `recognize`"):
             call(odd)
     with pytest.raises(TypeError, match="`progress` is tqdm, a bar"):
         call(FILES, progress=7)
@@ -97,9 +99,30 @@ def test_what_is_no_batch(recognizer: leitmotif.Recognizer) -> None:
 
 def test_a_token_ends_a_batch(recognizer: leitmotif.Recognizer) -> None:
     cancel = leitmotif.CancelToken()
-    answers = recognizer.recognize_batch(FILES * 1_000, cancel=cancel, on_result=lambda n, _: cancel.cancel())
-    assert any(isinstance(answer, leitmotif.Answer) for answer in answers)
+    given = FILES * 1_000
+    answers = recognizer.recognize_batch(given, cancel=cancel, on_result=lambda n, _: cancel.cancel(), jobs=1)
+    assert isinstance(answers[0], leitmotif.Answer)
     assert isinstance(answers[-1], leitmotif.CancelledError)
+    answers = recognizer.recognize_batch(FILES, cancel=cancel)
+    assert [type(answer) for answer in answers] == [leitmotif.CancelledError] * len(FILES)
+
+
+def test_results_wait_for_a_slow_reader(recognizer: leitmotif.Recognizer) -> None:
+    begun = 0
+
+    class Counted:
+        def __fspath__(self) -> str:
+            nonlocal begun
+            begun += 1
+            return str(SONG)
+
+    def slow(done: int, count: int) -> None:
+        time.sleep(1)
+        raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError, match="enough"):
+        recognizer.recognize_batch([Counted()] * 10_000, progress=slow, jobs=1)
+    assert begun < 50
 
 
 def test_ctrl_c_ends_a_batch_with_what_is_done(program: Program) -> None:

@@ -75,6 +75,17 @@ def test_a_recognizer_is_pickled_by_its_path_and_options(recognizer: leitmotif.R
         pickle.dumps(leitmotif.Recognizer(MODEL.read_bytes(), device="cpu"))
 
 
+def test_a_relative_library_is_pickled_as_an_absolute_path(
+    recognizer: leitmotif.Recognizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = Path(leitmotif.runtime_info().library)
+    monkeypatch.chdir(library.parent.parent)
+    original = leitmotif.Recognizer(MODEL, device="cpu", onnxruntime=f"{library.parent.name}/{library.name}")
+    assert original.__getnewargs_ex__()[1]["onnxruntime"] == library
+    monkeypatch.chdir("/")
+    assert pickle.loads(pickle.dumps(original)).recognize(SONG).artists == recognizer.recognize(SONG).artists
+
+
 def test_workers_that_are_started_anew_recognise(program: Program) -> None:
     process = program("""
         import multiprocessing, functools
