@@ -190,15 +190,15 @@ fn origin(card: &Card, about: &About) -> String {
         let _ = writeln!(text, "- {}", plain(artist));
     }
     let made = [
-        ("Author", &about.author),
-        ("Mail", &about.email),
-        ("Page", &about.link),
-        ("Published", &about.date),
-        ("Cite", &about.citation),
+        ("Author", plain(&about.author)),
+        ("Mail", plain(&about.email)),
+        ("Page", link(&about.link)),
+        ("Published", plain(&about.date)),
+        ("Cite", plain(&about.citation)),
     ];
     text += "\n## Origin\n\n";
     for (what, value) in made.into_iter().filter(|(_, value)| !value.is_empty()) {
-        let _ = writeln!(text, "- {what}: {}", plain(value));
+        let _ = writeln!(text, "- {what}: {value}");
     }
     let _ = writeln!(
         text,
@@ -233,16 +233,30 @@ fn slug(name: &str) -> String {
     if slug.is_empty() { "unnamed".to_owned() } else { slug }
 }
 
-/// A text on the page, with what Markdown or HTML would take for its own escaped.
+/// A text on the page, with what Markdown or HTML would take for its own escaped, also at the start of a line.
 fn plain(text: &str) -> String {
+    let printed = printable(text);
+    let text = escape_html(printed.trim());
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let mut plain = String::new();
-    for c in escape_html(&printable(text)).chars() {
-        if matches!(c, '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '#') {
+    for (at, c) in text.char_indices() {
+        let begins = at == 0 && matches!(c, '+' | '-' | '=');
+        let numbers = at == digits && digits > 0 && matches!(c, '.' | ')');
+        let anywhere =
+            matches!(c, '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '#' | '~' | '$' | '!');
+        if anywhere || numbers || begins {
             plain.push('\\');
         }
         plain.push(c);
     }
     plain
+}
+
+/// An address as Markdown's own kind of link; as plain text if it cannot be one.
+fn link(address: &str) -> String {
+    let is_address = |c: char| c.is_ascii_graphic() && !matches!(c, '<' | '>' | '\\' | '`' | '"');
+    let is_link = ["http://", "https://"].iter().any(|scheme| address.starts_with(scheme));
+    if is_link && address.chars().all(is_address) { format!("<{address}>") } else { plain(address) }
 }
 
 #[cfg(test)]
@@ -257,6 +271,33 @@ mod tests {
     #[test]
     fn a_name_on_the_page_is_no_markup() {
         assert_eq!(plain("[a](b) <i>*c*_d\n"), r"\[a\](b) &lt;i&gt;\*c\*\_d\\n");
+    }
+
+    #[test]
+    fn a_name_on_the_page_begins_no_block() {
+        for (name, written) in [
+            ("~~~", r"\~\~\~"),
+            ("1. FC", r"1\. FC"),
+            ("12) x", r"12\) x"),
+            ("- x", r"\- x"),
+            ("---", r"\---"),
+            ("+ x", r"\+ x"),
+            ("===", r"\==="),
+            ("> x", "&gt; x"),
+            ("![a](b)", r"\!\[a\](b)"),
+            ("$x$", r"\$x\$"),
+            ("    four", "four"),
+            ("65daysofstatic - 1.5", "65daysofstatic - 1.5"),
+        ] {
+            assert_eq!(plain(name), written);
+        }
+    }
+
+    #[test]
+    fn an_address_is_a_link_and_other_text_is_not() {
+        assert_eq!(link("https://example.org/a_b?c=1"), "<https://example.org/a_b?c=1>");
+        assert_eq!(link("https://a.b/> <b>"), "https://a.b/&gt; &lt;b&gt;");
+        assert_eq!(link("my_page"), r"my\_page");
     }
 
     #[test]

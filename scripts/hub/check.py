@@ -34,14 +34,17 @@ def checkpoint(head):
     made = ROOT / "demo" / head / LAST
     if is_checkpoint(made):
         return made
-    print(f"hub: no {made.relative_to(ROOT)} (make demo): the fixture's network instead")
+    print(f"hub: left out: {made.relative_to(ROOT)} (make demo trains it): the fixture's network instead")
     return ROOT / "export" / "tests" / "data" / f"tiny-{head}"
 
 
 def songs(out):
     """WAV files at 16 kHz, and the same samples as 32-bit floats."""
     made = []
-    for song in filter(Path.exists, (ROOT / song for song in SONGS)):
+    for song in (ROOT / song for song in SONGS):
+        if not song.exists():
+            print(f"hub: left out: {song.relative_to(ROOT)} (make demo fetches it)")
+            continue
         for seconds in LENGTHS:
             path = out / f"{song.stem}-{seconds or 'whole'}.wav"
             limit = ["-t", str(seconds)] if seconds else []
@@ -62,6 +65,9 @@ def lines(*command):
 
 def main():
     export, leitmotif, out = sys.argv[1:]
+    missing = [program for program in ("node", "npm", "ffmpeg") if not shutil.which(program)]
+    if missing:
+        sys.exit(f"hub: missing: {', '.join(missing)}; scripts/doctor names their packages")
     out = Path(out)
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
@@ -81,8 +87,7 @@ def main():
             (answer,) = lines(leitmotif, "recognize", "--model", out / f"{head}.{graph}.onnx", "--json", "--top", "1000", path)
             ours.append({artist["artist"]: artist["probability"] for artist in answer["artists"]})
         theirs = {"transformers": lines(environment / "bin" / "python", HERE / "feature_extractor.py", out / head, *floats)}
-        if node.exists():
-            theirs["transformers.js"] = lines("node", HERE / "pipeline.mjs", node, out / head, *floats)
+        theirs["transformers.js"] = lines("node", HERE / "pipeline.mjs", node, out / head, *floats)
         for library, answers in theirs.items():
             if len(answers) != len(ours) or any(a.keys() != b.keys() for a, b in zip(ours, answers)):
                 sys.exit(f"hub: {library} answers otherwise: {answers[:1]}")

@@ -129,7 +129,7 @@ try {
   await checkPrivacy(context, tab, server, check);
   await checkOffline(context, server, { song: all[0], check });
   await checkMicrophone({ page, song: all[0], check });
-  await checkGpu({ page, check, compare: (tab) => compare(tab, zoo, all[0], { name: `${basename(all[0])} by WebGPU` }) });
+  await checkGpu({ page, data, zoo, check, compare: (tab) => compare(tab, zoo, all[0], { name: `${basename(all[0])} by WebGPU` }) });
 } finally {
   await browser.close();
   await server.close();

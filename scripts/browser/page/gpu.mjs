@@ -1,9 +1,12 @@
 // WebGPU, by Chromium's own one in software: the same answers, and WebAssembly where it fails.
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { launch } from '../launch.mjs';
-import { open } from './driver.mjs';
+import { open, openModel } from './driver.mjs';
 import { serve } from './serve.mjs';
 
-export async function checkGpu({ page, check, compare }) {
+export async function checkGpu({ page, data, zoo, check, compare }) {
   const server = await serve(page);
   const browser = await launch('--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader');
   try {
@@ -19,6 +22,7 @@ export async function checkGpu({ page, check, compare }) {
     check(/, WebAssembly$/.test(await later.textContent('#engine')), 'after WebGPU, ?gpu=off leaves it out');
     const large = server.requests.filter((request) => request.includes('/files/'));
     check(large.length === 0, `after WebGPU, a visit without it fetches ${large.join(', ')}`);
+    await checkOneFault(tab, { data, zoo, check });
 
     const context = await browser.newContext();
     // The worker comes from a blob, with this before its import: the driver is lost after the first device.
@@ -48,5 +52,22 @@ export async function checkGpu({ page, check, compare }) {
   } finally {
     await browser.close();
     await server.close();
+  }
+}
+
+/** A model that gives other answers leaves WebGPU to the next one. */
+async function checkOneFault(tab, { data, zoo, check }) {
+  const folder = mkdtempSync(join(tmpdir(), 'leitmotif-gpu-'));
+  try {
+    const other = readFileSync(join(data, 'tiny.clip.onnx'));
+    other.write('"probabilities":[0.9', other.indexOf('"probabilities":['));
+    const bad = join(folder, 'other-answers.onnx');
+    writeFileSync(bad, other);
+    check(/gives other answers/.test((await openModel(tab, bad)) ?? ''), 'a model with other answers is refused on the GPU too');
+    check((await openModel(tab, zoo)) === null, 'after it, another model opens');
+    const engine = await tab.textContent('#engine');
+    check(/, WebGPU$/.test(engine), `after it, another model says ${engine}`);
+  } finally {
+    rmSync(folder, { recursive: true });
   }
 }

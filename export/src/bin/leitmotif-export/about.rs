@@ -50,14 +50,26 @@ fn date(text: &str) -> Result<String, String> {
         is_number.then(|| digits.parse::<u32>().ok()).flatten()
     };
     let is_date = match parts.as_slice() {
-        [year, month, day] => {
-            number(year, 4).is_some()
-                && number(month, 2).is_some_and(|month| (1..=12).contains(&month))
-                && number(day, 2).is_some_and(|day| (1..=31).contains(&day))
-        }
+        [year, month, day] => match (number(year, 4), number(month, 2), number(day, 2)) {
+            (Some(year), Some(month), Some(day)) => (1..=days_of(year, month)).contains(&day),
+            _ => false,
+        },
         _ => false,
     };
-    is_date.then(|| text.to_owned()).ok_or_else(|| "a date is YYYY-MM-DD, as 2026-11-27".to_owned())
+    let reason = "a date is YYYY-MM-DD, a day that exists, as 2026-11-27";
+    is_date.then(|| text.to_owned()).ok_or_else(|| reason.to_owned())
+}
+
+/// Days of a month of the Gregorian calendar; 0 where there is no such month.
+fn days_of(year: u32, month: u32) -> u32 {
+    let is_leap = year.is_multiple_of(4) && !year.is_multiple_of(100) || year.is_multiple_of(400);
+    match month {
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+        4 | 6 | 9 | 11 => 30,
+        2 if is_leap => 29,
+        2 => 28,
+        _ => 0,
+    }
 }
 
 fn license(text: &str) -> Result<String, String> {
@@ -84,8 +96,22 @@ mod tests {
 
     #[test]
     fn what_the_hub_would_refuse_is_refused_here() {
-        date("2026-11-27").unwrap();
-        for bad in ["", "today", "2026-13-01", "27-11-2026", "2026-11-32", "2026-11"] {
+        for good in ["2026-11-27", "2024-02-29", "2000-02-29"] {
+            date(good).unwrap();
+        }
+        for bad in [
+            "",
+            "today",
+            "2026-13-01",
+            "27-11-2026",
+            "2026-11-32",
+            "2026-11",
+            "2026-02-31",
+            "2026-02-29",
+            "1900-02-29",
+            "2026-04-31",
+            "2026-01-00",
+        ] {
             assert!(date(bad).unwrap_err().contains("YYYY-MM-DD"), "{bad}");
         }
         license("cc-by-sa-4.0").unwrap();
