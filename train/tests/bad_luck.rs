@@ -260,7 +260,10 @@ fn each_of_a_thousand_good_and_broken_files_is_stored_or_listed() {
         command.args(["prepare", "folder", "--help"]);
         command
     });
-    assert!(help.contains("0    the data set, or its part, is finished; files may be left out"), "{help}");
+    assert!(
+        help.contains("0    the data set, or its part, is finished; files may be left out"),
+        "{help}"
+    );
 }
 
 #[test]
