@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 import numpy.typing as npt
 
+from . import _html
+
 if TYPE_CHECKING:
     import pandas
 
@@ -197,9 +199,7 @@ class Answer:
         return f"<Answer for {name} ({self.seconds:.1f} s): {remark(self)}{ranking}{more}>"
 
     def _repr_html_(self) -> str:
-        from ._html import answer
-
-        return answer(self)
+        return _html.answer(self, remark(self).removesuffix("; "))
 
 
 def remark(answer: Answer) -> str:
@@ -243,9 +243,7 @@ class GalleryAnswer:
         return _frame([a.__dict__ for a in self.artists], columns=["artist", "similarity"])
 
     def _repr_html_(self) -> str:
-        from ._html import gallery
-
-        return gallery(self)
+        return _html.gallery(self)
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,13 @@
-"""Answers as notebooks show them: a strip of the recording over time, and the ranking as bars."""
+"""Answers as notebooks show them: a strip of the recording over time, and the ranking as bars.
+
+`_answers` imports this module, so that what it shows has no types here.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-
-from ._answers import Answer, GalleryAnswer, remark
+from typing import Any
 
 # The command's, of its strips and plots.
 PALETTE = (
@@ -14,24 +16,24 @@ PALETTE = (
 MOST_ROWS = 5
 
 
-def answer(found: Answer) -> str:
-    """The heading, the strip and the best artists."""
+def answer(found: Any, remark: str) -> str:
+    """Of an `Answer`: the heading, with a remark where there is one, the strip and the best artists."""
     strip, colors = _strip(found)
     heading = f"{escape(found.source or 'samples')} ({_clock(found.seconds)})"
-    if said := remark(found).removesuffix("; "):
-        heading += f" — <b>{said}</b>"
+    if remark:
+        heading += f" — <b>{escape(remark)}</b>"
     rows = [(a.artist, a.probability, f"{100 * a.probability:.1f} %", colors.get(a.index)) for a in found.artists]
     return f"<div><div>{heading}</div>{strip}{_bars(rows)}</div>"
 
 
-def gallery(found: GalleryAnswer) -> str:
-    """The most similar artists."""
+def gallery(found: Any) -> str:
+    """Of a `GalleryAnswer`: the most similar artists."""
     heading = "<div><b>none of these artists</b></div>" if found.unknown else ""
     rows = [(a.artist, max(a.similarity, 0.0), f"{a.similarity:.2f}", None) for a in found.artists]
     return f"<div>{heading}{_bars(rows)}</div>"
 
 
-def _strip(found: Answer) -> tuple[str, dict[int, str]]:
+def _strip(found: Any) -> tuple[str, dict[int, str]]:
     """The most probable artist over time, and each one's colour in the order of appearance."""
     timeline, colors = found.timeline, dict[int, str]()
     stretches: list[tuple[float, float, int]] = []
