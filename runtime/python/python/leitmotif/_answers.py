@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 import numpy.typing as npt
 
-from . import _html
-
 if TYPE_CHECKING:
     import pandas
 
@@ -199,6 +197,8 @@ class Answer:
         return f"<Answer for {name} ({self.seconds:.1f} s): {remark(self)}{ranking}{more}>"
 
     def _repr_html_(self) -> str:
+        from . import _html
+
         return _html.answer(self, remark(self).removesuffix("; "))
 
 
@@ -243,6 +243,8 @@ class GalleryAnswer:
         return _frame([a.__dict__ for a in self.artists], columns=["artist", "similarity"])
 
     def _repr_html_(self) -> str:
+        from . import _html
+
         return _html.gallery(self)
 
 
