@@ -21,6 +21,7 @@ import time
 import uuid
 from pathlib import Path
 
+import leitmotif
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -49,20 +50,22 @@ def main() -> int:
     except KeyboardInterrupt:
         print("recognize.py: stopped; the rows so far are kept, and the same call goes on from there", file=sys.stderr)
         return 130
-    except (UsageError, OSError, pa.ArrowInvalid, ray.exceptions.RayError) as error:
+    except (UsageError, leitmotif.LeitmotifError, OSError, pa.ArrowInvalid, ray.exceptions.RayError) as error:
         print(f"recognize.py: {reason(error)}", file=sys.stderr)
         return 1
 
 
 def reason(error: BaseException) -> str:
     """What the worker reported, without Ray's own frames."""
-    while isinstance(error, ray.exceptions.RayError) and error.__cause__ is not None:
-        error = error.__cause__
-    if isinstance(error, ray.exceptions.RayTaskError):
-        # Its last line but Ray's advice: `OSError: …`.
-        lines = [line for line in str(error).splitlines() if re.match(r"[\w.]+(Error|Exception): ", line)]
-        return lines[0] if lines else str(error)
-    return str(error)
+    if not isinstance(error, ray.exceptions.RayError):
+        return str(error)
+    texts, cause = [], error
+    while cause is not None:
+        texts.append(str(cause))
+        cause = cause.__cause__
+    lines = "\n".join(texts).splitlines()
+    reported = [line for line in lines if re.match(r"(?!ray\.)[\w.]+(Error|Exception): ", line)]
+    return (reported or [line for line in lines if line.strip()] or [type(error).__name__])[-1]
 
 
 class UsageError(Exception):
@@ -71,6 +74,8 @@ class UsageError(Exception):
 
 def run(given: argparse.Namespace) -> int:
     model = given.model.read_bytes()
+    # A model that cannot be used is refused here, and not by each worker.
+    leitmotif.Recognizer(given.model, device="cpu")
     listed = read_list(given.files)
     begin(given.out, model, given.top)
     done = ids_with_rows(given.out)
@@ -121,8 +126,6 @@ class Worker:
     """Opens the model once, then recognises batch after batch. Ray starts it anew where it dies, and repeats its batch."""
 
     def __init__(self, model: list[ray.ObjectRef], out: str, call: str, top: int, threads: int, device: str) -> None:
-        import leitmotif
-
         # A device that is not there is an error, never a slower one in silence.
         self.recognizer = leitmotif.Recognizer(ray.get(model[0]), threads=threads, device=device, device_policy="strict" if device != "cpu" else "warn")
         self.failures = (leitmotif.LeitmotifError, OSError)
