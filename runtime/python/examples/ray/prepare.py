@@ -43,7 +43,7 @@ def main() -> int:
         if problem:
             failed.append(number)
     if failed:
-        print(f"prepare.py: parts {", ".join(map(str, sorted(failed)))} failed; the others are kept. Call again once that is mended", file=sys.stderr)
+        print(f"prepare.py: parts {', '.join(map(str, sorted(failed)))} failed; the others are kept. Call again once that is mended", file=sys.stderr)
         return 1
     return subprocess.run([given.program, "dataset", "merge", str(parts), "--out", str(out)]).returncode
 
