@@ -43,12 +43,12 @@ def test_arrays_have_one_rate(recognizer: leitmotif.Recognizer) -> None:
 
 
 def test_progress_is_a_bar_its_class_or_a_function(recognizer: leitmotif.Recognizer) -> None:
-    told: list[tuple[int, int]] = []
+    reported: list[tuple[int, int]] = []
     numbers: list[int] = []
     recognizer.recognize_batch(
-        FILES, progress=lambda done, count: told.append((done, count)), on_result=lambda n, _: numbers.append(n)
+        FILES, progress=lambda done, count: reported.append((done, count)), on_result=lambda n, _: numbers.append(n)
     )
-    assert told == [(done, len(FILES)) for done in range(1, len(FILES) + 1)]
+    assert reported == [(done, len(FILES)) for done in range(1, len(FILES) + 1)]
     assert sorted(numbers) == list(range(len(FILES)))
 
     class Bar:
