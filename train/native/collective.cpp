@@ -18,6 +18,8 @@
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
+#include "guarded.h"
+
 namespace {
 
 using c10d::ProcessGroupGloo;
@@ -30,22 +32,6 @@ struct Store {
 struct Group {
     c10::intrusive_ptr<ProcessGroupGloo> group;
 };
-
-template <typename Body>
-const char* guarded(Body body) noexcept {
-    thread_local std::string message;
-    try {
-        body();
-        return nullptr;
-    } catch (const c10::Error& error) {
-        message = error.what_without_backtrace();
-    } catch (const std::exception& error) {
-        message = error.what();
-    } catch (...) {
-        message = "unknown error";
-    }
-    return message.c_str();
-}
 
 }  // namespace
 

@@ -25,6 +25,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "arguments.h"
+#include "guarded.h"
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
@@ -38,22 +39,6 @@ const char* const SOURCE =
 // The most threads of a block; small blocks fill a multiprocessor's registers best.
 constexpr int THREADS = 128;
 constexpr int FINISH_THREADS = 512;
-
-template <typename Body>
-const char* guarded(Body body) noexcept {
-    thread_local std::string message;
-    try {
-        body();
-        return nullptr;
-    } catch (const c10::Error& error) {
-        message = error.what_without_backtrace();
-    } catch (const std::exception& error) {
-        message = error.what();
-    } catch (...) {
-        message = "unknown error";
-    }
-    return message.c_str();
-}
 
 // NVRTC and the driver. Neither is linked: the first is needed on the first use alone, the second lies where NVIDIA's
 // driver is.

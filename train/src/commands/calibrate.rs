@@ -85,7 +85,7 @@ pub fn run(args: CalibrateArgs) -> anyhow::Result<()> {
     let unknown = args.unknown.as_deref().map_or(here, |folder: &Path| (folder, None));
     let predictions = known?.predictions;
     let confidence =
-        calibrate(&model, &predictions, source(&task, part), args.keep, unknown, &stop)?
+        calibrate(&model, &predictions, source(&task, part), args.keep, unknown, &stop, None)?
             .with_context(|| {
                 format!("the {part} part has fewer than {} songs", Confidence::LEAST_SONGS)
             })?;

@@ -15,24 +15,12 @@ use crate::ranks::group::Ranks;
 pub type Unknown<'a> = (&'a Path, Option<(&'a str, &'a str)>);
 
 /// Temperature and threshold by the predictions for songs of known artists, with the number of unknown ones' that
-/// pass, if there are any. `None` with too few songs.
+/// pass, if there are any; several ranks share the unknown artists' songs. `None` with too few songs.
 ///
 /// # Errors
 ///
 /// What cannot be read or computed, `Interrupted` once `stop` is set.
 pub fn calibrate(
-    model: &Model,
-    known: &Predictions,
-    source: String,
-    keep: f64,
-    unknown: Unknown<'_>,
-    stop: &AtomicBool,
-) -> Result<Option<Confidence>, TrainError> {
-    calibrate_together(model, known, source, keep, unknown, stop, None)
-}
-
-/// [`calibrate`] by several ranks, which share the unknown artists' songs.
-pub(crate) fn calibrate_together(
     model: &Model,
     known: &Predictions,
     source: String,

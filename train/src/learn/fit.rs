@@ -14,7 +14,7 @@ use crate::learn::average::WeightAverage;
 use crate::learn::bar::Bar;
 use crate::learn::checkpoint::{read_record, write_record, write_text};
 use crate::learn::clips::Example;
-use crate::learn::confidence::{calibrate_together, source};
+use crate::learn::confidence::{calibrate, source};
 use crate::learn::evaluate::{Evaluation, evaluate_together};
 use crate::learn::events::{EndEvent, Observer};
 use crate::learn::feed::Feed;
@@ -333,5 +333,5 @@ fn confidence(
     };
     let unknown = (task.dataset.folder(), Some((task.split_name.as_str(), part)));
     let (known, source) = (&validation.predictions, source(task, part));
-    calibrate_together(model, known, source, Confidence::KEEP, unknown, stop, together.1)
+    calibrate(model, known, source, Confidence::KEEP, unknown, stop, together.1)
 }
